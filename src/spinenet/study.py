@@ -1,0 +1,120 @@
+"""The records that pass from stage to stage. All frozen; a stage returns new ones.
+
+World coordinates are the patient's LPS in mm as in DICOM (x to the left, y to the back, z to the head). A series holds
+its voxels in one canonical order whatever the file said, so that no later stage has to ask:
+
+- sagittal: slice index grows to the patient's left, row index downwards (inferior), column index backwards (posterior);
+- axial: slice index grows upwards (superior), row index backwards (posterior), column index to the patient's left;
+- coronal: slice index grows backwards, row index downwards, column index to the patient's left.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinenet.labels import View
+
+
+@dataclass(frozen=True)
+class Series:
+    """One stack of parallel slices.
+
+    ``voxels_SRC`` is (slices, rows, columns), float32, finite, in canonical order; ``affine_vox2mm`` (4, 4) takes
+    (slice, row, column, 1) to LPS mm. ``view`` is None where plane or weighting could not be decided, and ``reason``
+    says in words why it is what it is. ``laterality_known`` is false where the source does not say which side is left.
+    """
+
+    name: str
+    voxels_SRC: NDArray[np.float32]
+    affine_vox2mm: NDArray[np.float64]
+    plane: str
+    view: View | None
+    reason: str = ""
+    laterality_known: bool = True
+
+
+@dataclass(frozen=True)
+class Study:
+    """All readable series of one examination. ``key`` names it in outputs and must not identify the patient."""
+
+    key: str
+    series: tuple[Series, ...]
+    notes: tuple[str, ...] = ()
+    """What a user should know about the reading: skipped files, gaps, assumptions. Never identifying."""
+
+
+@dataclass(frozen=True)
+class LevelFrame:
+    """Where one disc lies in one sagittal series.
+
+    ``center_mm`` (3,), ``posterior`` and ``superior`` unit vectors (3,) in LPS: the disc's long axis in the sagittal
+    plane, pointing backwards, and its normal in that plane, pointing to the head. ``depth_mm`` is the disc's length
+    along the long axis, ``height_mm`` its mean thickness (area / depth), ``confidence`` the mean disc probability.
+    """
+
+    level: str
+    center_mm: NDArray[np.float64]
+    posterior: NDArray[np.float64]
+    superior: NDArray[np.float64]
+    depth_mm: float
+    height_mm: float
+    confidence: float = 1.0
+
+
+@dataclass(frozen=True)
+class LocatedSeries:
+    """A sagittal series with its levels: what the locator found.
+
+    ``midline_slice`` is the slice the levels were found in. ``reference`` holds grey values of this series measured
+    under the locator's masks (``dark, body, canal, disc``), the scale that makes series comparable.
+    """
+
+    series: Series
+    frames: tuple[LevelFrame, ...]
+    midline_slice: int
+    reference: NDArray[np.float32]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One calibrated grade: ``probabilities`` over the grades of the target, ``grade`` a published value of its scale."""
+
+    level: str
+    target: str
+    grade: int
+    probabilities: tuple[float, ...]
+    confident: bool
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """Everything known about one study after prediction; what tables and reports are made of."""
+
+    key: str
+    status: str
+    """``ok``, ``partial`` (some level or series could not be used, see message) or ``failed``."""
+    message: str
+    seconds: float
+    located: tuple[LocatedSeries, ...] = ()
+    predictions: tuple[Prediction, ...] = ()
+    crops: dict[str, tuple["LevelCrop", ...]] = field(default_factory=dict)
+    """level -> the crops the grader saw at it."""
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Names of the graded levels, from the sacrum up."""
+        return tuple(dict.fromkeys(prediction.level for prediction in self.predictions))
+
+
+@dataclass(frozen=True)
+class LevelCrop:
+    """One slice resampled into a level's frame: ``pixels_HW`` in the series' grey values, rows downwards, columns
+    backwards; ``offset_mm`` of the slice from the midline, left positive (0 where laterality is unknown and single)."""
+
+    series_name: str
+    view: View
+    slice_index: int
+    offset_mm: float
+    pixels_HW: NDArray[np.float32]
