@@ -1,0 +1,1 @@
+"""What people read: the two tables of a run, and one page a study."""

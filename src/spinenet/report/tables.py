@@ -1,0 +1,174 @@
+"""``predictions.csv`` and ``studies.csv``: what everything downstream reads.
+
+A study's rows are appended in one piece, its line in ``studies.csv`` last: that line says that the study is complete.
+Whatever a killed run left behind without it is removed by ``recover``. Rewriting a table goes through a new file that
+replaces the old one, so a reader never meets half of one.
+"""
+
+import csv
+import io
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from spinenet.errors import SpinenetError
+from spinenet.labels import MAX_GRADES, TARGET
+from spinenet.study import Prediction, StudyResult
+
+PREDICTIONS_FILE = "predictions.csv"
+STUDIES_FILE = "studies.csv"
+PREDICTION_COLUMNS = (
+    *("study", "level", "target", "grade", "label"),
+    *(f"p_{index}" for index in range(MAX_GRADES)),
+    "confident",
+)
+STUDY_COLUMNS = ("study", "status", "levels_found", "message", "seconds")
+
+Row = Mapping[str, str]
+
+
+class OutputError(SpinenetError):
+    """The output folder holds something that these results cannot be added to."""
+
+
+@dataclass(frozen=True)
+class StudyRow:
+    """One line of ``studies.csv``: how reading and grading a study went."""
+
+    study: str
+    status: str
+    levels_found: int
+    message: str
+    seconds: float
+
+    def cells(self) -> dict[str, str]:
+        """The line as text, the message in one line whatever it came as."""
+        return {
+            "study": self.study,
+            "status": self.status,
+            "levels_found": str(self.levels_found),
+            "message": " ".join(self.message.split()),
+            "seconds": f"{self.seconds:.3f}",
+        }
+
+
+def study_row(result: StudyResult) -> StudyRow:
+    """The line of a study; levels count once however many series show them."""
+    found = {frame.level for located in result.located for frame in located.frames}
+    return StudyRow(result.key, result.status, len(found), result.message, result.seconds)
+
+
+def prediction_rows(result: StudyResult) -> list[dict[str, str]]:
+    """The lines of a study: one a level and target, none for a failed study.
+
+    An evaluation adds its own columns to these (``truth``, ``u_0`` ..) and writes them with ``write_table``.
+    """
+    if result.status == "failed":
+        return []
+    return [prediction_cells(result.key, prediction) for prediction in result.predictions]
+
+
+def prediction_cells(study: str, prediction: Prediction) -> dict[str, str]:
+    """One line of ``predictions.csv``; probabilities past the end of the scale are empty.
+
+    >>> prediction_cells("a", Prediction("L4/L5", "bulging", 1, (0.25, 0.75), True))["p_1"]
+    '0.750000'
+    """
+    target = TARGET[prediction.target]
+    if len(prediction.probabilities) != len(target.grades):
+        raise ValueError(f"{target.name}: {len(prediction.probabilities)} probabilities, {len(target.grades)} grades")
+    probabilities = [f"{probability:.6f}" for probability in prediction.probabilities]
+    probabilities += [""] * (MAX_GRADES - len(probabilities))
+    return {
+        "study": study,
+        "level": prediction.level,
+        "target": target.name,
+        "grade": str(prediction.grade),
+        "label": target.words[target.index_of(prediction.grade)],
+        **{f"p_{index}": text for index, text in enumerate(probabilities)},
+        "confident": "true" if prediction.confident else "false",
+    }
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None:
+    """Write a whole table, replacing what was there only when the new one is complete."""
+    header = dict(zip(columns, columns, strict=True))
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("wb") as file:
+        file.write(_csv_bytes(columns, [header, *rows]))
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def recover(folder: Path) -> dict[str, StudyRow]:
+    """Make a folder ready for ``append`` and return its complete studies by key.
+
+    Creates the tables where there are none. A cut line and rows of a study that was not completed are removed. Raises
+    OutputError where a table of that name has other columns.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    studies = {row["study"]: _study_row(row, folder) for row in _read_whole_lines(folder / STUDIES_FILE, STUDY_COLUMNS)}
+    predictions = _read_whole_lines(folder / PREDICTIONS_FILE, PREDICTION_COLUMNS)
+    complete = [row for row in predictions if row["study"] in studies]
+    _write_if_different(folder / STUDIES_FILE, STUDY_COLUMNS, [row.cells() for row in studies.values()])
+    _write_if_different(folder / PREDICTIONS_FILE, PREDICTION_COLUMNS, complete)
+    return studies
+
+
+def drop(folder: Path, keys: Collection[str]) -> None:
+    """Take studies out of both tables, because they will be predicted again."""
+    for name, columns in ((STUDIES_FILE, STUDY_COLUMNS), (PREDICTIONS_FILE, PREDICTION_COLUMNS)):
+        rows = _read_whole_lines(folder / name, columns)
+        kept = [row for row in rows if row["study"] not in keys]
+        _write_if_different(folder / name, columns, kept)
+
+
+def append(folder: Path, row: StudyRow, predictions: Sequence[Row]) -> None:
+    """Add one study to tables that ``recover`` made ready; raises OSError, with nothing half written."""
+    _append_block(folder / PREDICTIONS_FILE, _csv_bytes(PREDICTION_COLUMNS, predictions))
+    _append_block(folder / STUDIES_FILE, _csv_bytes(STUDY_COLUMNS, [row.cells()]))
+
+
+def _csv_bytes(columns: Sequence[str], rows: Iterable[Row]) -> bytes:
+    text = io.StringIO()
+    csv.DictWriter(text, columns, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+def _append_block(path: Path, block: bytes) -> None:
+    with path.open("ab", buffering=0) as file:
+        end = file.seek(0, os.SEEK_END)
+        try:
+            if file.write(block) != len(block):
+                raise OSError(f"{path}: could not be written to the end; is the disk full?")
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(end)
+            raise
+
+
+def _read_whole_lines(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Rows of a table up to the last line that is complete; none where there is no file."""
+    if not path.exists():
+        return []
+    content = path.read_bytes()
+    text = content[: content.rfind(b"\n") + 1].decode("utf-8", errors="replace")
+    reader = csv.DictReader(io.StringIO(text))
+    if text and tuple(reader.fieldnames or ()) != tuple(columns):
+        raise OutputError(f"{path}: not a table of an earlier run (other columns); choose another output folder")
+    return [row for row in reader if None not in row.values() and None not in row]
+
+
+def _study_row(row: Row, folder: Path) -> StudyRow:
+    try:
+        return StudyRow(row["study"], row["status"], int(row["levels_found"]), row["message"], float(row["seconds"]))
+    except ValueError as error:
+        raise OutputError(f"{folder / STUDIES_FILE}: study {row['study']} has a broken line; remove it") from error
+
+
+def _write_if_different(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    header = dict(zip(columns, columns, strict=True))
+    if not path.exists() or path.read_bytes() != _csv_bytes(columns, [header, *rows]):
+        write_table(path, columns, rows)
