@@ -1,0 +1,101 @@
+"""Grey values and frames -> pictures a browser can show: PNG data URIs, and marks in mm on top of them."""
+
+import base64
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from spinenet.geometry import spacing_mm
+from spinenet.study import LevelCrop, LevelFrame, LocatedSeries
+
+MAX_PIXELS = 768
+"""Longest side of a slice in a report; more is not seen on a page."""
+_LABEL_GAP_MM = 5.0
+_LABEL_ROOM_MM = 24.0
+
+
+@dataclass(frozen=True)
+class Window:
+    """Grey values shown as black and as white."""
+
+    black: float
+    white: float
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One level on a slice: the disc's long axis and where its name goes, in mm from the upper left corner."""
+
+    level: str
+    anterior_mm: tuple[float, float]
+    posterior_mm: tuple[float, float]
+    label_mm: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The slice that levels were found in, true to scale: the picture covers ``width_mm`` by ``height_mm``."""
+
+    image: str
+    width_mm: float
+    height_mm: float
+    marks: tuple[Mark, ...]
+
+
+def window_of(images: Iterable[NDArray[np.float32]]) -> Window:
+    """One window for pictures that are to be compared with each other: 0.5th to 99.5th percentile of them all.
+
+    >>> window_of([np.array([[0.0, 100.0]])])
+    Window(black=0.5, white=99.5)
+    """
+    values = np.concatenate([image.ravel() for image in images])
+    black, white = np.percentile(values, [0.5, 99.5])
+    return Window(float(black), float(white))
+
+
+def data_uri(image_HW: NDArray[np.float32], window: Window) -> str:
+    """The picture as a PNG of 8 bits inside the page."""
+    scale = 255.0 / max(window.white - window.black, 1e-6)
+    grey_HW = np.clip((image_HW - window.black) * scale, 0, 255).round().astype(np.uint8)
+    picture = Image.fromarray(grey_HW)
+    picture.thumbnail((MAX_PIXELS, MAX_PIXELS))
+    png = io.BytesIO()
+    picture.save(png, "PNG")
+    return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode("ascii")
+
+
+def overview(located: LocatedSeries) -> Overview:
+    """The mid-sagittal slice of a series with its levels."""
+    slice_RC = located.series.voxels_SRC[located.midline_slice]
+    _, row_mm, column_mm = spacing_mm(located.series.affine_vox2mm)
+    return Overview(
+        image=data_uri(slice_RC, window_of([slice_RC])),
+        width_mm=float(slice_RC.shape[1] * column_mm),
+        height_mm=float(slice_RC.shape[0] * row_mm),
+        marks=tuple(mark_of(frame, located.series.affine_vox2mm) for frame in located.frames),
+    )
+
+
+def mark_of(frame: LevelFrame, affine_vox2mm: NDArray[np.float64]) -> Mark:
+    """Where a level lies on the slices of a series; its name stands in front of the disc, as there is least to hide."""
+    half_mm = frame.posterior * frame.depth_mm / 2
+    anterior_mm = _on_slice(frame.center_mm - half_mm, affine_vox2mm)
+    posterior_mm = _on_slice(frame.center_mm + half_mm, affine_vox2mm)
+    label_mm = (max(anterior_mm[0] - _LABEL_GAP_MM, _LABEL_ROOM_MM), anterior_mm[1])
+    return Mark(frame.level, anterior_mm, posterior_mm, label_mm)
+
+
+def crop_window(crops: Iterable[LevelCrop]) -> Window:
+    """One window for every crop of a series, so that a dark disc looks dark beside its neighbours."""
+    return window_of([crop.pixels_HW for crop in crops])
+
+
+def _on_slice(point_mm: NDArray[np.float64], affine_vox2mm: NDArray[np.float64]) -> tuple[float, float]:
+    """World point (LPS) to (x, y) in mm from the corner of the slice; voxel centres lie half a pixel inside."""
+    voxel = np.linalg.solve(affine_vox2mm, np.append(point_mm, 1.0))
+    _, row_mm, column_mm = spacing_mm(affine_vox2mm)
+    return float((voxel[2] + 0.5) * column_mm), float((voxel[1] + 0.5) * row_mm)
