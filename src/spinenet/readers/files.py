@@ -1,0 +1,109 @@
+"""Which files below a path are images, and how NIfTI and MHA files make studies."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from spinenet.errors import ReadError
+from spinenet.readers import names
+from spinenet.readers.records import StudySource, VolumeFile
+
+_IGNORED_FOLDERS = frozenset({"__MACOSX", "__pycache__"})
+_DICOM_SUFFIXES = frozenset({"", ".dcm", ".ima", ".dicom"})
+_FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
+
+
+@dataclass(frozen=True)
+class Found:
+    """Image files below one path, sorted. ``root`` is what keys are relative to."""
+
+    root: Path
+    volumes: tuple[Path, ...]
+    dicom: tuple[Path, ...]
+    segmentations: int = 0
+
+
+def find_files(path: Path) -> Found:
+    """Look through a file or folder tree; ReadError where it does not exist or holds no image file."""
+    if not path.exists():
+        raise ReadError(f"{path}: no such file or folder")
+    if path.is_file():
+        return _single(path)
+    volumes, dicom, segmentations = [], [], 0
+    for file in _walk(path):
+        if not names.is_volume(file):
+            dicom += [file] if is_dicom(file) else []
+        elif names.is_segmentation(file):
+            segmentations += 1
+        else:
+            volumes.append(file)
+    if not volumes and not dicom:
+        raise ReadError(f"{path}: no DICOM, NIfTI or MHA image in this folder or below it")
+    return Found(path, tuple(volumes), tuple(dicom), segmentations)
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file is DICOM, or called so: by its preamble, its first tag where that is missing, or its ending."""
+    if path.name.upper() == "DICOMDIR":
+        return False
+    if path.suffix.lower() in _DICOM_SUFFIXES - {""}:
+        return True
+    try:
+        with path.open("rb") as file:
+            start = file.read(132)
+    except OSError:
+        return False
+    bare = path.suffix == "" and start[:2] in _FIRST_GROUPS and start[3:4] == b"\x00"
+    return start[128:132] == b"DICM" or bare
+
+
+def volume_studies(found: Found) -> list[StudySource]:
+    """Group the NIfTI and MHA files of each folder into studies by their names."""
+    groups: dict[tuple[Path, str], list[Path]] = {}
+    for file in found.volumes:
+        groups.setdefault((file.parent, names.split_name(names.stem_of(file))[0]), []).append(file)
+    return [_study(found.root, folder, stem, files) for (folder, stem), files in groups.items()]
+
+
+def volume_format(path: Path) -> str:
+    """``MHA`` or ``NIfTI`` by the ending of the file.
+
+    >>> volume_format(Path("17_t2.MHA"))
+    'MHA'
+    """
+    return "MHA" if path.suffix.lower() in (".mha", ".mhd") else "NIfTI"
+
+
+def _single(path: Path) -> Found:
+    if path.stat().st_size == 0:
+        raise ReadError(f"{path}: the file is empty; copy it again")
+    if names.is_volume(path):
+        return Found(path, (path,), ())
+    if is_dicom(path):
+        return Found(path, (), (path,))
+    raise ReadError(f"{path}: not a DICOM, NIfTI (.nii, .nii.gz) or MHA (.mha, .mhd) file")
+
+
+def _walk(path: Path) -> Iterator[Path]:
+    """Files below ``path`` in a fixed order, without hidden ones and without the masks that lie beside ``images``."""
+    for folder, folders, files in os.walk(path):
+        kept = {name for name in folders if not name.startswith(".") and name not in _IGNORED_FOLDERS}
+        if "images" in kept:
+            kept.discard("masks")
+        folders[:] = sorted(kept)
+        yield from (Path(folder) / name for name in sorted(files) if not name.startswith("."))
+
+
+def _study(root: Path, folder: Path, stem: str, files: list[Path]) -> StudySource:
+    if root == files[0]:
+        key = names.safe_key([names.stem_of(root)])
+    elif stem.startswith("sub-"):
+        key = names.safe_key([stem])
+    else:
+        inner = [part for part in folder.relative_to(root).parts if part != "images"]
+        key = names.safe_key([*inner, stem]) if inner or stem else names.safe_key([folder.resolve().name])
+    series = names.unique(names.split_name(names.stem_of(file))[1] or names.stem_of(file) for file in files)
+    volumes = tuple(VolumeFile(file, name) for file, name in zip(files, series, strict=True))
+    formats = sorted({volume_format(file) for file in files})
+    return StudySource(key, root if root == files[0] else folder, ", ".join(formats), volumes)

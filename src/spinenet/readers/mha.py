@@ -1,0 +1,95 @@
+"""MetaImage files: .mha, and .mhd with its data beside it (SimpleITK)."""
+
+from pathlib import Path
+
+import numpy as np
+
+from spinenet.errors import ReadError
+from spinenet.readers import names
+from spinenet.readers.records import Acquisition
+from spinenet.readers.volume import check_affine, check_shape, series_from_volume
+from spinenet.study import Series
+
+SUFFIXES = (".mha", ".mhd")
+_HEADER_BYTES = 65_536
+_ORIENTATION_KEYS = ("TransformMatrix", "Rotation", "Orientation")
+
+
+def read_mha(path: Path, name: str | None = None) -> Series:
+    """Read a .mha or .mhd file as one series; ReadError where it is damaged or no 3-D grey-value image.
+
+    Needs SimpleITK (extra ``mha``). Sides are unknown where the header gives no orientation, and not
+    verified in files named as in SPIDER.
+    """
+    where = path.name
+    header = _header(path)
+    shape = _numbers(header, "DimSize", where)
+    check_shape(tuple(int(size) for size in shape), where)
+    if header.get("ElementNumberOfChannels", "1") != "1":
+        raise ReadError(
+            f"{where}: a colour image ({header['ElementNumberOfChannels']} values a voxel); give grey values"
+        )
+    spacing_key = "ElementSpacing" if "ElementSpacing" in header else "ElementSize"
+    if spacing_key in header:
+        spacing = _numbers(header, spacing_key, where)
+        if len(spacing) != 3 or not np.all(np.isfinite(spacing)) or min(spacing) <= 0:
+            raise ReadError(f"{where}: voxel spacing ({header[spacing_key]}) is not positive; correct the header")
+    voxels, affine_vox2mm = _read(path)
+    oriented = any(key in header for key in _ORIENTATION_KEYS)
+    return series_from_volume(
+        voxels,
+        affine_vox2mm,
+        name=name or names.stem_of(path),
+        where=where,
+        acquisition=Acquisition(description=names.stem_of(path)),
+        laterality_known=oriented and not names.is_spider(path),
+    )
+
+
+def _header(path: Path) -> dict[str, str]:
+    """The ``key = value`` lines before the voxels; ReadError where it does not begin like a MetaImage."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(_HEADER_BYTES).decode("latin-1")
+    except OSError as error:
+        raise ReadError(f"{path.name}: cannot be opened ({error.strerror})") from None
+    header: dict[str, str] = {}
+    for line in text.splitlines():
+        key, equals, value = line.partition("=")
+        if not equals:
+            break
+        header[key.strip()] = value.strip()
+        if key.strip() == "ElementDataFile":
+            break
+    if "DimSize" not in header or "ElementDataFile" not in header:
+        raise ReadError(f"{path.name}: not a MetaImage file (no header with DimSize); was something else renamed?")
+    return header
+
+
+def _numbers(header: dict[str, str], key: str, where: str) -> list[float]:
+    try:
+        return [float(value) for value in header[key].split()]
+    except ValueError:
+        raise ReadError(f"{where}: {key} is '{header[key][:40]}', not numbers; the header is damaged") from None
+
+
+def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Voxels (slices, rows, columns as stored) as float32 and their affine to LPS mm, which is ITK's own frame."""
+    try:
+        import SimpleITK as sitk  # noqa: N813
+    except ImportError:
+        raise ReadError(f"{path.name}: reading MHA needs SimpleITK; install 'spinenet-mri[mha]'") from None
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("MetaImageIO")
+    reader.SetFileName(str(path))
+    try:
+        image = reader.Execute()
+    except RuntimeError:
+        raise ReadError(f"{path.name}: the voxels cannot be read; is the file cut short? Copy it again") from None
+    affine_vox2mm = np.eye(4)
+    direction = np.array(image.GetDirection()).reshape(3, 3)
+    affine_vox2mm[:3, :3] = (direction * np.array(image.GetSpacing()))[:, ::-1]  # arrays are indexed z, y, x
+    affine_vox2mm[:3, 3] = image.GetOrigin()
+    check_affine(affine_vox2mm, path.name)
+    return sitk.GetArrayFromImage(image).astype(np.float32), affine_vox2mm

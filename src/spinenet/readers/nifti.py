@@ -1,0 +1,130 @@
+"""NIfTI files (nibabel), with the JSON sidecar of BIDS for the view where there is one."""
+
+import gzip
+import json
+import logging
+import re
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinenet.errors import ReadError
+from spinenet.geometry import RAS_TO_LPS
+from spinenet.readers import names
+from spinenet.readers.records import Acquisition
+from spinenet.readers.volume import check_affine, check_shape, series_from_volume
+from spinenet.study import Series
+
+SUFFIXES = (".nii", ".nii.gz")
+_MM_PER_UNIT = {"meter": 1000.0, "micron": 0.001}
+
+
+def read_nifti(path: Path, name: str | None = None) -> Series:
+    """Read a .nii or .nii.gz file as one series; ReadError where it is damaged or no 3-D grey-value image.
+
+    sform is preferred to qform; where neither is set, sides are unknown. Units other than mm are converted.
+    """
+    import nibabel as nib
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
+
+    logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # it would print header repairs to the screen
+    where = path.name
+    try:
+        image = nib.Nifti1Image.from_filename(path)
+        affine_vox2mm, oriented = _affine(image, where)
+        shape = _checked_shape(image, where)
+        voxels = image.get_fdata(dtype=np.float32, caching="unchanged").reshape(shape)
+    except FileNotFoundError:
+        raise ReadError(f"{where}: no such file") from None
+    except (
+        ImageFileError,
+        HeaderDataError,
+        gzip.BadGzipFile,
+        zlib.error,
+        EOFError,
+        OSError,
+        ValueError,
+        KeyError,
+    ) as e:
+        raise ReadError(f"{where}: not a readable NIfTI file ({_one_line(e)}); is it cut short? Copy it again") from e
+    return series_from_volume(
+        voxels,
+        affine_vox2mm,
+        name=name or names.stem_of(path),
+        where=where,
+        acquisition=_acquisition(path, bytes(image.header["descrip"]).decode("latin-1")),
+        laterality_known=oriented,
+    )
+
+
+def _affine(image: Any, where: str) -> tuple[NDArray[np.float64], bool]:
+    """Affine to LPS mm, and whether the file states an orientation at all."""
+    header = image.header
+    zooms = np.array(header["pixdim"][1:4], dtype=float)[: min(3, len(image.shape))]
+    if not np.all(np.isfinite(zooms)) or np.any(zooms <= 0):
+        told = ", ".join(f"{zoom:g}" for zoom in zooms)
+        raise ReadError(f"{where}: voxel spacing ({told}) is not positive; correct pixdim in the header")
+    scale = _MM_PER_UNIT.get(header.get_xyzt_units()[0], 1.0)
+    affine_vox2mm = RAS_TO_LPS @ np.diag([scale, scale, scale, 1.0]) @ np.asarray(image.affine, dtype=float)
+    check_affine(affine_vox2mm, where)
+    return affine_vox2mm, bool(header["sform_code"] > 0 or header["qform_code"] > 0)
+
+
+def _checked_shape(image: Any, where: str) -> tuple[int, ...]:
+    """Shape with trailing axes of one dropped; colour and complex images are refused."""
+    dtype = image.header.get_data_dtype()
+    if dtype.fields is not None or dtype.kind == "c":
+        raise ReadError(f"{where}: a colour or complex image; give one grey value a voxel")
+    shape: tuple[int, ...] = tuple(image.shape)
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    check_shape(shape, where)
+    return shape
+
+
+def _acquisition(path: Path, description: str) -> Acquisition:
+    """What name, header text (dcm2niix writes TE there) and sidecar say."""
+    sidecar = _sidecar(path)
+    echo = re.search(r"\bTE=([0-9.eE+-]+)", description)
+    words = [names.stem_of(path), *(str(sidecar.get(key, "")) for key in ("SeriesDescription", "ProtocolName"))]
+    codes = (sidecar.get(key, "") for key in ("ScanningSequence", "SequenceVariant", "ScanOptions"))
+    return Acquisition(
+        tr_ms=_milliseconds(sidecar.get("RepetitionTime")),
+        te_ms=_milliseconds(sidecar.get("EchoTime")) or (_number(echo.group(1)) if echo else None),
+        ti_ms=_milliseconds(sidecar.get("InversionTime")),
+        sequence=" ".join(re.sub(r"[\\_,]", " ", str(code)) for code in codes),
+        image_type=" ".join(map(str, sidecar.get("ImageType") or ())),
+        description=" ".join(words),
+        body_part=str(sidecar.get("BodyPartExamined", "")),
+    )
+
+
+def _sidecar(path: Path) -> dict[str, Any]:
+    """The JSON file beside the image, or nothing where there is none or it is no JSON object."""
+    file = path.with_name(names.stem_of(path) + ".json")
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _number(value: object) -> float | None:
+    try:
+        number = float(str(value))
+    except ValueError:
+        return None
+    return number if np.isfinite(number) and number > 0 else None
+
+
+def _milliseconds(seconds: object) -> float | None:
+    number = _number(seconds)
+    return None if number is None else 1000.0 * number
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:120] or type(error).__name__

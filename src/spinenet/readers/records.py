@@ -1,0 +1,70 @@
+"""What the readers know before they read pixels: where a study lies and how its images were acquired."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """What a file says about the making of its image. Times in ms, None where it does not say.
+
+    ``sequence`` joins the codes of scanning sequence, variant, options and sequence name; ``description`` is free text
+    (series description, protocol or file name) and may identify a patient: it is looked at, never shown.
+    """
+
+    tr_ms: float | None = None
+    te_ms: float | None = None
+    ti_ms: float | None = None
+    sequence: str = ""
+    image_type: str = ""
+    description: str = ""
+    body_part: str = ""
+    contrast_agent: bool = False
+
+
+@dataclass(frozen=True)
+class VolumeFile:
+    """One NIfTI or MHA file of a study and the name of its series there."""
+
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One slice in a DICOM file, from its header. ``position_mm``, ``orientation`` and ``spacing_mm`` as in LPS DICOM.
+
+    ``index`` is the frame in a multi-frame file, else 0; ``gap_mm`` the stated distance between slices (or their
+    thickness). ``tags`` are what may tell overlapping stacks apart: (name, value) pairs in the order to be tried.
+    """
+
+    path: Path
+    index: int
+    uid: str
+    series_uid: str
+    series_number: int
+    rows: int
+    columns: int
+    position_mm: tuple[float, float, float]
+    orientation: tuple[float, ...]
+    spacing_mm: tuple[float, float]
+    gap_mm: float | None = None
+    acquisition: Acquisition = field(default_factory=Acquisition)
+    tags: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class StudySource:
+    """A study found on disk, pixels not yet read.
+
+    ``key`` names it in outputs and does not identify the patient. ``location`` is for the user's own screen: it may
+    hold names and never goes into a result. ``problem`` is the reason where nothing of it can be read.
+    """
+
+    key: str
+    location: Path
+    format: str
+    volumes: tuple[VolumeFile, ...] = ()
+    frames: tuple[Frame, ...] = ()
+    notes: tuple[str, ...] = ()
+    problem: str = ""

@@ -1,0 +1,75 @@
+"""From an array and its affine to a checked series: the one gate that every format passes."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinenet import geometry
+from spinenet.errors import ReadError
+from spinenet.readers.records import Acquisition
+from spinenet.readers.views import decide_view
+from spinenet.study import Series
+
+MAX_VOXELS = 160_000_000
+"""Twice the largest lumbar volume we know of; beyond it the header is wrong rather than the scanner good."""
+
+SPACING_RANGE_MM = (0.02, 100.0)
+
+
+def check_shape(shape: tuple[int, ...], where: str) -> None:
+    """Raise ReadError unless ``shape`` is that of a plausible stack of slices; called before pixels are read."""
+    if len(shape) != 3:
+        raise ReadError(
+            f"{where}: the image has {len(shape)} dimensions, a series of slices has 3; give a 3-D image with positions"
+        )
+    if min(shape) < 1:
+        raise ReadError(f"{where}: the image is empty ({_times(shape)} voxels); export it again")
+    if sum(size < 16 for size in shape) > 1:
+        raise ReadError(f"{where}: {_times(shape)} voxels are too few for an image of a spine")
+    if int(np.prod(np.asarray(shape, dtype=float))) > MAX_VOXELS:
+        raise ReadError(f"{where}: {_times(shape)} voxels are too many for one series; is the header damaged?")
+
+
+def check_affine(affine_vox2mm: NDArray[np.float64], where: str) -> None:
+    """Raise ReadError unless the (4, 4) affine is finite, invertible and of plausible spacing."""
+    if not np.all(np.isfinite(affine_vox2mm)):
+        raise ReadError(f"{where}: the affine holds NaN or infinity; the header is damaged, export the image again")
+    spacing = geometry.spacing_mm(affine_vox2mm)
+    if spacing.min() < SPACING_RANGE_MM[0] or spacing.max() > SPACING_RANGE_MM[1]:
+        told = " x ".join(f"{value:.3g}" for value in spacing)
+        raise ReadError(f"{where}: a voxel of {told} mm is not plausible; check the spacing in the header (mm)")
+    if abs(np.linalg.det(affine_vox2mm[:3, :3] / spacing)) < 0.05:
+        raise ReadError(f"{where}: the affine is singular, so voxels have no position; export the image again")
+
+
+def check_voxels(voxels: NDArray[np.float32], where: str) -> None:
+    """Raise ReadError where grey values are not finite or all alike."""
+    low, high = float(voxels.min()), float(voxels.max())  # NaN and infinity reach the extremes: no mask to allocate
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ReadError(f"{where}: the image holds NaN or infinite values; export it again without them")
+    if low == high:
+        raise ReadError(f"{where}: every voxel is {low:g}: the image is blank")
+
+
+def series_from_volume(
+    voxels: NDArray[np.float32],
+    affine_vox2mm: NDArray[np.float64],
+    *,
+    name: str,
+    where: str,
+    acquisition: Acquisition,
+    slice_dim: int | None = None,
+    laterality_known: bool = True,
+) -> Series:
+    """Check a (3-D) volume with its affine to LPS mm and bring it into canonical order; ReadError names ``where``."""
+    check_shape(voxels.shape, where)
+    check_affine(affine_vox2mm, where)
+    check_voxels(voxels, where)
+    if slice_dim is None and voxels.shape.count(1) == 1:
+        slice_dim = voxels.shape.index(1)
+    voxels_SRC, affine, plane = geometry.canonical(voxels, affine_vox2mm, slice_dim)
+    view, reason = decide_view(plane, acquisition)
+    return Series(name, voxels_SRC, affine, plane, view, reason, laterality_known)
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return " x ".join(str(size) for size in shape)
