@@ -85,7 +85,10 @@ def presence_title(target: TargetMetrics) -> str:
 
 
 def roc_band(sample: Sample, draws_SP: Floats) -> tuple[Floats, Floats]:
-    """Ends of the 95 % band of sensitivity at each of FALSE_ALARM_RATES, pointwise over resamples with both classes."""
+    """Ends of the 95 % band of sensitivity at each of FALSE_ALARM_RATES, pointwise over resamples with both classes.
+
+    Both nan where no resample has both classes.
+    """
     positive_N, score_N = metrics.positive_and_score(sample)
     curves = [
         np.interp(FALSE_ALARM_RATES, alarms_U / alarms_U[-1], hits_U / hits_U[-1])
@@ -93,16 +96,18 @@ def roc_band(sample: Sample, draws_SP: Floats) -> tuple[Floats, Floats]:
         for hits_U, alarms_U in zip(*metrics.roc_counts(positive_N, score_N, weights_SN), strict=True)
         if hits_U[-1] > 0 and alarms_U[-1] > 0
     ]
-    low, high = np.quantile(curves, _ENDS, axis=0)
+    low, high = np.quantile(curves or [np.full(len(FALSE_ALARM_RATES), np.nan)], _ENDS, axis=0)
     return low, high
 
 
 def reliability(sample: Sample, probabilities_NK: Floats, draws_SP: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Mean stated probability, observed frequency and the two ends of its interval, for each filled bin."""
+    """Mean stated probability, observed frequency and the two ends of its interval, for each bin with enough discs."""
     stated_N, happened_N = metrics.stated_and_happened(sample, probabilities_NK)
     members_NB = np.eye(metrics.BINS)[metrics.bin_of(stated_N)]
     members_NB = members_NB[:, members_NB.sum(axis=0) >= _FEWEST_IN_BIN]
     discs_B = members_NB.sum(axis=0)
+    if not len(discs_B):
+        return discs_B, discs_B, discs_B, discs_B
     observed_SB = np.concatenate(
         [
             _share(weights_SN @ (members_NB * happened_N[:, None]), weights_SN @ members_NB)

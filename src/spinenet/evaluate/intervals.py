@@ -72,7 +72,7 @@ def estimate_reflected(metric: Callable[[Floats], Floats], draws_SP: Floats, pat
     """
     value, values_S = _values(metric, draws_SP, patient_N)
     mirrored = from_resamples(value, np.maximum(2 * value - values_S, 0))
-    return replace(mirrored, high=np.maximum(mirrored.high, value))
+    return replace(mirrored, high=float(np.maximum(mirrored.high, value)))
 
 
 def from_resamples(value: float, values_S: Floats) -> Estimate:

@@ -133,6 +133,7 @@ def _check_target(rows: pd.DataFrame, target: Target, uncalibrated: bool, name: 
         wrong = rows[column].notna() & ~rows[column].isin(target.grades)
         _refuse(wrong, rows, name, f"{column} is not one of {target.grades}")
     graded = rows["grade"].notna()
+    _refuse(~graded & rows[PROBABILITIES].notna().any(axis=1), rows, name, "no grade, but probabilities")
     for columns in (PROBABILITIES, UNCALIBRATED)[: 1 + uncalibrated]:
         on_scale, past_end = rows[columns[: len(target.grades)]], rows[columns[len(target.grades) :]]
         absent = on_scale.isna().all(axis=1) & (~graded if columns is PROBABILITIES else True)

@@ -1,0 +1,119 @@
+"""From a table to metrics: joined by key, masked where unknown, undefined where nothing can be said."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics as sklearn_metrics
+
+from spinenet.evaluate import PredictionsError, evaluate
+from spinenet.labels import LEVELS, TARGETS
+
+
+def figures(metrics):
+    return {name: target.to_dict() for name, target in metrics.targets.items()}
+
+
+def test_the_figures_are_scikit_learns_on_the_same_rows(predictions):
+    frame = predictions("pfirrmann", "herniation", "modic")
+    result = evaluate(frame, samples=20)
+    rows = dict(list(frame.groupby("target")))
+    value = {name: {key: e.value for key, e in target.estimates.items()} for name, target in result.targets.items()}
+    rows_p, rows_h, rows_m = rows["pfirrmann"], rows["herniation"], rows["modic"]
+    kappa = sklearn_metrics.cohen_kappa_score(rows_p.truth, rows_p.grade, weights="quadratic")
+    assert value["pfirrmann"]["quadratic_kappa"] == pytest.approx(kappa, abs=1e-9)
+    f1 = sklearn_metrics.f1_score(rows_m.truth, rows_m.grade, average="macro")
+    assert value["modic"]["macro_f1"] == pytest.approx(f1, abs=1e-9)
+    auc = sklearn_metrics.roc_auc_score(rows_m.truth > 0, 1 - rows_m.p_0)
+    assert value["modic"]["auc"] == pytest.approx(auc, abs=1e-9)
+    auc = sklearn_metrics.roc_auc_score(rows_h.truth, rows_h.p_1)
+    assert value["herniation"]["auc"] == pytest.approx(auc, abs=1e-9)
+    recall = sklearn_metrics.recall_score(rows_h.truth, rows_h.grade)
+    assert value["herniation"]["sensitivity"] == pytest.approx(recall, abs=1e-9)
+    recall = sklearn_metrics.recall_score(rows_h.truth, rows_h.grade, pos_label=0)
+    assert value["herniation"]["specificity"] == pytest.approx(recall, abs=1e-9)
+    matrix = sklearn_metrics.confusion_matrix(rows_p.truth, rows_p.grade, labels=[1, 2, 3, 4, 5])
+    assert (result.targets["pfirrmann"].confusion_KK == matrix).all()
+
+
+def test_intervals_hold_their_value(predictions):
+    for target in evaluate(predictions("pfirrmann", "herniation"), samples=200).targets.values():
+        for name, figure in target.estimates.items():
+            assert figure.low <= figure.value <= figure.high, name
+            assert figure.low < figure.high, name
+
+
+def test_the_order_of_rows_does_not_matter(predictions):
+    frame = predictions("pfirrmann", "modic", "bulging")
+    shuffled = frame.sample(frac=1, random_state=3)
+    assert figures(evaluate(frame, samples=50)) == figures(evaluate(shuffled, samples=50))
+
+
+def test_unknown_truth_is_ignored(predictions):
+    frame = predictions("pfirrmann", "bulging")
+    unknown = predictions("pfirrmann", "bulging", patients=50, seed=9).iloc[200:250].assign(truth=np.nan)
+    unknown["study"] = "x" + unknown["study"]
+    both = pd.concat([unknown, frame], ignore_index=True)
+    assert figures(evaluate(frame, samples=50)) == figures(evaluate(both, samples=50))
+    with pytest.raises(PredictionsError, match="nothing to evaluate"):
+        evaluate(frame.assign(truth=np.nan))
+
+
+def test_a_target_without_labels_is_not_listed(predictions):
+    frame = predictions("pfirrmann", "bulging")
+    frame.loc[frame.target == "bulging", "truth"] = np.nan
+    assert list(evaluate(frame, samples=5).targets) == ["pfirrmann"]
+
+
+def test_discs_without_a_prediction_are_counted_apart(predictions):
+    frame = predictions("bulging", "narrowing").astype({"confident": object})
+    lost = frame.index[frame.target == "bulging"][:7]
+    frame.loc[lost, ["grade", "p_0", "p_1", "u_0", "u_1", "confident"]] = np.nan
+    frame.loc[lost, "confident"] = ""
+    bulging = evaluate(frame, samples=5).targets["bulging"]
+    assert (bulging.n, bulging.not_graded) == (193, 7)
+    assert bulging.confusion_KK.sum() == 193
+    assert sum(level.not_graded for level in bulging.levels.values()) == 7
+
+
+def test_one_class_gives_undefined_figures_never_zero(predictions):
+    frame = predictions("herniation").assign(truth=0)
+    target = evaluate(frame, samples=50).targets["herniation"]
+    assert target.positives == 0
+    for name in ("auc", "average_precision", "sensitivity"):
+        assert target.to_dict()["metrics"][name] == {"value": None, "low": None, "high": None}
+    assert target.estimates["specificity"].value > 0
+
+
+def test_a_grade_held_by_one_patient_does_not_lift_the_interval(predictions):
+    frame = predictions("modic", patients=60)
+    frame["truth"] = np.where(frame.truth.isin([1, 3]), 0, frame.truth)
+    frame.loc[0, "truth"] = 3
+    with_it = evaluate(frame, samples=400).targets["modic"].estimates["macro_f1"]
+    assert with_it.high < 0.9 * sklearn_metrics.f1_score(frame.truth, frame.grade, average="macro", labels=[0, 2])
+
+
+def test_levels_are_the_same_figures_on_their_own_discs(predictions):
+    frame = predictions("bulging")
+    pooled = evaluate(frame, samples=30).targets["bulging"]
+    assert list(pooled.levels) == list(LEVELS[:5])
+    alone = evaluate(frame[frame.level == "L4/L5"], samples=30).targets["bulging"]
+    assert pooled.levels["L4/L5"].to_dict()["metrics"] == alone.to_dict()["metrics"]
+    assert sum(level.n for level in pooled.levels.values()) == pooled.n
+
+
+def test_calibration_before_needs_the_uncalibrated_probabilities(predictions):
+    frame = predictions("bulging", patients=200)
+    known = evaluate(frame, samples=20).targets["bulging"].estimates
+    assert known["ece_uncalibrated"].value > known["ece"].value
+    bare = frame.drop(columns=[f"u_{index}" for index in range(5)])
+    assert np.isnan(evaluate(bare, samples=20).targets["bulging"].estimates["ece_uncalibrated"].value)
+
+
+@pytest.mark.timeout(60)
+def test_the_size_of_the_real_data_takes_seconds(predictions):
+    frame = predictions(*(target.name for target in TARGETS[:8]), patients=248)
+    start = time.process_time()
+    evaluate(frame, samples=1000)
+    assert time.process_time() - start < 30
