@@ -1,0 +1,148 @@
+"""A phantom study as plain DICOM: one MR Image Storage file a slice, full but synthetic headers, fixed by the seed."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage
+
+from spinenet.phantom.sequence import Weighting
+from spinenet.phantom.study import PhantomSeries, PhantomStudy
+
+_IMPLEMENTATION_UID = "2.25.302043790172249692526321623266752743501"
+
+
+def uid(*parts: object) -> UID:
+    """A UID below the 2.25 root that always is the same for the same parts (DICOM PS3.5, B.2).
+
+    >>> uid("study", 1) == uid("study", 1)
+    True
+    """
+    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
+    return UID(f"2.25.{int.from_bytes(digest[:16], 'big')}")
+
+
+def write_dicom(study: PhantomStudy, folder: Path, *, transfer_syntax: str = ExplicitVRLittleEndian) -> list[Path]:
+    """Write every slice to ``folder/<series>/IM<number>.dcm``; returns the paths.
+
+    ``transfer_syntax`` is a UID pydicom can encode: explicit or implicit little endian, RLE lossless
+    ("1.2.840.10008.1.2.5") or, with pylibjpeg-openjpeg, JPEG 2000 lossless ("1.2.840.10008.1.2.4.90").
+    Slices are numbered from the right where the seed is even and from the left where it is odd, as scanners differ.
+    """
+    paths = []
+    for number, item in enumerate(study.series, start=1):
+        target = folder / item.name
+        target.mkdir(parents=True, exist_ok=True)
+        slices = item.series.voxels_SRC.shape[0]
+        order = range(slices) if study.seed % 2 == 0 else range(slices - 1, -1, -1)
+        for instance, index in enumerate(order, start=1):
+            dataset = _dataset(study, item, number, instance, index)
+            if transfer_syntax not in ("1.2.840.10008.1.2", ExplicitVRLittleEndian):
+                # the offset table and everything else is a function of the pixels: no random UID is made
+                dataset.compress(transfer_syntax, generate_instance_uid=False)
+            else:
+                dataset.file_meta.TransferSyntaxUID = UID(transfer_syntax)
+            path = target / f"IM{instance:04d}.dcm"
+            dataset.save_as(path, enforce_file_format=True)
+            paths.append(path)
+    return paths
+
+
+def _dataset(study: PhantomStudy, item: PhantomSeries, number: int, instance: int, index: int) -> Dataset:
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.file_meta.ImplementationClassUID = UID(_IMPLEMENTATION_UID)
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = MRImageStorage
+    dataset.SOPInstanceUID = uid("instance", study.seed, item.name, index)
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    _describe_study(dataset, study)
+    _describe_protocol(dataset, item)
+    dataset.SeriesInstanceUID = uid("series", study.seed, item.name)
+    dataset.SeriesNumber = number
+    dataset.InstanceNumber = instance
+    _describe_geometry(dataset, study, item, index)
+    _set_pixels(dataset, item, index)
+    return dataset
+
+
+def _describe_study(dataset: Dataset, study: PhantomStudy) -> None:
+    person = study.spine.person
+    dataset.SpecificCharacterSet = "ISO_IR 100"
+    dataset.StudyInstanceUID = uid("study", study.seed)
+    dataset.FrameOfReferenceUID = uid("frame", study.seed)
+    dataset.StudyID = str(study.seed % 100000)
+    dataset.StudyDate = dataset.SeriesDate = dataset.ContentDate = "20200101"
+    dataset.StudyTime = dataset.SeriesTime = dataset.ContentTime = "120000"
+    dataset.AccessionNumber = ""
+    dataset.PatientName = "Phantom^Synthetic"
+    dataset.PatientID = f"PHANTOM{study.seed}"
+    dataset.PatientSex = person.sex
+    dataset.PatientAge = f"{int(person.age):03d}Y"
+    dataset.PatientBirthDate = ""
+    dataset.ReferringPhysicianName = ""
+    dataset.StudyDescription = "Synthetic lumbar spine"
+    dataset.Modality = "MR"
+    dataset.BodyPartExamined = "LSPINE"
+    dataset.PatientPosition = "HFS"
+
+
+def _describe_protocol(dataset: Dataset, item: PhantomSeries) -> None:
+    protocol = item.protocol
+    inversion = protocol.weighting is Weighting.STIR
+    dataset.ImageType = ["ORIGINAL", "PRIMARY", "M", "SE"]
+    dataset.Manufacturer = protocol.vendor
+    dataset.ManufacturerModelName = protocol.model
+    dataset.SoftwareVersions = "phantom"
+    dataset.SeriesDescription = dataset.ProtocolName = protocol.description
+    dataset.ScanningSequence = ["SE", "IR"] if inversion else "SE"
+    dataset.SequenceVariant = "SK"
+    dataset.ScanOptions = ""
+    dataset.MRAcquisitionType = "2D"
+    dataset.RepetitionTime = protocol.tr_ms
+    dataset.EchoTime = protocol.te_ms
+    if inversion:
+        dataset.InversionTime = protocol.ti_ms
+    dataset.EchoTrainLength = protocol.echo_train
+    dataset.EchoNumbers = 1
+    dataset.FlipAngle = 150
+    dataset.ImagedNucleus = "1H"
+    dataset.MagneticFieldStrength = protocol.field_t
+    dataset.ImagingFrequency = round(42.577 * protocol.field_t, 3)
+    dataset.PixelBandwidth = round(protocol.bandwidth_hz)
+    dataset.InPlanePhaseEncodingDirection = "COL" if protocol.phase_rows else "ROW"
+
+
+def _describe_geometry(dataset: Dataset, study: PhantomStudy, item: PhantomSeries, index: int) -> None:
+    affine = item.series.affine_vox2mm
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    row_direction, column_direction = affine[:3, 2] / spacing[2], affine[:3, 1] / spacing[1]
+    position = affine @ np.array([index, 0, 0, 1.0])
+    dataset.ImageOrientationPatient = [_decimal(v) for v in (*row_direction, *column_direction)]
+    dataset.ImagePositionPatient = [_decimal(v) for v in position[:3]]
+    dataset.PixelSpacing = [_decimal(spacing[1]), _decimal(spacing[2])]
+    dataset.SliceThickness = _decimal(0.9 * spacing[0])
+    dataset.SpacingBetweenSlices = _decimal(spacing[0])
+    dataset.SliceLocation = _decimal(position[0])
+
+
+def _decimal(value: float) -> str:
+    """A decimal string of at most 16 characters, as DICOM wants it."""
+    return f"{value + 0.0:.9g}"
+
+
+def _set_pixels(dataset: Dataset, item: PhantomSeries, index: int) -> None:
+    pixels = item.series.voxels_SRC[index].astype(np.uint16)
+    low, high = int(pixels.min()), max(int(pixels.max()), 1)
+    dataset.SamplesPerPixel = 1
+    dataset.PhotometricInterpretation = "MONOCHROME2"
+    dataset.Rows, dataset.Columns = pixels.shape
+    dataset.BitsAllocated = 16
+    dataset.BitsStored = 12
+    dataset.HighBit = 11
+    dataset.PixelRepresentation = 0
+    dataset.WindowCenter = 0.5 * (low + high)
+    dataset.WindowWidth = high - low
+    dataset.PixelData = pixels.tobytes()
+    dataset["PixelData"].VR = "OW"

@@ -1,0 +1,80 @@
+"""Many studies at once: in parallel, with progress, and resumed where a run was interrupted."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from spinenet.errors import ConfigError, DatasetError
+from spinenet.phantom.study import GENERATOR_VERSION, StudyOptions, make, options_record
+from spinenet.phantom.writers import STORAGE, write_spider, write_tables
+
+
+@dataclass
+class PhantomConfig:
+    """Settings of ``scripts/make_phantom.py``."""
+
+    out: str = "data/phantom"
+    studies: int = 60
+    seed: int = 0
+    workers: int = 1
+    validation_share: float = 0.15
+    """Share of the studies that overview.csv calls validation."""
+    storage: str = "mixed"
+    """Order of the axes in the files: PIR, LPS, or mixed as in SPIDER."""
+    study: StudyOptions = field(default_factory=StudyOptions)
+
+    def __post_init__(self) -> None:
+        if self.studies < 1 or self.workers < 1:
+            raise ConfigError(f"studies and workers must be at least 1, not {self.studies} and {self.workers}")
+        if self.storage not in (*STORAGE, "mixed"):
+            raise ConfigError(f"storage must be PIR, LPS or mixed, not {self.storage!r}")
+
+
+def study_seed(seed: int, index: int) -> int:
+    """Seed of the index-th study of a set: independent of how many there are."""
+    return int(np.random.SeedSequence([seed, index]).generate_state(1)[0])
+
+
+def write_one(config: PhantomConfig, index: int) -> str:
+    """Make and write one study; returns the patient's name."""
+    patient = str(index + 1)
+    seed = study_seed(config.seed, index)
+    choice = np.random.default_rng([seed, 1])
+    subset = "validation" if choice.random() < config.validation_share else "training"
+    storage = ("LPS" if choice.random() < 0.3 else "PIR") if config.storage == "mixed" else config.storage
+    write_spider(make(seed, config.study), Path(config.out), patient, subset=subset, storage=storage)
+    return patient
+
+
+def missing_studies(config: PhantomConfig) -> list[int]:
+    """Indices not yet written; raises DatasetError if the folder holds studies made with other settings."""
+    missing = []
+    for index in range(config.studies):
+        path = Path(config.out) / "truth" / f"{index + 1}.json"
+        if not path.exists():
+            missing.append(index)
+            continue
+        record = json.loads(path.read_text())
+        made = (record["seed"], record["generator_version"], record["options"])
+        if made != (study_seed(config.seed, index), GENERATOR_VERSION, options_record(config.study)):
+            raise DatasetError(f"{path}: made with other settings; choose another out folder or remove this one")
+    return missing
+
+
+def generate(config: PhantomConfig) -> Iterator[str]:
+    """Write the studies that are missing, yielding each patient as it is done, then the tables."""
+    missing = missing_studies(config)
+    if config.workers == 1:
+        for index in missing:
+            yield write_one(config, index)
+    else:
+        # fork would copy the threads of whatever is loaded; spawn starts clean everywhere
+        with ProcessPoolExecutor(config.workers, mp_context=get_context("spawn")) as pool:
+            for done in as_completed([pool.submit(write_one, config, index) for index in missing]):
+                yield done.result()
+    write_tables(Path(config.out))
