@@ -1,10 +1,11 @@
 """From YAML to dataclasses: the one place that knows Hydra. Scripts receive plain, typed, validated dataclasses."""
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -40,6 +41,11 @@ def one_line(error: BaseException) -> str:
     return f"{text} (key: {key})" if key and key not in text else text
 
 
+def _refuse(error: BaseException) -> NoReturn:
+    sys.stderr.write(f"{Path(sys.argv[0]).name}: {one_line(error)}\n")
+    raise SystemExit(2) from error
+
+
 def script(config_name: str, schema: type[Config]) -> Callable[[Callable[[Config], None]], Callable[[], None]]:
     """Turn ``main(config: schema)`` into a Hydra command that reads ``configs/<config_name>.yaml``.
 
@@ -50,16 +56,24 @@ def script(config_name: str, schema: type[Config]) -> Callable[[Callable[[Config
     def decorate(main: Callable[[Config], None]) -> Callable[[], None]:
         @functools.wraps(main)
         def typed_main(composed: Any) -> None:
-            main(to_dataclass(schema, composed))
+            try:
+                config = to_dataclass(schema, composed)
+            except (OmegaConfBaseException, ValueError) as error:
+                _refuse(error)
+            try:
+                main(config)
+            except SpinenetError as error:
+                _refuse(error)
 
         command = hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=config_name)(typed_main)
 
         def guarded() -> None:
+            # Hydra prints a stack of its own and exits unless it is told to let errors through.
+            os.environ["HYDRA_FULL_ERROR"] = "1"
             try:
                 command()
-            except (SpinenetError, HydraException, OmegaConfBaseException, ValueError) as error:
-                sys.stderr.write(f"{Path(sys.argv[0]).name}: {one_line(error)}\n")
-                raise SystemExit(2) from error
+            except (HydraException, OmegaConfBaseException) as error:
+                _refuse(error)
 
         return guarded
 

@@ -1,0 +1,76 @@
+"""Levels from a label image: what training and evaluation take as the truth of where a disc is."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinenet.errors import DatasetError
+from spinenet.geometry import spacing_mm
+from spinenet.labels import LEVELS
+from spinenet.locate import (
+    CANAL,
+    DISC,
+    LOWEST_DISC,
+    MIN_DISC_MM2,
+    PIXEL_MM,
+    VERTEBRA,
+    LocatorGrid,
+    frame_of_disc,
+    locator_grid,
+    reference_values,
+)
+from spinenet.readers.mha import read_mha
+from spinenet.study import LevelFrame, LocatedSeries, Series
+
+CANAL_VALUE, DISC_VALUE = 100, 200
+
+
+def read_mask(path: Path, series: Series) -> NDArray[np.uint8]:
+    """Label image in the canonical order of its series, (slices, rows, columns); raises DatasetError on a misfit."""
+    mask_SRC = read_mha(path).voxels_SRC.astype(np.uint8)
+    if mask_SRC.shape != series.voxels_SRC.shape:
+        raise DatasetError(f"{path}: mask is {mask_SRC.shape}, its image {series.voxels_SRC.shape}; they must agree")
+    return mask_SRC
+
+
+def locator_classes(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """SPIDER's mask values as indices of LOCATOR_CLASSES, same shape."""
+    classes = np.zeros_like(mask)
+    classes[(mask > 0) & (mask < CANAL_VALUE)] = VERTEBRA
+    classes[mask == CANAL_VALUE] = CANAL
+    classes[mask > DISC_VALUE] = DISC
+    classes[mask == DISC_VALUE + 1] = LOWEST_DISC
+    return classes
+
+
+def on_locator_grid(mask_RC: NDArray[np.uint8], grid: LocatorGrid) -> NDArray[np.uint8]:
+    """Nearest-neighbour resample of one mask slice to the grid of its image."""
+    rows, columns = grid.image_HW.shape
+    row_index = np.clip(np.round((np.arange(rows) + 0.5) * grid.step_rc[0] - 0.5).astype(int), 0, mask_RC.shape[0] - 1)
+    column_index = np.clip(
+        np.round((np.arange(columns) + 0.5) * grid.step_rc[1] - 0.5).astype(int), 0, mask_RC.shape[1] - 1
+    )
+    return mask_RC[np.ix_(row_index, column_index)]
+
+
+def midline_slice(mask_SRC: NDArray[np.uint8]) -> int:
+    """The slice with most disc and canal together."""
+    disc_S = (mask_SRC > DISC_VALUE).sum((1, 2))
+    canal_S = (mask_SRC == CANAL_VALUE).sum((1, 2))
+    return int(np.argmax(np.sqrt(disc_S * canal_S.astype(float)) + 1e-3 * disc_S))
+
+
+def locate_from_mask(series: Series, mask_SRC: NDArray[np.uint8]) -> LocatedSeries:
+    """The levels of a series as its label image has them, measured exactly as ``locate`` measures its own."""
+    index = midline_slice(mask_SRC)
+    grid = locator_grid(series.voxels_SRC[index], spacing_mm(series.affine_vox2mm)[1:])
+    mask_HW = on_locator_grid(mask_SRC[index], grid)
+    frames: list[LevelFrame] = []
+    for number, level in enumerate(LEVELS, start=1):
+        inside = mask_HW == DISC_VALUE + number
+        if inside.sum() * PIXEL_MM**2 >= MIN_DISC_MM2 / 2:
+            frame = frame_of_disc(inside.astype(np.float32), (0, 0), grid, series.affine_vox2mm, index)
+            frames.append(replace(frame, level=level))
+    return LocatedSeries(series, tuple(frames), index, reference_values(grid.image_HW, locator_classes(mask_HW)))

@@ -1,0 +1,219 @@
+"""From a sagittal series to named levels: segment a few slices, connect the discs, count them from the sacrum.
+
+The locator network gives each pixel one of ``LOCATOR_CLASSES``. The lowest disc, the one on the sacrum, is a class of
+its own: it is recognised by how the sacrum looks, not by being the last one in view, so a study whose field of view
+ends above it gets no level names at all instead of wrong ones.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinenet.errors import StudyError
+from spinenet.geometry import spacing_mm
+from spinenet.labels import LEVELS
+from spinenet.study import LevelFrame, LocatedSeries, Series
+
+LOCATOR_CLASSES = ("background", "vertebra", "canal", "disc", "lowest_disc")
+VERTEBRA, CANAL, DISC, LOWEST_DISC = 1, 2, 3, 4
+PIXEL_MM = 1.25
+"""Pixel size the locator works at."""
+SIZE_MULTIPLE = 16
+"""Rows and columns are padded to a multiple of this: the network halves its grid four times."""
+MIN_DISC_MM2 = 60.0
+MIN_LEVELS = 4
+DISC_SPACING_MM = (18.0, 52.0)
+"""Plausible distance between neighbouring disc centres, T9 to S1, adults (body height plus disc height)."""
+
+NUMBERING_NOTE = "levels are numbered from the lowest disc, not verified: a transitional vertebra would shift them"
+
+Segmenter = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""(N, 1, H, W) normalised images at PIXEL_MM -> (N, len(LOCATOR_CLASSES), H, W) probabilities."""
+
+
+@dataclass(frozen=True)
+class LocatorGrid:
+    """One slice on the locator's grid. ``step_rc`` (2,) is the grid's pixel size in pixels of the slice."""
+
+    image_HW: NDArray[np.float32]
+    step_rc: NDArray[np.float64]
+
+    def to_slice(self, points_N2: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Grid (row, column) to slice (row, column): pixel centres."""
+        return (points_N2 + 0.5) * self.step_rc - 0.5
+
+
+def locator_grid(slice_RC: NDArray[np.float32], spacing_rc_mm: NDArray[np.float64]) -> LocatorGrid:
+    """Resample a slice to PIXEL_MM without padding, in its own grey values."""
+    from scipy import ndimage
+
+    step_rc = PIXEL_MM / spacing_rc_mm
+    shape = tuple(int(n) for n in np.maximum(1, np.round(np.array(slice_RC.shape) / step_rc)))
+    blur = 0.4 * np.sqrt(np.maximum(step_rc**2 - 1, 0))
+    smooth = ndimage.gaussian_filter(slice_RC, blur) if blur.max() > 0.2 else slice_RC
+    image = ndimage.affine_transform(
+        smooth, step_rc, 0.5 * step_rc - 0.5, shape, order=1, mode="nearest", prefilter=False
+    )
+    return LocatorGrid(image.astype(np.float32), step_rc)
+
+
+def normalise(image_HW: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Grey values to about 0..1 by the 1st and 99.5th percentile; what the locator sees in training and use."""
+    low, high = np.percentile(image_HW, [1.0, 99.5])
+    return np.clip((image_HW - low) / max(high - low, 1e-6), 0, 1.2).astype(np.float32)
+
+
+def pad_to_multiple(image_HW: NDArray[np.float32], multiple: int = SIZE_MULTIPLE) -> NDArray[np.float32]:
+    """Zero-pad below and to the right to a multiple of ``multiple``."""
+    rows, columns = image_HW.shape
+    return np.pad(image_HW, ((0, -rows % multiple), (0, -columns % multiple)))
+
+
+def candidate_slices(series: Series) -> list[int]:
+    """Slices to segment: the middle one and up to two on each side, about 4 mm apart."""
+    count = series.voxels_SRC.shape[0]
+    stride = max(1, round(4.0 / spacing_mm(series.affine_vox2mm)[0]))
+    middle = count // 2
+    chosen = [middle + k * stride for k in (-2, -1, 0, 1, 2)]
+    return [index for index in chosen if 0 <= index < count]
+
+
+def locate(series: Series, segment: Segmenter) -> LocatedSeries:
+    """Find and name the levels of a sagittal series.
+
+    Raises StudyError, in words for a user, where no level can be named: no spine, fewer than MIN_LEVELS discs, or the
+    sacrum not in view.
+    """
+    spacing_rc = spacing_mm(series.affine_vox2mm)[1:]
+    slices = candidate_slices(series)
+    grids = [locator_grid(series.voxels_SRC[index], spacing_rc) for index in slices]
+    images = np.stack([pad_to_multiple(normalise(grid.image_HW)) for grid in grids])[:, None]
+    rows, columns = grids[0].image_HW.shape
+    probabilities_NCHW = segment(images)[:, :, :rows, :columns]
+    # The slice that shows most disc and canal together is the most nearly mid-sagittal one.
+    spine_N = np.sqrt(
+        probabilities_NCHW[:, DISC:].sum((1, 2, 3)) * probabilities_NCHW[:, CANAL].sum((1, 2))
+    )
+    best = int(np.argmax(spine_N))
+    frames, notes = name_discs(probabilities_NCHW[best], grids[best], series.affine_vox2mm, slices[best])
+    return LocatedSeries(
+        series=series,
+        frames=frames,
+        midline_slice=slices[best],
+        reference=reference_values(grids[best].image_HW, probabilities_NCHW[best].argmax(0)),
+        notes=(NUMBERING_NOTE, *notes),
+    )
+
+
+def name_discs(
+    probabilities_CHW: NDArray[np.float32],
+    grid: LocatorGrid,
+    affine_vox2mm: NDArray[np.float64],
+    slice_index: int,
+) -> tuple[tuple[LevelFrame, ...], tuple[str, ...]]:
+    """Frames of the discs in one segmented slice, from the sacrum up, and notes; raises StudyError (see ``locate``)."""
+    from scipy import ndimage
+
+    disc_HW = probabilities_CHW[DISC] + probabilities_CHW[LOWEST_DISC]
+    labelled_HW, count = ndimage.label(disc_HW > 0.5)
+    components = []
+    for index, box in enumerate(ndimage.find_objects(labelled_HW), start=1):
+        inside = labelled_HW[box] == index
+        if inside.sum() * PIXEL_MM**2 < MIN_DISC_MM2:
+            continue
+        weights = np.where(inside, disc_HW[box], 0)
+        frame = frame_of_disc(weights, (box[0].start, box[1].start), grid, affine_vox2mm, slice_index)
+        lowest = float(probabilities_CHW[LOWEST_DISC][box][inside].mean())
+        components.append((frame, lowest))
+    components.sort(key=lambda pair: pair[0].center_mm[2])
+    if len(components) < MIN_LEVELS:
+        raise StudyError(
+            f"only {len(components)} lumbar discs in view, at least {MIN_LEVELS} are needed; "
+            "is this a sagittal lumbar series?"
+        )
+    lowest_scores = [score for _, score in components]
+    anchor = int(np.argmax(lowest_scores))
+    if lowest_scores[anchor] < 0.5:
+        raise StudyError("the sacrum is not in view, so levels cannot be numbered from below; no grades are given")
+    return _count_from(anchor, [frame for frame, _ in components])
+
+
+def _count_from(anchor: int, frames: list[LevelFrame]) -> tuple[tuple[LevelFrame, ...], tuple[str, ...]]:
+    """Name discs upwards from the anchor; a gap of two disc spacings skips a name instead of shifting all above."""
+    notes = []
+    if anchor > 0:
+        notes.append(f"{anchor} disc-like structure(s) below the lowest lumbar disc were ignored")
+    named = [replace(frames[anchor], level=LEVELS[0])]
+    position = 0
+    typical_mm = np.median(
+        [np.linalg.norm(b.center_mm - a.center_mm) for a, b in zip(frames[anchor:], frames[anchor + 1 :], strict=False)]
+        or [33.0]
+    )
+    for previous, frame in zip(frames[anchor:], frames[anchor + 1 :], strict=False):
+        distance_mm = float(np.linalg.norm(frame.center_mm - previous.center_mm))
+        if distance_mm < DISC_SPACING_MM[0]:
+            notes.append("two disc-like structures closer than a vertebra is high: the upper one was ignored")
+            continue
+        step = 2 if distance_mm > max(1.55 * typical_mm, DISC_SPACING_MM[1] - 4) else 1
+        if distance_mm > 2.5 * DISC_SPACING_MM[1] or position + step >= len(LEVELS):
+            break
+        if step == 2:
+            notes.append(f"{LEVELS[position + 1]} was not found between its neighbours")
+        position += step
+        named.append(replace(frame, level=LEVELS[position]))
+    if len(named) < MIN_LEVELS:
+        raise StudyError(
+            f"only {len(named)} discs above the sacrum in view, at least {MIN_LEVELS} are needed to number levels"
+        )
+    return tuple(named), tuple(notes)
+
+
+def frame_of_disc(
+    weights_HW: NDArray[np.floating],
+    corner_rc: tuple[int, int],
+    grid: LocatorGrid,
+    affine_vox2mm: NDArray[np.float64],
+    slice_index: int,
+) -> LevelFrame:
+    """Frame of one disc from its (soft) mask on the locator grid; the level is named later.
+
+    The long axis is the first principal axis of the mask in the slice plane, turned to point backwards.
+    """
+    points_rc = np.argwhere(weights_HW > 0)
+    weights = weights_HW[weights_HW > 0].astype(np.float64)
+    in_slice = grid.to_slice(points_rc + np.array(corner_rc, float))
+    points_mm = in_slice @ affine_vox2mm[:3, 1:3].T + affine_vox2mm[:3, 0] * slice_index + affine_vox2mm[:3, 3]
+    center_mm = np.average(points_mm, axis=0, weights=weights)
+    offsets = (points_mm - center_mm) * np.sqrt(weights / weights.sum())[:, None]
+    _, _, axes = np.linalg.svd(offsets, full_matrices=False)
+    posterior = axes[0] if axes[0][1] >= 0 else -axes[0]
+    normal = affine_vox2mm[:3, 0] / np.linalg.norm(affine_vox2mm[:3, 0])
+    superior = np.cross(normal, posterior)
+    superior = superior if superior[2] >= 0 else -superior
+    along_mm = (points_mm - center_mm) @ posterior
+    low, high = np.percentile(along_mm, [1, 99])
+    depth_mm = float(high - low + PIXEL_MM)
+    area_mm2 = float(weights.sum() * PIXEL_MM**2)
+    return LevelFrame("", center_mm, posterior, superior, depth_mm, area_mm2 / depth_mm, float(weights.mean()))
+
+
+def reference_values(image_HW: NDArray[np.float32], classes_HW: NDArray[np.integer]) -> NDArray[np.float32]:
+    """Grey values that make series comparable, (5,): dark, bright (5th and 95th percentile around the spine), and the
+    medians of bodies, canal (upper half: CSF) and discs. Falls back to the whole slice where a tissue is not seen."""
+    spine = image_HW[classes_HW > 0]
+    spine = spine if spine.size > 50 else image_HW.ravel()
+    dark, bright = np.percentile(spine, [2, 98])
+
+    def typical(mask_HW: NDArray[np.bool_], percentile: float) -> float:
+        values = image_HW[mask_HW]
+        return float(np.percentile(values, percentile)) if values.size > 20 else float(np.median(spine))
+
+    body = typical(classes_HW == VERTEBRA, 50)
+    canal = typical(classes_HW == CANAL, 75)
+    disc = typical(classes_HW >= DISC, 50)
+    return np.array([dark, max(bright, dark + 1e-3), body, canal, disc], np.float32)
+
+
+REFERENCE_NAMES = ("dark", "bright", "body", "canal", "disc")

@@ -1,0 +1,111 @@
+"""From trained weights to ONNX files and a bundle, each checked against torch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from spinenet.crops import BAG_ARRAYS, CropSpec
+from spinenet.labels import LEVELS, VIEWS
+from spinenet.locate import SIZE_MULTIPLE
+from spinenet.train.networks import Grader, Locator
+
+OPSET = 20
+TOLERANCE = 1e-4
+"""Largest allowed difference between torch and ONNX Runtime, in probability."""
+
+
+class GraderEnsemble(nn.Module):
+    """The mean of several graders' probabilities, as log-probabilities: one graph, one file."""
+
+    def __init__(self, members: Sequence[Grader]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """As ``Grader.forward``."""
+        logp = torch.stack([member(*inputs) for member in self.members])
+        return torch.logsumexp(logp, 0) - float(np.log(len(self.members)))
+
+
+class LocatorProbabilities(nn.Module):
+    """The locator with its softmax: what the bundle holds."""
+
+    def __init__(self, locator: Locator) -> None:
+        super().__init__()
+        self.locator = locator
+
+    def forward(self, images_N1HW: Tensor) -> Tensor:
+        """(N, classes, H, W) probabilities."""
+        return self.locator(images_N1HW).softmax(1)
+
+
+def export_locator(locator: Locator, path: Path) -> float:
+    """Write ``locator.onnx`` (any number and size of slices); returns the largest difference from torch."""
+    model = LocatorProbabilities(locator).eval()
+    example = (torch.rand(2, 1, 8 * SIZE_MULTIPLE, 6 * SIZE_MULTIPLE),)
+    size = {axis: torch.export.Dim(name, min=2, max=256) * SIZE_MULTIPLE for axis, name in ((2, "h"), (3, "w"))}
+    _export(model, example, path, ["images"], ["probabilities"], {"images_N1HW": {0: torch.export.Dim("n"), **size}})
+    other = (torch.rand(3, 1, 10 * SIZE_MULTIPLE, 12 * SIZE_MULTIPLE),)
+    return max(difference(model, inputs, path) for inputs in (example, other))
+
+
+def export_grader(members: Sequence[Grader], spec: CropSpec, path: Path) -> float:
+    """Write ``grader.onnx`` (any number of studies, levels and slices); returns the largest difference from torch."""
+    model = GraderEnsemble(members).eval()
+    example = example_bag(2, 5, 3, spec)
+    b, l, s = (torch.export.Dim(name, max=64) for name in ("b", "l", "s"))
+    axes: list[dict[int, object]] = [{0: b, 1: l, 2: s} for _ in BAG_ARRAYS[:-1]] + [{0: b, 1: l}]
+    _export(model, example, path, list(BAG_ARRAYS), ["log_probabilities"], (tuple(axes),))
+    return max(difference(model, inputs, path) for inputs in (example, example_bag(1, 7, 2, spec)))
+
+
+def example_bag(studies: int, levels: int, slices: int, spec: CropSpec) -> tuple[Tensor, ...]:
+    """A made-up bag of the given size, in the order of BAG_ARRAYS."""
+    shape = (studies, levels, slices)
+    return (
+        torch.rand(*shape, spec.rows, spec.columns),
+        torch.rand(*shape, 3),
+        torch.randint(0, len(VIEWS), shape),
+        torch.randn(*shape),
+        torch.rand(shape) > -1,
+        (torch.arange(levels) % len(LEVELS)).repeat(studies, 1),
+    )
+
+
+def _export(
+    model: nn.Module, example: tuple[Tensor, ...], path: Path, inputs: list[str], outputs: list[str], shapes: object
+) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    program = torch.onnx.export(
+        model,
+        example,
+        input_names=inputs,
+        output_names=outputs,
+        opset_version=OPSET,
+        dynamo=True,
+        dynamic_shapes=shapes,  # type: ignore[arg-type]
+        verbose=False,
+    )
+    if program is None:
+        raise RuntimeError("torch.onnx.export gave no program")
+    # External data would make a second file that is easily lost.
+    program.save(str(path), external_data=False)
+    onnx.checker.check_model(str(path))
+
+
+def difference(model: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> float:
+    """Largest absolute difference in probability between a module and its ONNX file on the same inputs."""
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = [value.name for value in session.get_inputs()]
+    feeds = {name: value.numpy() for name, value in zip(names, inputs, strict=True)}
+    (ours,) = session.run(None, feeds)
+    with torch.no_grad():
+        theirs = model(*inputs).numpy()
+    if path.name.startswith("grader"):
+        ours, theirs = np.exp(ours), np.exp(theirs)
+    return float(np.abs(ours - theirs).max())

@@ -1,0 +1,47 @@
+"""The grader's training step."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from spinenet.crops import BAG_ARRAYS
+from spinenet.train.config import FitConfig, GraderModelConfig
+from spinenet.train.losses import grade_weights, grading_loss
+from spinenet.train.networks import Grader
+from spinenet.train.optimise import one_cycle
+
+Batch = dict[str, Tensor]
+
+
+def grader_inputs(batch: Batch) -> list[Tensor]:
+    """The network's arguments in order."""
+    return [batch[name] for name in BAG_ARRAYS]
+
+
+class GraderModule(pl.LightningModule):
+    """Grader with its losses; ``grades_NT`` of the training discs set the weights of rare grades."""
+
+    def __init__(self, model: GraderModelConfig, fit: FitConfig, grades_NT: Tensor) -> None:
+        super().__init__()
+        self.fit_config = fit
+        self.network = Grader(model.width, model.features, model.dropout).to(memory_format=torch.channels_last)
+        self.register_buffer("weights_TK", grade_weights(grades_NT))
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        """Weighted loss of the known labels of one batch."""
+        logp = self.network.forward_present(*grader_inputs(batch))
+        loss = grading_loss(logp, batch["grades_LT"], self.weights_TK)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(logp))
+        return loss
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        """The same loss on studies as prediction will see them."""
+        logp = self.network.forward_present(*grader_inputs(batch))
+        loss = grading_loss(logp, batch["grades_LT"], self.weights_TK)
+        self.log("validation_loss", loss, prog_bar=True, batch_size=len(logp))
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with a one-cycle schedule."""
+        return one_cycle(self, self.fit_config)
