@@ -1,0 +1,232 @@
+"""Many studies -> tables and pages, one study after the other or several at once; what is done is not done again.
+
+Only this process writes the tables; workers read, predict and write their study's page. A study that cannot be read or
+graded becomes a ``failed`` row, and so does one whose worker process dies. The next run skips studies with a result
+and tries the failed ones again.
+"""
+
+import multiprocessing
+import os
+import re
+import signal
+import threading
+import time
+import traceback
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from spinenet.bundle import Bundle, load_bundle
+from spinenet.errors import SpinenetError
+from spinenet.predict import predict_study
+from spinenet.readers import StudySource, find_studies, read_study
+from spinenet.report.claim import claim
+from spinenet.report.html import write_study_report
+from spinenet.report.tables import Row, StudyRow, append, drop, prediction_rows, recover, study_row
+from spinenet.study import StudyResult
+
+REPORTS_FOLDER = "reports"
+FAULTS = (OSError, MemoryError, RuntimeError, ValueError, ArithmeticError, LookupError, EOFError)
+"""What damaged files make decoders and runtimes raise beside SpinenetError; anything else stops the run."""
+
+OnProgress = Callable[[int, int, StudyRow | None], None]
+"""Called with (studies done, studies to do, the row of the study just done): once before the first and after each."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class BatchSummary:
+    """How a run went: ``counts`` of ``ok``, ``partial`` and ``failed`` studies; ``skipped`` ones had a result."""
+
+    counts: Counter[str]
+    skipped: int
+
+    @property
+    def exit_code(self) -> int:
+        """0 all well, 1 some study failed.
+
+        >>> BatchSummary(Counter(ok=3, failed=1), 0).exit_code
+        1
+        """
+        return int(self.counts["failed"] > 0)
+
+
+@dataclass(frozen=True)
+class Done:
+    """A study's rows, its page being written already: what comes back from a worker."""
+
+    row: StudyRow
+    predictions: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Worker:
+    """What is done to one study; lives in the process that does it."""
+
+    bundle: Bundle
+    reports: Path
+
+    def __call__(self, source: StudySource) -> Done:
+        """Read, predict and report one study; its own faults become its ``failed`` row."""
+        start = time.perf_counter()
+        result = predict_source(source, self.bundle)
+        return self.report(replace(result, seconds=time.perf_counter() - start))
+
+    def report(self, result: StudyResult) -> Done:
+        """Write the page of a result and keep its rows."""
+        write_study_report(result, self.reports, model=model_facts(self.bundle))
+        return Done(study_row(result), tuple(prediction_rows(result)))
+
+
+def predict_paths(
+    paths: Sequence[Path],
+    out: Path,
+    bundle: Bundle,
+    *,
+    overwrite: bool = False,
+    workers: int = 1,
+    on_progress: OnProgress = lambda done, total, row: None,
+) -> BatchSummary:
+    """Predict every study below ``paths`` that ``out`` has no result of; may be killed at any moment and run again.
+
+    With ``overwrite`` the results of these studies are removed first. Raises ReadError where there is no study at all,
+    OutputError where ``out`` holds results that these must not be mixed with, OSError where nothing can be written.
+    """
+    sources = find_studies(paths)
+    existing = recover(out)
+    kept = {key for key, row in existing.items() if row.status != "failed"}
+    kept -= {source.key for source in sources} if overwrite else set()
+    claim(out, bundle.metadata, sources, kept)
+    todo = [source for source in sources if source.key not in kept]
+    drop(out, {source.key for source in todo})
+    counts: Counter[str] = Counter()
+    on_progress(0, len(todo), None)
+    for done in predict_sources(todo, Worker(bundle, out / REPORTS_FOLDER), workers):
+        append(out, done.row, done.predictions)
+        counts[done.row.status] += 1
+        on_progress(counts.total(), len(todo), done.row)
+    return BatchSummary(counts, len(sources) - len(todo))
+
+
+def predict_sources(sources: Sequence[StudySource], worker: Worker, workers: int) -> Iterator[Done]:
+    """The studies' rows as they become ready, from this process or from several of its own."""
+    if min(workers, len(sources)) < 2:
+        yield from map(worker, sources)
+        return
+    results = in_processes(sources, _work, workers, _start_worker, (worker.bundle.path, worker.reports))
+    for source, done in results:
+        message = "its process died, perhaps for lack of memory; run it again with fewer workers"
+        yield worker.report(failed(source, message)) if done is None else done
+
+
+def predict_source(source: StudySource, bundle: Bundle) -> StudyResult:
+    """Read and grade one study; whatever is wrong with it becomes a failed result with a reason."""
+    try:
+        result = predict_study(read_study(source), bundle)
+    except SpinenetError as error:
+        return failed(source, str(error))
+    except FAULTS as error:
+        return failed(source, unexpected(error))
+    return replace(result, message=without_location(result.message, source))
+
+
+def failed(source: StudySource, reason: str) -> StudyResult:
+    """The result of a study that has none."""
+    return StudyResult(source.key, "failed", without_location(reason, source), 0.0)
+
+
+def unexpected(error: BaseException) -> str:
+    """A fault as its kind and place in the code; its text stays out, it might name the patient."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
+    return f"unexpected {type(error).__name__}{place}; the files may be damaged, if they are not please report this"
+
+
+def without_location(message: str, source: StudySource) -> str:
+    """A message for the results: folders may bear names, so the study's place is replaced by its key.
+
+    >>> without_location("/a/Doe/t2.mha: cut off", StudySource("t2", Path("/a/Doe"), "MHA"))
+    't2/t2.mha: cut off'
+    """
+    for place in {str(source.location), str(source.location.resolve())}:
+        message = re.sub(rf"(?<!\S){re.escape(place)}(?=[/\\:])", lambda _: source.key, message)
+    return message
+
+
+def model_facts(bundle: Bundle) -> dict[str, Any]:
+    """What a page says about the model."""
+    return {**bundle.metadata, "name": bundle.name, "version": bundle.version, "targets": bundle.targets}
+
+
+def in_processes(
+    items: Sequence[Item],
+    work: Callable[[Item], Result],
+    workers: int,
+    start: Callable[..., None],
+    start_arguments: tuple[Any, ...],
+) -> Iterator[tuple[Item, Result | None]]:
+    """(item, work(item)) in the order they finish; None where the process died on that item.
+
+    Nobody can say which of the items in flight killed a pool, so each of them is tried once more on its own.
+    """
+    queue = deque(items)
+    context = multiprocessing.get_context("spawn")  # onnxruntime's threads do not survive a fork
+    while queue:
+        flying: dict[Future[Result], Item] = {}
+        try:
+            with ProcessPoolExecutor(workers, context, start, start_arguments) as pool:
+                while queue or flying:
+                    while queue and len(flying) < 2 * workers:
+                        future = pool.submit(work, queue[0])
+                        flying[future] = queue.popleft()
+                    for future in wait(flying, return_when=FIRST_COMPLETED).done:
+                        yield flying[future], future.result()
+                        del flying[future]
+        except BrokenProcessPool:
+            for item in flying.values():
+                yield item, _alone(item, work, context, start, start_arguments)
+
+
+def _alone(
+    item: Item,
+    work: Callable[[Item], Result],
+    context: Any,
+    start: Callable[..., None],
+    start_arguments: tuple[Any, ...],
+) -> Result | None:
+    try:
+        with ProcessPoolExecutor(1, context, start, start_arguments) as pool:
+            return pool.submit(work, item).result()
+    except BrokenProcessPool:
+        return None
+
+
+_worker: Worker | None = None
+"""The worker of this process, where it is one of several."""
+
+
+def _start_worker(bundle_path: Path, reports: Path) -> None:
+    """Load the bundle once, leave Ctrl-C to the parent, and end when the parent is gone."""
+    global _worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _worker = Worker(load_bundle(bundle_path), reports)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _work(source: StudySource) -> Done:
+    if _worker is None:
+        raise RuntimeError("_start_worker was not called in this process")
+    return _worker(source)

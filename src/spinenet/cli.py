@@ -1,0 +1,183 @@
+"""The command ``spinenet``: predict, inspect, verify. Each command imports what it needs, so that help is instant.
+
+Results and tables go to stdout, progress and complaints to stderr. Exit code 0: all well, 1: some study failed, 2: the
+call was wrong or nothing could be done.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from spinenet import __version__
+from spinenet.errors import SpinenetError
+from spinenet.labels import RESEARCH_ONLY
+
+if TYPE_CHECKING:
+    from spinenet.batch import BatchSummary
+    from spinenet.bundle import Bundle
+    from spinenet.report.tables import StudyRow
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+app = typer.Typer(
+    help=f"Finds every disc level in lumbar spine MRI and grades it.\n\n{RESEARCH_ONLY}",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Paths = Annotated[
+    list[Path],
+    typer.Argument(metavar="PATH", help="DICOM studies, folder trees, NIfTI or MHA files.", show_default=False),
+]
+
+
+def main() -> None:
+    """Entry point of the command."""
+    app(prog_name="spinenet")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"spinenet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """What every command shares."""
+
+
+@app.command()
+def predict(
+    paths: Paths,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the tables and reports.", show_default=False)],
+    model: Annotated[
+        Path | None, typer.Option(help="Model bundle, folder or zip.", show_default="the one in the package")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Studies predicted at the same time.")] = 1,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict studies again that have results.")] = False,
+) -> None:
+    """Grade every study and write predictions.csv, studies.csv and one report a study."""
+    with _one_line_errors():
+        from spinenet.batch import REPORTS_FOLDER, predict_paths
+        from spinenet.bundle import load_bundle
+
+        bundle = load_bundle(model)
+        with _progress() as show:
+            summary = predict_paths(paths, out, bundle, overwrite=overwrite, workers=workers, on_progress=show)
+        typer.echo(_in_words(summary))
+        typer.echo(f"tables: {out / 'predictions.csv'}, {out / 'studies.csv'}\nreports: {out / REPORTS_FOLDER}")
+        typer.echo(RESEARCH_ONLY)
+    raise typer.Exit(summary.exit_code)
+
+
+@app.command()
+def inspect(paths: Paths) -> None:
+    """Say what was found, and how each series is understood, without predicting."""
+    with _one_line_errors():
+        from spinenet.readers import find_studies, read_study
+
+        unreadable = 0
+        for source in find_studies(paths):
+            typer.echo(f"{source.key}  {source.format}  {source.location}")
+            try:
+                study = read_study(source)
+            except SpinenetError as error:
+                unreadable += 1
+                typer.echo(f"  cannot be read: {error}")
+                continue
+            for series in study.series:
+                typer.echo(f"  {_series_line(series)}")
+            for note in study.notes:
+                typer.echo(f"  note: {note}")
+    raise typer.Exit(int(unreadable > 0))
+
+
+@app.command()
+def verify(
+    bundle: Annotated[Path | None, typer.Argument(help="Model bundle, folder or zip.", show_default=False)] = None,
+) -> None:
+    """Check a model bundle byte for byte (by default the one in the package) and say what it is."""
+    with _one_line_errors():
+        from spinenet.bundle import load_bundle
+
+        for line in _card(load_bundle(bundle)):
+            typer.echo(line)
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """What a user can meet ends in one line on stderr; a fault of ours keeps its traceback."""
+    try:
+        yield
+    except SpinenetError as error:
+        _stop(str(error), 2)
+    except OSError as error:
+        _stop(f"{error.filename}: {error.strerror}" if error.filename else str(error), 2)
+    except KeyboardInterrupt:
+        _stop("stopped; finished studies are kept, the same command goes on with the others", INTERRUPTED)
+
+
+def _stop(message: str, code: int) -> NoReturn:
+    typer.echo(f"spinenet: {' '.join(message.split())}", err=True)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """A progress bar on stderr, with one line above it for every study that is not ``ok``."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("predicting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True, soft_wrap=True)) as progress:
+        task = progress.add_task("studies", total=None)
+
+        def show(done: int, total: int, row: "StudyRow | None") -> None:
+            progress.update(task, completed=done, total=total)
+            if row and row.status != "ok":
+                progress.console.print(escape(f"{row.study}: {row.status}: {row.message}"), highlight=False)
+
+        yield show
+
+
+def _in_words(summary: "BatchSummary") -> str:
+    """How a run went in one line."""
+    parts = [f"{summary.counts[status]} {status}" for status in ("ok", "partial", "failed") if summary.counts[status]]
+    if summary.skipped:
+        parts.append(f"{summary.skipped} skipped, with results from before (--overwrite predicts them again)")
+    return ", ".join(parts)
+
+
+def _series_line(series: Any) -> str:
+    from spinenet.geometry import spacing_mm
+
+    slices, rows, columns = series.voxels_SRC.shape
+    step_mm, row_mm, column_mm = spacing_mm(series.affine_vox2mm)
+    size = f"{slices} x {rows} x {columns}, {step_mm:.2f} x {row_mm:.2f} x {column_mm:.2f} mm"
+    side = "" if series.laterality_known else "; left and right unknown"
+    return f"{series.name}: {series.view or 'not used'} ({series.reason or series.plane}); {size}{side}"
+
+
+def _card(bundle: "Bundle") -> Iterator[str]:
+    """The model card of a bundle in a few lines."""
+    from spinenet.report.html import in_words, model_lines
+
+    yield f"{bundle.path}: every file is as it was made"
+    for heading, text in model_lines({**bundle.metadata, "name": bundle.name, "version": bundle.version}):
+        yield f"{heading}: {text}"
+    yield f"Grades: {', '.join(bundle.targets)}"
+    for name, value in dict(bundle.metadata.get("metrics", {})).items():
+        yield f"{name}: {in_words(value)}"
+    yield RESEARCH_ONLY

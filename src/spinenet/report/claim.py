@@ -1,0 +1,61 @@
+"""Which model and which files the results of a folder come from, so that a second run cannot mix them unseen."""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from spinenet.readers import StudySource
+from spinenet.report.tables import OutputError
+
+RUN_FILE = "run.json"
+
+
+def claim(out: Path, model: Mapping[str, Any], sources: Sequence[StudySource], kept: Collection[str]) -> None:
+    """Note in ``out`` the model and where each study comes from; ``kept`` are the keys whose results stay.
+
+    Raises OutputError where kept results are another model's, or where a study has the key of a kept one but lies
+    elsewhere: two patients' ``t2.mha`` must not pass for one.
+    """
+    path = out / RUN_FILE
+    earlier = _read(path)
+    digest = digest_of(json.dumps(model, sort_keys=True, default=str))
+    advice = "choose another output folder, or overwrite"
+    if kept and earlier.get("model", digest) != digest:
+        raise OutputError(f"{out}: holds results of another model; {advice} all of them")
+    known = earlier.get("sources", {})
+    origins = {key: known[key] for key in kept if key in known}
+    for source in sources:
+        origin = origin_of(source)
+        if origins.get(source.key, origin) != origin:
+            raise OutputError(f"{out}: the results of {source.key} come from other files of that name; {advice} them")
+        origins[source.key] = origin
+    partial = path.with_name(f".{RUN_FILE}.partial")
+    partial.write_text(json.dumps({"model": digest, "sources": origins}, indent=1, sort_keys=True), encoding="utf-8")
+    partial.replace(path)
+
+
+def origin_of(source: StudySource) -> str:
+    """Digest of where a study lies; constant for DICOM, whose key is made from its own identifier already."""
+    if source.frames:
+        return "dicom"
+    places = sorted(str(volume.path.resolve()) for volume in source.volumes) or [str(source.location.resolve())]
+    return digest_of("\n".join(places))
+
+
+def digest_of(text: str) -> str:
+    """Twenty hex digits that stand for a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise OutputError(f"{path}: not the file of an earlier run; choose another output folder") from error
+    if not isinstance(content, dict):
+        raise OutputError(f"{path}: not the file of an earlier run; choose another output folder")
+    return content
