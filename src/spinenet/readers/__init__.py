@@ -1,7 +1,8 @@
 """From files to studies: DICOM, NIfTI and MHA read alike, in canonical order and LPS mm.
 
 ``find_studies`` looks at names and headers only, ``read_study`` at the pixels of one study. Damaged files never stop
-the others: they become notes of their study, or a source whose ``read_study`` raises the reason.
+the others: they become notes of their study, or a source whose ``read_study`` raises the reason. Notes and keys never
+hold what a DICOM header or file name says of a patient; keys of NIfTI and MHA studies come from their file names.
 """
 
 from collections.abc import Sequence
@@ -10,29 +11,35 @@ from pathlib import Path
 
 from spinenet.errors import ReadError
 from spinenet.readers import files, names
+from spinenet.readers.dicom import dicom_studies, read_dicom
 from spinenet.readers.mha import read_mha
 from spinenet.readers.nifti import read_nifti
 from spinenet.readers.records import StudySource, VolumeFile
+from spinenet.readers.summary import SeriesSummary, failure, summaries
 from spinenet.study import Series, Study
 
-__all__ = ["StudySource", "find_studies", "read_mha", "read_nifti", "read_study"]
+__all__ = ["SeriesSummary", "StudySource", "find_studies", "inspect", "read_mha", "read_nifti", "read_study"]
 
 
 def find_studies(paths: Sequence[Path]) -> list[StudySource]:
     """All studies below the paths (files or folder trees), each with a key of its own.
 
     A path that is missing or holds no image becomes a source with a ``problem`` where other paths hold some; where
-    none does, ReadError.
+    none does, ReadError. A file that is met twice is read once.
     """
     found, failed = [], []
-    for path in dict.fromkeys(paths):
+    for path in dict.fromkeys(path.resolve() for path in paths):
         try:
             found.append(files.find_files(path))
         except ReadError as error:
             failed.append(StudySource(names.safe_key([names.stem_of(path)]), path, "", problem=str(error)))
     if not found:
         raise ReadError(failed[0].problem if failed else "no path given; name a file or folder of images")
-    sources = [*(study for each in found for study in files.volume_studies(each)), *failed]
+    sources = [
+        *(study for each in files.without_repeats(found) for study in files.volume_studies(each)),
+        *dicom_studies(file for each in found for file in each.dicom),
+        *failed,
+    ]
     keys = names.unique(source.key for source in sources)
     return [replace(source, key=key) for source, key in zip(sources, keys, strict=True)]
 
@@ -48,12 +55,26 @@ def read_study(source: StudySource) -> Study:
             series.append(_read_volume(volume))
         except ReadError as error:
             problems.append(str(error))
+    if source.frames:
+        stacks, remarks = read_dicom(source.frames)
+        series += stacks
+        problems += remarks
     if not series:
-        raise ReadError("; ".join(problems))
+        raise ReadError("; ".join([*problems, *source.notes]))
     return Study(source.key, tuple(series), (*source.notes, *problems))
 
 
+def inspect(paths: Sequence[Path]) -> list[SeriesSummary]:
+    """One line a series of every study below the paths, read in full, so that damage shows; nothing is predicted."""
+    lines: list[SeriesSummary] = []
+    for source in find_studies(paths):
+        try:
+            lines += summaries(source, read_study(source))
+        except ReadError as error:
+            lines.append(failure(source, str(error)))
+    return lines
+
+
 def _read_volume(volume: VolumeFile) -> Series:
-    if files.volume_format(volume.path) == "NIfTI":
-        return read_nifti(volume.path, volume.name)
-    return read_mha(volume.path, volume.name)
+    read = read_nifti if files.volume_format(volume.path) == "NIfTI" else read_mha
+    return read(volume.path, volume.name)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spinenet.errors import ReadError
@@ -58,6 +58,16 @@ def is_dicom(path: Path) -> bool:
     return start[128:132] == b"DICM" or bare
 
 
+def without_repeats(found: list[Found]) -> list[Found]:
+    """The same, each NIfTI and MHA file only where it was met first."""
+    met: set[Path] = set()
+    result = []
+    for each in found:
+        result.append(replace(each, volumes=tuple(file for file in each.volumes if file not in met)))
+        met.update(each.volumes)
+    return result
+
+
 def volume_studies(found: Found) -> list[StudySource]:
     """Group the NIfTI and MHA files of each folder into studies by their names."""
     groups: dict[tuple[Path, str], list[Path]] = {}
@@ -96,7 +106,7 @@ def _walk(path: Path) -> Iterator[Path]:
 
 
 def _study(root: Path, folder: Path, stem: str, files: list[Path]) -> StudySource:
-    if root == files[0]:
+    if root == files[0]:  # a file given by itself
         key = names.safe_key([names.stem_of(root)])
     elif stem.startswith("sub-"):
         key = names.safe_key([stem])

@@ -32,25 +32,28 @@ class VolumeFile:
 
 @dataclass(frozen=True)
 class Frame:
-    """One slice in a DICOM file, from its header. ``position_mm``, ``orientation`` and ``spacing_mm`` as in LPS DICOM.
+    """One slice in a DICOM file, from its header.
 
-    ``index`` is the frame in a multi-frame file, else 0; ``gap_mm`` the stated distance between slices (or their
-    thickness). ``tags`` are what may tell overlapping stacks apart: (name, value) pairs in the order to be tried.
+    ``position_mm`` (of the first pixel's centre), ``orientation`` (directions of a row, then of a column) and
+    ``spacing_mm`` (between rows, between columns; None where the header lacks it) are DICOM's, in LPS. ``index`` is the
+    frame in a multi-frame file, else 0; ``gap_mm`` the stated distance between slices, or their thickness. ``tags``
+    are values that may tell overlapping stacks apart, in the order to be tried.
     """
 
     path: Path
     index: int
     uid: str
+    study_uid: str
     series_uid: str
     series_number: int
     rows: int
     columns: int
     position_mm: tuple[float, float, float]
     orientation: tuple[float, ...]
-    spacing_mm: tuple[float, float]
+    spacing_mm: tuple[float, float] | None
     gap_mm: float | None = None
     acquisition: Acquisition = field(default_factory=Acquisition)
-    tags: tuple[tuple[str, str], ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

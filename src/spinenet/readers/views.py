@@ -32,7 +32,7 @@ _NOT_USED = (
     (re.compile(r"localiz|localis|localit|lokali|scout|survey|(?<![a-z])(loc|topo|reperage)(?![a-z])"), "a localiser"),
     (re.compile(r"diffusion|(?<![a-z])(dwi|dti|adc|trace|epi|ep2d)(?![a-z])"), "diffusion imaging"),
     (re.compile(r"t2 ?(\*|star)|(?<![a-z])(medic|merge|swi|gre|fiesta|ciss|trufi|ffe)(?![a-z])"), "a gradient echo"),
-    (re.compile(r"myelo|(?<![a-z])(mip|projection|phase|mosaic|subtraction)(?![a-z])"), "a computed picture"),
+    (re.compile(r"myelo|(?<![a-z])(mip|projection|(?<!in )phase|mosaic|subtraction)(?![a-z])"), "a computed picture"),
 )
 _CONTRAST = re.compile(r"(?<![a-z])(gad\w*|gd|km|post|contrast\w*|kontrast\w*|inject\w*|ce)(?![a-z])|\+ ?c(?![a-z])")
 _PLAIN = re.compile(r"without|ohne|nativ|sans|sin |sem |(?<![a-z])(pre|non)(?![a-z])")
@@ -86,6 +86,8 @@ def _unwanted(text: str, acquisition: Acquisition) -> str:
         return "of another body part by its header or name"
     if (acquisition.contrast_agent or _CONTRAST.search(text)) and not _PLAIN.search(text):
         return "after contrast agent by its header or name"
+    if {"f", "fat"} & set(plain_text(acquisition.image_type).split()):
+        return "a picture of fat alone by its type"
     codes = acquisition.sequence.upper().split()
     if "GR" in codes and "SE" not in codes:
         return "a gradient echo by its sequence"
@@ -98,7 +100,8 @@ def _weighting(text: str, acquisition: Acquisition) -> tuple[str | None, str]:
     """``T1``, ``T2`` or ``STIR`` and what told so; fat-suppressed T2 counts as STIR, fat-suppressed T1 as nothing."""
     weighting, why = _by_times(acquisition)
     named = _by_name(text)
-    fat_dark = bool(_FAT_DARK.search(text)) or "FS" in acquisition.sequence.upper().split()
+    kinds = {*acquisition.sequence.upper().split(), *acquisition.image_type.upper().split()}
+    fat_dark = bool(_FAT_DARK.search(text)) or bool(kinds & {"FS", "W", "WATER"})
     if weighting is None and named:
         weighting, why = named, "name"
     if weighting == "T2" and named == "STIR":

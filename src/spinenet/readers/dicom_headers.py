@@ -1,0 +1,288 @@
+"""DICOM headers: which files are MR images, and where each of their slices lies (no pixel is read).
+
+A frame of an enhanced multi-frame object keeps its geometry in functional groups (DICOM PS3.3 C.7.6.16), its own before
+the shared ones. Whether an object is multi-frame is told by its content: the SOP class is wrong in some archives.
+"""
+
+import struct
+import warnings
+import zlib
+from collections.abc import Iterable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spinenet.readers.records import Acquisition, Frame
+
+# What pydicom and its decoders raise on damaged bytes.
+DICOM_ERRORS = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    AssertionError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
+
+_KEYWORDS = (
+    # fmt: off
+    "SpecificCharacterSet",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "SOPInstanceUID",
+    "SOPClassUID",
+    "Modality",
+    "ImageType",
+    "SeriesNumber",
+    "SeriesDescription",
+    "ProtocolName",
+    "BodyPartExamined",
+    "ContrastBolusAgent",
+    "ScanningSequence",
+    "SequenceVariant",
+    "ScanOptions",
+    "EchoPulseSequence",
+    "InversionRecovery",
+    "RepetitionTime",
+    "EchoTime",
+    "InversionTime",
+    "AcquisitionNumber",
+    "TemporalPositionIdentifier",
+    "StackID",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "PixelSpacing",
+    "SliceThickness",
+    "SpacingBetweenSlices",
+    "SamplesPerPixel",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+    # fmt: on
+)
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_OBJECTS = {
+    "SR": "structured report",
+    "PR": "presentation state",
+    "KO": "key object selection",
+    "SEG": "segmentation",
+    "DOC": "document",
+    "OT": "secondary capture",
+}
+_NO_AGENT = frozenset({"", "none", "no", "n", "0"})
+_CODES = {
+    ("EchoPulseSequence", "GRADIENT"): "GR",
+    ("EchoPulseSequence", "SPIN"): "SE",
+    ("InversionRecovery", "YES"): "IR",
+}
+
+
+@dataclass
+class Headers:
+    """What many headers hold: frames; by study, the files that are no MR image and what they are; unreadable files."""
+
+    frames: list[Frame] = field(default_factory=list)
+    skipped: dict[str, list[tuple[Path, str]]] = field(default_factory=dict)
+    broken: list[Path] = field(default_factory=list)
+
+
+def read_headers(paths: Iterable[Path]) -> Headers:
+    """Headers of all files; a damaged file is listed in ``broken`` and stops nothing."""
+    headers = Headers()
+    for path in paths:
+        try:
+            dataset = read_dataset(path, _KEYWORDS)
+            study_uid = str(dataset.get("StudyInstanceUID") or path.parent)
+            frames, problem = _frames(dataset, path, study_uid)
+        except DICOM_ERRORS:
+            headers.broken.append(path)
+            continue
+        headers.frames += frames
+        if problem and not dataset.get("StudyInstanceUID"):
+            headers.broken.append(path)  # cut short within its header
+        elif problem:
+            headers.skipped.setdefault(study_uid, []).append((path, problem))
+    return headers
+
+
+def read_dataset(path: Path, keywords: Sequence[str] | None = None) -> Any:
+    """The data set of a file, only some elements and no pixels where ``keywords`` are given; raises DICOM_ERRORS."""
+    from pydicom import dcmread
+    from pydicom.errors import InvalidDicomError
+
+    with path.open("rb") as file:
+        start = file.read(132)
+    bare = start[128:] != b"DICM" and start[:2] in (b"\x02\x00", b"\x08\x00")
+    with quiet():
+        try:
+            return dcmread(
+                path,
+                force=bare,
+                stop_before_pixels=keywords is not None,
+                specific_tags=list(keywords) if keywords else None,
+            )
+        except InvalidDicomError as error:
+            raise ValueError(str(error)) from None
+
+
+@contextmanager
+def quiet() -> Any:
+    """Keep pydicom's remarks on odd values off the user's screen; what matters becomes a note."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def layers(dataset: Any, index: int) -> list[Any]:
+    """Data sets that describe frame ``index``, the most specific first."""
+    groups = []
+    per_frame = dataset.get("PerFrameFunctionalGroupsSequence")
+    if per_frame and index < len(per_frame):
+        groups.append(per_frame[index])
+    groups += list(dataset.get("SharedFunctionalGroupsSequence") or [])[:1]
+    items = [element.value[0] for group in groups for element in group if element.VR == "SQ" and element.value]
+    return [*items, dataset]
+
+
+def first_value(described: Sequence[Any], *keywords: str) -> Any:
+    """First value that is there, looked up keyword by keyword through the layers; None where there is none."""
+    for keyword in keywords:
+        for dataset in described:
+            value = dataset.get(keyword)
+            if value is not None and value != "":
+                return value
+    return None
+
+
+def number(value: Any) -> float | None:
+    """A finite float, the first of several, or None.
+
+    >>> number("3.5"), number(["7", "8"]), number("x"), number(None)
+    (3.5, 7.0, None, None)
+    """
+    values = numbers(value)
+    return values[0] if values else None
+
+
+def numbers(value: Any) -> tuple[float, ...]:
+    """The finite floats in a value that may be one, many, or text; empty where one of them is not a number."""
+    if value is None or value == "":
+        return ()
+    several = [value] if isinstance(value, str | int | float) or not hasattr(value, "__iter__") else list(value)
+    try:
+        floats = tuple(float(item) for item in several)
+    except (ValueError, TypeError):
+        return ()
+    return floats if all(np.isfinite(floats)) else ()
+
+
+def _frames(dataset: Any, path: Path, study_uid: str) -> tuple[list[Frame], str]:
+    """Frames of one file, or none and what the file is instead."""
+    problem = _no_image(dataset)
+    if problem:
+        return [], problem
+    count = len(dataset.get("PerFrameFunctionalGroupsSequence") or [])
+    stated = int(number(dataset.get("NumberOfFrames")) or 1)
+    if stated > 1 and count < stated:
+        return [], "multi-frame image without positions"
+    found = [_frame(dataset, path, study_uid, index) for index in range(max(count, 1))]
+    frames = [frame for frame in found if frame is not None]
+    return frames, "" if len(frames) == len(found) else "image without position or orientation"
+
+
+def _no_image(dataset: Any) -> str:
+    """What the object is where it is not one grey-value MR image, else an empty string."""
+    modality = str(dataset.get("Modality") or "MR").strip().upper()
+    if str(dataset.get("SOPClassUID", "")).startswith(_SECONDARY_CAPTURE):
+        return "secondary capture"
+    if modality != "MR":
+        return _OBJECTS.get(modality, "object that is not MR")
+    if not dataset.get("Rows") or not dataset.get("Columns"):
+        return "object without an image"
+    return "colour image" if int(dataset.get("SamplesPerPixel") or 1) != 1 else ""
+
+
+def _frame(dataset: Any, path: Path, study_uid: str, index: int) -> Frame | None:
+    described = layers(dataset, index)
+    position = numbers(first_value(described, "ImagePositionPatient"))
+    orientation = numbers(first_value(described, "ImageOrientationPatient"))
+    if len(position) != 3 or not _orthonormal(orientation):
+        return None
+    spacing = numbers(first_value(described, "PixelSpacing"))
+    return Frame(
+        path=path,
+        index=index,
+        uid=str(dataset.get("SOPInstanceUID") or path),
+        study_uid=study_uid,
+        series_uid=str(dataset.get("SeriesInstanceUID") or path.parent),
+        series_number=int(number(dataset.get("SeriesNumber")) or 0),
+        rows=int(dataset.Rows),
+        columns=int(dataset.Columns),
+        position_mm=(position[0], position[1], position[2]),
+        orientation=orientation,
+        spacing_mm=(spacing[0], spacing[1]) if len(spacing) == 2 and min(spacing) > 0 else None,
+        gap_mm=_positive(described, "SpacingBetweenSlices", "SliceThickness"),
+        acquisition=_acquisition(described),
+        tags=_tags(described),
+    )
+
+
+def _orthonormal(orientation: tuple[float, ...]) -> bool:
+    if len(orientation) != 6:
+        return False
+    axes = np.array(orientation).reshape(2, 3)
+    return bool(np.allclose(axes @ axes.T, np.eye(2), atol=0.02))
+
+
+def _positive(described: Sequence[Any], *keywords: str) -> float | None:
+    for keyword in keywords:
+        value = number(first_value(described, keyword))
+        if value is not None and value > 0:
+            return value
+    return None
+
+
+def _acquisition(described: Sequence[Any]) -> Acquisition:
+    codes = [_words(first_value(described, key)) for key in ("ScanningSequence", "SequenceVariant", "ScanOptions")]
+    codes += [code for (key, value), code in _CODES.items() if first_value(described, key) == value]
+    names = [_words(first_value(described, key)) for key in ("SeriesDescription", "ProtocolName")]
+    return Acquisition(
+        tr_ms=_positive(described, "RepetitionTime"),
+        te_ms=_positive(described, "EffectiveEchoTime", "EchoTime"),
+        ti_ms=_positive(described, "InversionTimes", "InversionTime"),
+        sequence=" ".join(codes),
+        image_type=_words(first_value(described, "FrameType", "ImageType")),
+        description=" ".join(dict.fromkeys(name for name in names if name)),
+        body_part=_words(first_value(described, "BodyPartExamined")),
+        contrast_agent=_words(first_value(described, "ContrastBolusAgent")).lower() not in _NO_AGENT,
+    )
+
+
+def _tags(described: Sequence[Any]) -> tuple[str, ...]:
+    """Values by which stacks that share positions may be told apart, the most telling first."""
+    keys = (
+        ("EffectiveEchoTime", "EchoTime"),
+        ("FrameType", "ImageType"),
+        ("InversionTimes", "InversionTime"),
+        ("StackID",),
+        ("TemporalPositionIndex", "TemporalPositionIdentifier"),
+        ("AcquisitionNumber",),
+    )
+    return tuple(_words(first_value(described, *names)) for names in keys)
+
+
+def _words(value: Any) -> str:
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, str) or not hasattr(value, "__iter__") else " ".join(map(str, value))

@@ -1,0 +1,334 @@
+"""DICOM as archives really hold it: whatever the file order, tilt or storage, each voxel shows its place."""
+
+import random
+from collections import Counter
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.uid import (
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    RLELossless,
+    SecondaryCaptureImageStorage,
+    generate_uid,
+)
+
+from spinenet.errors import ReadError
+from spinenet.labels import View
+from spinenet.readers import find_studies, inspect, read_study
+
+
+def read_one(folder):
+    (source,) = find_studies([folder])
+    return read_study(source)
+
+
+def tilted(degrees):
+    """Direction of a column of an axial slice that dips backwards by so much."""
+    angle = np.deg2rad(degrees)
+    return (0.0, float(np.cos(angle)), float(-np.sin(angle)))
+
+
+def test_sagittal_series_has_left_to_the_left_and_head_up(tmp_path, patient):
+    patient.write(tmp_path, patient.stack())
+    study = read_one(tmp_path)
+    (series,) = study.series
+    assert (series.plane, series.view) == ("sagittal", View.SAGITTAL_T2)
+    assert patient.shows_patient(series)
+    assert series.affine_vox2mm[0, 0] > 0 and series.affine_vox2mm[2, 1] < 0 and series.affine_vox2mm[1, 2] > 0
+    assert series.voxels_SRC[-1].mean() > series.voxels_SRC[0].mean()  # the patient is brighter to the left
+    assert series.laterality_known and study.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("row", "column"),
+    [
+        ((0, -1, 0), (0, 0, -1)),
+        ((0, 1, 0), (0, 0, 1)),
+        ((0, 0, 1), (0, 1, 0)),
+        ((0.2, 0.98, 0.0), (0.0, 0.0, -1.0)),
+        ((0.15, 0.95, 0.27), (-0.05, 0.28, -0.95)),
+    ],
+)
+def test_flipped_turned_and_oblique_slices_show_the_same_patient(tmp_path, patient, row, column):
+    row = np.array(row) / np.linalg.norm(row)
+    column = np.array(column) - row * (row @ np.array(column))
+    patient.write(tmp_path, patient.stack(tuple(row), tuple(column / np.linalg.norm(column))))
+    (series,) = read_one(tmp_path).series
+    assert series.plane == "sagittal"
+    assert patient.shows_patient(series)
+
+
+def test_slices_are_sorted_by_position_not_by_instance_number_or_name(tmp_path, patient):
+    numbers = random.Random(0).sample(range(100), 7)
+    paths = patient.write(tmp_path, patient.stack(), lambda ds, index: setattr(ds, "InstanceNumber", numbers[index]))
+    for path, number in zip(paths, numbers, strict=True):
+        path.rename(tmp_path / f"IM{number:04d}")  # no ending either
+    (series,) = read_one(tmp_path).series
+    assert patient.shows_patient(series)
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless])
+def test_lossless_compression_changes_no_voxel(tmp_path, patient, syntax):
+    stack = patient.stack(shape=(4, 40, 48))
+    patient.write(tmp_path, stack, lambda ds, _: ds.compress(syntax, generate_instance_uid=False))
+    (series,) = read_one(tmp_path).series
+    assert patient.shows_patient(series)
+
+
+def test_unknown_compression_says_what_to_install(tmp_path, patient, monkeypatch):
+    def mislabel(dataset, _):
+        dataset.PixelData = b"\xfe\xff\x00\xe0\x00\x00\x00\x00\xfe\xff\x00\xe0\x02\x00\x00\x00\xff\xd8"
+        dataset["PixelData"].is_undefined_length = True
+        dataset.file_meta.TransferSyntaxUID = JPEGLSLossless
+
+    patient.write(tmp_path, patient.stack(), mislabel)
+    monkeypatch.setattr("pydicom.pixels.decoders.base.Decoder.is_available", False)
+    (source,) = find_studies([tmp_path])
+    with pytest.raises(ReadError, match=r"compressed as JPEG-LS.*install 'spinenet-mri\[gdcm\]'"):
+        read_study(source)
+
+
+def test_rescale_is_applied_slice_by_slice(tmp_path, patient):
+    def store_scaled(dataset, index):
+        stored = np.frombuffer(dataset.PixelData, "<i2").astype(int)
+        dataset.RescaleSlope, dataset.RescaleIntercept = 0.5, -100 - index
+        dataset.PixelData = ((stored + 100 + index) * 2).astype("<i2").tobytes()
+
+    patient.write(tmp_path, patient.stack(), store_scaled)
+    (series,) = read_one(tmp_path).series
+    assert patient.shows_patient(series)
+
+
+def test_monochrome1_is_turned_bright_for_much_signal(tmp_path, patient):
+    def invert(dataset, _):
+        dataset.PixelData = (-1 - np.frombuffer(dataset.PixelData, "<i2")).astype("<i2").tobytes()
+        dataset.PhotometricInterpretation = "MONOCHROME1"
+
+    patient.write(tmp_path, patient.stack(), invert)
+    (series,) = read_one(tmp_path).series
+    assert patient.shows_patient(series)
+
+
+def test_differently_tilted_stacks_of_one_series_stay_apart(tmp_path, patient):
+    for number, (angle, height) in enumerate([(0, 0.0), (12, 25.0), (-8, 50.0)]):
+        stack = patient.stack((1, 0, 0), tilted(angle), shape=(4, 24, 20), origin_mm=(-8.0, -5.0, height))
+        patient.write(tmp_path / str(number), stack)
+    study = read_one(tmp_path)
+    assert [series.name for series in study.series] == ["series-1-1", "series-1-2", "series-1-3"]
+    assert all(series.view is View.AXIAL_T2 and patient.shows_patient(series) for series in study.series)
+
+
+def test_parallel_stacks_shifted_in_plane_or_far_apart_stay_apart(tmp_path, patient):
+    for number, origin in enumerate([(-8.0, -5.0, 0.0), (-8.0, 15.0, 2.0), (-8.0, -5.0, 100.0)]):
+        patient.write(tmp_path / str(number), patient.stack((1, 0, 0), (0, 1, 0), shape=(4, 24, 20), origin_mm=origin))
+    series = read_one(tmp_path).series
+    assert [each.voxels_SRC.shape[0] for each in series] == [4, 4, 4]
+    assert all(map(patient.shows_patient, series))
+
+
+def test_two_echoes_at_the_same_places_are_two_series(tmp_path, patient):
+    patient.write(tmp_path / "a", patient.stack().having(EchoTime=20.0, RepetitionTime=2500.0))
+    patient.write(tmp_path / "b", patient.stack().having(EchoTime=90.0, RepetitionTime=2500.0))
+    series = read_one(tmp_path).series
+    assert sorted(str(each.view) for each in series) == ["None", "sagittal_t2"]
+    assert all(map(patient.shows_patient, series))
+
+
+def test_frames_of_two_sizes_stay_apart(tmp_path, patient):
+    patient.write(tmp_path / "a", patient.stack())
+    patient.write(tmp_path / "b", patient.stack(shape=(3, 32, 20)))
+    study = read_one(tmp_path)
+    assert [series.voxels_SRC.shape for series in study.series] == [(7, 24, 20), (3, 32, 20)]
+    assert "several sizes" in study.notes[0]
+
+
+def test_duplicates_are_dropped_with_a_note(tmp_path, patient):
+    patient.write(tmp_path / "a", patient.stack())
+    patient.write(tmp_path / "b", patient.stack())
+    study = read_one(tmp_path)
+    assert study.series[0].voxels_SRC.shape[0] == 7 and patient.shows_patient(study.series[0])
+    assert study.notes == ("series-1: 7 slices at the place of another dropped",)
+
+
+def test_the_same_file_twice_is_one_image(tmp_path, patient):
+    paths = patient.write(tmp_path, patient.stack())
+    (tmp_path / "copy.dcm").write_bytes(paths[2].read_bytes())
+    study = read_one(tmp_path)
+    assert study.series[0].voxels_SRC.shape[0] == 7
+    assert study.notes == ("1 image was there more than once",)
+
+
+def test_a_missing_slice_is_bridged_and_said(tmp_path, patient):
+    patient.write(tmp_path, patient.stack())[3].unlink()
+    study = read_one(tmp_path)
+    assert study.series[0].voxels_SRC.shape[0] == 7 and patient.shows_patient(study.series[0], tolerance=1.0)
+    assert study.notes == ("series-1: 1 of 7 slices missing within the stack, interpolated from their neighbours",)
+
+
+@pytest.mark.parametrize("kept_bytes", [0.9, 0.5])
+def test_a_truncated_file_costs_its_slice_only(tmp_path, patient, kept_bytes):
+    path = patient.write(tmp_path, patient.stack())[6]
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept_bytes * len(content))])
+    study = read_one(tmp_path)
+    assert study.series[0].voxels_SRC.shape[0] == 6 and patient.shows_patient(study.series[0])
+    assert any("cut short" in note for note in study.notes)
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless])
+def test_a_truncated_compressed_file_costs_its_slice_only(tmp_path, patient, syntax):
+    stack = patient.stack(shape=(5, 64, 64))
+    paths = patient.write(tmp_path, stack, lambda ds, _: ds.compress(syntax, generate_instance_uid=False))
+    paths[0].write_bytes(paths[0].read_bytes()[:-300])
+    study = read_one(tmp_path)
+    assert study.series[0].voxels_SRC.shape[0] == 4 and patient.shows_patient(study.series[0])
+    assert "1 of 5 slices left out" in study.notes[0]
+
+
+def test_tags_that_archives_strip_are_not_needed(tmp_path, patient):
+    stripped = ("SOPClassUID", "Modality", "SliceThickness", "SeriesNumber", "PatientName", "EchoTime")
+    patient.write(tmp_path, patient.stack().having(**dict.fromkeys(stripped), SeriesDescription="T2"))
+    (series,) = read_one(tmp_path).series
+    assert series.view is View.SAGITTAL_T2 and patient.shows_patient(series)
+
+
+def test_missing_pixel_spacing_is_borrowed_within_the_series(tmp_path, patient):
+    def strip(dataset, index):
+        if index == 2:
+            del dataset.PixelSpacing
+
+    patient.write(tmp_path, patient.stack(), strip)
+    study = read_one(tmp_path)
+    assert patient.shows_patient(study.series[0]) and "1 without pixel spacing" in study.notes[0]
+
+
+def test_a_series_without_any_pixel_spacing_is_refused(tmp_path, patient):
+    patient.write(tmp_path, patient.stack().having(PixelSpacing=None))
+    with pytest.raises(ReadError, match="no pixel spacing"):
+        read_one(tmp_path)
+
+
+def test_files_without_preamble_are_read(tmp_path, patient):
+    for path in patient.write(tmp_path, patient.stack()):
+        dataset = dcmread(path)
+        bare = Dataset()
+        bare.update({element.tag: element for element in dataset})
+        bare.save_as(path.with_suffix(""), implicit_vr=True, little_endian=True)
+        path.unlink()
+    (series,) = read_one(tmp_path).series
+    assert patient.shows_patient(series)
+
+
+def test_what_is_no_image_is_skipped_and_counted(tmp_path, patient):
+    patient.write(tmp_path, patient.stack())
+    report = patient.slice(patient.stack(), 0)
+    report.Modality, report.SOPInstanceUID = "SR", generate_uid()
+    del report.Rows, report.Columns, report.PixelData
+    report.save_as(tmp_path / "report.dcm", enforce_file_format=True)
+    capture = patient.slice(patient.stack(), 0)
+    capture.SOPClassUID = SecondaryCaptureImageStorage
+    capture.save_as(tmp_path / "capture.dcm", enforce_file_format=True)
+    (tmp_path / "DICOMDIR").write_bytes(b"\0" * 128 + b"DICM")
+    (tmp_path / "readme.txt").write_text("notes")
+    study = read_one(tmp_path)
+    assert study.notes == ("1 x secondary capture, 1 x structured report skipped",)
+    assert study.series[0].voxels_SRC.shape[0] == 7
+
+
+def test_a_study_without_images_says_what_it_holds(tmp_path, patient):
+    patient.write(tmp_path, patient.stack().having(Modality="CT"))
+    with pytest.raises(ReadError, match="no MR image in this DICOM study, only 7 x object that is not MR"):
+        read_one(tmp_path)
+
+
+def enhanced(patient, stack):
+    """All slices in one multi-frame object, shuffled, geometry in functional groups, rescale differing by frame."""
+    dataset = patient.slice(stack, 0)
+    order = random.Random(1).sample(range(stack.shape[0]), stack.shape[0])
+    single = [patient.slice(stack, index) for index in order]
+    shared = Dataset()
+    measures, orientation, timing = Dataset(), Dataset(), Dataset()
+    measures.PixelSpacing, measures.SliceThickness = dataset.PixelSpacing, dataset.SliceThickness
+    orientation.ImageOrientationPatient = dataset.ImageOrientationPatient
+    timing.RepetitionTime = 3500.0
+    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = Sequence([measures]), Sequence([orientation])
+    shared.MRTimingAndRelatedParametersSequence = Sequence([timing])
+    frames = []
+    for index, one in zip(order, single, strict=True):
+        frame, position, echo, values = Dataset(), Dataset(), Dataset(), Dataset()
+        position.ImagePositionPatient, echo.EffectiveEchoTime = one.ImagePositionPatient, 100.0
+        values.RescaleSlope, values.RescaleIntercept = 1.0, float(index)
+        frame.PlanePositionSequence, frame.MREchoSequence = Sequence([position]), Sequence([echo])
+        frame.PixelValueTransformationSequence = Sequence([values])
+        frames.append(frame)
+    dataset.SharedFunctionalGroupsSequence = Sequence([shared])
+    dataset.PerFrameFunctionalGroupsSequence = Sequence(frames)
+    dataset.NumberOfFrames = len(order)
+    stored = stack.voxels()[order] - np.array(order)[:, None, None]
+    patient.set_pixels(dataset, stored)
+    for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "EchoTime", "RepetitionTime"):
+        delattr(dataset, keyword)
+    return dataset
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_enhanced_multi_frame_is_read_like_single_frames(tmp_path, patient, compressed):
+    dataset = enhanced(patient, patient.stack())
+    if compressed:
+        dataset.compress(RLELossless, generate_instance_uid=False)
+    dataset.save_as(tmp_path / "multi.dcm", enforce_file_format=True)
+    (series,) = read_one(tmp_path).series
+    assert series.voxels_SRC.shape == (7, 24, 20)
+    assert series.view is View.SAGITTAL_T2 and patient.shows_patient(series)
+
+
+def test_studies_are_told_apart_by_uid_wherever_their_files_lie(tmp_path, patient):
+    patient.write(tmp_path / "all", patient.stack())
+    patient.write(tmp_path / "all", patient.stack().having(SeriesInstanceUID="1.2.3.2", SeriesNumber=2))
+    patient.write(tmp_path / "more", patient.stack().having(SeriesInstanceUID="1.2.3.3", SeriesNumber=3))
+    other = patient.stack().having(StudyInstanceUID="1.2.4", SeriesInstanceUID="1.2.4.1", SeriesNumber=4)
+    patient.write(tmp_path / "all", other)
+    sources = find_studies([tmp_path])
+    assert Counter(len(read_study(source).series) for source in sources) == {3: 1, 1: 1}
+    assert len({source.key for source in sources}) == 2
+
+
+def test_nothing_identifying_leaves_the_headers(tmp_path, patient):
+    folder = tmp_path / "DOE_JANE_ID4711"
+    stack = patient.stack().having(SeriesDescription="Doe Jane T2 sag", StudyDate="20260102")
+    path = patient.write(folder, stack)[1]
+    path.write_bytes(path.read_bytes()[:200])
+    study = read_one(tmp_path)
+    told = " ".join([study.key, *study.notes, *(series.name + series.reason for series in study.series)]).lower()
+    assert not any(word in told for word in ("doe", "jane", "4711", "0815", "20260102"))
+    assert study.notes
+
+
+def test_unreadable_files_with_nothing_beside_them_are_a_failed_study(tmp_path, patient):
+    patient.write(tmp_path / "good", patient.stack())
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "a.dcm").write_text("this is not DICOM")
+    good, bad = find_studies([tmp_path])
+    assert len(read_study(good).series) == 1
+    with pytest.raises(ReadError, match="1 file cannot be read as DICOM"):
+        read_study(bad)
+
+
+def test_a_blank_series_is_left_out_and_the_other_read(tmp_path, patient):
+    patient.write(tmp_path / "a", patient.stack())
+    blank = patient.stack().having(SeriesInstanceUID="1.2.3.2", SeriesNumber=2)
+    patient.write(tmp_path / "b", blank, lambda ds, _: patient.set_pixels(ds, np.zeros((24, 20))))
+    study = read_one(tmp_path)
+    assert [series.name for series in study.series] == ["series-1"]
+    assert study.notes == ("series-2: a stack of 7 slices: every voxel is 0: the image is blank",)
+
+
+def test_inspect_tells_size_view_and_problems(tmp_path, patient):
+    patient.write(tmp_path, patient.stack())[3].unlink()
+    (line,) = inspect([tmp_path])
+    assert (line.format, line.view, line.slices, line.rows, line.columns) == ("DICOM", View.SAGITTAL_T2, 7, 24, 20)
+    assert np.allclose(line.spacing_mm, (4.0, 0.8, 0.7)) and "1 of 7 slices" in line.problems[0]
