@@ -1,0 +1,165 @@
+"""A study's page: nothing hidden, nothing made up, nothing from outside, nothing identifying."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spinenet.labels import RESEARCH_ONLY, TARGET, TARGETS, View
+from spinenet.locate import NUMBERING_NOTE
+from spinenet.report.html import caption_of, cell_of, findings_of, in_words, render, report_name, write_study_report
+from spinenet.study import LevelCrop, LevelFrame, LocatedSeries, Prediction, Series, StudyResult
+
+MODEL = {"name": "test model", "version": "2.1", "data": "made-up patients", "targets": ("pfirrmann", "herniation")}
+PREDICTIONS = (
+    Prediction("L5/S1", "pfirrmann", 5, (0.0, 0.0, 0.0, 0.1, 0.9), True),
+    Prediction("L5/S1", "herniation", 1, (0.4, 0.6), False),
+    Prediction("L4/L5", "pfirrmann", 2, (0.1, 0.8, 0.1, 0.0, 0.0), True),
+    Prediction("L4/L5", "herniation", 0, (0.97, 0.03), True),
+)
+
+
+def frame(level: str, height_mm: float) -> LevelFrame:
+    return LevelFrame(level, np.array([0.0, 0, height_mm]), np.array([0.0, 1, 0]), np.array([0.0, 0, 1]), 30.0, 8.0)
+
+
+@pytest.fixture
+def result() -> StudyResult:
+    generator = np.random.default_rng(0)
+    affine = np.array([[4.0, 0, 0, -8], [0, 0, 1, -50], [0, -1, 0, 60], [0, 0, 0, 1]])
+    voxels_SRC = generator.random((5, 120, 100), np.float32)
+    series = Series("t2", voxels_SRC, affine, "sagittal", View.SAGITTAL_T2)
+    frames = (frame("L5/S1", -40), frame("L4/L5", -5), frame("L3/L4", 30))
+    located = LocatedSeries(series, frames, 2, np.zeros(5, np.float32), (NUMBERING_NOTE, "the top is cut off"))
+    crops = {
+        level: tuple(
+            LevelCrop("t2", View.SAGITTAL_T2, 2 + step, 4.0 * step, generator.random((8, 10), np.float32))
+            for step in (0, 1, -1)
+        )
+        for level in ("L5/S1", "L4/L5")
+    }
+    return StudyResult("study-1", "ok", "axial series not used", 0.4, (located,), PREDICTIONS, crops)
+
+
+def text_of(html: str) -> str:
+    """What a reader sees: no style, no markup, single spaces."""
+    body = re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)
+    return " ".join(re.sub(r"<[^>]+>", " ", body).split())
+
+
+def test_the_page_says_research_only_twice_and_names_its_model(result: StudyResult) -> None:
+    text = text_of(render(result, model=MODEL))
+    assert text.count(RESEARCH_ONLY) == 2
+    assert "test model 2.1" in text
+    assert "made-up patients" in text
+
+
+def test_levels_are_listed_from_the_head_down_as_in_the_picture(result: StudyResult) -> None:
+    rows = re.findall(r'<th scope="row">([^<]+)</th>', render(result, model=MODEL))
+    assert rows == ["L3/L4", "L4/L5", "L5/S1"]
+
+
+def test_a_level_found_but_not_graded_is_shown_as_such(result: StudyResult) -> None:
+    assert text_of(render(result, model=MODEL)).count("not graded") == 2
+
+
+def test_what_the_model_abstains_from_is_called_uncertain(result: StudyResult) -> None:
+    text = text_of(render(result, model=MODEL))
+    assert "uncertain present? 60 %" in text
+    assert "absent 97 %" in text
+
+
+def test_every_level_is_marked_and_every_crop_shown(result: StudyResult) -> None:
+    html = render(result, model=MODEL)
+    assert re.findall(r"<text[^>]*>([^<]+)</text>", html) == ["L5/S1", "L4/L5", "L3/L4"]
+    assert html.count('<img src="data:image/png') == 6
+
+
+def test_crops_run_from_the_patients_right_to_the_left(result: StudyResult) -> None:
+    captions = re.findall(r"<figcaption>([^<]+)</figcaption>", render(result, model=MODEL))
+    assert captions[-3:] == ["4 mm right", "midline", "4 mm left"]
+
+
+def test_a_side_that_is_not_known_is_not_named(result: StudyResult) -> None:
+    crop = result.crops["L5/S1"][1]
+    assert caption_of(crop, side_known=False) == "4 mm, side unknown"
+    one_sided = replace(result.located[0], series=replace(result.located[0].series, laterality_known=False))
+    html = render(replace(result, located=(one_sided,)), model=MODEL)
+    assert "4 mm left" not in html
+    assert "4 mm, side unknown" in html
+
+
+def test_what_was_not_looked_for_is_said(result: StudyResult) -> None:
+    text = text_of(render(result, model=MODEL))
+    for words in ("Not looked for is never absent", "spinal canal stenosis", "disc bulging", "fracture", "infection"):
+        assert words in text
+    everything = text_of(render(result, model={**MODEL, "targets": [target.name for target in TARGETS]}))
+    assert "does not grade" not in everything
+
+
+def test_the_numbering_is_never_shown_as_verified(result: StudyResult) -> None:
+    text = text_of(render(result, model=MODEL))
+    assert text.count(NUMBERING_NOTE) == 1
+    assert "the top is cut off" in text
+    assert "axial series not used" in text
+
+
+def test_a_failed_study_gets_its_reason_and_no_grade(result: StudyResult) -> None:
+    html = render(replace(result, status="failed", message="only two discs in view"), model=MODEL)
+    assert "only two discs in view" in html
+    assert RESEARCH_ONLY in html
+    for shown in ("<table", "<svg", "<img", "grade V", "absent 97"):
+        assert shown not in html
+
+
+def test_the_page_needs_nothing_from_outside(result: StudyResult) -> None:
+    html = render(result, model=MODEL)
+    links = re.findall(r'(?:src|href)="([^"]{0,5})', html)
+    assert links
+    assert set(links) == {"data:"}
+    assert not re.search(r"https?://|<script|@import|url\(", html)
+
+
+@pytest.mark.parametrize("place", ["key", "message", "model", "series"])
+def test_markup_in_names_is_shown_not_run(result: StudyResult, place: str) -> None:
+    bad, model = "<script>alert(1)</script>", MODEL
+    if place == "model":
+        model = {**MODEL, "data": bad}
+    elif place == "series":
+        located = result.located[0]
+        result = replace(result, located=(replace(located, series=replace(located.series, name=bad)),))
+    else:
+        result = replace(result, **{place: bad})
+    html = render(result, model=model)
+    assert "<script" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_a_bar_shows_the_whole_scale_and_marks_the_grade() -> None:
+    cell = cell_of(PREDICTIONS[0])
+    assert [words for words, _, _ in cell.bar] == list(TARGET["pfirrmann"].words)
+    assert [decided for _, _, decided in cell.bar] == [False] * 4 + [True]
+    assert (cell.percent, cell.weight) == (90, 2)
+
+
+def test_only_confident_findings_are_put_in_the_heading() -> None:
+    assert findings_of(PREDICTIONS) == "Pfirrmann degeneration: grade V"
+
+
+def test_a_report_is_one_file_named_after_the_key(result: StudyResult, tmp_path: Path) -> None:
+    path = write_study_report(result, tmp_path / "reports", model=MODEL)
+    assert path == tmp_path / "reports" / "study-1.html"
+    assert [found.name for found in path.parent.iterdir()] == ["study-1.html"]
+
+
+def test_keys_cannot_leave_the_folder_or_collide() -> None:
+    names = [report_name(key) for key in ("../../etc/passwd", "a/b", "a_b", "a b", ".hidden")]
+    assert len(set(names)) == 5
+    assert all("/" not in name and not name.startswith(".") for name in names)
+
+
+def test_nothing_said_about_the_data_is_left_out() -> None:
+    assert in_words({"source": "SPIDER", "patients": 179}) == "SPIDER, 179"
+    assert in_words(None) == ""
