@@ -187,7 +187,8 @@ def _legend(figure: Figure, axes: Sequence[Axes]) -> None:
     """One legend for all panels: each label once."""
     drawn = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     if drawn:
-        figure.legend(drawn.values(), drawn.keys(), loc="outside upper right", ncols=len(drawn), fontsize=8)
+        columns = min(len(drawn), len(axes))  # a lone panel is too narrow for labels side by side
+        figure.legend(drawn.values(), drawn.keys(), loc="outside upper right", ncols=columns, fontsize=8)
 
 
 def _square(axis: Axes, title: str) -> None:

@@ -34,7 +34,15 @@ _MAIN = {
     Scale.NOMINAL: ("macro_f1", "balanced_accuracy", "auc", "average_precision"),
     Scale.BINARY: ("auc", "average_precision", "sensitivity", "specificity", "macro_f1", "balanced_accuracy"),
 }
-_FIGURE_TITLES = {"confusion": "Confusion", "roc": "ROC curves", "reliability": "Reliability"}
+_FIGURES = {
+    "confusion": ("Confusion", "Discs by true and decided grade; the shade is the share of the true grade."),
+    "roc": ("ROC curves", "Bands are 95 % intervals over patients; the dot is where the decided grades lie."),
+    "reliability": (
+        "Reliability",
+        "Bars are 95 % intervals over patients, grey columns the share of discs in each bin of probability; bins with "
+        "fewer than five discs are not drawn.",
+    ),
+}
 _PER_LEVEL = {Scale.ORDINAL: "quadratic_kappa", Scale.NOMINAL: "auc", Scale.BINARY: "auc"}
 _SMALL = ("ece", "ece_uncalibrated", "brier")
 """Figures near 0 that need a third decimal."""
@@ -63,7 +71,7 @@ def markdown_table(
 
 
 def report(metrics: Metrics, title: str, levels: LevelErrors | None, figure_names: Sequence[str]) -> str:
-    """The whole ``report.md``; ``figure_names`` are among the keys of _FIGURE_TITLES."""
+    """The whole ``report.md``; ``figure_names`` are among the keys of _FIGURES."""
     intro = (
         f"{metrics.patients} patients, {metrics.discs} discs with a known grade. Brackets hold 95 % intervals from "
         f"{metrics.samples} bootstrap samples of patients (seed {metrics.seed}). An interval of no width means that no "
@@ -82,12 +90,17 @@ def report(metrics: Metrics, title: str, levels: LevelErrors | None, figure_name
         "## Calibration",
         "Expected calibration error before and after temperature scaling, on the same discs.",
         markdown_table(metrics, _CALIBRATION),
-        *(f"## {_FIGURE_TITLES[name]}\n\n![{_FIGURE_TITLES[name]}](figures/{name}.png)" for name in figure_names),
+        *(_figure(name) for name in figure_names),
         *_human_agreement(metrics),
         "## What the figures mean",
         "\n".join(f"- {name}: {meaning}." for name, meaning in METRIC_WORDS.values()),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _figure(name: str) -> str:
+    title, caption = _FIGURES[name]
+    return f"## {title}\n\n{caption}\n\n![{title}](figures/{name}.png)"
 
 
 def _results(metrics: Metrics) -> Iterable[str]:
