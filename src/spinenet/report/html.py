@@ -110,7 +110,7 @@ def render(result: StudyResult, *, model: Mapping[str, Any]) -> str:
         result=result,
         failed=failed,
         research_only=RESEARCH_ONLY,
-        numbering=NUMBERING_NOTE,
+        notes=() if failed else notes_of(result),
         model_lines=model_lines(model),
         targets=targets,
         figures=() if failed else figures(result.located),
@@ -119,6 +119,13 @@ def render(result: StudyResult, *, model: Mapping[str, Any]) -> str:
         never_looked_for=NEVER_LOOKED_FOR,
         version=__version__,
     )
+
+
+def notes_of(result: StudyResult) -> list[str]:
+    """What is to be known about the whole study: its message in parts, without what stands below a picture."""
+    below = {note for located in result.located for note in located.notes} - {NUMBERING_NOTE}
+    parts = [part for part in result.message.split("; ") if part and part not in below]
+    return list(dict.fromkeys([*parts, NUMBERING_NOTE]))
 
 
 def graded_targets(result: StudyResult, model: Mapping[str, Any]) -> list[Target]:

@@ -1,0 +1,141 @@
+"""The shape of the code: data flows one way, prediction stays light, and heavy libraries keep to their folders."""
+
+import ast
+import importlib.util
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "spinenet"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+STAGES = ("errors", "labels", "geometry", "study", "readers", "crops", "locate", "calibration", "bundle", "predict")
+STAGES += ("report", "batch", "cli")
+BASE = set(STAGES[:4])
+BESIDE = {
+    "config": {"errors"},
+    "datasets": BASE | {"readers", "crops", "locate"},
+    "phantom": BASE | {"datasets"},
+    "evaluate": set(STAGES) - {"batch", "cli"} | {"datasets"},
+    "train": set(STAGES) - {"batch", "cli"} | {"datasets", "phantom", "evaluate"},
+}
+"""What does not lie on the way from files to reports, and what it may use."""
+
+TRAINING_ONLY = {"torch", "monai", "pytorch_lightning", "lightning", "tensorboard", "onnx", "onnxscript"}
+STATISTICS = {"pandas", "sklearn", "matplotlib"}
+CONFIGURATION = {"hydra", "omegaconf"}
+DISTRIBUTION_OF = {"jinja2": "Jinja2", "PIL": "Pillow"}
+
+
+def stage_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports_of(nodes: list[ast.stmt]) -> Iterator[str]:
+    """Dotted names of the modules that statements import."""
+    for node in (found for top in nodes for found in ast.walk(top)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def libraries_of(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imports_of(tree_of(path).body)}
+
+
+def own_imports(path: Path) -> set[str]:
+    """Stages that a module imports from."""
+    parts = [name.split(".") for name in imports_of(tree_of(path).body)]
+    return {name[1] for name in parts if name[0] == "spinenet" and len(name) > 1 and name[1] != "__version__"}
+
+
+def identify(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=identify)
+def test_a_module_imports_only_from_stages_before_it(path: Path) -> None:
+    stage = stage_of(path)
+    if stage == "__init__":
+        allowed: set[str] = set()
+    elif stage in BESIDE:
+        allowed = BESIDE[stage] | {stage}
+    else:
+        allowed = set(STAGES[: STAGES.index(stage) + 1])
+    assert own_imports(path) <= allowed
+
+
+@pytest.mark.parametrize("path", MODULES, ids=identify)
+def test_heavy_libraries_keep_to_their_folders(path: Path) -> None:
+    stage, libraries = stage_of(path), libraries_of(path)
+    if stage != "train":
+        assert not libraries & TRAINING_ONLY
+    if stage not in ("train", "evaluate"):
+        assert not libraries & STATISTICS
+    if stage != "config":
+        assert "hydra" not in libraries
+    if stage not in ("config", "train"):
+        assert "omegaconf" not in libraries
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if stage_of(path) in STAGES], ids=identify)
+def test_prediction_needs_the_base_install_only(path: Path) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    base = {requirement.split(">")[0] for requirement in project["dependencies"]}
+    others = libraries_of(path) - set(sys.stdlib_module_names) - {"spinenet"}
+    optional = {"SimpleITK"} if stage_of(path) == "readers" else set()
+    assert {DISTRIBUTION_OF.get(name, name) for name in others} <= base | optional
+
+
+@pytest.mark.parametrize("path", MODULES, ids=identify)
+def test_an_extra_is_imported_where_it_is_used(path: Path) -> None:
+    if stage_of(path) in STAGES:
+        outside = [node for node in tree_of(path).body if isinstance(node, ast.Import | ast.ImportFrom)]
+        assert "SimpleITK" not in {name.split(".")[0] for name in imports_of(outside)}
+
+
+@pytest.mark.parametrize("module", ["spinenet.cli", "spinenet.batch"])
+def test_the_command_starts_without_what_only_training_needs(module: str) -> None:
+    heavy = TRAINING_ONLY | STATISTICS | CONFIGURATION | {"SimpleITK"}
+    code = f"import sys, {module}; print(sorted(set(sys.modules) & {heavy}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_needs_none_of_the_stages() -> None:
+    code = "import sys, spinenet.cli; print(sorted({'numpy', 'onnxruntime', 'rich', 'jinja2'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("library", ["torchvision", "timm"])
+def test_what_breaks_the_training_install_is_absent(library: str) -> None:
+    # torchvision has no CPU build that fits, and with it installed torchmetrics no longer imports; timm pulls it in
+    assert importlib.util.find_spec(library) is None
+
+
+@pytest.mark.parametrize("path", MODULES, ids=identify)
+def test_public_functions_are_typed(path: Path) -> None:
+    untyped = []
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            missing = [one.arg for one in arguments if one.annotation is None and one.arg not in ("self", "cls")]
+            untyped += [f"{node.name}: {name}" for name in missing] + ([node.name] if node.returns is None else [])
+    assert untyped == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=identify)
+def test_a_module_says_what_it_is_and_stays_short(path: Path) -> None:
+    assert path.stat().st_size == 0 or ast.get_docstring(tree_of(path))
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
