@@ -1,0 +1,144 @@
+"""The command line: exit codes, one line for what a user can get wrong, and no traceback for any of it."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+import spinenet
+from spinenet import batch, bundle
+from spinenet.batch import BatchSummary
+from spinenet.cli import app
+from spinenet.errors import BundleError
+from spinenet.labels import RESEARCH_ONLY
+from spinenet.report.tables import StudyRow
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def write_nifti(path: Path) -> Path:
+    voxels = np.random.default_rng(0).random((8, 60, 50)).astype(np.float32)
+    affine_ras = np.array([[4.0, 0, 0, 0], [0, 0, -1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
+    nibabel.save(nibabel.Nifti1Image(voxels, affine_ras), path)
+    return path
+
+
+@pytest.fixture
+def summary(monkeypatch: pytest.MonkeyPatch) -> BatchSummary:
+    """A run of three studies that the command is given instead of predicting."""
+    summary = BatchSummary(Counter(ok=1, failed=1), 1)
+
+    def predicted(paths: list[Path], out: Path, opened: object, **options: Any) -> BatchSummary:
+        options["on_progress"](0, 2, None)
+        options["on_progress"](1, 2, StudyRow("a", "ok", 7, "", 0.1))
+        options["on_progress"](2, 2, StudyRow("b", "failed", 0, "no sagittal series [sic]", 0.1))
+        return summary
+
+    monkeypatch.setattr(bundle, "load_bundle", lambda path: object())
+    monkeypatch.setattr(batch, "predict_paths", predicted)
+    return summary
+
+
+def test_version_and_help() -> None:
+    assert call("--version").stdout == f"spinenet {spinenet.__version__}\n"
+    assert " ".join(RESEARCH_ONLY.split()) in " ".join(call("--help").stdout.split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["predict", "x"], ["predict"], ["inspect"], ["predict", "x", "--out", "y", "--workers", "0"], ["grade"]],
+)
+def test_a_wrong_call_is_exit_code_2(arguments: list[str]) -> None:
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert "Error: " in result.stderr
+
+
+def test_a_missing_bundle_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    for result in (
+        call("predict", tmp_path, "--out", tmp_path / "out", "--model", tmp_path / "none"),
+        call("verify", tmp_path / "none"),
+    ):
+        assert result.exit_code == 2
+        assert result.stderr.startswith("spinenet: ")
+        assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", [["inspect"], ["predict", "--out", "out"]])
+def test_a_missing_or_empty_folder_is_one_line_and_exit_code_2(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bundle, "load_bundle", lambda path: object())
+    (tmp_path / "empty").mkdir()
+    for path in ("nowhere", "empty"):
+        result = call(*command, path)
+        assert result.exit_code == 2
+        assert path in result.stderr.splitlines()[-1]
+        assert "Traceback" not in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_folder_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle, "load_bundle", lambda path: object())
+    (tmp_path / "out").write_text("a file where the folder should be")
+    result = call("predict", write_nifti(tmp_path / "t2.nii"), "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert str(tmp_path / "out") in result.stderr.splitlines()[-1]
+
+
+def test_a_fault_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(path: Path | None) -> None:
+        raise AssertionError("a bug")
+
+    monkeypatch.setattr(bundle, "load_bundle", broken)
+    assert isinstance(call("verify").exception, AssertionError)
+
+
+def test_failed_studies_are_named_and_give_exit_code_1(summary: BatchSummary, tmp_path: Path) -> None:
+    result = call("predict", tmp_path, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "b: failed: no sagittal series [sic]" in result.stderr
+    assert "1 ok, 1 failed, 1 skipped" in result.stdout
+    assert RESEARCH_ONLY in result.stdout
+
+
+def test_all_well_is_exit_code_0(summary: BatchSummary, tmp_path: Path) -> None:
+    summary.counts["failed"] = 0
+    assert call("predict", tmp_path, "--out", tmp_path / "out").exit_code == 0
+
+
+def test_stopping_by_hand_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def stopped(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bundle, "load_bundle", lambda path: object())
+    monkeypatch.setattr(batch, "predict_paths", stopped)
+    result = call("predict", tmp_path, "--out", tmp_path / "out")
+    assert result.exit_code == 130
+    assert "the same command goes on" in result.stderr
+
+
+def test_inspect_says_how_a_series_is_understood_and_what_cannot_be_read(tmp_path: Path) -> None:
+    write_nifti(tmp_path / "17_t2.nii.gz")
+    (tmp_path / "18_t2.mha").write_text("not an image")
+    result = call("inspect", tmp_path)
+    assert result.exit_code == 1
+    assert "sagittal_t2" in result.stdout
+    assert "4.00 x 1.00 x 1.00 mm" in result.stdout
+    assert "cannot be read: " in result.stdout
+    assert call("inspect", tmp_path / "17_t2.nii.gz").exit_code == 0
+
+
+def test_verify_refuses_a_folder_that_is_no_bundle(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text("{}")
+    with pytest.raises(BundleError):
+        bundle.load_bundle(tmp_path)
+    assert call("verify", tmp_path).exit_code == 2
