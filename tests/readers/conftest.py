@@ -1,10 +1,12 @@
 """A patient whose grey value follows from the place in mm, written to files of every format and orientation."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -86,6 +88,25 @@ def set_pixels(dataset: Dataset, pixels: np.ndarray) -> None:
     dataset.PixelData = pixels.astype("<i2").tobytes()
 
 
+def write_nifti(path: Path, stack: Stack) -> Path:
+    """The stack as one NIfTI file, stored in the order a sagittal scanner export has: columns, rows, slices."""
+    affine_ras = np.diag([-1.0, -1.0, 1.0, 1.0]) @ stack.affine_vox2mm[:, [2, 1, 0, 3]]
+    nib.save(nib.Nifti1Image(stack.voxels().transpose(2, 1, 0), affine_ras), path)
+    return path
+
+
+def write_mha(path: Path, stack: Stack) -> Path:
+    """The stack as one MetaImage."""
+    sitk = pytest.importorskip("SimpleITK")
+    spacing = np.linalg.norm(stack.affine_vox2mm[:3, :3], axis=0)
+    image = sitk.GetImageFromArray(stack.voxels())
+    image.SetSpacing([float(mm) for mm in spacing[::-1]])
+    image.SetDirection((stack.affine_vox2mm[:3, :3] / spacing)[:, ::-1].ravel().tolist())
+    image.SetOrigin(stack.affine_vox2mm[:3, 3].tolist())
+    sitk.WriteImage(image, str(path), useCompression=True)
+    return path
+
+
 def write_stack(folder: Path, stack: Stack, edit: Callable[[Dataset, int], object] | None = None) -> list[Path]:
     """Write every slice to ``folder``; ``edit(dataset, index)`` may change each before. Returns the paths."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,9 +135,20 @@ class Tools:
     slice: Callable[..., Dataset] = staticmethod(dicom_slice)
     set_pixels: Callable[..., None] = staticmethod(set_pixels)
     write: Callable[..., list[Path]] = staticmethod(write_stack)
+    nifti: Callable[..., Path] = staticmethod(write_nifti)
+    mha: Callable[..., Path] = staticmethod(write_mha)
     shows_patient: Callable[..., bool] = staticmethod(shows_patient)
 
 
 @pytest.fixture(scope="session")
 def patient() -> Tools:
     return Tools()
+
+
+@pytest.fixture
+def spider_root() -> Path:
+    """The real SPIDER folder, or a skip that says how to give it."""
+    folder = os.environ.get("SPINENET_SPIDER")
+    if not folder:
+        pytest.skip("SPINENET_SPIDER is not set to a SPIDER folder")
+    return Path(folder)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.errors import ReadError
-from spinenet.readers.dicom_headers import DICOM_ERRORS, first_value, layers, number, quiet, read_dataset, read_headers
+from spinenet.readers.dicom_headers import damage, first_value, layers, number, quiet, read_dataset, read_headers
 from spinenet.readers.dicom_stacks import affine_of, arrange, depths_mm, is_uneven, split_series
 from spinenet.readers.names import unique
 from spinenet.readers.records import Frame, StudySource
@@ -58,7 +58,8 @@ def read_dicom(frames: Sequence[Frame]) -> tuple[list[Series], list[str]]:
         by_uid.setdefault(frame.series_uid, []).append(frame)
     names = unique(f"series-{group[0].series_number}" for group in by_uid.values())
     for name, group in zip(names, by_uid.values(), strict=True):
-        read, remarks = _read_series(name, group)
+        with quiet():
+            read, remarks = _read_series(name, group)
         series += read
         notes += remarks
     return series, notes
@@ -172,7 +173,7 @@ def _decoded(frames: Sequence[Frame]) -> Iterator[tuple[int, NDArray[np.float32]
     for path, indices in groupby(order, key=lambda index: frames[index].path):
         try:
             dataset = read_dataset(path)
-        except DICOM_ERRORS:
+        except damage():
             yield from ((index, "the file is damaged or cut short") for index in indices)
             continue
         for index in indices:
@@ -188,15 +189,14 @@ def _pixels(dataset: Any, frame: Frame) -> NDArray[np.float32] | str:
         syntax = dataset.file_meta.TransferSyntaxUID
         if syntax.is_compressed and not get_decoder(syntax).is_available:
             return f"compressed as {syntax.name}; install 'spinenet-mri[gdcm]' to read it"
-        with quiet():
-            stored = pixel_array(dataset, index=frame.index)
+        stored = pixel_array(dataset, index=frame.index)
         described = layers(dataset, frame.index)
         slope, intercept = (number(first_value(described, key)) for key in ("RescaleSlope", "RescaleIntercept"))
         grey = stored.astype(np.float32)
         if dataset.PhotometricInterpretation == "MONOCHROME1":
             grey = (0 if dataset.PixelRepresentation else 2**dataset.BitsStored) - 1 - grey
         grey = grey * np.float32(slope or 1.0) + np.float32(intercept or 0.0)
-    except DICOM_ERRORS:
+    except damage():
         return "the pixels are damaged or cut short"
     return grey if grey.shape == (frame.rows, frame.columns) else "the frame is not of the size its header states"
 

@@ -7,7 +7,7 @@ the shared ones. Whether an object is multi-frame is told by its content: the SO
 import struct
 import warnings
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,22 +16,6 @@ from typing import Any
 import numpy as np
 
 from spinenet.readers.records import Acquisition, Frame
-
-# What pydicom and its decoders raise on damaged bytes.
-DICOM_ERRORS = (
-    ValueError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    ArithmeticError,
-    RuntimeError,
-    EOFError,
-    OSError,
-    AssertionError,
-    MemoryError,
-    struct.error,
-    zlib.error,
-)
 
 _KEYWORDS = (
     # fmt: off
@@ -88,6 +72,15 @@ _CODES = {
 }
 
 
+def damage() -> tuple[type[Exception], ...]:
+    """What pydicom and its decoders raise on damaged bytes (found by fuzzing). For ``except damage():``."""
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    plain = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError, AssertionError)
+    outside = (OSError, EOFError, MemoryError, struct.error, zlib.error)
+    return (*plain, *outside, BytesLengthException, InvalidDicomError)
+
+
 @dataclass
 class Headers:
     """What many headers hold: frames; by study, the files that are no MR image and what they are; unreadable files."""
@@ -100,44 +93,29 @@ class Headers:
 def read_headers(paths: Iterable[Path]) -> Headers:
     """Headers of all files; a damaged file is listed in ``broken`` and stops nothing."""
     headers = Headers()
-    for path in paths:
-        try:
-            dataset = read_dataset(path, _KEYWORDS)
-            study_uid = str(dataset.get("StudyInstanceUID") or path.parent)
-            frames, problem = _frames(dataset, path, study_uid)
-        except DICOM_ERRORS:
-            headers.broken.append(path)
-            continue
-        headers.frames += frames
-        if problem and not dataset.get("StudyInstanceUID"):
-            headers.broken.append(path)  # cut short within its header
-        elif problem:
-            headers.skipped.setdefault(study_uid, []).append((path, problem))
+    with quiet():
+        for path in paths:
+            _add(headers, path)
     return headers
 
 
 def read_dataset(path: Path, keywords: Sequence[str] | None = None) -> Any:
-    """The data set of a file, only some elements and no pixels where ``keywords`` are given; raises DICOM_ERRORS."""
+    """The data set of a file, with ``keywords`` only those elements and no pixels; raises what damage() lists."""
     from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
 
     with path.open("rb") as file:
         start = file.read(132)
     bare = start[128:] != b"DICM" and start[:2] in (b"\x02\x00", b"\x08\x00")
-    with quiet():
-        try:
-            return dcmread(
-                path,
-                force=bare,
-                stop_before_pixels=keywords is not None,
-                specific_tags=list(keywords) if keywords else None,
-            )
-        except InvalidDicomError as error:
-            raise ValueError(str(error)) from None
+    return dcmread(
+        path,
+        force=bare,
+        stop_before_pixels=keywords is not None,
+        specific_tags=list(keywords) if keywords else None,
+    )
 
 
 @contextmanager
-def quiet() -> Any:
+def quiet() -> Iterator[None]:
     """Keep pydicom's remarks on odd values off the user's screen; what matters becomes a note."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -185,6 +163,21 @@ def numbers(value: Any) -> tuple[float, ...]:
     except (ValueError, TypeError):
         return ()
     return floats if all(np.isfinite(floats)) else ()
+
+
+def _add(headers: Headers, path: Path) -> None:
+    try:
+        dataset = read_dataset(path, _KEYWORDS)
+        study_uid = str(dataset.get("StudyInstanceUID") or path.parent)
+        frames, problem = _frames(dataset, path, study_uid)
+    except damage():
+        headers.broken.append(path)
+        return
+    headers.frames += frames
+    if problem and not dataset.get("StudyInstanceUID"):
+        headers.broken.append(path)  # cut short within its header
+    elif problem:
+        headers.skipped.setdefault(study_uid, []).append((path, problem))
 
 
 def _frames(dataset: Any, path: Path, study_uid: str) -> tuple[list[Frame], str]:

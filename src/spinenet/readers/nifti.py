@@ -30,27 +30,23 @@ def read_nifti(path: Path, name: str | None = None) -> Series:
     import nibabel as nib
     from nibabel.filebasedimages import ImageFileError
     from nibabel.spatialimages import HeaderDataError
+    from nibabel.wrapstruct import WrapStructError
 
+    damage = (ImageFileError, HeaderDataError, WrapStructError, gzip.BadGzipFile, zlib.error, EOFError, OSError)
     logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # it would print header repairs to the screen
     where = path.name
     try:
-        image = nib.Nifti1Image.from_filename(path)
+        image: Any = nib.load(path)
+        if not isinstance(image, nib.Nifti1Image):
+            raise ReadError(f"{where}: a {type(image).__name__}, not NIfTI; convert it")
+        _check_stored_spacing(image, where)
         affine_vox2mm, oriented = _affine(image, where)
         shape = _checked_shape(image, where)
         voxels = image.get_fdata(dtype=np.float32, caching="unchanged").reshape(shape)
     except FileNotFoundError:
         raise ReadError(f"{where}: no such file") from None
-    except (
-        ImageFileError,
-        HeaderDataError,
-        gzip.BadGzipFile,
-        zlib.error,
-        EOFError,
-        OSError,
-        ValueError,
-        KeyError,
-    ) as e:
-        raise ReadError(f"{where}: not a readable NIfTI file ({_one_line(e)}); is it cut short? Copy it again") from e
+    except (*damage, ValueError, KeyError, MemoryError) as error:
+        raise ReadError(f"{where}: not a readable NIfTI file; is it cut short or renamed? Copy it again") from error
     return series_from_volume(
         voxels,
         affine_vox2mm,
@@ -61,13 +57,21 @@ def read_nifti(path: Path, name: str | None = None) -> Series:
     )
 
 
-def _affine(image: Any, where: str) -> tuple[NDArray[np.float64], bool]:
-    """Affine to LPS mm, and whether the file states an orientation at all."""
-    header = image.header
-    zooms = np.array(header["pixdim"][1:4], dtype=float)[: min(3, len(image.shape))]
+def _check_stored_spacing(image: Any, where: str) -> None:
+    """Refuse a spacing that nibabel would silently repair: zero becomes one there, minus becomes plus."""
+    from nibabel.openers import ImageOpener
+
+    with ImageOpener(image.get_filename()) as file:
+        header = type(image.header).from_fileobj(file, check=False)
+    zooms = np.asarray(header["pixdim"], dtype=float)[1 : 1 + min(3, len(image.shape))]
     if not np.all(np.isfinite(zooms)) or np.any(zooms <= 0):
         told = ", ".join(f"{zoom:g}" for zoom in zooms)
         raise ReadError(f"{where}: voxel spacing ({told}) is not positive; correct pixdim in the header")
+
+
+def _affine(image: Any, where: str) -> tuple[NDArray[np.float64], bool]:
+    """Affine to LPS mm, and whether the file states an orientation at all."""
+    header = image.header
     scale = _MM_PER_UNIT.get(header.get_xyzt_units()[0], 1.0)
     affine_vox2mm = RAS_TO_LPS @ np.diag([scale, scale, scale, 1.0]) @ np.asarray(image.affine, dtype=float)
     check_affine(affine_vox2mm, where)
@@ -124,7 +128,3 @@ def _number(value: object) -> float | None:
 def _milliseconds(seconds: object) -> float | None:
     number = _number(seconds)
     return None if number is None else 1000.0 * number
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__

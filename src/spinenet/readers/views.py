@@ -23,7 +23,7 @@ _T1 = re.compile(_T + r"t1(?![0-9])")
 _T2 = re.compile(_T + r"t2(?![0-9])")
 _FAT_DARK = re.compile(
     r"(?<![a-z])(fs|fat ?sat|spair|spir|dixon w|chem ?sat)(?![a-z])|fat[ -]?(sup|sat)|fett(ges|unter|sup|sat)"
-    r"|(sat|sup\w*)( de| di| da)?( la)? ?(gras|grais)|t[12]w?[ _-]?fs"
+    r"|(satur\w*|sup\w*)( de| di| da)?( la)? ?(gras|grais)|t[12]w?[ _-]?fs"
 )
 _OTHER_BODY_PART = re.compile(r"cervi|c[ -]?spine|(?<![a-z])(hws|brain|head|neck|skull|knee|hip|cerebr|crane)(?![a-z])")
 _LUMBAR = re.compile(r"lumb|lomb|lws|(?<![a-z])l[ -]?spine|(?<![a-z])ls(?![a-z])|rachis l")
