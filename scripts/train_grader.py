@@ -1,6 +1,6 @@
 """Train the grader on located levels and, given a locator's run, export the whole bundle.
 
-    python scripts/train_grader.py data=spider data.root=PATH locator=data/runs/locator out=data/runs/grader
+python scripts/train_grader.py data=spider data.root=PATH locator=data/runs/locator out=data/runs/grader
 """
 
 from pathlib import Path

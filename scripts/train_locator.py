@@ -1,6 +1,6 @@
 """Train the locator: the network that finds discs, bodies and canal in sagittal slices.
 
-    python scripts/train_locator.py data=spider data.root=PATH out=data/runs/locator
+python scripts/train_locator.py data=spider data.root=PATH out=data/runs/locator
 """
 
 from pathlib import Path

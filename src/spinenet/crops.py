@@ -100,8 +100,9 @@ class Bag:
 
     ``crops_LSHW`` grey values on the scale of their series: 0 dark and 1 bright around the spine, so that a disc stays
     comparable with the CSF and with the other discs; ``tissue_LS3`` the series' bodies, canal and discs on that scale
-    (``locate.reference_values``); ``view_LS`` index into VIEWS; ``offset_LS`` mm beside the midline, left positive; ``mask_LS`` true where a slice is
-    present; ``level_L`` index into LEVELS; ``shown`` the same crops with their origin, for reports.
+    (``locate.reference_values``); ``view_LS`` index into VIEWS; ``offset_LS`` mm beside the midline, left positive;
+    ``mask_LS`` true where a slice is present; ``level_L`` index into LEVELS; ``shown`` the same crops with their
+    origin, for reports.
     """
 
     crops_LSHW: NDArray[np.float32]
@@ -161,9 +162,7 @@ def crop_level(located: LocatedSeries, frame: LevelFrame, slices: Sequence[int],
             view=series.view or View.SAGITTAL_T2,
             slice_index=index,
             offset_mm=float((index - located.midline_slice) * step_mm),
-            pixels_HW=resample(
-                series.voxels_SRC[index], crop_matrix(frame, series.affine_vox2mm, index, spec), spec
-            ),
+            pixels_HW=resample(series.voxels_SRC[index], crop_matrix(frame, series.affine_vox2mm, index, spec), spec),
         )
         for index in slices
     ]

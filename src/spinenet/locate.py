@@ -93,9 +93,7 @@ def locate(series: Series, segment: Segmenter) -> LocatedSeries:
     rows, columns = grids[0].image_HW.shape
     probabilities_NCHW = segment(images)[:, :, :rows, :columns]
     # The slice that shows most disc and canal together is the most nearly mid-sagittal one.
-    spine_N = np.sqrt(
-        probabilities_NCHW[:, DISC:].sum((1, 2, 3)) * probabilities_NCHW[:, CANAL].sum((1, 2))
-    )
+    spine_N = np.sqrt(probabilities_NCHW[:, DISC:].sum((1, 2, 3)) * probabilities_NCHW[:, CANAL].sum((1, 2)))
     best = int(np.argmax(spine_N))
     frames, notes = name_discs(probabilities_NCHW[best], grids[best], series.affine_vox2mm, slices[best])
     return LocatedSeries(
@@ -148,7 +146,10 @@ def _count_from(anchor: int, frames: list[LevelFrame]) -> tuple[tuple[LevelFrame
     named = [replace(frames[anchor], level=LEVELS[0])]
     position = 0
     typical_mm = np.median(
-        [np.linalg.norm(b.center_mm - a.center_mm) for a, b in zip(frames[anchor:], frames[anchor + 1 :], strict=False)]
+        [
+            float(np.linalg.norm(b.center_mm - a.center_mm))
+            for a, b in zip(frames[anchor:], frames[anchor + 1 :], strict=False)
+        ]
         or [33.0]
     )
     for previous, frame in zip(frames[anchor:], frames[anchor + 1 :], strict=False):

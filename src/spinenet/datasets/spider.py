@@ -63,28 +63,36 @@ def load_spider(root: Path) -> Dataset:
 def read_gradings(path: Path) -> tuple[dict[str, NDArray[np.int64]], list[str]]:
     """Grades a patient, (len(LEVELS), len(TARGETS)), and findings; an unreadable value becomes UNKNOWN and is said."""
     with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = [{key.strip(): (value or "").strip() for key, value in row.items() if key} for row in csv.DictReader(file)]
+        rows = [
+            {key.strip(): (value or "").strip() for key, value in row.items() if key} for row in csv.DictReader(file)
+        ]
     needed = {"Patient", "IVD label", *GRADING_COLUMNS}
     missing = needed - set(rows[0] if rows else ())
     if missing:
         raise DatasetError(f"{path}: columns missing: {', '.join(sorted(missing))}")
     findings: list[str] = []
     shifted = {row["Patient"] for row in rows if row["IVD label"] == "0"}
-    findings.extend(f"patient {patient}: IVD label 0 present; its labels are moved up by one" for patient in sorted(shifted))
+    findings.extend(
+        f"patient {patient}: IVD label 0 present; its labels are moved up by one" for patient in sorted(shifted)
+    )
     grades: dict[str, NDArray[np.int64]] = {}
     seen: set[tuple[str, int]] = set()
     for row in rows:
         patient = row["Patient"]
         level = _level_index(row, patient in shifted)
         if level is None or (patient, level) in seen:
-            findings.append(f"patient {patient}: row with IVD label {row['IVD label']!r} is unusable or double; left out")
+            findings.append(
+                f"patient {patient}: row with IVD label {row['IVD label']!r} is unusable or double; left out"
+            )
             continue
         seen.add((patient, level))
         grades_LT = grades.setdefault(patient, no_grades())
         for column, target in GRADING_COLUMNS.items():
             index = _grade_index(target, row[column])
             if index is None:
-                findings.append(f"patient {patient}, disc {level + 1}: {column} {row[column]!r} is not a grade; unknown")
+                findings.append(
+                    f"patient {patient}, disc {level + 1}: {column} {row[column]!r} is not a grade; unknown"
+                )
             else:
                 grades_LT[level, TARGET_INDEX[target]] = index
     return grades, findings
@@ -115,7 +123,9 @@ def _masks(root: Path, patient: str) -> dict[str, Path]:
 
 def _series_findings(root: Path, patient: str, masks: dict[str, Path]) -> list[str]:
     present = [name for name in SERIES_NAMES if (root / "images" / f"{patient}_{name}.mha").is_file()]
-    findings = [f"{patient}_{name}: image without mask; its levels can only be located" for name in present if name not in masks]
+    findings = [
+        f"{patient}_{name}: image without mask; its levels can only be located" for name in present if name not in masks
+    ]
     if not any(name.startswith("t2") for name in present):
         findings.append(f"patient {patient}: no T2 series")
     return findings

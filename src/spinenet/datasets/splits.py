@@ -2,13 +2,66 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from spinenet.datasets import load_dataset
 from spinenet.datasets.records import LabelledStudy
 from spinenet.errors import DatasetError
 from spinenet.labels import TARGETS, Scale
+
+
+@dataclass
+class DataConfig:
+    """Which studies a run learns from. ``fold`` is the test fold, or -1 to train on every patient and test on none."""
+
+    name: str = "spider"
+    root: str = "data/spider"
+    folds: int = 3
+    fold: int = 0
+    validation: float = 0.15
+    """Share of the remaining patients kept for early stopping and calibration; 0 trains on all of them."""
+    seed: int = 0
+    extra_name: str = "phantom"
+    extra_root: str | None = None
+    """A second data set of the given name that is used for training alone, such as phantoms."""
+
+    def __post_init__(self) -> None:
+        if not -1 <= self.fold < self.folds:
+            raise ValueError(f"data.fold is {self.fold}; it must be -1 (train on all) or 0 to {self.folds - 1}")
+        if not 0 <= self.validation < 1:
+            raise ValueError(f"data.validation is {self.validation}; it is a share, 0 or more and below 1")
+
+
+@dataclass(frozen=True)
+class Split:
+    """The studies of one run, by patient: ``train`` (extra data included), ``validation``, ``test``."""
+
+    train: tuple[LabelledStudy, ...]
+    validation: tuple[LabelledStudy, ...]
+    test: tuple[LabelledStudy, ...]
+    folds: dict[str, int]
+
+
+def split_studies(config: DataConfig) -> Split:
+    """Read the data set and divide its patients; the same config and seed give the same split."""
+    studies = load_dataset(config.name, Path(config.root)).studies
+    folds = patient_folds(studies, config.folds, config.seed)
+    test = tuple(study for study in studies if folds[study.patient] == config.fold)
+    rest = [study for study in studies if folds[study.patient] != config.fold]
+    validation: tuple[LabelledStudy, ...] = ()
+    if config.validation > 0:
+        parts = max(2, round(1 / config.validation))
+        inner = patient_folds(rest, parts, config.seed + 1)
+        validation = tuple(study for study in rest if inner[study.patient] == 0)
+        rest = [study for study in rest if inner[study.patient] != 0]
+    if config.extra_root:
+        rest.extend(load_dataset(config.extra_name, Path(config.extra_root)).studies)
+    if not rest:
+        raise DatasetError(f"{config.root}: no patient is left to train on; use fewer folds or less validation")
+    return Split(tuple(rest), validation, test, folds)
 
 
 def patient_folds(studies: Sequence[LabelledStudy], folds: int, seed: int) -> dict[str, int]:
@@ -42,7 +95,7 @@ def patient_folds(studies: Sequence[LabelledStudy], folds: int, seed: int) -> di
 
 def _finding_counts(study: LabelledStudy) -> np.ndarray:
     """How often each non-normal grade occurs in a study, one entry for each grade of each target."""
-    counts = []
+    counts: list[int] = []
     for index, target in enumerate(TARGETS):
         first = 0 if target.scale is Scale.ORDINAL and len(target.grades) == 5 else 1
         counts.extend((study.grades_LT[:, index] == grade).sum() for grade in range(first, len(target.grades)))

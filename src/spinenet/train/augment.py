@@ -1,4 +1,4 @@
-"""Augmentation of graders' bags as MONAI dictionary transforms. Geometry is moved in the frames, before the one resample.
+"""Augmentation of graders' bags as MONAI dictionary transforms; geometry is moved in the frames, before the resample.
 
 Keys of an item: ``located`` (tuple of LocatedSeries), ``grades_LT``; after ``CropBagd`` the arrays of ``crops.Bag`` and
 the grades of its levels.
@@ -21,7 +21,7 @@ Item = dict[Hashable, Any]
 
 @dataclass
 class AugmentConfig:
-    """How far a training bag may move from what was acquired: standard deviations, and probabilities for the last two."""
+    """How far a training bag may move from what was acquired: standard deviations and probabilities."""
 
     shift_mm: float = 1.5
     rotation_deg: float = 4.0
@@ -131,9 +131,7 @@ class RandScannerd(RandomizableTransform):
             RandBiasField(degree=2, coeff_range=(-0.15, 0.15), prob=config.artefacts),
         )
 
-    def set_random_state(
-        self, seed: int | None = None, state: np.random.RandomState | None = None
-    ) -> "RandScannerd":
+    def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None) -> "RandScannerd":
         """Seed this and the wrapped transforms."""
         super().set_random_state(seed, state)
         for transform in self.transforms:

@@ -5,29 +5,8 @@ from dataclasses import dataclass, field
 from omegaconf import MISSING
 
 from spinenet.crops import CropSpec
+from spinenet.datasets.splits import DataConfig
 from spinenet.train.augment import AugmentConfig
-
-
-@dataclass
-class DataConfig:
-    """Which studies a run learns from. ``fold`` is the test fold, or -1 to train on every patient and test on none."""
-
-    name: str = MISSING
-    root: str = MISSING
-    folds: int = 3
-    fold: int = 0
-    validation: float = 0.15
-    """Share of the remaining patients kept for early stopping and calibration; 0 trains on all of them."""
-    seed: int = 0
-    extra_name: str = "phantom"
-    extra_root: str | None = None
-    """A second data set of the given name that is used for training alone, such as phantoms."""
-
-    def __post_init__(self) -> None:
-        if not -1 <= self.fold < self.folds:
-            raise ValueError(f"data.fold is {self.fold}; it must be -1 (train on all) or 0 to {self.folds - 1}")
-        if not 0 <= self.validation < 1:
-            raise ValueError(f"data.validation is {self.validation}; it is a share, 0 or more and below 1")
 
 
 @dataclass
@@ -123,3 +102,21 @@ class TrainLocatorConfig:
     model: LocatorModelConfig = field(default_factory=LocatorModelConfig)
     fit: FitConfig = field(default_factory=FitConfig)
     randomise: RandomiseConfig = field(default_factory=RandomiseConfig)
+
+
+@dataclass
+class ExportConfig:
+    """``scripts/export.py``."""
+
+    out: str = MISSING
+    graders: list[str] = MISSING
+    """Run folders of train_grader.py on one split; several are averaged in one network."""
+    locator: str = MISSING
+    calibration: str | None = None
+    """``calibration.json`` of an evaluation; without it the bundle is uncalibrated."""
+    metrics: str | None = None
+    """``metrics.json`` of an evaluation, kept in the bundle for the model card."""
+    name: str = "spinenet-run"
+    version: str = "0"
+    data_line: str = "see config.yaml of the runs"
+    licence: str = "see the training data"

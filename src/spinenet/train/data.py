@@ -4,8 +4,6 @@ Shapes: B study, L level, S slice, T target; bags of one batch are padded to the
 """
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,48 +12,18 @@ from monai.data import CacheDataset, DataLoader
 from monai.transforms import Compose, Transform
 
 from spinenet.crops import BAG_ARRAYS, CropSpec
-from spinenet.datasets import LabelledStudy, load_dataset
+from spinenet.datasets import LabelledStudy
 from spinenet.datasets.masks import locate_from_mask, locator_classes, midline_slice, on_locator_grid, read_mask
-from spinenet.datasets.splits import patient_folds
-from spinenet.errors import DatasetError
+from spinenet.datasets.splits import Split
 from spinenet.geometry import spacing_mm
 from spinenet.labels import UNKNOWN
 from spinenet.locate import locator_grid
 from spinenet.readers import read_study
 from spinenet.train.augment import AugmentConfig, CropBagd, JitterFramesd, RandScannerd, RandWindowd
-from spinenet.train.config import DataConfig, RandomiseConfig
+from spinenet.train.config import RandomiseConfig
 from spinenet.train.randomise import Normalised, randomise
 
 Item = dict[Hashable, Any]
-
-
-@dataclass(frozen=True)
-class Split:
-    """The studies of one run, by patient: ``train`` (extra data included), ``validation``, ``test``."""
-
-    train: tuple[LabelledStudy, ...]
-    validation: tuple[LabelledStudy, ...]
-    test: tuple[LabelledStudy, ...]
-    folds: dict[str, int]
-
-
-def split_studies(config: DataConfig) -> Split:
-    """Read the data set and divide its patients; the same config and seed give the same split."""
-    studies = load_dataset(config.name, Path(config.root)).studies
-    folds = patient_folds(studies, config.folds, config.seed)
-    test = tuple(study for study in studies if folds[study.patient] == config.fold)
-    rest = [study for study in studies if folds[study.patient] != config.fold]
-    validation: tuple[LabelledStudy, ...] = ()
-    if config.validation > 0:
-        parts = max(2, round(1 / config.validation))
-        inner = patient_folds(rest, parts, config.seed + 1)
-        validation = tuple(study for study in rest if inner[study.patient] == 0)
-        rest = [study for study in rest if inner[study.patient] != 0]
-    if config.extra_root:
-        rest.extend(load_dataset(config.extra_name, Path(config.extra_root)).studies)
-    if not rest:
-        raise DatasetError(f"{config.root}: no patient is left to train on; use fewer folds or less validation")
-    return Split(tuple(rest), validation, test, folds)
 
 
 class ReadLocatedd(Transform):
@@ -116,10 +84,6 @@ class StudyBags(torch.utils.data.Dataset):
     def __getitem__(self, index: int) -> Item:
         return self.transforms(self.located[index])
 
-    def grades_NT(self) -> torch.Tensor:
-        """Grades of every level of every study, for class weights."""
-        return torch.as_tensor(np.concatenate([item["grades_LT"] for item in self.located]))
-
 
 class SpineSlices(torch.utils.data.Dataset):
     """One item a slice: image and classes, randomised."""
@@ -175,7 +139,12 @@ def grader_loaders(
     train = StudyBags(split.train, transforms)
     shuffle = torch.Generator().manual_seed(seed)
     loader = DataLoader(
-        train, batch_size=batch_size, shuffle=True, drop_last=len(train) > batch_size, collate_fn=collate_bags, generator=shuffle
+        train,
+        batch_size=batch_size,
+        shuffle=True,
+        drop_last=len(train) > batch_size,
+        collate_fn=collate_bags,
+        generator=shuffle,
     )
     if not split.validation:
         return loader, None
@@ -192,7 +161,12 @@ def locator_loaders(
     train = SpineSlices(split.train, transforms, slices_per_volume)
     shuffle = torch.Generator().manual_seed(seed)
     loader = DataLoader(
-        train, batch_size=batch_size, shuffle=True, drop_last=len(train) > batch_size, collate_fn=collate_slices, generator=shuffle
+        train,
+        batch_size=batch_size,
+        shuffle=True,
+        drop_last=len(train) > batch_size,
+        collate_fn=collate_slices,
+        generator=shuffle,
     )
     if not split.validation:
         return loader, None

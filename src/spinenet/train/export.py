@@ -58,8 +58,8 @@ def export_grader(members: Sequence[Grader], spec: CropSpec, path: Path) -> floa
     """Write ``grader.onnx`` (any number of studies, levels and slices); returns the largest difference from torch."""
     model = GraderEnsemble(members).eval()
     example = example_bag(2, 5, 3, spec)
-    b, l, s = (torch.export.Dim(name, max=64) for name in ("b", "l", "s"))
-    axes: list[dict[int, object]] = [{0: b, 1: l, 2: s} for _ in BAG_ARRAYS[:-1]] + [{0: b, 1: l}]
+    studies, levels, slices = (torch.export.Dim(name, max=64) for name in ("b", "l", "s"))
+    axes = [{0: studies, 1: levels, 2: slices} for _ in BAG_ARRAYS[:-1]] + [{0: studies, 1: levels}]
     _export(model, example, path, list(BAG_ARRAYS), ["log_probabilities"], (tuple(axes),))
     return max(difference(model, inputs, path) for inputs in (example, example_bag(1, 7, 2, spec)))
 

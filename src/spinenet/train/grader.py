@@ -26,7 +26,9 @@ class GraderModule(pl.LightningModule):
     def __init__(self, model: GraderModelConfig, fit: FitConfig, grades_NT: Tensor) -> None:
         super().__init__()
         self.fit_config = fit
-        self.network = Grader(model.width, model.features, model.dropout).to(memory_format=torch.channels_last)
+        self.network = Grader(model.width, model.features, model.dropout)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.weights_TK: Tensor
         self.register_buffer("weights_TK", grade_weights(grades_NT))
 
     def training_step(self, batch: Batch, index: int) -> Tensor:

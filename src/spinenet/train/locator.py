@@ -24,7 +24,8 @@ class LocatorModule(pl.LightningModule):
     def __init__(self, model: LocatorModelConfig, fit: FitConfig) -> None:
         super().__init__()
         self.fit_config = fit
-        self.network = Locator(model.width).to(memory_format=torch.channels_last)
+        self.network = Locator(model.width)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.loss = DiceCELoss(to_onehot_y=True, softmax=True, batch=True, weight=torch.tensor(CLASS_WEIGHTS))
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
@@ -44,5 +45,3 @@ class LocatorModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW with a one-cycle schedule."""
         return one_cycle(self, self.fit_config)
-
-

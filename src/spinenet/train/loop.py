@@ -61,7 +61,9 @@ def fit(
 
 def _callbacks(config: FitConfig, checkpoints: Path, *, has_validation: bool) -> list[pl.Callback]:
     callbacks: list[pl.Callback] = [
-        ModelCheckpoint(checkpoints, filename="last", save_top_k=1, enable_version_counter=False, save_on_train_epoch_end=True),
+        ModelCheckpoint(
+            checkpoints, filename="last", save_top_k=1, enable_version_counter=False, save_on_train_epoch_end=True
+        ),
         LearningRateMonitor("epoch"),
     ]
     if config.average:

@@ -163,9 +163,7 @@ class Grader(nn.Module):
     ) -> Tensor:
         """As ``forward``, but encodes only slices that are present: for training, where bags differ in size and
         padding must not enter the batch statistics."""
-        present = self.encoder(
-            crops_BLSHW[mask_BLS], tissue_BLS3[mask_BLS], view_BLS[mask_BLS], offset_BLS[mask_BLS]
-        )
+        present = self.encoder(crops_BLSHW[mask_BLS], tissue_BLS3[mask_BLS], view_BLS[mask_BLS], offset_BLS[mask_BLS])
         tokens = torch.zeros(*mask_BLS.shape, present.shape[-1], dtype=present.dtype, device=present.device)
         tokens[mask_BLS] = present
         return self.read(tokens, mask_BLS, level_BL)

@@ -1,27 +1,37 @@
 """Whole runs, from a configuration to a run folder: what the training scripts call."""
 
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
+import torch
+from omegaconf import OmegaConf
+from rich.progress import track
 
-from spinenet.datasets.splits import save_split
-from spinenet.train.config import TrainGraderConfig, TrainLocatorConfig
-from spinenet.train.data import grader_loaders, locator_loaders, split_studies
-from spinenet.train.export import export_locator
+from spinenet.bundle import load_bundle, write_bundle
+from spinenet.calibration import TargetCalibration, neutral
+from spinenet.datasets.splits import Split, save_split, split_studies
+from spinenet.errors import ConfigError
+from spinenet.evaluate.collect import collect, fit_calibration
+from spinenet.evaluate.runs import evaluate_runs, load_calibration, open_run
+from spinenet.labels import DISC_TARGETS, TARGETS
+from spinenet.train.config import ExportConfig, TrainGraderConfig, TrainLocatorConfig
+from spinenet.train.data import grader_loaders, locator_loaders
+from spinenet.train.export import TOLERANCE, export_grader, export_locator
 from spinenet.train.grader import GraderModule
 from spinenet.train.locator import LocatorModule
-from spinenet.train.loop import fit, save_config, trained_weights
+from spinenet.train.loop import LAST, fit, save_config, trained_weights
 from spinenet.train.networks import Grader, Locator
 
-SPLIT_FILE = "split.json"
+CHECKPOINT = Path("checkpoints") / LAST
 
 
 def train_locator(config: TrainLocatorConfig, out: Path) -> None:
     """Train a locator and write config, split, checkpoint, logs and ``locator.onnx`` to ``out``."""
-    save_config(config, out)
-    pl.seed_everything(config.seed, workers=True, verbose=False)
-    split = split_studies(config.data)
-    save_split(out / SPLIT_FILE, split.folds, seed=config.data.seed)
+    split = _start(config, out)
     train, validation = locator_loaders(
         split, config.randomise, config.slices_per_volume, config.fit.batch_size, config.seed
     )
@@ -31,19 +41,113 @@ def train_locator(config: TrainLocatorConfig, out: Path) -> None:
     checkpoint = fit(module, train, validation, config.fit, out, resume=config.resume)
     network = Locator(config.model.width)
     network.load_state_dict(trained_weights(checkpoint))
-    export_locator(network, out / "locator.onnx")
+    _within_tolerance(export_locator(network, out / "locator.onnx"))
 
 
 def train_grader(config: TrainGraderConfig, out: Path) -> None:
-    """Train a grader and write config, split, checkpoint and logs to ``out``."""
+    """Train a grader and write config, split, checkpoint and logs to ``out``.
+
+    With a locator's run: export the bundle, calibrate it on the validation patients as they are predicted, and evaluate
+    the bundle on the test patients.
+    """
+    split = _start(config, out)
+    train, validation = grader_loaders(split, config.augment, config.crop, config.fit.batch_size, config.seed)
+    grades_NT = torch.as_tensor(np.concatenate([study.grades_LT for study in split.train]))
+    module = GraderModule(config.model, config.fit, grades_NT)
+    if config.init:
+        module.network.load_state_dict(trained_weights(Path(config.init)))
+    fit(module, train, validation, config.fit, out, resume=config.resume)
+    if config.locator:
+        facts = _facts("spinenet-run", config)
+        export_bundle([out], Path(config.locator), _neutral(), facts, out)
+        if split.validation:
+            bundle = load_bundle(out / "bundle")
+            seen = collect(list(track(split.validation, "calibrating")), bundle)
+            write_bundle(out / "bundle", bundle.networks, bundle.spec, fit_calibration(seen, bundle.targets), facts)
+        if split.test:
+            test = open_run(out, config.data.name, Path(config.data.root))
+            evaluate_runs(
+                [test], out, title=f"Test patients of {out.name}", samples=1000, seed=0, on_study=lambda study: None
+            )
+
+
+def export_run(config: ExportConfig, out: Path) -> None:
+    """Put one locator and one or more graders of the same split into a bundle, as a run folder that can be evaluated."""
+    graders = [Path(grader) for grader in config.graders]
+    if not graders:
+        raise ConfigError("graders is empty; name one or more run folders of train_grader.py")
+    out.mkdir(parents=True, exist_ok=True)
+    for name in ("config.yaml", "split.json"):
+        shutil.copyfile(graders[0] / name, out / name)
+    calibration = load_calibration(Path(config.calibration)) if config.calibration else _neutral()
+    facts: dict[str, Any] = {
+        "name": config.name,
+        "version": config.version,
+        "data": config.data_line,
+        "licence": config.licence,
+    }
+    if config.metrics:
+        facts["metrics"] = OmegaConf.to_container(OmegaConf.load(config.metrics))
+    export_bundle(graders, Path(config.locator), calibration, facts, out)
+
+
+def export_bundle(
+    graders: Sequence[Path], locator: Path, calibration: dict[str, TargetCalibration], facts: dict[str, Any], out: Path
+) -> Path:
+    """Export trained runs to ``out/bundle``; several graders become one network that averages their probabilities."""
+    configs = [_grader_config(run) for run in graders]
+    members = []
+    for run, config in zip(graders, configs, strict=True):
+        if config.crop != configs[0].crop or config.data != configs[0].data:
+            raise ConfigError(
+                f"{run}: trained on other crops or another split than {graders[0]}; they cannot be joined"
+            )
+        network = Grader(config.model.width, config.model.features, config.model.dropout)
+        network.load_state_dict(trained_weights(run / CHECKPOINT))
+        members.append(network.eval())
+    difference = export_grader(members, configs[0].crop, out / "grader.onnx")
+    _within_tolerance(difference)
+    networks = {"grader.onnx": (out / "grader.onnx").read_bytes(), "locator.onnx": _locator_onnx(locator)}
+    (out / "grader.onnx").unlink()
+    return write_bundle(
+        out / "bundle", networks, configs[0].crop, calibration, {**facts, "onnx_difference": difference}
+    )
+
+
+def _start(config: TrainLocatorConfig | TrainGraderConfig, out: Path) -> Split:
     save_config(config, out)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     split = split_studies(config.data)
-    save_split(out / SPLIT_FILE, split.folds, seed=config.data.seed)
-    train, validation = grader_loaders(split, config.augment, config.crop, config.fit.batch_size, config.seed)
-    module = GraderModule(config.model, config.fit, train.dataset.grades_NT())
-    if config.init:
-        module.network.load_state_dict(trained_weights(Path(config.init)))
-    checkpoint = fit(module, train, validation, config.fit, out, resume=config.resume)
-    network = Grader(config.model.width, config.model.features, config.model.dropout)
-    network.load_state_dict(trained_weights(checkpoint))
+    save_split(out / "split.json", split.folds, seed=config.data.seed)
+    return split
+
+
+def _grader_config(run: Path) -> TrainGraderConfig:
+    try:
+        loaded = OmegaConf.load(run / "config.yaml")
+    except OSError as error:
+        raise ConfigError(f"{run}: not a run folder of train_grader.py (no config.yaml)") from error
+    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TrainGraderConfig), loaded))  # type: ignore[return-value]
+
+
+def _locator_onnx(run: Path) -> bytes:
+    try:
+        return (run / "locator.onnx").read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{run}: not a finished run of train_locator.py (no locator.onnx)") from error
+
+
+def _neutral() -> dict[str, TargetCalibration]:
+    return {TARGETS[index].name: neutral(TARGETS[index]) for index in DISC_TARGETS}
+
+
+def _facts(name: str, config: TrainGraderConfig) -> dict[str, Any]:
+    extra = f", {config.data.extra_name}" if config.data.extra_root else ""
+    return {"name": name, "version": "0", "data": f"{config.data.name}{extra}", "licence": "see the training data"}
+
+
+def _within_tolerance(difference: float) -> None:
+    if difference > TOLERANCE:
+        raise ConfigError(
+            f"the ONNX file differs from torch by {difference:.1e}, more than {TOLERANCE:.0e}; not exported"
+        )

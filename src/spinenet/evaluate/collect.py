@@ -1,0 +1,158 @@
+"""Predictions with truth: what the exported bundle says of labelled studies whose levels it had to find itself.
+
+Shapes: N discs, T target, K grade.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from spinenet.bundle import Bundle
+from spinenet.calibration import TargetCalibration, decide, fit, neutral, probabilities
+from spinenet.crops import build_bag
+from spinenet.datasets import LabelledStudy
+from spinenet.datasets.masks import locate_from_mask, read_mask
+from spinenet.errors import SpinenetError
+from spinenet.labels import LEVELS, MAX_GRADES, TARGET, TARGET_INDEX, TARGETS, UNKNOWN
+from spinenet.predict import locate_study
+from spinenet.readers import read_study
+from spinenet.study import Study
+
+Centers = dict[str, dict[str, NDArray[np.float64]]]
+"""``study/series`` -> level -> centre (3,) in mm."""
+
+NOT_GRADED = np.full((len(TARGETS), MAX_GRADES), np.nan, np.float32)
+
+
+@dataclass(frozen=True)
+class Collected:
+    """Uncalibrated predictions beside the truth. ``disc_N`` is (study, level); a labelled disc that was not found has
+    nan in ``logp_NTK``. ``failures`` says why a study has no grades at all."""
+
+    disc_N: tuple[tuple[str, str], ...]
+    logp_NTK: NDArray[np.float32]
+    grades_NT: NDArray[np.int64]
+    found: Centers
+    truth: Centers
+    failures: dict[str, str]
+
+
+def collect(
+    studies: Sequence[LabelledStudy], bundle: Bundle, on_study: Callable[[LabelledStudy], None] = lambda study: None
+) -> Collected:
+    """Run the bundle over labelled studies, from their files, as ``spinenet predict`` would."""
+    parts = []
+    for study in studies:
+        parts.append(_collect_one(study, bundle))
+        on_study(study)
+    return merge(parts)
+
+
+def merge(parts: Iterable[Collected]) -> Collected:
+    """Several collections as one; studies must be different ones."""
+    parts = list(parts)
+    return Collected(
+        disc_N=tuple(disc for part in parts for disc in part.disc_N),
+        logp_NTK=np.concatenate([part.logp_NTK for part in parts]),
+        grades_NT=np.concatenate([part.grades_NT for part in parts]),
+        found={key: value for part in parts for key, value in part.found.items()},
+        truth={key: value for part in parts for key, value in part.truth.items()},
+        failures={key: value for part in parts for key, value in part.failures.items()},
+    )
+
+
+def _collect_one(labelled: LabelledStudy, bundle: Bundle) -> Collected:
+    study = read_study(labelled.source)
+    predicted: dict[str, NDArray[np.float32]] = {}
+    found: Centers = {}
+    failures = {}
+    try:
+        located, _ = locate_study(study, bundle)
+    except SpinenetError as error:
+        failures[labelled.key] = str(error)
+    else:
+        bag = build_bag(located, bundle.spec)
+        logp_LTK = bundle.grade(bag)
+        predicted = {LEVELS[level]: logp_LTK[row] for row, level in enumerate(bag.level_L)}
+        found = {
+            f"{labelled.key}/{one.series.name}": {frame.level: frame.center_mm for frame in one.frames}
+            for one in located
+        }
+    graded = [level for index, level in enumerate(LEVELS) if (labelled.grades_LT[index] != UNKNOWN).any()]
+    return Collected(
+        disc_N=tuple((labelled.key, level) for level in graded),
+        logp_NTK=np.stack([predicted.get(level, NOT_GRADED) for level in graded]),
+        grades_NT=np.stack([labelled.grades_LT[LEVELS.index(level)] for level in graded]),
+        found=found,
+        truth=_true_centers(labelled, study),
+        failures=failures,
+    )
+
+
+def _true_centers(labelled: LabelledStudy, study: Study) -> Centers:
+    centers: Centers = {}
+    for series in study.series:
+        if series.name in labelled.masks:
+            located = locate_from_mask(series, read_mask(labelled.masks[series.name], series))
+            key = f"{labelled.key}/{series.name}"
+            centers[key] = {frame.level: frame.center_mm for frame in located.frames}
+    return centers
+
+
+def fit_calibration(collected: Collected, targets: Sequence[str]) -> dict[str, TargetCalibration]:
+    """Calibration of every named target from discs that were found; neutral where too little is known."""
+    seen_N = ~np.isnan(collected.logp_NTK[:, 0, 0])
+    calibration = {}
+    for name in targets:
+        index = TARGET_INDEX[name]
+        logp_NK = collected.logp_NTK[seen_N, index, : len(TARGET[name].grades)].astype(float)
+        calibration[name] = fit(TARGET[name], logp_NK, collected.grades_NT[seen_N, index])
+    return calibration
+
+
+def cross_calibration(parts: Sequence[Collected], targets: Sequence[str]) -> list[dict[str, TargetCalibration]]:
+    """For each part the calibration fitted on all the others, so that no disc chooses its own cuts."""
+    if len(parts) == 1:
+        return [{name: neutral(TARGET[name]) for name in targets}]
+    others = [merge(other for other in parts if other is not part) for part in parts]
+    return [fit_calibration(other, targets) for other in others]
+
+
+def to_frame(collected: Collected, calibration: dict[str, TargetCalibration]) -> pd.DataFrame:
+    """The predictions table of the contract with ``truth`` and the uncalibrated ``u_i``, one row a disc and target."""
+    rows = []
+    for name, one in calibration.items():
+        target, index = TARGET[name], TARGET_INDEX[name]
+        logp_NK = collected.logp_NTK[:, index, : len(target.grades)].astype(float)
+        seen_N = ~np.isnan(logp_NK[:, 0])
+        p_NK = probabilities(np.where(seen_N[:, None], logp_NK, 0), one)
+        u_NK = np.exp(logp_NK)
+        grade_N, confident_N = decide(target, p_NK, one)
+        for row, (study, level) in enumerate(collected.disc_N):
+            truth = collected.grades_NT[row, index]
+            cells: dict[str, object] = {"study": study, "level": level, "target": name, "confident": False}
+            if seen_N[row]:
+                cells["grade"] = target.grades[int(grade_N[row])]
+                cells["label"] = target.words[int(grade_N[row])]
+                cells |= {f"p_{k}": round(float(p), 6) for k, p in enumerate(p_NK[row])}
+                cells["confident"] = bool(confident_N[row])
+                cells |= {f"u_{k}": round(float(u), 6) for k, u in enumerate(u_NK[row] / u_NK[row].sum())}
+            cells["truth"] = target.grades[int(truth)] if truth != UNKNOWN else None
+            rows.append(cells)
+    grades = [f"{letter}_{k}" for letter in "pu" for k in range(MAX_GRADES)]
+    columns = [
+        "study",
+        "level",
+        "target",
+        "grade",
+        "label",
+        *grades[:MAX_GRADES],
+        "confident",
+        "truth",
+        *grades[MAX_GRADES:],
+    ]
+    frame = pd.DataFrame(rows).reindex(columns=columns)
+    return frame.astype({"grade": "Int64", "truth": "Int64"})
