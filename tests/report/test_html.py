@@ -96,7 +96,19 @@ def test_what_was_not_looked_for_is_said(result: StudyResult) -> None:
     for words in ("Not looked for is never absent", "spinal canal stenosis", "disc bulging", "fracture", "infection"):
         assert words in text
     everything = text_of(render(result, model={**MODEL, "targets": [target.name for target in TARGETS]}))
-    assert "does not grade" not in everything
+    assert "does not grade fracture" in everything
+
+
+def test_what_a_target_was_learnt_from_stands_above_its_grades(result: StudyResult) -> None:
+    model = {**MODEL, "learnt_from": {"herniation": "phantoms alone"}}
+    assert "Disc herniation phantoms alone" in text_of(render(result, model=model))
+
+
+def test_stenosis_has_a_table_of_its_own_so_that_no_column_is_out_of_view(result: StudyResult) -> None:
+    html = render(result, model={**MODEL, "targets": [target.name for target in TARGETS]})
+    columns = [table.count('scope="col"') - 1 for table in html.split("<table>")[1:]]
+    assert columns == [8, 5]
+    assert render(result, model=MODEL).count("<table>") == 1
 
 
 def test_the_numbering_is_never_shown_as_verified(result: StudyResult) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from spinenet import __version__
-from spinenet.labels import LEVELS, RESEARCH_ONLY, TARGET, TARGETS, Scale, Target, View
+from spinenet.labels import DISC_TARGETS, LEVELS, RESEARCH_ONLY, TARGET, TARGET_INDEX, TARGETS, Scale, Target, View
 from spinenet.locate import NUMBERING_NOTE
 from spinenet.report.pictures import Overview, Window, crop_window, data_uri, overview
 from spinenet.study import LevelCrop, LocatedSeries, Prediction, StudyResult
@@ -24,6 +24,10 @@ VIEW_WORDS = {
     View.SAGITTAL_STIR: "sagittal STIR",
     View.AXIAL_T2: "axial T2",
 }
+TABLES = (
+    ("Disc, endplates and alignment", set(DISC_TARGETS)),
+    ("Canal, foramina and subarticular zones", set(range(len(TARGETS))) - set(DISC_TARGETS)),
+)
 NEVER_LOOKED_FOR = (
     "fracture",
     "tumour and metastasis",
@@ -33,7 +37,6 @@ NEVER_LOOKED_FOR = (
     "facet joints",
     "scoliosis",
     "changes after surgery",
-    "anything outside the spine",
 )
 
 
@@ -50,6 +53,15 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class GradeTable:
+    """Levels from the head down by targets. ``columns`` are (target's title, what it was learnt from)."""
+
+    title: str
+    columns: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[str, tuple[Cell | None, ...]], ...]
+
+
+@dataclass(frozen=True)
 class Strip:
     """The crops of one level from one series, from the patient's right to the left."""
 
@@ -60,10 +72,9 @@ class Strip:
 
 @dataclass(frozen=True)
 class LevelSection:
-    """Everything about one level."""
+    """What the grades of one level were read from."""
 
     level: str
-    cells: tuple[Cell | None, ...]
     findings: str
     strips: tuple[Strip, ...]
 
@@ -80,7 +91,8 @@ class Figure:
 def write_study_report(result: StudyResult, folder: Path, *, model: Mapping[str, Any]) -> Path:
     """Write the page of a study into ``folder`` and return its path; a page is there whole or not at all.
 
-    ``model`` describes the bundle: ``name, version, data, licence`` and ``targets``, the names it grades.
+    ``model`` describes the bundle: ``name, version, data, licence``, ``targets`` (the names it grades) and, where it is
+    known, ``learnt_from`` (target name -> words, shown above its grades).
     """
     path = folder / report_name(result.key)
     folder.mkdir(parents=True, exist_ok=True)
@@ -106,15 +118,16 @@ def render(result: StudyResult, *, model: Mapping[str, Any]) -> str:
     """The page of a study as text. Of a failed study only its reason is shown, whatever else is known."""
     failed = result.status == "failed"
     targets = graded_targets(result, model)
+    levels = levels_of(result)
     return _template().render(
         result=result,
         failed=failed,
         research_only=RESEARCH_ONLY,
         notes=() if failed else notes_of(result),
         model_lines=model_lines(model),
-        targets=targets,
+        tables=() if failed else grade_tables(result, levels, targets, model.get("learnt_from", {})),
         figures=() if failed else figures(result.located),
-        sections=() if failed else level_sections(result, targets),
+        sections=() if failed else level_sections(result, levels),
         not_graded=[target.title.lower() for target in TARGETS if target not in targets],
         never_looked_for=NEVER_LOOKED_FOR,
         version=__version__,
@@ -168,24 +181,39 @@ def series_title(located: LocatedSeries) -> str:
     return f"{words}, slice {located.midline_slice + 1} of {located.series.voxels_SRC.shape[0]}"
 
 
-def level_sections(result: StudyResult, targets: Sequence[Target]) -> list[LevelSection]:
+def levels_of(result: StudyResult) -> list[str]:
     """The levels from the head down, those found but not graded too."""
-    by_key = {(prediction.level, prediction.target): prediction for prediction in result.predictions}
     found = {frame.level for located in result.located for frame in located.frames} | set(result.levels)
+    return sorted(found, key=LEVELS.index, reverse=True)
+
+
+def grade_tables(
+    result: StudyResult, levels: Sequence[str], targets: Sequence[Target], learnt_from: Mapping[str, str]
+) -> list[GradeTable]:
+    """One table for the disc and its neighbours and one for what narrows; both fit on a page."""
+    by_key = {(prediction.level, prediction.target): prediction for prediction in result.predictions}
+    tables = []
+    for title, indices in TABLES:
+        shown = [target for target in targets if TARGET_INDEX[target.name] in indices]
+        cells = [[by_key.get((level, target.name)) for target in shown] for level in levels]
+        rows = [tuple(None if one is None else cell_of(one) for one in row) for row in cells]
+        columns = [(target.title, str(learnt_from.get(target.name, ""))) for target in shown]
+        tables.append(GradeTable(title, tuple(columns), tuple(zip(levels, rows, strict=True))))
+    return [table for table in tables if table.columns]
+
+
+def level_sections(result: StudyResult, levels: Sequence[str]) -> list[LevelSection]:
+    """The crops of every level, below its findings."""
     windows = crop_windows(result.crops)
     two_sided = {located.series.name for located in result.located if located.series.laterality_known}
-    sections = []
-    for level in sorted(found, key=LEVELS.index, reverse=True):
-        predictions = [by_key.get((level, target.name)) for target in targets]
-        sections.append(
-            LevelSection(
-                level=level,
-                cells=tuple(None if one is None else cell_of(one) for one in predictions),
-                findings=findings_of([one for one in predictions if one is not None]),
-                strips=strips_of(result.crops.get(level, ()), windows, two_sided),
-            )
+    return [
+        LevelSection(
+            level=level,
+            findings=findings_of([one for one in result.predictions if one.level == level]),
+            strips=strips_of(result.crops.get(level, ()), windows, two_sided),
         )
-    return sections
+        for level in levels
+    ]
 
 
 def cell_of(prediction: Prediction) -> Cell:
