@@ -5,6 +5,7 @@ the others: they become notes of their study, or a source whose ``read_study`` r
 hold what a DICOM header or file name says of a patient; keys of NIfTI and MHA studies come from their file names.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,7 @@ def find_studies(paths: Sequence[Path]) -> list[StudySource]:
     none does, ReadError. A file that is met twice is read once.
     """
     found, failed = [], []
-    for path in dict.fromkeys(path.resolve() for path in paths):
+    for path in dict.fromkeys(Path(os.path.abspath(path)) for path in paths):
         try:
             found.append(files.find_files(path))
         except ReadError as error:

@@ -183,13 +183,15 @@ def _decoded(frames: Sequence[Frame]) -> Iterator[tuple[int, NDArray[np.float32]
 def _pixels(dataset: Any, frame: Frame) -> NDArray[np.float32] | str:
     """Grey values of one frame after rescale, bright where much signal; or the reason why there are none."""
     from pydicom.pixels import get_decoder, pixel_array
+    from pydicom.uid import RLELossless
 
     try:
         _complete(dataset)
         syntax = dataset.file_meta.TransferSyntaxUID
         if syntax.is_compressed and not get_decoder(syntax).is_available:
             return f"compressed as {syntax.name}; install 'spinenet-mri[gdcm]' to read it"
-        stored = pixel_array(dataset, index=frame.index)
+        decoder = "pydicom" if syntax == RLELossless else ""  # others crash the process on damaged RLE
+        stored = pixel_array(dataset, index=frame.index, decoding_plugin=decoder)
         described = layers(dataset, frame.index)
         slope, intercept = (number(first_value(described, key)) for key in ("RescaleSlope", "RescaleIntercept"))
         grey = stored.astype(np.float32)

@@ -27,7 +27,7 @@ class Found:
 def find_files(path: Path) -> Found:
     """Look through a file or folder tree; ReadError where it does not exist or holds no image file."""
     if not path.exists():
-        raise ReadError(f"{path}: no such file or folder")
+        raise ReadError(f"{names.shown(path)}: no such file or folder")
     if path.is_file():
         return _single(path)
     volumes, dicom, segmentations = [], [], 0
@@ -39,7 +39,7 @@ def find_files(path: Path) -> Found:
         else:
             volumes.append(file)
     if not volumes and not dicom:
-        raise ReadError(f"{path}: no DICOM, NIfTI or MHA image in this folder or below it")
+        raise ReadError(f"{names.shown(path)}: no DICOM, NIfTI or MHA image in this folder or below it")
     return Found(path, tuple(volumes), tuple(dicom), segmentations)
 
 
@@ -87,12 +87,12 @@ def volume_format(path: Path) -> str:
 
 def _single(path: Path) -> Found:
     if path.stat().st_size == 0:
-        raise ReadError(f"{path}: the file is empty; copy it again")
+        raise ReadError(f"{names.shown(path)}: the file is empty; copy it again")
     if names.is_volume(path):
         return Found(path, (path,), ())
     if is_dicom(path):
         return Found(path, (), (path,))
-    raise ReadError(f"{path}: not a DICOM, NIfTI (.nii, .nii.gz) or MHA (.mha, .mhd) file")
+    raise ReadError(f"{names.shown(path)}: not a DICOM, NIfTI (.nii, .nii.gz) or MHA (.mha, .mhd) file")
 
 
 def _walk(path: Path) -> Iterator[Path]:

@@ -1,5 +1,8 @@
 """MetaImage files: .mha, and .mhd with its data beside it (SimpleITK)."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,19 +24,9 @@ def read_mha(path: Path, name: str | None = None) -> Series:
     Needs SimpleITK (extra ``mha``). Sides are unknown where the header gives no orientation, and not
     verified in files named as in SPIDER.
     """
-    where = path.name
+    where = names.shown(path)
     header = _header(path)
-    shape = _numbers(header, "DimSize", where)
-    check_shape(tuple(int(size) for size in shape), where)
-    if header.get("ElementNumberOfChannels", "1") != "1":
-        raise ReadError(
-            f"{where}: a colour image ({header['ElementNumberOfChannels']} values a voxel); give grey values"
-        )
-    spacing_key = "ElementSpacing" if "ElementSpacing" in header else "ElementSize"
-    if spacing_key in header:
-        spacing = _numbers(header, spacing_key, where)
-        if len(spacing) != 3 or not np.all(np.isfinite(spacing)) or min(spacing) <= 0:
-            raise ReadError(f"{where}: voxel spacing ({header[spacing_key]}) is not positive; correct the header")
+    _check_header(header, where)
     voxels, affine_vox2mm = _read(path)
     oriented = any(key in header for key in _ORIENTATION_KEYS)
     return series_from_volume(
@@ -52,7 +45,7 @@ def _header(path: Path) -> dict[str, str]:
         with path.open("rb") as file:
             text = file.read(_HEADER_BYTES).decode("latin-1")
     except OSError as error:
-        raise ReadError(f"{path.name}: cannot be opened ({error.strerror})") from None
+        raise ReadError(f"{names.shown(path)}: cannot be opened ({error.strerror})") from None
     header: dict[str, str] = {}
     for line in text.splitlines():
         key, equals, value = line.partition("=")
@@ -62,15 +55,33 @@ def _header(path: Path) -> dict[str, str]:
         if key.strip() == "ElementDataFile":
             break
     if "DimSize" not in header or "ElementDataFile" not in header:
-        raise ReadError(f"{path.name}: not a MetaImage file (no header with DimSize); was something else renamed?")
+        raise ReadError(
+            f"{names.shown(path)}: not a MetaImage file (no header with DimSize); was something else renamed?"
+        )
     return header
+
+
+def _check_header(header: dict[str, str], where: str) -> None:
+    """Refuse what is no 3-D grey-value image with positive spacing, before a voxel is read."""
+    check_shape(tuple(int(size) for size in _numbers(header, "DimSize", where)), where)
+    channels = header.get("ElementNumberOfChannels", "1")
+    if channels != "1":
+        raise ReadError(f"{where}: a colour image ({_excerpt(channels)} values a voxel); give grey values")
+    key = "ElementSpacing" if "ElementSpacing" in header else "ElementSize"
+    spacing = _numbers(header, key, where) if key in header else [1.0, 1.0, 1.0]
+    if len(spacing) != 3 or not np.all(np.isfinite(spacing)) or min(spacing) <= 0:
+        raise ReadError(f"{where}: voxel spacing ({_excerpt(header[key])}) is not positive; correct the header")
+
+
+def _excerpt(value: str) -> str:
+    return names.printable(value[:40])
 
 
 def _numbers(header: dict[str, str], key: str, where: str) -> list[float]:
     try:
         return [float(value) for value in header[key].split()]
     except ValueError:
-        raise ReadError(f"{where}: {key} is '{header[key][:40]}', not numbers; the header is damaged") from None
+        raise ReadError(f"{where}: {key} is '{_excerpt(header[key])}', not numbers; the header is damaged") from None
 
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -78,18 +89,35 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     try:
         import SimpleITK as sitk  # noqa: N813
     except ImportError:
-        raise ReadError(f"{path.name}: reading MHA needs SimpleITK; install 'spinenet-mri[mha]'") from None
+        raise ReadError(f"{names.shown(path)}: reading MHA needs SimpleITK; install 'spinenet-mri[mha]'") from None
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     reader = sitk.ImageFileReader()
     reader.SetImageIO("MetaImageIO")
     reader.SetFileName(str(path))
     try:
-        image = reader.Execute()
+        with _silent():
+            image = reader.Execute()
     except RuntimeError:
-        raise ReadError(f"{path.name}: the voxels cannot be read; is the file cut short? Copy it again") from None
+        raise ReadError(
+            f"{names.shown(path)}: the voxels cannot be read; is the file cut short? Copy it again"
+        ) from None
     affine_vox2mm = np.eye(4)
     direction = np.array(image.GetDirection()).reshape(3, 3)
     affine_vox2mm[:3, :3] = (direction * np.array(image.GetSpacing()))[:, ::-1]  # arrays are indexed z, y, x
     affine_vox2mm[:3, 3] = image.GetOrigin()
-    check_affine(affine_vox2mm, path.name)
+    check_affine(affine_vox2mm, names.shown(path))
     return sitk.GetArrayFromImage(image).astype(np.float32), affine_vox2mm
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep what the C++ library prints of a damaged file off the screen: the caller's one line says it."""
+    saved = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)

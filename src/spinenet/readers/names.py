@@ -79,6 +79,20 @@ def safe_key(parts: Iterable[str]) -> str:
     return re.sub(r"[^\w.-]+", "_", joined).strip(".")[:120] or "study"
 
 
+def shown(path: Path) -> str:
+    """File name as it may stand in a one-line message: its folders, which may name a patient, and odd characters gone.
+
+    >>> shown(Path("Doe/17_t2\\n.mha"))
+    '17_t2?.mha'
+    """
+    return printable(path.name or str(path))
+
+
+def printable(text: str) -> str:
+    """Text on one line, what cannot be printed as question marks."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 def unique(names: Iterable[str]) -> list[str]:
     """The names in order, later ones that repeat an earlier one with ``-2``, ``-3``, ... (letter case does not differ).
 

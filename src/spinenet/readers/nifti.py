@@ -34,15 +34,16 @@ def read_nifti(path: Path, name: str | None = None) -> Series:
 
     damage = (ImageFileError, HeaderDataError, WrapStructError, gzip.BadGzipFile, zlib.error, EOFError, OSError)
     logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # it would print header repairs to the screen
-    where = path.name
+    where = names.shown(path)
     try:
         image: Any = nib.load(path)
         if not isinstance(image, nib.Nifti1Image):
             raise ReadError(f"{where}: a {type(image).__name__}, not NIfTI; convert it")
         _check_stored_spacing(image, where)
-        affine_vox2mm, oriented = _affine(image, where)
-        shape = _checked_shape(image, where)
-        voxels = image.get_fdata(dtype=np.float32, caching="unchanged").reshape(shape)
+        with np.errstate(all="ignore"):  # what overflows is refused later, in words
+            affine_vox2mm, oriented = _affine(image, where)
+            shape = _checked_shape(image, where)
+            voxels = image.get_fdata(dtype=np.float32, caching="unchanged").reshape(shape)
     except FileNotFoundError:
         raise ReadError(f"{where}: no such file") from None
     except (*damage, ValueError, KeyError, MemoryError) as error:
