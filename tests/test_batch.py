@@ -12,6 +12,8 @@ import pytest
 
 from spinenet import batch
 from spinenet.batch import in_processes, predict_paths, unexpected, without_location
+from spinenet.bundle import load_bundle, write_bundle
+from spinenet.crops import CropSpec
 from spinenet.errors import ReadError, StudyError
 from spinenet.readers import StudySource
 from spinenet.report.tables import OutputError, StudyRow
@@ -176,6 +178,22 @@ def test_an_unexpected_fault_is_described_by_kind_and_place() -> None:
         text = unexpected(error)
     assert "KeyError in test_batch.py, line" in text
     assert "Doe" not in text
+
+
+def test_workers_open_the_bundle_themselves_and_give_the_same_rows(tmp_path: Path) -> None:
+    networks = {"locator.onnx": b"never run", "grader.onnx": b"never run"}
+    facts = {"name": "test", "version": "1", "data": "none", "licence": "none"}
+    bundle = load_bundle(write_bundle(tmp_path / "bundle", networks, CropSpec(), {}, facts))
+    for name in ("17_t2.mha", "18_t2.mha", "19_t2.mha"):
+        (tmp_path / "images" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "images" / name).write_text("no image")
+    messages = []
+    for workers in (1, 2):
+        out = tmp_path / f"out{workers}"
+        assert predict_paths([tmp_path / "images"], out, bundle, workers=workers).counts["failed"] == 3
+        messages.append({key: row["message"] for key, row in rows(out / "studies.csv").items()})
+    assert messages[0] == messages[1]
+    assert all(str(tmp_path) not in message for message in messages[0].values())
 
 
 WORKER_MODULE = """

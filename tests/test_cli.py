@@ -12,9 +12,10 @@ from typer.testing import CliRunner, Result
 import spinenet
 from spinenet import batch, bundle
 from spinenet.batch import BatchSummary
+from spinenet.calibration import neutral
 from spinenet.cli import app
-from spinenet.errors import BundleError
-from spinenet.labels import RESEARCH_ONLY
+from spinenet.crops import CropSpec
+from spinenet.labels import RESEARCH_ONLY, TARGET
 from spinenet.report.tables import StudyRow
 
 
@@ -137,8 +138,32 @@ def test_inspect_says_how_a_series_is_understood_and_what_cannot_be_read(tmp_pat
     assert call("inspect", tmp_path / "17_t2.nii.gz").exit_code == 0
 
 
-def test_verify_refuses_a_folder_that_is_no_bundle(tmp_path: Path) -> None:
+@pytest.fixture
+def small_bundle(tmp_path: Path) -> Path:
+    networks = {"locator.onnx": b"never run", "grader.onnx": b"never run"}
+    facts = {"name": "test model", "version": "7", "data": "made-up patients", "licence": "CC BY 4.0"}
+    calibration = {"bulging": neutral(TARGET["bulging"])}
+    return bundle.write_bundle(tmp_path / "bundle", networks, CropSpec(), calibration, facts)
+
+
+def test_verify_says_what_a_bundle_is(small_bundle: Path) -> None:
+    result = call("verify", small_bundle)
+    assert result.exit_code == 0
+    for words in ("test model 7", "made-up patients", "CC BY 4.0", "bulging", RESEARCH_ONLY):
+        assert words in result.stdout
+
+
+@pytest.mark.parametrize("name", ["locator.onnx", "grader.onnx", "model.json"])
+def test_verify_refuses_a_bundle_with_a_changed_byte(small_bundle: Path, name: str) -> None:
+    content = bytearray((small_bundle / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (small_bundle / name).write_bytes(content)
+    result = call("verify", small_bundle)
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert "altered" in result.stderr
+
+
+def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text("{}")
-    with pytest.raises(BundleError):
-        bundle.load_bundle(tmp_path)
     assert call("verify", tmp_path).exit_code == 2
