@@ -25,9 +25,9 @@ class CropSpec:
     are used, at least ``slice_step_mm`` apart, at most ``max_slices`` of a series.
     """
 
-    rows: int = 80
-    columns: int = 96
-    pixel_mm: float = 0.65
+    rows: int = 64
+    columns: int = 80
+    pixel_mm: float = 0.8
     posterior_shift_mm: float = 6.0
     reach_mm: float = 14.0
     slice_step_mm: float = 3.4

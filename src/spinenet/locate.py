@@ -5,8 +5,9 @@ its own: it is recognised by how the sacrum looks, not by being the last one in 
 ends above it gets no level names at all instead of wrong ones.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +25,12 @@ SIZE_MULTIPLE = 16
 """Rows and columns are padded to a multiple of this: the network halves its grid four times."""
 MIN_DISC_MM2 = 60.0
 MIN_LEVELS = 4
-DISC_SPACING_MM = (18.0, 52.0)
-"""Plausible distance between neighbouring disc centres, T9 to S1, adults (body height plus disc height)."""
+TYPICAL_DISC_MM2 = 220.0
+"""Mid-sagittal area from which a disc counts as fully seen."""
+DISC_SPACING_MM = (20.0, 46.0)
+"""Typical distance between neighbouring disc centres of one spine (body height plus disc height)."""
+MIN_RISE_MM = 13.0
+"""Two discs are never closer in height than this; nearer regions are parts of one."""
 
 NUMBERING_NOTE = "levels are numbered from the lowest disc, not verified: a transitional vertebra would shift them"
 
@@ -105,6 +110,16 @@ def locate(series: Series, segment: Segmenter) -> LocatedSeries:
     )
 
 
+@dataclass(frozen=True)
+class DiscCandidate:
+    """One connected disc-like region: its frame, its weight as evidence (about 1 for a clear disc) and how much of it
+    looks like the lowest disc (0 to 1)."""
+
+    frame: LevelFrame
+    weight: float
+    lowest: float
+
+
 def name_discs(
     probabilities_CHW: NDArray[np.float32],
     grid: LocatorGrid,
@@ -112,62 +127,93 @@ def name_discs(
     slice_index: int,
 ) -> tuple[tuple[LevelFrame, ...], tuple[str, ...]]:
     """Frames of the discs in one segmented slice, from the sacrum up, and notes; raises StudyError (see ``locate``)."""
+    candidates = disc_candidates(probabilities_CHW, grid, affine_vox2mm, slice_index)
+    if len(candidates) < MIN_LEVELS:
+        raise StudyError(
+            f"only {len(candidates)} lumbar discs in view, at least {MIN_LEVELS} are needed; "
+            "is this a sagittal lumbar series?"
+        )
+    anchor = int(np.argmax([candidate.lowest * min(candidate.weight, 1) for candidate in candidates]))
+    if candidates[anchor].lowest < 0.5:
+        raise StudyError("the sacrum is not in view, so levels cannot be numbered from below; no grades are given")
+    chain = spinal_chain(candidates[anchor:])
+    frames, notes = _count_up([candidate.frame for candidate in chain])
+    if anchor > 0:
+        notes = (f"{anchor} disc-like structure(s) below the lowest lumbar disc were ignored", *notes)
+    if len(frames) < MIN_LEVELS:
+        raise StudyError(
+            f"only {len(frames)} discs above the sacrum in view, at least {MIN_LEVELS} are needed to number levels"
+        )
+    return frames, notes
+
+
+def disc_candidates(
+    probabilities_CHW: NDArray[np.float32],
+    grid: LocatorGrid,
+    affine_vox2mm: NDArray[np.float64],
+    slice_index: int,
+) -> list[DiscCandidate]:
+    """Connected disc-like regions of at least MIN_DISC_MM2, from below upwards."""
     from scipy import ndimage
 
     disc_HW = probabilities_CHW[DISC] + probabilities_CHW[LOWEST_DISC]
-    labelled_HW, count = ndimage.label(disc_HW > 0.5)
-    components = []
+    labelled_HW, _ = ndimage.label(disc_HW > 0.5)
+    candidates = []
     for index, box in enumerate(ndimage.find_objects(labelled_HW), start=1):
         inside = labelled_HW[box] == index
-        if inside.sum() * PIXEL_MM**2 < MIN_DISC_MM2:
+        area_mm2 = inside.sum() * PIXEL_MM**2
+        if area_mm2 < MIN_DISC_MM2:
             continue
         weights = np.where(inside, disc_HW[box], 0)
         frame = frame_of_disc(weights, (box[0].start, box[1].start), grid, affine_vox2mm, slice_index)
         lowest = float(probabilities_CHW[LOWEST_DISC][box][inside].mean())
-        components.append((frame, lowest))
-    components.sort(key=lambda pair: pair[0].center_mm[2])
-    if len(components) < MIN_LEVELS:
-        raise StudyError(
-            f"only {len(components)} lumbar discs in view, at least {MIN_LEVELS} are needed; "
-            "is this a sagittal lumbar series?"
-        )
-    lowest_scores = [score for _, score in components]
-    anchor = int(np.argmax(lowest_scores))
-    if lowest_scores[anchor] < 0.5:
-        raise StudyError("the sacrum is not in view, so levels cannot be numbered from below; no grades are given")
-    return _count_from(anchor, [frame for frame, _ in components])
+        weight = frame.confidence * min(1.0, float(area_mm2) / TYPICAL_DISC_MM2)
+        candidates.append(DiscCandidate(frame, weight, lowest))
+    return sorted(candidates, key=lambda candidate: candidate.frame.center_mm[2])
 
 
-def _count_from(anchor: int, frames: list[LevelFrame]) -> tuple[tuple[LevelFrame, ...], tuple[str, ...]]:
-    """Name discs upwards from the anchor; a gap of two disc spacings skips a name instead of shifting all above."""
-    notes = []
-    if anchor > 0:
-        notes.append(f"{anchor} disc-like structure(s) below the lowest lumbar disc were ignored")
-    named = [replace(frames[anchor], level=LEVELS[0])]
-    position = 0
-    typical_mm = np.median(
-        [
-            float(np.linalg.norm(b.center_mm - a.center_mm))
-            for a, b in zip(frames[anchor:], frames[anchor + 1 :], strict=False)
-        ]
-        or [33.0]
-    )
-    for previous, frame in zip(frames[anchor:], frames[anchor + 1 :], strict=False):
-        distance_mm = float(np.linalg.norm(frame.center_mm - previous.center_mm))
-        if distance_mm < DISC_SPACING_MM[0]:
-            notes.append("two disc-like structures closer than a vertebra is high: the upper one was ignored")
-            continue
-        step = 2 if distance_mm > max(1.55 * typical_mm, DISC_SPACING_MM[1] - 4) else 1
-        if distance_mm > 2.5 * DISC_SPACING_MM[1] or position + step >= len(LEVELS):
-            break
-        if step == 2:
+def spinal_chain(candidates: Sequence[DiscCandidate]) -> list[DiscCandidate]:
+    """The most plausible column of discs that starts at the first candidate (dynamic programming).
+
+    Evidence adds up; a step that is much shorter or longer than this spine's typical disc spacing costs, so a fragment
+    inside a body is passed over, and a disc that was missed leaves a gap instead of ending the column.
+    """
+    centers_mm = np.stack([candidate.frame.center_mm for candidate in candidates])
+    weights = np.array([candidate.weight for candidate in candidates])
+    distance_mm = np.linalg.norm(centers_mm[:, None] - centers_mm[None], axis=2)
+    clear = centers_mm[weights > 0.5 * weights.max()]
+    steps_mm = np.linalg.norm(np.diff(clear, axis=0), axis=1)
+    typical_mm = float(np.clip(np.median(steps_mm), *DISC_SPACING_MM)) if steps_mm.size else 33.0
+    score, following = weights.copy(), np.full(len(candidates), -1)
+    for lower in range(len(candidates) - 2, -1, -1):
+        for upper in range(lower + 1, len(candidates)):
+            step_mm = distance_mm[lower, upper]
+            rise_mm = centers_mm[upper, 2] - centers_mm[lower, 2]
+            if not MIN_RISE_MM <= rise_mm <= step_mm <= 2.5 * typical_mm:
+                continue
+            cost = min(2.0 * (step_mm / typical_mm - 1) ** 2, 0.8)
+            if weights[lower] + score[upper] - cost > score[lower]:
+                score[lower], following[lower] = weights[lower] + score[upper] - cost, upper
+    chain, index = [candidates[0]], int(following[0])
+    while index >= 0:
+        chain.append(candidates[index])
+        index = int(following[index])
+    return chain
+
+
+def _count_up(frames: Sequence[LevelFrame]) -> tuple[tuple[LevelFrame, ...], tuple[str, ...]]:
+    """Name discs upwards from L5/S1; a gap of two disc spacings skips a name instead of shifting all above."""
+    steps_mm = [float(np.linalg.norm(b.center_mm - a.center_mm)) for a, b in pairwise(frames)]
+    typical_mm = float(np.median(steps_mm)) if steps_mm else 33.0
+    named, notes, position = [replace(frames[0], level=LEVELS[0])], [], 0
+    for step_mm, frame in zip(steps_mm, frames[1:], strict=True):
+        if step_mm > 1.6 * typical_mm:
             notes.append(f"{LEVELS[position + 1]} was not found between its neighbours")
-        position += step
+            position += 1
+        position += 1
+        if position >= len(LEVELS):
+            break
         named.append(replace(frame, level=LEVELS[position]))
-    if len(named) < MIN_LEVELS:
-        raise StudyError(
-            f"only {len(named)} discs above the sacrum in view, at least {MIN_LEVELS} are needed to number levels"
-        )
     return tuple(named), tuple(notes)
 
 

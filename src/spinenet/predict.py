@@ -13,8 +13,9 @@ from spinenet.crops import Bag, build_bag
 from spinenet.errors import StudyError
 from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, View
 from spinenet.locate import locate
-from spinenet.study import LocatedSeries, Prediction, Study, StudyResult
+from spinenet.study import LevelFrame, LocatedSeries, Prediction, Study, StudyResult
 
+SAME_PLACE_MM = 3.0
 SAGITTAL_VIEWS = (View.SAGITTAL_T1, View.SAGITTAL_T2, View.SAGITTAL_STIR)
 
 
@@ -60,7 +61,7 @@ def locate_study(study: Study, bundle: Bundle) -> tuple[tuple[LocatedSeries, ...
     if not located:
         raise StudyError("; ".join(problems))
     kept, disagreeing = agreeing(located)
-    return kept, problems + disagreeing
+    return completed(kept), problems + disagreeing
 
 
 def agreeing(located: Sequence[LocatedSeries]) -> tuple[tuple[LocatedSeries, ...], list[str]]:
@@ -82,8 +83,30 @@ def agreeing(located: Sequence[LocatedSeries]) -> tuple[tuple[LocatedSeries, ...
     return tuple(kept), problems
 
 
+def completed(located: Sequence[LocatedSeries]) -> tuple[LocatedSeries, ...]:
+    """Give every series the levels that only another one shows clearly, where both lie in the same place.
+
+    T1 and T2 of one examination show the same discs; a level found in one is looked at in both. Series that do not
+    agree to SAME_PLACE_MM on the levels they share are left as they are.
+    """
+    return tuple(replace(one, frames=_with_frames_of(one, located)) for one in located)
+
+
+def _with_frames_of(one: LocatedSeries, others: Sequence[LocatedSeries]) -> tuple[LevelFrame, ...]:
+    frames = {frame.level: frame for frame in one.frames}
+    for other in others:
+        offsets_mm = [
+            np.linalg.norm((frames[frame.level].center_mm - frame.center_mm)[1:])
+            for frame in other.frames
+            if frame.level in frames
+        ]
+        if len(offsets_mm) >= 3 and np.median(offsets_mm) < SAME_PLACE_MM:
+            frames |= {frame.level: frame for frame in other.frames if frame.level not in frames}
+    return tuple(sorted(frames.values(), key=lambda frame: LEVELS.index(frame.level)))
+
+
 def _shift_in_levels(first: LocatedSeries, second: LocatedSeries) -> int:
-    """By how many levels the names in ``second`` are off against ``first``; 0 unless another clearly fits better."""
+    """By how many levels the names in ``second`` are off; 0 unless another shift clearly fits better."""
     heights = {LEVELS.index(frame.level): frame.center_mm[2] for frame in first.frames}
 
     def misfit(shift: int) -> float:

@@ -79,7 +79,7 @@ class LocatedSeries:
 
 @dataclass(frozen=True)
 class Prediction:
-    """One calibrated grade: ``probabilities`` over the grades of the target, ``grade`` a published value of its scale."""
+    """One calibrated grade: ``probabilities`` over the target's grades, ``grade`` a published value of its scale."""
 
     level: str
     target: str

@@ -1,5 +1,6 @@
 """Levels from a label image: what training and evaluation take as the truth of where a disc is."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from spinenet.readers.mha import read_mha
 from spinenet.study import LevelFrame, LocatedSeries, Series
 
 CANAL_VALUE, DISC_VALUE = 100, 200
+SAME_DISC_MM = 8.0
+"""Centres nearer than this, in one coordinate system, are of the same disc."""
 
 
 def read_mask(path: Path, series: Series) -> NDArray[np.uint8]:
@@ -60,6 +63,36 @@ def midline_slice(mask_SRC: NDArray[np.uint8]) -> int:
     disc_S = (mask_SRC > DISC_VALUE).sum((1, 2))
     canal_S = (mask_SRC == CANAL_VALUE).sum((1, 2))
     return int(np.argmax(np.sqrt(disc_S * canal_S.astype(float)) + 1e-3 * disc_S))
+
+
+def locate_all(series: Sequence[Series], masks: Mapping[str, Path]) -> tuple[LocatedSeries, ...]:
+    """The levels of all masked sagittal series of a study, named alike.
+
+    A mask that misses a disc was numbered without it, so all its names above are one too low. Where such a series lies
+    in the same coordinates as one with more discs, its discs take the names of the discs at the same place there.
+    """
+    located = []
+    for one in series:
+        if one.plane == "sagittal" and one.name in masks:
+            found = locate_from_mask(one, read_mask(masks[one.name], one))
+            if found.frames:
+                located.append(found)
+    if not located:
+        return ()
+    fullest = max(located, key=lambda one: len(one.frames))
+    return tuple(one if one is fullest else _named_like(fullest, one) for one in located)
+
+
+def _named_like(fullest: LocatedSeries, other: LocatedSeries) -> LocatedSeries:
+    centers_mm = np.stack([frame.center_mm for frame in fullest.frames])
+    frames = []
+    for frame in other.frames:
+        distance_mm = np.linalg.norm((centers_mm - frame.center_mm)[:, 1:], axis=1)
+        nearest = int(np.argmin(distance_mm))
+        same_place = distance_mm[nearest] < SAME_DISC_MM
+        frames.append(replace(frame, level=fullest.frames[nearest].level) if same_place else frame)
+    unique = len({frame.level for frame in frames}) == len(frames)
+    return replace(other, frames=tuple(frames)) if unique else other
 
 
 def locate_from_mask(series: Series, mask_SRC: NDArray[np.uint8]) -> LocatedSeries:

@@ -14,7 +14,7 @@ from spinenet.bundle import Bundle
 from spinenet.calibration import TargetCalibration, decide, fit, neutral, probabilities
 from spinenet.crops import build_bag
 from spinenet.datasets import LabelledStudy
-from spinenet.datasets.masks import locate_from_mask, read_mask
+from spinenet.datasets.masks import locate_all
 from spinenet.errors import SpinenetError
 from spinenet.labels import LEVELS, MAX_GRADES, TARGET, TARGET_INDEX, TARGETS, UNKNOWN
 from spinenet.predict import locate_study
@@ -93,13 +93,10 @@ def _collect_one(labelled: LabelledStudy, bundle: Bundle) -> Collected:
 
 
 def _true_centers(labelled: LabelledStudy, study: Study) -> Centers:
-    centers: Centers = {}
-    for series in study.series:
-        if series.name in labelled.masks:
-            located = locate_from_mask(series, read_mask(labelled.masks[series.name], series))
-            key = f"{labelled.key}/{series.name}"
-            centers[key] = {frame.level: frame.center_mm for frame in located.frames}
-    return centers
+    return {
+        f"{labelled.key}/{one.series.name}": {frame.level: frame.center_mm for frame in one.frames}
+        for one in locate_all(study.series, labelled.masks)
+    }
 
 
 def fit_calibration(collected: Collected, targets: Sequence[str]) -> dict[str, TargetCalibration]:

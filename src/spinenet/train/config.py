@@ -81,9 +81,9 @@ class RandomiseConfig:
     rotation_deg: float = 15.0
     scale: float = 0.2
     shift_px: float = 16.0
-    contrast: float = 0.5
-    invert: float = 0.15
-    tissue: float = 0.2
+    contrast: float = 0.4
+    invert: float = 0.05
+    tissue: float = 0.15
     cut_sacrum: float = 0.15
     rows: int = 192
     columns: int = 160

@@ -13,7 +13,7 @@ from monai.transforms import Compose, Transform
 
 from spinenet.crops import BAG_ARRAYS, CropSpec
 from spinenet.datasets import LabelledStudy
-from spinenet.datasets.masks import locate_from_mask, locator_classes, midline_slice, on_locator_grid, read_mask
+from spinenet.datasets.masks import locate_all, locator_classes, midline_slice, on_locator_grid, read_mask
 from spinenet.datasets.splits import Split
 from spinenet.geometry import spacing_mm
 from spinenet.labels import UNKNOWN
@@ -31,13 +31,7 @@ class ReadLocatedd(Transform):
 
     def __call__(self, data: LabelledStudy) -> Item:
         study = read_study(data.source)
-        located = []
-        for series in study.series:
-            if series.plane == "sagittal" and series.name in data.masks:
-                one = locate_from_mask(series, read_mask(data.masks[series.name], series))
-                if one.frames:
-                    located.append(one)
-        return {"study": data.key, "located": tuple(located), "grades_LT": data.grades_LT}
+        return {"study": data.key, "located": locate_all(study.series, data.masks), "grades_LT": data.grades_LT}
 
 
 class ReadSlicesd(Transform):

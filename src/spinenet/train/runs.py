@@ -72,7 +72,7 @@ def train_grader(config: TrainGraderConfig, out: Path) -> None:
 
 
 def export_run(config: ExportConfig, out: Path) -> None:
-    """Put one locator and one or more graders of the same split into a bundle, as a run folder that can be evaluated."""
+    """Join one locator and one or more graders of the same split in a bundle, as a run folder to be evaluated."""
     graders = [Path(grader) for grader in config.graders]
     if not graders:
         raise ConfigError("graders is empty; name one or more run folders of train_grader.py")
