@@ -29,7 +29,7 @@ _SAC_AP_MM = np.array([12.3, 13.2, 13.8, 14.4, 15.0, 14.6, 14.0, 13.6, 13.3, 13.
 _SAC_AREA_MM2 = np.array([140.0, 170.0, 185.0, 200.0, 205.0, 195.0, 180.0, 170.0, 165.0, 160.0])
 _SPINOUS_TILT_DEG = np.array([8.0, 5.0, 4.0, 4.0, 6.0, 12.0, 24.0, 34.0, 42.0, 46.0])
 _SPINOUS_LENGTH_MM = np.array([25.0, 29.0, 31.0, 31.0, 30.0, 28.0, 27.0, 27.0, 27.0, 27.0])
-_SPINOUS_HEIGHT_MM = np.array([14.0, 18.0, 20.0, 21.0, 21.0, 19.0, 14.0, 11.0, 9.5, 9.0])
+_SPINOUS_HEIGHT_MM = np.array([12.5, 15.5, 17.5, 18.5, 18.5, 16.5, 12.5, 9.5, 8.5, 8.0])
 _SACRAL_HEIGHT_MM = np.array([30.0, 25.0, 21.0, 18.0, 15.0])
 _SACRAL_DEPTH_MM = np.array([33.0, 21.5, 15.0, 11.5, 9.5, 8.0])
 """Depth at the top of S1, at each border below it, and at the end."""
@@ -199,7 +199,7 @@ def sample_person(rng: np.random.Generator) -> Person:
         sex=sex,
         scale=float((1.04 if sex == "M" else 0.95) * np.clip(rng.normal(1.0, 0.05), 0.86, 1.14)),
         slenderness=float(np.clip(rng.normal(1.0, 0.045), 0.88, 1.12)),
-        lean_deg=float(np.clip(rng.normal(2.0, 4.5), -8.0, 12.0)),
+        lean_deg=float(np.clip(rng.normal(-1.0, 4.0), -9.0, 8.0)),
         lordosis_scale=float(np.clip(rng.normal(1.0, 0.2), 0.45, 1.5)),
         cobb_deg=tuple(float(c) for c in cobb),
         rotation_deg=tuple(float(r) for r in 0.5 * cobb + rng.normal(0.0, 0.4, n)),
@@ -256,13 +256,13 @@ def _sacral_slope(person: Person, states: tuple[DiscState, ...]) -> float:
 
 def _add_disc(frame: Frame, person: Person, index: int, state: DiscState) -> tuple[Disc, Frame]:
     """The disc that stands on ``frame`` (end-plate below it) and the frame of the end-plate above it."""
-    norm = person.scale * person.slenderness * _DISC_HEIGHT_MM[index]
+    norm = float(person.scale * person.slenderness * _DISC_HEIGHT_MM[index])
     mid = norm * state.height_ratio
     concavity = min(_CONCAVITY_MM[index] * person.scale, 0.28 * mid)
     height = mid - 2.0 * concavity
     half_depth = 0.5 * person.scale * (0.5 * (_DEPTH_MM[index] + _DEPTH_MM[max(index - 1, 0)]))
-    # a collapsed disc cannot keep its wedge: at least half a millimetre stays at the back
-    steepest = np.arctan(max(height - 0.5, 0.0) / half_depth)
+    # a collapsed disc cannot keep its wedge: the rims meet at the back
+    steepest = np.arctan(max(height + 0.4, 0.4) / half_depth)
     wedge = float(np.clip(np.deg2rad(_DISC_WEDGE_DEG[index]) * person.lordosis_scale, -steepest, steepest))
     half_turn = rotation_x(-wedge / 2) @ _rotation_y(np.deg2rad(person.cobb_deg[index]) / 2)
     middle = frame.axes @ half_turn
@@ -282,7 +282,7 @@ def _add_disc(frame: Frame, person: Person, index: int, state: DiscState) -> tup
         posterior_fat=person.sac_posterior_fat_mm,
         state=state,
     )
-    top = center + 0.5 * height * upper[:, 2] - state.slip_mm * upper[:, 1]
+    top = center + 0.5 * height * middle[:, 2] - state.slip_mm * middle[:, 1]
     return disc, Frame(top, upper)
 
 
@@ -290,7 +290,9 @@ def _add_vertebra(
     frame: Frame, person: Person, index: int, states: tuple[DiscState, DiscState]
 ) -> tuple[Vertebra, Frame]:
     """The vertebra on ``frame`` (its lower end-plate) and the frame of its upper end-plate."""
-    wedge = float(np.deg2rad(_BODY_WEDGE_DEG[index]))
+    # bodies take over part of the lordosis that a collapsed disc has lost
+    lost = max(_DISC_WEDGE_DEG[index], 0.0) * person.lordosis_scale * max(1.0 - states[1].height_ratio, 0.0)
+    wedge = float(np.deg2rad(_BODY_WEDGE_DEG[index] + 0.6 * lost))
     height = person.scale * person.slenderness * _HEIGHT_MM[index]
     middle = frame.axes @ rotation_x(-wedge / 2)
     center = frame.center_mm + 0.5 * height * middle[:, 2]
@@ -311,7 +313,7 @@ def _add_vertebra(
         spinous_length=person.scale * _SPINOUS_LENGTH_MM[index],
         spinous_height=person.scale * _SPINOUS_HEIGHT_MM[index],
     )
-    return vertebra, Frame(center + 0.5 * height * upper[:, 2], upper)
+    return vertebra, Frame(center + 0.5 * height * middle[:, 2], upper)
 
 
 def _build_sacrum(base: Frame, person: Person, lowest: Disc) -> tuple[SacralSegment, ...]:

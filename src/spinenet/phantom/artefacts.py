@@ -58,7 +58,7 @@ def sample_acquisition(rng: np.random.Generator) -> Acquisition:
             )
             for _ in range(4)
         ),
-        window=(float(rng.uniform(0.0, 0.04)), float(rng.choice((0.9995, 0.995, 0.985, 0.96, 0.92)))),
+        window=(float(rng.uniform(0.0, 0.04)), float(rng.choice((0.998, 0.99, 0.975, 0.95, 0.92)))),
         full_scale=float(rng.uniform(700.0, 3200.0)),
     )
 

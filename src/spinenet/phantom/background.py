@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from spinenet.phantom.anatomy import Array, Spine
 from spinenet.phantom.canvas import Canvas, Window
-from spinenet.phantom.shapes import smoothstep
+from spinenet.phantom.shapes import ellipsoid, smoothstep
 
 F32 = NDArray[Any]
 
@@ -66,7 +66,7 @@ def make_body(rng: np.random.Generator, spine: Spine) -> Body:
         fascia_y_mm=np.minimum(fascia, skin - 3.0),
         spine_front_y_mm=front,
         belly_y_mm=belly,
-        vessel_x_mm=float(rng.uniform(4.0, 14.0)),
+        vessel_x_mm=float(rng.uniform(5.0, 17.0)),
         vessel_radius_mm=float(rng.uniform(7.0, 10.5)),
         bifurcation_z_mm=float(spine.vertebrae[1].frame.center_mm[2] + rng.uniform(-18.0, 15.0)),
     )
@@ -96,42 +96,83 @@ def paint_background(canvas: Canvas, body: Body, spine: Spine, rng: np.random.Ge
     _paint_back_muscle(canvas, window, body, spine)
 
 
+@dataclass(frozen=True)
+class _Organ:
+    """A loop of bowel or another organ in front of the spine: place, half axes and content."""
+
+    center_mm: tuple[float, float, float]
+    radii_mm: tuple[float, float, float]
+    content: str
+    wall: str
+    gain: float
+
+
+def _organs(rng: np.random.Generator, body: Body) -> list[_Organ]:
+    """Bowel loops and vessels in the mesentery; bladder and rectum in the pelvis. Sizes and numbers vary freely."""
+    organs = []
+    for _ in range(int(rng.integers(14, 34))):
+        z = float(rng.uniform(-60.0, 250.0))
+        front = float(np.interp(z, body.z_mm, body.spine_front_y_mm)) - 26.0
+        belly = float(np.interp(z, body.z_mm, body.belly_y_mm)) + 26.0
+        y = belly + (front - belly) * float(rng.uniform(0.0, 1.0))
+        radius = float(rng.uniform(6.0, 15.0))
+        content = str(rng.choice(("bowel", "bowel", "fluid", "air", "bowel")))
+        shape = (3.0 * radius, radius * float(rng.uniform(0.8, 1.7)), radius * float(rng.uniform(0.8, 1.8)))
+        organs.append(
+            _Organ((float(rng.uniform(-25, 25)), y, z), shape, content, "bowel", float(rng.uniform(0.6, 1.2)))
+        )
+    for _ in range(int(rng.integers(10, 30))):
+        z = float(rng.uniform(-40.0, 250.0))
+        y = float(np.interp(z, body.z_mm, body.spine_front_y_mm)) - float(rng.uniform(8.0, 60.0))
+        radius = float(rng.uniform(1.2, 3.2))
+        shape = (2.0 * radius, radius, radius * float(rng.uniform(1.0, 2.5)))
+        organs.append(_Organ((float(rng.uniform(-9, 9)), y, z), shape, "blood", "ligament", 1.0))
+    sacrum = float(np.interp(-50.0, body.z_mm, body.spine_front_y_mm))
+    rectum = (sacrum - float(rng.uniform(12.0, 24.0)), float(rng.uniform(-85.0, -55.0)))
+    rectum_content = str(rng.choice(("bowel", "air", "bowel")))
+    organs.append(_Organ((0.0, *rectum), (20.0, 11.0, 24.0), rectum_content, "muscle", float(rng.uniform(0.5, 1.0))))
+    bladder = (sacrum - float(rng.uniform(55.0, 80.0)), float(rng.uniform(-105.0, -70.0)))
+    organs.append(_Organ((0.0, *bladder), (32.0, 26.0, 22.0), "fluid", "muscle", 1.2))
+    return organs
+
+
 def _paint_abdomen(canvas: Canvas, window: Window, body: Body, rng: np.random.Generator) -> None:
-    """Belly wall, bowel loops in fat, and the pelvic organs: organic outlines from noise, deliberately variable."""
+    """Belly wall, mesenteric fat with bowel and vessels, pelvic organs."""
     _, y, z = window.world()
     texture = canvas.textures
-    front = y - body.at("spine_front_y_mm", z)
     belly = y - body.at("belly_y_mm", z)
-    wall = belly - 8.0 - 0.6 * max(float(rng.uniform(6.0, 30.0)), 0.0) - 2.0 * texture.coarse
+    wall = belly - 6.0 - float(rng.uniform(4.0, 26.0)) - 2.0 * texture.coarse
     canvas.paint(window, canvas.alpha(np.abs(wall) - 4.5), "muscle", 1.0 + 0.12 * texture.medium)
-    # peritoneal contents begin some way in front of the spine
-    gap = float(rng.uniform(10.0, 24.0))
-    room = np.minimum(smoothstep(-front, gap, gap + 14.0), smoothstep(wall, 6.0, 12.0))
-    fill = float(rng.uniform(-0.35, 0.55))
-    organ = texture.coarse + 0.35 * texture.medium + fill
-    loops = smoothstep(organ, 0.30, 0.55) * room
-    canvas.paint(window, loops, "bowel", 1.0 + 0.10 * texture.medium + 0.05 * texture.fine)
-    lumen = smoothstep(organ, 0.95, 1.25) * room
-    canvas.paint(window, lumen * (texture.medium > 0.0), "fluid", 0.75 + 0.15 * texture.medium)
-    canvas.paint(window, smoothstep(organ, 1.35, 1.6) * room, "air")
-    canvas.paint(window, smoothstep(np.abs(organ - 0.42), 0.10, 0.03) * room * 0.7, "ligament")
-    vessels = smoothstep(texture.medium, 2.0, 2.3) * smoothstep(organ, 0.2, -0.1) * smoothstep(-front, 6.0, 12.0)
-    canvas.paint(window, vessels * 0.85, "blood")
+    mesentery = smoothstep(y - body.at("spine_front_y_mm", z), -8.0, -22.0) * smoothstep(wall, 3.0, 9.0)
+    canvas.paint(window, 0.35 * mesentery * smoothstep(texture.coarse + 0.4 * texture.medium, -0.6, 1.2), "bowel")
+    for organ in _organs(rng, body):
+        part = canvas.grid.window(np.array(organ.center_mm), 1.5 * max(organ.radii_mm[1:]) + 4.0)
+        if part is None:
+            continue
+        grain = canvas.textures.within(part)
+        offsets = [axis - np.float32(c) for axis, c in zip(part.world(), organ.center_mm, strict=True)]
+        d = ellipsoid(offsets[0], offsets[1], offsets[2], organ.radii_mm)
+        size = min(organ.radii_mm[1:])
+        d = d + np.float32(0.16 * size) * grain.coarse + np.float32(0.05 * size) * grain.medium
+        inside = smoothstep(wall[part.index], 1.0, 4.0)
+        canvas.paint(part, canvas.alpha(d) * inside, organ.wall, 1.0 + 0.10 * grain.medium)
+        lining = canvas.alpha(d + 0.18 * size + 0.4) * inside
+        canvas.paint(part, lining, organ.content, organ.gain * (1.0 + 0.15 * grain.medium + 0.05 * grain.fine))
 
 
 def _paint_vessels(canvas: Canvas, window: Window, body: Body) -> None:
     """Aorta in front of the spine on the left, cava on the right, iliac vessels below; fast blood is dark."""
     x, y, z = window.world()
     front = body.at("spine_front_y_mm", z) - 3.0
-    drift = np.maximum(body.bifurcation_z_mm - z, 0.0)
+    drift = np.clip(body.bifurcation_z_mm - z, 0.0, 60.0)
     radius = body.vessel_radius_mm * (
         1.0 - 0.30 * smoothstep(z, body.bifurcation_z_mm + 3.0, body.bifurcation_z_mm - 5.0)
     )
     forward = 0.12 * drift
     for side in (1.0, -1.0):
-        center_x = side * (body.vessel_x_mm + 0.45 * drift)
+        center_x = side * (body.vessel_x_mm + 0.016 * drift * drift)
         depth = radius * (1.0 if side > 0 else 0.75)
-        center_y = front - depth - 1.0 - forward + 0.10 * np.maximum(z - 110.0, 0.0) * 0.0
+        center_y = front - depth - 1.0 - forward
         distance = np.sqrt(np.square((x - center_x) / radius) + np.square((y - center_y) / depth))
         d = (distance - 1.0) * depth
         below = smoothstep(z, -55.0, -35.0)
@@ -167,6 +208,6 @@ def _paint_back_muscle(canvas: Canvas, window: Window, body: Body, spine: Spine)
         middle * 0.9,
         "interspinous",
         1.0 + 0.10 * texture.medium + 0.06 * texture.fine,
-        np.clip(0.22 * texture.medium + 0.16 * texture.coarse + 0.3 * spine.person.muscle_fat, -0.3, 0.6),
+        np.clip(0.10 * texture.medium + 0.14 * texture.coarse + 0.5 * spine.person.muscle_fat + 0.1, -0.3, 0.6),
     )
     canvas.paint(window, canvas.alpha(np.abs(fascia + 0.8) - 0.8) * smoothstep(y - start, 4.0, 8.0), "ligament")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spinenet.phantom.anatomy import Array, Frame
 from spinenet.phantom.sequence import PoolSignal
@@ -16,9 +17,9 @@ F32 = Any
 class Grid:
     """Sagittal planes: ``planes_x`` (P,) to the left, ``rows_z`` (H,) falling, ``cols_y`` (W,) rising, all in mm."""
 
-    planes_x: Array
-    rows_z: Array
-    cols_y: Array
+    planes_x: NDArray[np.floating]
+    rows_z: NDArray[np.floating]
+    cols_y: NDArray[np.floating]
 
     @property
     def spacing_mm(self) -> float:

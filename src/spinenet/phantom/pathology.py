@@ -105,8 +105,8 @@ def _disc_tissue(rng: np.random.Generator, mode: Mode, latent: float, level: int
         nucleus_t2_ms=t2,
         height_ratio=_height_ratio(rng, grade),
         bulge_mm=float(np.clip(bulge + 0.8, 0.0, 5.5)),
-        bulge_skew=float(rng.normal(0.0, 0.25)),
-        osteophyte_mm=float(np.clip(1.6 * _coupled(rng, latent, 0.7) - 0.3, 0.0, 5.0)),
+        bulge_skew=float(np.clip(rng.normal(0.0, 0.12), -0.25, 0.25)),
+        osteophyte_mm=float(np.clip(1.2 * _coupled(rng, latent, 0.7) - 0.3, 0.0, 3.6)),
         fissure_mm=float(rng.uniform(2.0, 4.0)) if 1.8 < grade < 4.2 and rng.random() < 0.2 else 0.0,
     )
 
@@ -122,7 +122,7 @@ def _with_herniation(rng: np.random.Generator, mode: Mode, state: DiscState, lev
     offset = float(np.clip(rng.normal(0.0, 4.5), -11.0, 11.0))
     return replace(
         state,
-        herniation_mm=2.8 + 5.2 * float(draws[0]) ** 1.3,
+        herniation_mm=2.8 + 6.4 * float(draws[0]) ** 1.3,
         herniation_u_mm=offset,
         herniation_width_mm=4.5 + 2.5 * float(draws[1]),
         extruded=bool(draws[2] < 0.35),
@@ -148,7 +148,7 @@ def _with_slip(rng: np.random.Generator, mode: Mode, state: DiscState, level: in
 
 def _with_endplates(rng: np.random.Generator, mode: Mode, state: DiscState, latent: float) -> DiscState:
     threshold = _quantile(1.0 - _chance(mode, 0.10, 0.30))
-    depth = rng.uniform(2.4, 6.5, size=2)
+    depth = 2.3 + 3.2 * rng.uniform(size=2) ** 1.5
     places = [(float(rng.uniform(-0.3, 0.3)), float(rng.uniform(-0.55, 0.55))) for _ in range(2)]
     present = [_coupled(rng, latent, 0.3) > threshold for _ in range(2)]
     return replace(
@@ -182,9 +182,11 @@ def _with_modic(rng: np.random.Generator, mode: Mode, state: DiscState, latent: 
     return replace(state, schmorl_below_mm=lesion_depth)
 
 
-def _with_posterior(rng: np.random.Generator, state: DiscState, latent: float) -> DiscState:
-    flavum = [float(np.clip(3.2 + 1.15 * _coupled(rng, latent, 0.6), 2.0, 8.0)) for _ in range(2)]
-    facet = [float(np.clip(1.05 + 0.16 * _coupled(rng, latent, 0.6), 0.85, 1.6)) for _ in range(2)]
+def _with_posterior(rng: np.random.Generator, mode: Mode, state: DiscState, latent: float) -> DiscState:
+    thick, large = _chance(mode, 3.5, 4.9), _chance(mode, 1.06, 1.18)
+    spread = _chance(mode, 1.2, 2.2)
+    flavum = [float(np.clip(thick + spread * _coupled(rng, latent, 0.6), 2.0, 9.0)) for _ in range(2)]
+    facet = [float(np.clip(large + 0.17 * _coupled(rng, latent, 0.6), 0.85, 1.7)) for _ in range(2)]
     return replace(state, flavum_mm_lr=(flavum[0], flavum[1]), facet_scale_lr=(facet[0], facet[1]))
 
 
@@ -196,7 +198,7 @@ def sample_discs(rng: np.random.Generator, mode: Mode, age: float) -> tuple[Disc
 
 def _sample_disc(rng: np.random.Generator, mode: Mode, score: float, level: int) -> DiscState:
     if mode is Mode.BALANCED:
-        latent = float(np.sqrt(0.5) * score / 1.1 + np.sqrt(0.5) * rng.standard_normal())
+        latent = float(0.6 * score / 1.1 + 0.8 * rng.standard_normal())
     else:
         latent = float(score * _LOAD[level] + 0.6 * rng.standard_normal())
     state = _disc_tissue(rng, mode, latent, level)
@@ -205,7 +207,7 @@ def _sample_disc(rng: np.random.Generator, mode: Mode, score: float, level: int)
     state = _with_slip(rng, mode, state, level, unit)
     state = _with_endplates(rng, mode, state, unit)
     state = _with_modic(rng, mode, state, unit)
-    return _with_posterior(rng, state, unit)
+    return _with_posterior(rng, mode, state, unit)
 
 
 def mirrored_state(state: DiscState) -> DiscState:

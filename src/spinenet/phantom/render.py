@@ -75,8 +75,8 @@ def _paint_arch(canvas: Canvas, body: Vertebra) -> None:
     window = canvas.grid.window(center, 46.0)
     if window is None:
         return
-    uneven = 0.45 * canvas.textures.medium[window.index]
-    _paint_bone(canvas, window, shapes.posterior_sdf(*window.local(body.frame), body) + uneven, "arch_marrow", 0.9)
+    uneven = 0.35 * canvas.textures.medium[window.index]
+    _paint_bone(canvas, window, shapes.posterior_sdf(*window.local(body.frame), body) + uneven, "arch_marrow", 0.6)
 
 
 def _paint_posterior_ligaments(canvas: Canvas, disc: Disc) -> None:
@@ -111,7 +111,7 @@ def _paint_disc(canvas: Canvas, disc: Disc) -> None:
     canvas.paint(window, canvas.alpha(d - 0.5), "ligament")
     canvas.paint(window, canvas.alpha(d), "outer_annulus", 1.0 + 0.08 * texture.fine)
     q = shapes.disc_outline(u, v, disc)
-    ring = canvas.alpha(d + 0.8) * smoothstep(q, 1.02, 0.80)
+    ring = canvas.alpha(d + 0.3) * smoothstep(q, 1.02, 0.80)
     canvas.paint(window, ring, "inner_annulus", 1.0 + 0.08 * texture.medium + 0.05 * texture.fine)
     if disc.state.herniation_mm:
         behind = smoothstep(v, disc.half_depth - 3.0, disc.half_depth + 1.5)
@@ -126,12 +126,12 @@ def _paint_nucleus(canvas: Canvas, window: Window, disc: Disc, uvw: tuple[F32, F
     dryness = float(np.interp(t2, (42.0, 68.0, 105.0, 165.0, 190.0), (1.0, 0.75, 0.45, 0.15, 0.0)))
     border = 0.14 + 0.30 * dryness
     half = 0.5 * (disc.height - v * np.float32(np.tan(disc.wedge_rad))) + disc.concavity
-    thickness = np.maximum(half - 0.8, 0.6)
+    thickness = np.maximum(half - 0.2, 0.6)
     flat = shapes.superellipse(
         u, v + np.float32(0.03 * disc.half_depth), 0.72 * disc.half_width, 0.74 * disc.half_depth
     )
     rho = np.sqrt(np.square(flat) + np.square(w / thickness) * 0.8)
-    weight = smoothstep(rho, 1.0 + 0.5 * border, 1.0 - border) * canvas.alpha(d + 0.7)
+    weight = smoothstep(rho, 1.0 + 0.5 * border, 1.0 - border) * canvas.alpha(d + 0.5)
     texture = canvas.textures.within(window)
     grain = 1.0 + (0.03 + 0.09 * dryness) * texture.medium + 0.04 * texture.fine
     cleft_depth = float(np.interp(t2, (55.0, 90.0, 140.0, 175.0, 190.0), (0.1, 0.3, 0.4, 0.2, 0.0)))
@@ -148,10 +148,10 @@ def _paint_modic(
 ) -> None:
     """Marrow beside an end-plate replaced by oedema, fat or sclerosis. ``depth_mm``: distance from the end-plate."""
     texture = canvas.textures.within(window)
-    ragged = extent_mm + 1.6 * texture.medium + 1.2 * texture.coarse
-    near = smoothstep(depth_mm - ragged, 1.5, -1.5)
+    ragged = extent_mm + 0.9 * texture.medium + 1.5 * texture.coarse
+    near = smoothstep(depth_mm - ragged, 2.5, -2.5)
     front, back = state.modic_span
-    across = smoothstep(v_fraction, front - 0.12, front + 0.12) * smoothstep(v_fraction, back + 0.12, back - 0.12)
+    across = smoothstep(v_fraction, front - 0.2, front + 0.2) * smoothstep(v_fraction, back + 0.2, back - 0.2)
     weight = near * across * canvas.alpha(d + CORTEX_MM + 0.4)
     gain = 1.0 + 0.08 * texture.medium + 0.05 * texture.fine
     canvas.paint(window, 0.92 * weight, f"modic_{state.modic_type}", gain)

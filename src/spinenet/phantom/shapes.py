@@ -204,7 +204,7 @@ def arch_sdf(u: F32, v: F32, w: F32, body: Vertebra) -> F32:
     wide = 0.62 * body.half_width
     lamina_middle = np.float32(back + 4.0) - 0.42 * side
     tilt = (w + np.float32(0.28 * body.height)) * 0.28
-    half = (0.20 + 0.16 * smoothstep(side, 0.0, 9.0)) * np.float32(body.height)
+    half = (0.16 + 0.19 * smoothstep(side, 0.0, 9.0)) * np.float32(body.height)
     tall = np.abs(w + np.float32(0.26 * body.height)) - half
     lamina = smax(np.abs(v - lamina_middle + tilt) - 3.1, tall, 4.0)
     lamina = smax(lamina, side - np.float32(wide + 2.0), 3.0)
@@ -229,8 +229,9 @@ def flavum_sdf(u: F32, v: F32, w: F32, disc: Disc) -> F32:
     thickness = np.where(u > 0.0, np.float32(left), np.float32(right))
     thickness = thickness * np.clip(1.35 - 0.35 * np.abs(w) / 9.0, 0.8, 1.25)
     side = np.abs(u)
-    anchor = disc.half_depth + 1.7 + disc.sac_ap + disc.posterior_fat
-    back = np.float32(anchor + 1.8) - 0.55 * side
+    # where the ligaments meet in the midline they leave room for a wedge of fat
+    anchor = disc.half_depth + 1.7 + disc.sac_ap + min(disc.posterior_fat, 2.8)
+    back = np.float32(anchor + 1.6) - 0.55 * side
     slab = np.abs(v - back + 0.5 * thickness) - 0.5 * thickness
     return smax(slab, np.maximum(np.abs(w) - 12.0, np.maximum(side - 13.0, 0.8 - side)), 1.2)
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from spinenet.labels import View
 from spinenet.phantom import artefacts, render, truth
-from spinenet.phantom.anatomy import Array, Spine, build_spine, mirrored, sample_person
+from spinenet.phantom.anatomy import Spine, build_spine, mirrored, sample_person
 from spinenet.phantom.background import Body, make_body, paint_background
 from spinenet.phantom.canvas import Canvas, Grid
 from spinenet.phantom.masks import label_planes
@@ -134,7 +134,7 @@ def _disc_tissues(spine: Spine) -> dict[str, Tissue]:
 def _field_of_view(rng: np.random.Generator, spine: Spine, body: Body, options: StudyOptions) -> Grid:
     """Planes around the midline; 6 to 9 discs and the upper sacrum in view unless asked otherwise."""
     size = options.size or int(rng.choice((320, 384, 448, 512), p=(0.2, 0.4, 0.3, 0.1)))
-    extent = float(np.clip(rng.normal(295.0, 26.0), 258.0, 0.92 * size))
+    extent = float(np.clip(rng.normal(295.0, 26.0), 258.0, max(258.0, 0.92 * size)))
     bottom = -float(rng.uniform(52.0, 85.0))
     behind = float(rng.uniform(5.0, 40.0))
     if options.lowest_disc:
@@ -144,13 +144,13 @@ def _field_of_view(rng: np.random.Generator, spine: Spine, body: Body, options: 
     if options.discs_in_view:
         top = float(spine.vertebrae[options.lowest_disc + options.discs_in_view - 1].frame.center_mm[2])
         rows = max(32, int(np.ceil((top - bottom) / spacing)))
-    z: Array = bottom + spacing * (rows - 1 - np.arange(rows))
+    z = bottom + spacing * (rows - 1 - np.arange(rows))
     back = float(np.max(np.interp(z, body.z_mm, body.skin_y_mm))) + behind
     # large people do not fit: then the field of view keeps the back and loses the belly
-    y: Array = back - extent + spacing * np.arange(size)
+    y = back - extent + spacing * np.arange(size)
     offsets = np.arange(options.slices) - 0.5 * (options.slices - 1)
     middle = float(np.interp(0.5 * (z[0] + z[-1]), spine.canal.z_mm, spine.canal.x_mm))
-    planes: Array = middle + options.slice_spacing_mm * offsets
+    planes = middle + options.slice_spacing_mm * offsets
     return Grid(planes, z, y)
 
 
@@ -201,7 +201,7 @@ def _acquire(
     if options.clean:
         acquisition = replace(acquisition, ghost=0.0, window=(0.0, 0.9995))
     else:
-        profile = artefacts.sensitivity(grid, acquisition, body.at("skin_y_mm", z), body.at("spine_front_y_mm", z))
+        profile = artefacts.sensitivity(grid, acquisition, body.at("skin_y_mm", z), _band_edge(body, z))
         water, fat = water * profile, fat * profile
         brightest = max(
             canvas.signals[index][name].water * (1 - canvas.signals[index][name].fraction)
@@ -223,6 +223,12 @@ def _acquire(
     return PhantomSeries(name, series, mask, protocol, options.pixel)
 
 
+def _band_edge(body: Body, z: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The straight line along the front of the lumbar spine that a saturation band is planned on."""
+    slope, offset = np.polyfit(z[z > -10.0], body.at("spine_front_y_mm", z[z > -10.0]), 1)
+    return (slope * z + offset).astype(np.float32)
+
+
 def _with_truth(
     seed: int, options: StudyOptions, series: tuple[PhantomSeries, ...], spine: Spine, grid: Grid
 ) -> PhantomStudy:
@@ -239,6 +245,6 @@ def _with_truth(
 
 def _in_view(center_mm: NDArray[np.float64], half_depth: float, height: float, grid: Grid) -> bool:
     """Whether a disc with a good part of the bodies beside it lies inside the field of view."""
-    room = 0.5 * half_depth + height
+    room = 0.45 * half_depth + 0.5 * height
     rows = grid.rows_z[-1] + room < center_mm[2] < grid.rows_z[0] - room
     return bool(rows and grid.cols_y[0] + half_depth < center_mm[1] < grid.cols_y[-1] - half_depth)

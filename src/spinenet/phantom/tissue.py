@@ -1,8 +1,8 @@
 """Relaxation times and fat fractions of the tissues: what the scanner sees.
 
 Values at 1.5 T. Water and fat are two pools,
-``signal = (1 - fat) * density * f(t1, t2) + fat * fat_density * f(290, 150)``, which gives T1, T2 and STIR contrast from
-one table without tuning any of them.
+``signal = (1 - fat) * density * f(t1, t2) + fat * fat_density * f(290, 150)``, which gives T1, T2 and STIR contrast
+from one table without tuning any of them.
 """
 
 from dataclasses import dataclass, replace

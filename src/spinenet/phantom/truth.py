@@ -109,11 +109,11 @@ def _measure_outline(disc: Disc) -> tuple[float, float, float]:
     """Share of the circumference that stands out, the greatest local overhang, and the share that is local."""
     plain = _without_nodes(disc)
     angle = np.linspace(0.0, 2.0 * np.pi, 96, endpoint=False, dtype=np.float32)[:, None, None]
-    radius = np.linspace(0.55, 1.75, 241, dtype=np.float32)[None, :, None]
-    height = np.linspace(-9.0, 9.0, 10, dtype=np.float32)[None, None, :]
+    radius = np.linspace(0.6, 1.7, 177, dtype=np.float32)[None, :, None]
+    height = np.linspace(-9.0, 9.0, 9, dtype=np.float32)[None, None, :]
     u = radius * np.cos(angle) * disc.half_width
     v = radius * np.sin(angle) * disc.half_depth
-    inside = (shapes.disc_sdf(u, v, np.concatenate([height * 0.0, height], 2), plain) < 0.0).any(axis=2)
+    inside = (shapes.disc_sdf(u, v, height, plain) < 0.0).any(axis=2)
     rim = shapes.disc_outline(u, v, disc)[..., 0] < 1.0
     length = np.hypot(u, v)[..., 0]
     reach = np.where(inside, length, 0.0).max(axis=1) - np.where(rim, length, 0.0).max(axis=1)
@@ -143,6 +143,8 @@ def _measure_slip(upper: Vertebra, lower: Vertebra | SacralSegment) -> tuple[flo
 
 def _measure_schmorl(disc: Disc, upper: bool) -> float:
     """How much deeper than the plain end-plate the disc reaches into the body above or below."""
+    if not shapes.has_node(disc, upper):
+        return 0.0
     u = np.linspace(-0.4, 0.4, 9, dtype=np.float32)[:, None, None] * disc.half_width
     v = np.linspace(-0.65, 0.65, 27, dtype=np.float32)[None, :, None] * disc.half_depth
     w = np.linspace(0.0, 18.0, 181, dtype=np.float32)[None, None, :] * (1.0 if upper else -1.0)

@@ -56,7 +56,6 @@ OVERVIEW_COLUMNS = [
     "TransmitCoilName",
     "WindowCenter",
     "WindowWidth",
-    "",
 ]
 
 # column of the gradings table -> target of the label space
