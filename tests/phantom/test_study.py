@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from spinenet.errors import ConfigError
 from spinenet.labels import LEVELS, TARGET_INDEX, UNKNOWN, View
 from spinenet.phantom import PhantomStudy, make_study
 
@@ -90,3 +91,9 @@ def test_twelve_bit_pixels_are_not_windowed() -> None:
     study = make_study(2, pixel="uint16", **SMALL)
     for item in study.series:
         assert 255 < item.series.voxels_SRC.max() <= 4095
+
+
+@pytest.mark.parametrize("wrong", [{"pixel": "float"}, {"slices": 0}, {"size": 8}, {"discs_in_view": 20}])
+def test_impossible_options_are_refused_with_a_clear_line(wrong: dict) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        make_study(1, **wrong)

@@ -5,8 +5,9 @@ import pytest
 
 from spinenet.labels import LEVELS
 from spinenet.phantom import PhantomStudy, make_study, truth
-from spinenet.phantom.anatomy import Spine, build_spine, sample_person
+from spinenet.phantom.anatomy import Spine, build_spine
 from spinenet.phantom.pathology import DiscState, Mode, sample_discs
+from spinenet.phantom.person import sample_person
 
 
 def spine_of(seed: int, mode: Mode) -> Spine:

@@ -5,13 +5,15 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from spinenet.errors import ConfigError
 from spinenet.labels import View
 from spinenet.phantom import artefacts, render, truth
-from spinenet.phantom.anatomy import Spine, build_spine, mirrored, sample_person
+from spinenet.phantom.anatomy import Spine, build_spine, mirrored
 from spinenet.phantom.background import Body, make_body, paint_background
 from spinenet.phantom.canvas import Canvas, Grid
 from spinenet.phantom.masks import label_planes
-from spinenet.phantom.pathology import Mode, sample_discs
+from spinenet.phantom.pathology import N_DISCS, Mode, sample_discs
+from spinenet.phantom.person import sample_person
 from spinenet.phantom.sequence import (
     Protocol,
     Weighting,
@@ -50,6 +52,17 @@ class StudyOptions:
     mirror: bool = False
     clean: bool = False
     """No noise, coil, band or ghost: the ideal image, for measurements of contrast."""
+
+    def __post_init__(self) -> None:
+        self.mode = Mode(self.mode)
+        if self.pixel not in ("uint8", "uint16"):
+            raise ConfigError(f"pixel must be uint8 or uint16, not {self.pixel!r}")
+        if self.slices < 1 or self.sub_slices < 1 or self.slice_spacing_mm <= 0.0:
+            raise ConfigError("slices, sub_slices and slice_spacing_mm must be positive")
+        if self.size and not 64 <= self.size <= 1024:
+            raise ConfigError(f"size must be 0 (drawn per study) or 64 to 1024, not {self.size}")
+        if self.lowest_disc < 0 or self.discs_in_view < 0 or self.lowest_disc + self.discs_in_view > N_DISCS:
+            raise ConfigError(f"lowest_disc and discs_in_view must lie within the {N_DISCS} discs there are")
 
 
 @dataclass(frozen=True)
@@ -100,7 +113,7 @@ def make(seed: int, options: StudyOptions) -> PhantomStudy:
     streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(6)]
     person_rng, disease_rng, tissue_rng, scanner_rng, texture_rng, noise_rng = streams
     person = sample_person(person_rng)
-    spine = build_spine(person, sample_discs(disease_rng, Mode(options.mode), person.age))
+    spine = build_spine(person, sample_discs(disease_rng, options.mode, person.age))
     spine = mirrored(spine) if options.mirror else spine
     body = make_body(texture_rng, spine)
     grid = _field_of_view(scanner_rng, spine, body, options)

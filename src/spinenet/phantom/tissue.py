@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spinenet.phantom.anatomy import Person
+from spinenet.phantom.person import Person
 
 FAT_T1_MS, FAT_T2_MS = 290.0, 150.0
 """Fat keeps its signal in fast spin echo (J-coupling is suppressed), hence the long effective T2."""

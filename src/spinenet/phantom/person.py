@@ -1,0 +1,74 @@
+"""Who is scanned: age, sex, build, posture, canal and fat, all independent of disc disease."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from spinenet.phantom.pathology import N_DISCS
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who is scanned: what does not follow from disc disease."""
+
+    age: float
+    sex: str
+    scale: float
+    """Size of the bones relative to the mean."""
+    slenderness: float
+    """Height of the bodies relative to their depth, 1 on average."""
+    lean_deg: float
+    """Backward lean of the line from S1 to T12 as the person lies in the scanner."""
+    lordosis_scale: float
+    cobb_deg: tuple[float, ...]
+    """Lateral tilt of each disc."""
+    rotation_deg: tuple[float, ...]
+    canal_scale: float
+    sac_posterior_fat_mm: float
+    conus_z_mm: float
+    """Tip of the cord above the disc L1/L2."""
+    subcutaneous_mm: float
+    muscle_fat: float
+    marrow_fat: float
+    s1_s2_disc_mm: float
+    sac_end: float
+    """Where the sac ends, in sacral segments below the end-plate of S1."""
+
+
+def sample_person(rng: np.random.Generator) -> Person:
+    """A person drawn from published means and spreads; nothing here depends on disc disease."""
+    age = float(rng.uniform(20.0, 82.0))
+    sex = "F" if rng.random() < 0.57 else "M"
+    n = N_DISCS
+    cobb = rng.normal(0.0, 0.55, n)
+    if rng.random() < 0.08:
+        cobb += rng.uniform(10.0, 22.0) * rng.choice((-1.0, 1.0)) * np.sin(np.linspace(0.0, 2.0 * np.pi, n)) / n * 2.0
+    return Person(
+        age=age,
+        sex=sex,
+        scale=float((1.04 if sex == "M" else 0.95) * np.clip(rng.normal(1.0, 0.05), 0.86, 1.14)),
+        slenderness=float(np.clip(rng.normal(1.0, 0.045), 0.88, 1.12)),
+        lean_deg=float(np.clip(rng.normal(-1.0, 4.0), -9.0, 8.0)),
+        lordosis_scale=float(np.clip(rng.normal(1.0, 0.2), 0.45, 1.5)),
+        cobb_deg=tuple(float(c) for c in cobb),
+        rotation_deg=tuple(float(r) for r in 0.5 * cobb + rng.normal(0.0, 0.4, n)),
+        canal_scale=float(
+            rng.uniform(0.75, 0.82) if rng.random() < 0.05 else np.clip(rng.normal(1.0, 0.09), 0.8, 1.25)
+        ),
+        sac_posterior_fat_mm=float(rng.uniform(2.0, 6.0)),
+        conus_z_mm=float(np.clip(rng.normal(3.0, 12.0), -25.0, 35.0)),
+        subcutaneous_mm=float(np.clip(rng.gamma(4.0, 4.5), 5.0, 42.0)),
+        muscle_fat=float(np.clip(0.06 + 0.0045 * (age - 20.0) + rng.normal(0.0, 0.07), 0.03, 0.55)),
+        marrow_fat=float(np.clip(0.28 + 0.004 * (age - 20.0) + rng.normal(0.0, 0.06), 0.15, 0.68)),
+        s1_s2_disc_mm=float(rng.uniform(1.2, 4.2)),
+        sac_end=float(np.clip(rng.normal(1.7, 0.35), 0.9, 2.6)),
+    )
+
+
+def mirrored_person(person: Person) -> Person:
+    """The same person seen in a mirror."""
+    return replace(
+        person,
+        cobb_deg=tuple(-c for c in person.cobb_deg),
+        rotation_deg=tuple(-r for r in person.rotation_deg),
+    )
