@@ -46,10 +46,10 @@ def sample_person(rng: np.random.Generator) -> Person:
     return Person(
         age=age,
         sex=sex,
-        scale=float((1.04 if sex == "M" else 0.95) * np.clip(rng.normal(1.0, 0.05), 0.86, 1.14)),
+        scale=float((1.04 if sex == "M" else 0.95) * np.clip(rng.normal(1.02, 0.05), 0.88, 1.16)),
         slenderness=float(np.clip(rng.normal(1.0, 0.045), 0.88, 1.12)),
         lean_deg=float(np.clip(rng.normal(-1.0, 4.0), -9.0, 8.0)),
-        lordosis_scale=float(np.clip(rng.normal(1.0, 0.2), 0.45, 1.5)),
+        lordosis_scale=float(np.clip(rng.normal(1.22, 0.2), 0.6, 1.7)),
         cobb_deg=tuple(float(c) for c in cobb),
         rotation_deg=tuple(float(r) for r in 0.5 * cobb + rng.normal(0.0, 0.4, n)),
         canal_scale=float(

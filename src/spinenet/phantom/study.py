@@ -25,7 +25,7 @@ from spinenet.phantom.texture import make_textures
 from spinenet.phantom.tissue import Tissue, nucleus, sample_tissues
 from spinenet.study import Series
 
-GENERATOR_VERSION = "1"
+GENERATOR_VERSION = "2"
 """Raise with every change that alters the bytes of a study."""
 
 _VIEWS = {Weighting.T1: View.SAGITTAL_T1, Weighting.T2: View.SAGITTAL_T2, Weighting.STIR: View.SAGITTAL_STIR}
@@ -147,11 +147,13 @@ def _disc_tissues(spine: Spine) -> dict[str, Tissue]:
 def _field_of_view(rng: np.random.Generator, spine: Spine, body: Body, options: StudyOptions) -> Grid:
     """Planes around the midline; 6 to 9 discs and the upper sacrum in view unless asked otherwise."""
     size = options.size or int(rng.choice((320, 384, 448, 512), p=(0.2, 0.4, 0.3, 0.1)))
-    extent = float(np.clip(rng.normal(295.0, 26.0), 258.0, max(258.0, 0.92 * size)))
+    extent = float(np.clip(rng.normal(284.0, 24.0), 250.0, max(250.0, 0.92 * size)))
     bottom = -float(rng.uniform(52.0, 85.0))
     behind = float(rng.uniform(5.0, 40.0))
     if options.lowest_disc:
         bottom = float(spine.vertebrae[options.lowest_disc - 1].frame.center_mm[2])
+    # the model ends at T8
+    extent = min(extent, float(spine.vertebrae[-1].frame.center_mm[2]) - bottom)
     spacing = extent / size
     rows = size
     if options.discs_in_view:
