@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ class Stack:
     shape: tuple[int, int, int]
     tags: dict[str, Any] = field(default_factory=lambda: dict(SAGITTAL_T2))
 
+    @cached_property
     def voxels(self) -> np.ndarray:
         indices = np.moveaxis(np.indices(self.shape), 0, -1)
         return grey_at(indices @ self.affine_vox2mm[:3, :3].T + self.affine_vox2mm[:3, 3])
@@ -72,7 +74,7 @@ def dicom_slice(stack: Stack, index: int) -> Dataset:
     dataset.ImageOrientationPatient = [float(x) for x in (*affine[:3, 2] / spacing[2], *affine[:3, 1] / spacing[1])]
     dataset.PixelSpacing = [float(spacing[1]), float(spacing[2])]
     dataset.SliceThickness = float(spacing[0])
-    set_pixels(dataset, stack.voxels()[index])
+    set_pixels(dataset, stack.voxels[index])
     for keyword, value in stack.tags.items():
         setattr(dataset, keyword, value)
         if value is None:
@@ -91,7 +93,7 @@ def set_pixels(dataset: Dataset, pixels: np.ndarray) -> None:
 def write_nifti(path: Path, stack: Stack) -> Path:
     """The stack as one NIfTI file, stored in the order a sagittal scanner export has: columns, rows, slices."""
     affine_ras = np.diag([-1.0, -1.0, 1.0, 1.0]) @ stack.affine_vox2mm[:, [2, 1, 0, 3]]
-    nib.save(nib.Nifti1Image(stack.voxels().transpose(2, 1, 0), affine_ras), path)
+    nib.save(nib.Nifti1Image(stack.voxels.transpose(2, 1, 0), affine_ras), path)
     return path
 
 
@@ -99,7 +101,7 @@ def write_mha(path: Path, stack: Stack) -> Path:
     """The stack as one MetaImage."""
     sitk = pytest.importorskip("SimpleITK")
     spacing = np.linalg.norm(stack.affine_vox2mm[:3, :3], axis=0)
-    image = sitk.GetImageFromArray(stack.voxels())
+    image = sitk.GetImageFromArray(stack.voxels)
     image.SetSpacing([float(mm) for mm in spacing[::-1]])
     image.SetDirection((stack.affine_vox2mm[:3, :3] / spacing)[:, ::-1].ravel().tolist())
     image.SetOrigin(stack.affine_vox2mm[:3, 3].tolist())

@@ -1,15 +1,19 @@
 """DICOM as archives really hold it: whatever the file order, tilt or storage, each voxel shows its place."""
 
+import io
 import random
 from collections import Counter
 
 import numpy as np
 import pytest
+from PIL import Image
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 from pydicom.uid import (
     JPEG2000Lossless,
+    JPEGBaseline8Bit,
     JPEGLSLossless,
     RLELossless,
     SecondaryCaptureImageStorage,
@@ -77,6 +81,22 @@ def test_lossless_compression_changes_no_voxel(tmp_path, patient, syntax):
     patient.write(tmp_path, stack, lambda ds, _: ds.compress(syntax, generate_instance_uid=False))
     (series,) = read_one(tmp_path).series
     assert patient.shows_patient(series)
+
+
+def test_jpeg_baseline_is_decoded(tmp_path, patient):
+    def compress(dataset, _):
+        pixels = np.frombuffer(dataset.PixelData, "<i2").reshape(dataset.Rows, dataset.Columns)
+        jpeg = io.BytesIO()
+        Image.fromarray((pixels - 780).astype(np.uint8)).save(jpeg, "JPEG", quality=98)
+        dataset.PixelData = encapsulate([jpeg.getvalue()])
+        dataset["PixelData"].is_undefined_length = True
+        dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 8, 8, 7, 0
+        dataset.RescaleSlope, dataset.RescaleIntercept = 1, 780
+        dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+
+    patient.write(tmp_path, patient.stack(), compress)
+    (series,) = read_one(tmp_path).series
+    assert patient.shows_patient(series, tolerance=4)
 
 
 def test_unknown_compression_says_what_to_install(tmp_path, patient, monkeypatch):
@@ -268,7 +288,7 @@ def enhanced(patient, stack):
     dataset.SharedFunctionalGroupsSequence = Sequence([shared])
     dataset.PerFrameFunctionalGroupsSequence = Sequence(frames)
     dataset.NumberOfFrames = len(order)
-    stored = stack.voxels()[order] - np.array(order)[:, None, None]
+    stored = stack.voxels[order] - np.array(order)[:, None, None]
     patient.set_pixels(dataset, stored)
     for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "EchoTime", "RepetitionTime"):
         delattr(dataset, keyword)

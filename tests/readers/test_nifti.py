@@ -47,7 +47,7 @@ def test_metres_and_micrometres_become_millimetres(tmp_path, patient):
     stack = patient.stack()
     for unit, factor in (("meter", 0.001), ("micron", 1000.0)):
         affine_ras = np.diag([-factor, -factor, factor, 1.0]) @ stack.affine_vox2mm[:, [2, 1, 0, 3]]
-        image = nib.Nifti1Image(stack.voxels().transpose(2, 1, 0), affine_ras)
+        image = nib.Nifti1Image(stack.voxels.transpose(2, 1, 0), affine_ras)
         image.header.set_xyzt_units(unit)
         nib.save(image, tmp_path / f"{unit}.nii")
         assert patient.shows_patient(read_nifti(tmp_path / f"{unit}.nii"))
@@ -55,7 +55,7 @@ def test_metres_and_micrometres_become_millimetres(tmp_path, patient):
 
 def test_scaled_integers_are_scaled(tmp_path, patient):
     stack = patient.stack()
-    image = nib.Nifti1Image(stack.voxels().transpose(2, 1, 0).astype(np.float64), np.eye(4))
+    image = nib.Nifti1Image(stack.voxels.transpose(2, 1, 0).astype(np.float64), np.eye(4))
     image.set_sform(np.diag([-1.0, -1.0, 1.0, 1.0]) @ stack.affine_vox2mm[:, [2, 1, 0, 3]], code=1)
     image.set_data_dtype(np.int16)
     nib.save(image, tmp_path / "a.nii")
