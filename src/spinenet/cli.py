@@ -122,6 +122,8 @@ def _one_line_errors() -> Iterator[None]:
         yield
     except SpinenetError as error:
         _stop(str(error), 2)
+    except BrokenPipeError:
+        raise  # the reader of our output has gone (`| head`): typer ends quietly
     except OSError as error:
         _stop(f"{error.filename}: {error.strerror}" if error.filename else str(error), 2)
     except KeyboardInterrupt:
@@ -167,7 +169,7 @@ def _series_line(series: Any) -> str:
     step_mm, row_mm, column_mm = spacing_mm(series.affine_vox2mm)
     size = f"{slices} x {rows} x {columns}, {step_mm:.2f} x {row_mm:.2f} x {column_mm:.2f} mm"
     side = "" if series.laterality_known else "; left and right unknown"
-    return f"{series.name}: {series.view or 'not used'} ({series.reason or series.plane}); {size}{side}"
+    return f"{series.name}: {series.view or 'not used'} ({series.reason.rstrip('.') or series.plane}); {size}{side}"
 
 
 def _card(bundle: "Bundle") -> Iterator[str]:

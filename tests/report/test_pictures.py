@@ -8,11 +8,12 @@ import pytest
 from PIL import Image
 
 from spinenet.labels import View
-from spinenet.report.pictures import Window, data_uri, mark_of, overview, window_of
+from spinenet.report.pictures import Window, data_uri, mark_of, overview, spine_window, window_of
 from spinenet.study import LevelFrame, LocatedSeries, Series
 
 # 5 sagittal slices 4 mm apart, 40 rows of 0.5 mm downwards, 30 columns of 0.8 mm backwards
 AFFINE = np.array([[4.0, 0, 0, -8], [0, 0, 0.8, -12], [0, -0.5, 0, 10], [0, 0, 0, 1]])
+REFERENCE = np.array([0.0, 1.0, 0.5, 1.0, 0.5], np.float32)
 
 
 def frame_at(slice_row_column: tuple[float, float, float], depth_mm: float = 8.0) -> LevelFrame:
@@ -36,7 +37,7 @@ def test_a_mark_is_where_the_disc_is_bright() -> None:
     voxels_SRC = np.zeros((5, 40, 30), np.float32)
     voxels_SRC[2, 20, 15] = 1.0
     series = Series("t2", voxels_SRC, AFFINE, "sagittal", View.SAGITTAL_T2)
-    shown = overview(LocatedSeries(series, (frame_at((2, 20, 15), 0.0),), 2, np.zeros(5, np.float32)))
+    shown = overview(LocatedSeries(series, (frame_at((2, 20, 15), 0.0),), 2, REFERENCE))
     row, column = np.unravel_index(pixels_of(shown.image).argmax(), (40, 30))
     x_mm, y_mm = shown.marks[0].anterior_mm
     assert (int(y_mm / shown.height_mm * 40), int(x_mm / shown.width_mm * 30)) == (row, column)
@@ -44,8 +45,15 @@ def test_a_mark_is_where_the_disc_is_bright() -> None:
 
 def test_an_overview_is_true_to_scale() -> None:
     series = Series("t2", np.random.default_rng(0).random((5, 40, 30), np.float32), AFFINE, "sagittal", None)
-    shown = overview(LocatedSeries(series, (), 2, np.zeros(5, np.float32)))
+    shown = overview(LocatedSeries(series, (), 2, REFERENCE))
     assert (shown.width_mm, shown.height_mm) == pytest.approx((24.0, 20.0))
+
+
+def test_bright_fat_does_not_darken_the_spine() -> None:
+    voxels_SRC = np.full((5, 40, 30), 1000.0, np.float32)
+    series = Series("t1", voxels_SRC, AFFINE, "sagittal", View.SAGITTAL_T1)
+    located = LocatedSeries(series, (), 2, np.array([10.0, 110.0, 60, 90, 50], np.float32))
+    assert spine_window(located) == Window(10.0, 120.0)
 
 
 def test_a_window_maps_black_and_white_and_clips_beyond() -> None:

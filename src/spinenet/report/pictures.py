@@ -74,11 +74,17 @@ def overview(located: LocatedSeries) -> Overview:
     slice_RC = located.series.voxels_SRC[located.midline_slice]
     _, row_mm, column_mm = spacing_mm(located.series.affine_vox2mm)
     return Overview(
-        image=data_uri(slice_RC, window_of([slice_RC])),
+        image=data_uri(slice_RC, spine_window(located)),
         width_mm=float(slice_RC.shape[1] * column_mm),
         height_mm=float(slice_RC.shape[0] * row_mm),
         marks=tuple(mark_of(frame, located.series.affine_vox2mm) for frame in located.frames),
     )
+
+
+def spine_window(located: LocatedSeries) -> Window:
+    """The window that shows the spine, however bright the fat near a surface coil is."""
+    dark, bright = (float(value) for value in located.reference[:2])
+    return Window(dark, bright + 0.1 * (bright - dark))
 
 
 def mark_of(frame: LevelFrame, affine_vox2mm: NDArray[np.float64]) -> Mark:
