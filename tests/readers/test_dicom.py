@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 from pydicom.uid import (
+    EnhancedMRImageStorage,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGLSLossless,
@@ -211,7 +212,10 @@ def test_a_truncated_compressed_file_costs_its_slice_only(tmp_path, patient, syn
 
 def test_tags_that_archives_strip_are_not_needed(tmp_path, patient):
     stripped = ("SOPClassUID", "Modality", "SliceThickness", "SeriesNumber", "PatientName", "EchoTime")
-    patient.write(tmp_path, patient.stack().having(**dict.fromkeys(stripped), SeriesDescription="T2"))
+    stack = patient.stack().having(**dict.fromkeys(stripped), SeriesDescription="T2")
+    patient.write(
+        tmp_path, stack, lambda ds, _: setattr(ds.file_meta, "MediaStorageSOPClassUID", EnhancedMRImageStorage)
+    )
     (series,) = read_one(tmp_path).series
     assert series.view is View.SAGITTAL_T2 and patient.shows_patient(series)
 

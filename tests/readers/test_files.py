@@ -44,6 +44,12 @@ def test_bids_files_are_grouped_by_subject_and_session(tmp_path):
     assert keys_and_series([tmp_path]) == {"sub-01_ses-a": ["T1w", "acq-sag_T2w"], "sub-02": ["T2w"]}
 
 
+def test_a_folder_of_masks_alone_is_no_study(tmp_path):
+    touch(tmp_path, "a_seg.nii.gz", "b_mask.mha")
+    with pytest.raises(ReadError, match="only 2 named as segmentations"):
+        find_studies([tmp_path])
+
+
 def test_files_that_share_no_view_names_are_studies_of_their_own(tmp_path):
     touch(tmp_path, "anna.nii.gz", "berta.nii.gz", "clinic/1/T1.nii", "clinic/1/T2_sag.nii", "clinic/2/T1.nii")
     assert keys_and_series([tmp_path]) == {

@@ -239,6 +239,6 @@ def _files(count: int) -> str:
 def _common(folders: set[Path]) -> Path:
     """The deepest folder above all of these."""
     first, *others = sorted(folders)
-    while not all(other.is_relative_to(first) for other in others):
+    while first != first.parent and not all(other.is_relative_to(first) for other in others):
         first = first.parent
     return first

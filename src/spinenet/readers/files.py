@@ -21,7 +21,6 @@ class Found:
     root: Path
     volumes: tuple[Path, ...]
     dicom: tuple[Path, ...]
-    segmentations: int = 0
 
 
 def find_files(path: Path) -> Found:
@@ -39,8 +38,9 @@ def find_files(path: Path) -> Found:
         else:
             volumes.append(file)
     if not volumes and not dicom:
-        raise ReadError(f"{names.shown(path)}: no DICOM, NIfTI or MHA image in this folder or below it")
-    return Found(path, tuple(volumes), tuple(dicom), segmentations)
+        masks = f", only {segmentations} named as segmentations" if segmentations else ""
+        raise ReadError(f"{names.shown(path)}: no DICOM, NIfTI or MHA image in this folder or below it{masks}")
+    return Found(path, tuple(volumes), tuple(dicom))
 
 
 def is_dicom(path: Path) -> bool:
