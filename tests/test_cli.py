@@ -141,7 +141,18 @@ def test_inspect_says_how_a_series_is_understood_and_what_cannot_be_read(tmp_pat
 @pytest.fixture
 def small_bundle(tmp_path: Path) -> Path:
     networks = {"locator.onnx": b"never run", "grader.onnx": b"never run"}
-    facts = {"name": "test model", "version": "7", "data": "made-up patients", "licence": "CC BY 4.0"}
+    figures = {
+        "auc": {"value": 0.912, "low": 0.871, "high": 0.94},
+        "macro_f1": {"value": None, "low": None, "high": None},
+    }
+    metrics = {"targets": {"bulging": {"title": "Disc bulging", "n": 40, "metrics": figures}}}
+    facts = {
+        "name": "test model",
+        "version": "7",
+        "data": "made-up patients",
+        "licence": "CC BY 4.0",
+        "metrics": metrics,
+    }
     calibration = {"bulging": neutral(TARGET["bulging"])}
     return bundle.write_bundle(tmp_path / "bundle", networks, CropSpec(), calibration, facts)
 
@@ -149,7 +160,7 @@ def small_bundle(tmp_path: Path) -> Path:
 def test_verify_says_what_a_bundle_is(small_bundle: Path) -> None:
     result = call("verify", small_bundle)
     assert result.exit_code == 0
-    for words in ("test model 7", "made-up patients", "CC BY 4.0", "bulging", RESEARCH_ONLY):
+    for words in ("test model 7", "made-up patients", "CC BY 4.0", "bulging", "auc 0.91 (0.87 to 0.94)", RESEARCH_ONLY):
         assert words in result.stdout
 
 

@@ -174,12 +174,21 @@ def _series_line(series: Any) -> str:
 
 def _card(bundle: "Bundle") -> Iterator[str]:
     """The model card of a bundle in a few lines."""
-    from spinenet.report.html import in_words, model_lines
+    from spinenet.report.html import model_lines
 
     yield f"{bundle.path}: every file is as it was made"
     for heading, text in model_lines({**bundle.metadata, "name": bundle.name, "version": bundle.version}):
         yield f"{heading}: {text}"
     yield f"Grades: {', '.join(bundle.targets)}"
-    for name, value in dict(bundle.metadata.get("metrics", {})).items():
-        yield f"{name}: {in_words(value)}"
+    for target in bundle.metadata.get("metrics", {}).get("targets", {}).values():
+        yield f"{target['title']} (n = {target['n']}): {', '.join(_figures(target['metrics']))}"
     yield RESEARCH_ONLY
+
+
+def _figures(metrics: dict[str, dict[str, float | None]]) -> Iterator[str]:
+    """The figures of a model card, each with its 95 % interval; ``metrics`` as in ``metrics.json``."""
+    for name in ("quadratic_kappa", "auc", "macro_f1"):
+        figure = metrics.get(name, {})
+        if figure.get("value") is not None:
+            interval = "" if figure.get("low") is None else f" ({figure['low']:.2f} to {figure['high']:.2f})"
+            yield f"{name} {figure['value']:.2f}{interval}"
