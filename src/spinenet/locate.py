@@ -25,6 +25,10 @@ SIZE_MULTIPLE = 16
 """Rows and columns are padded to a multiple of this: the network halves its grid four times."""
 MIN_DISC_MM2 = 60.0
 MIN_LEVELS = 4
+MIN_LOWEST = 0.3
+"""How much of a disc must look like the lowest one; with the sacrum out of view hardly any pixel does."""
+SACRUM_MM = 18.0
+"""How far the image must go on below the lowest disc."""
 TYPICAL_DISC_MM2 = 220.0
 """Mid-sagittal area from which a disc counts as fully seen."""
 DISC_SPACING_MM = (20.0, 46.0)
@@ -134,7 +138,7 @@ def name_discs(
             "is this a sagittal lumbar series?"
         )
     anchor = int(np.argmax([candidate.lowest * min(candidate.weight, 1) for candidate in candidates]))
-    if candidates[anchor].lowest < 0.5:
+    if candidates[anchor].lowest < MIN_LOWEST or not _image_below(candidates[anchor].frame, grid, affine_vox2mm):
         raise StudyError("the sacrum is not in view, so levels cannot be numbered from below; no grades are given")
     chain = spinal_chain(candidates[anchor:])
     frames, notes = _count_up([candidate.frame for candidate in chain])
@@ -145,6 +149,14 @@ def name_discs(
             f"only {len(frames)} discs above the sacrum in view, at least {MIN_LEVELS} are needed to number levels"
         )
     return frames, notes
+
+
+def _image_below(frame: LevelFrame, grid: LocatorGrid, affine_vox2mm: NDArray[np.float64]) -> bool:
+    """Does the slice go on for SACRUM_MM below the disc? What looks like the lowest disc at the edge of an image may be
+    any disc."""
+    point_mm = frame.center_mm - SACRUM_MM * frame.superior
+    row, column = (np.linalg.inv(affine_vox2mm) @ np.append(point_mm, 1.0))[1:3] / grid.step_rc
+    return bool(row < grid.image_HW.shape[0] - 1 and 0 <= column < grid.image_HW.shape[1])
 
 
 def disc_candidates(

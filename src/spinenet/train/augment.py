@@ -120,7 +120,7 @@ class RandWindowd(RandomizableTransform):
 
 
 class RandScannerd(RandomizableTransform):
-    """MONAI's noise, blur and bias field on the crops, each slice of its own."""
+    """MONAI's noise, blur and bias field, each series of its own: its crops are the channels of one image."""
 
     def __init__(self, config: AugmentConfig) -> None:
         super().__init__()
@@ -140,10 +140,10 @@ class RandScannerd(RandomizableTransform):
 
     def __call__(self, data: Mapping[Hashable, Any]) -> Item:
         item = dict(data)
-        crops_LSHW = item["crops_LSHW"]
-        for place in zip(*np.nonzero(item["mask_LS"]), strict=True):
-            image = crops_LSHW[place][None]
+        for index in range(item["series_LS"].max() + 1):
+            chosen = item["series_LS"] == index
+            crops_MHW = item["crops_LSHW"][chosen]
             for transform in self.transforms:
-                image = transform(image)
-            crops_LSHW[place] = np.asarray(image)[0]
+                crops_MHW = transform(crops_MHW)
+            item["crops_LSHW"][chosen] = np.asarray(crops_MHW)
         return item
