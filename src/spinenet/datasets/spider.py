@@ -99,7 +99,7 @@ def read_gradings(path: Path) -> tuple[dict[str, NDArray[np.int64]], list[str]]:
 
 
 def _level_index(row: dict[str, str], shifted: bool) -> int | None:
-    if not row["IVD label"].isdigit():
+    if not row["IVD label"].isdecimal():
         return None
     level = int(row["IVD label"]) - (0 if shifted else 1)
     return level if 0 <= level < len(LEVELS) else None
@@ -107,13 +107,14 @@ def _level_index(row: dict[str, str], shifted: bool) -> int | None:
 
 def _grade_index(target: str, text: str) -> int | None:
     try:
-        return TARGET[target].index_of(int(float(text)))
+        grade = float(text)
+        return TARGET[target].index_of(int(grade)) if grade.is_integer() else None
     except ValueError:
         return None
 
 
 def _natural(patient: str) -> tuple[int, str]:
-    return (int(patient), "") if patient.isdigit() else (10**9, patient)
+    return (int(patient), "") if patient.isdecimal() else (10**9, patient)
 
 
 def _masks(root: Path, patient: str) -> dict[str, Path]:

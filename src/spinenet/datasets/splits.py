@@ -29,6 +29,8 @@ class DataConfig:
     """A second data set of the given name that is used for training alone, such as phantoms."""
 
     def __post_init__(self) -> None:
+        if self.folds < 1:
+            raise ValueError(f"data.folds is {self.folds}; it must be 1 or more")
         if not -1 <= self.fold < self.folds:
             raise ValueError(f"data.fold is {self.fold}; it must be -1 (train on all) or 0 to {self.folds - 1}")
         if not 0 <= self.validation < 1:
@@ -52,7 +54,7 @@ def split_studies(config: DataConfig) -> Split:
     test = tuple(study for study in studies if folds[study.patient] == config.fold)
     rest = [study for study in studies if folds[study.patient] != config.fold]
     validation: tuple[LabelledStudy, ...] = ()
-    if config.validation > 0:
+    if config.validation > 0 and rest:
         parts = max(2, round(1 / config.validation))
         inner = patient_folds(rest, parts, config.seed + 1)
         validation = tuple(study for study in rest if inner[study.patient] == 0)
@@ -112,6 +114,6 @@ def load_split(path: Path) -> dict[str, int]:
     """Read a split written by ``save_split``; raises DatasetError."""
     try:
         folds = json.loads(path.read_text())["folds"]
-    except (OSError, ValueError, KeyError) as error:
+        return {str(patient): int(fold) for patient, fold in folds.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DatasetError(f"{path}: not a split file ({error}); train_grader.py writes one as split.json") from error
-    return {str(patient): int(fold) for patient, fold in folds.items()}
