@@ -1,0 +1,102 @@
+"""Phantoms and a tiny untrained bundle that many tests share, each made once; one thread, so that jobs do not fight."""
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before anything imports torch or numpy
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spinenet.bundle import Bundle, load_bundle, write_bundle
+from spinenet.calibration import neutral
+from spinenet.crops import CropSpec
+from spinenet.datasets.masks import locator_classes, on_locator_grid
+from spinenet.geometry import spacing_mm
+from spinenet.labels import DISC_TARGETS, TARGETS
+from spinenet.locate import LOCATOR_CLASSES, candidate_slices, locator_grid, normalise, pad_to_multiple
+from spinenet.phantom import PhantomStudy, make_study, write_spider, write_tables
+from spinenet.study import Series
+
+SMALL = {"size": 176, "slices": 3, "sub_slices": 1, "stir_share": 0.0}
+PATIENTS = 6
+
+
+@pytest.fixture(scope="session")
+def phantoms() -> tuple[PhantomStudy, ...]:
+    """Small synthetic patients, T1 and T2 each, the sacrum in view."""
+    return tuple(make_study(seed, **SMALL) for seed in range(PATIENTS))
+
+
+@pytest.fixture(scope="session")
+def phantom(phantoms: tuple[PhantomStudy, ...]) -> PhantomStudy:
+    return phantoms[0]
+
+
+@pytest.fixture(scope="session")
+def phantom_root(phantoms: tuple[PhantomStudy, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The phantoms as patients 1 to 6 in SPIDER's layout, both storage orders among them."""
+    root = tmp_path_factory.mktemp("phantoms")
+    for index, study in enumerate(phantoms):
+        write_spider(study, root, str(index + 1), storage=("PIR", "LPS")[index % 2])
+    write_tables(root)
+    return root
+
+
+Masked = tuple[Series, np.ndarray]
+
+
+@pytest.fixture(scope="session")
+def perfect_segmenter() -> Callable[..., Callable[[np.ndarray], np.ndarray]]:
+    """``perfect_segmenter((series, mask), ...)``: a locator that answers those series' slices with their masks."""
+
+    def make(*known: Masked) -> Callable[[np.ndarray], np.ndarray]:
+        answers: dict[bytes, np.ndarray] = {}
+        for series, mask_SRC in known:
+            for index in candidate_slices(series):
+                grid = locator_grid(series.voxels_SRC[index], spacing_mm(series.affine_vox2mm)[1:])
+                classes = pad_to_multiple(on_locator_grid(locator_classes(mask_SRC[index]), grid))
+                answers[pad_to_multiple(normalise(grid.image_HW)).tobytes()] = classes
+
+        def segment(images_N1HW: np.ndarray) -> np.ndarray:
+            classes_NHW = np.stack([answers[image[0].tobytes()] for image in images_N1HW])
+            return np.moveaxis(np.eye(len(LOCATOR_CLASSES), dtype=np.float32)[classes_NHW], -1, 1)
+
+        return segment
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Both networks, tiny, with random weights: ``locator``, ``grader``, ``spec`` and their files in ``folder``."""
+    import torch
+
+    from spinenet.train.export import export_grader, export_locator
+    from spinenet.train.networks import Grader, Locator
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    spec = CropSpec(rows=40, columns=48, pixel_mm=1.3)
+    locator, grader = Locator(2).eval(), Grader(width=2, features=16, dropout=0.1, heads=4).eval()
+    for parameter in grader.heads.parameters():  # grades far apart, so that a wrong order of levels shows
+        torch.nn.init.normal_(parameter, std=2.0)
+    folder = tmp_path_factory.mktemp("untrained")
+    export_locator(locator, folder / "locator.onnx")
+    export_grader([grader], spec, folder / "grader.onnx")
+    return SimpleNamespace(locator=locator, grader=grader, spec=spec, folder=folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(untrained: Any, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The untrained networks as a bundle for the targets that SPIDER labels."""
+    networks = {name: (untrained.folder / name).read_bytes() for name in ("locator.onnx", "grader.onnx")}
+    calibration = {TARGETS[index].name: neutral(TARGETS[index]) for index in DISC_TARGETS}
+    facts = {"name": "tiny", "version": "0", "data": "random weights", "licence": "none"}
+    return load_bundle(
+        write_bundle(tmp_path_factory.mktemp("bundle") / "tiny", networks, untrained.spec, calibration, facts)
+    )
