@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from spinenet.calibration import TargetCalibration
 from spinenet.crops import BAG_ARRAYS, Bag, CropSpec
-from spinenet.errors import BundleError
+from spinenet.errors import BundleError, StudyError
 from spinenet.labels import LEVELS, TARGET, VIEWS
 from spinenet.locate import LOCATOR_CLASSES
 
@@ -70,12 +70,28 @@ class Bundle:
 
     def segment(self, images_N1HW: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, classes, H, W) probabilities of ``locate.LOCATOR_CLASSES``; one slice at a time keeps memory low."""
-        session = self._sessions["locator.onnx"]
-        return np.concatenate([session.run(None, {"images": image[None]})[0] for image in images_N1HW])
+        return np.concatenate([self._run("locator.onnx", {"images": image[None]}) for image in images_N1HW])
 
     def grade(self, bag: Bag) -> NDArray[np.float32]:
         """(L, T, MAX_GRADES) log-probabilities before calibration, T all targets of the label space."""
-        return self._sessions["grader.onnx"].run(None, bag.inputs())[0][0]
+        return self._run("grader.onnx", bag.inputs())[0]
+
+    def _run(self, name: str, inputs: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+        """First output of a network; StudyError where ONNX Runtime cannot run it on this study."""
+        session = self._sessions[name]
+        try:
+            return session.run(None, inputs)[0]
+        except _runtime_errors() as error:
+            raise StudyError(
+                f"{name} could not be run on this study ({type(error).__name__}); is it unusually large?"
+            ) from error
+
+
+def _runtime_errors() -> tuple[type[Exception], ...]:
+    """ONNX Runtime's own exceptions, which have no base class but Exception."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    return (state.Fail, state.InvalidArgument, state.RuntimeException, state.EPFail)
 
 
 def label_space() -> dict[str, Any]:

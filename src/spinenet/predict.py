@@ -24,10 +24,10 @@ def predict_study(study: Study, bundle: Bundle) -> StudyResult:
     start = time.perf_counter()
     try:
         located, problems = locate_study(study, bundle)
+        bag = build_bag(located, bundle.spec)
+        predictions = decide_grades(bag, bundle.grade(bag).astype(float), bundle)
     except StudyError as error:
         return StudyResult(study.key, "failed", str(error), time.perf_counter() - start)
-    bag = build_bag(located, bundle.spec)
-    predictions = decide_grades(bag, bundle.grade(bag).astype(float), bundle)
     notes = list(dict.fromkeys(note for one in located for note in one.notes))
     return StudyResult(
         key=study.key,
@@ -36,13 +36,8 @@ def predict_study(study: Study, bundle: Bundle) -> StudyResult:
         seconds=time.perf_counter() - start,
         located=located,
         predictions=predictions,
-        crops={crops_level(bag, row): bag.shown[row] for row in range(len(bag.shown))},
+        crops={LEVELS[level]: shown for level, shown in zip(bag.level_L, bag.shown, strict=True)},
     )
-
-
-def crops_level(bag: Bag, row: int) -> str:
-    """Level name of one row of a bag."""
-    return LEVELS[bag.level_L[row]]
 
 
 def locate_study(study: Study, bundle: Bundle) -> tuple[tuple[LocatedSeries, ...], list[str]]:
@@ -141,8 +136,3 @@ def decide_grades(bag: Bag, log_probabilities_LTK: NDArray[np.float64], bundle: 
             )
     order = {name: index for index, name in enumerate(bundle.calibration)}
     return tuple(sorted(predictions, key=lambda one: (LEVELS.index(one.level), order[one.target])))
-
-
-def without_pixels(result: StudyResult) -> StudyResult:
-    """The result without images: what a batch keeps once the report is written."""
-    return replace(result, located=(), crops={})

@@ -118,5 +118,9 @@ class ExportConfig:
     """``metrics.json`` of an evaluation, kept in the bundle for the model card."""
     name: str = "spinenet-run"
     version: str = "0"
-    data_line: str = "see config.yaml of the runs"
-    licence: str = "see the training data"
+    facts: dict[str, str] = field(
+        default_factory=lambda: {"data": "see config.yaml of the runs", "licence": "see the training data"}
+    )
+    """Sections of the model card (``evaluate.card.SECTIONS``)."""
+    learnt_from: dict[str, str] = field(default_factory=dict)
+    """Target name -> what its grades were learnt from, in words."""

@@ -1,6 +1,7 @@
 """The training loop: a Lightning Trainer with logs, checkpoints, resume, early stop and averaged weights."""
 
 from pathlib import Path
+from pickle import UnpicklingError
 
 import pytorch_lightning as pl
 import torch
@@ -77,7 +78,7 @@ def trained_weights(path: Path, prefix: str = "network.") -> dict[str, torch.Ten
     """Weights of the network in a checkpoint, averaged where the run averaged; raises ConfigError if unreadable."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=False)["state_dict"]
-    except (OSError, KeyError, RuntimeError) as error:
+    except (OSError, EOFError, KeyError, TypeError, RuntimeError, UnpicklingError) as error:
         raise ConfigError(f"{path}: not a checkpoint of train_locator.py or train_grader.py ({error})") from error
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
 

@@ -1,5 +1,6 @@
 """Whole runs, from a configuration to a run folder: what the training scripts call."""
 
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from spinenet.bundle import load_bundle, write_bundle
 from spinenet.calibration import TargetCalibration, neutral
 from spinenet.datasets.splits import Split, save_split, split_studies
 from spinenet.errors import ConfigError
+from spinenet.evaluate.card import card_metrics, model_card
 from spinenet.evaluate.collect import collect, fit_calibration
 from spinenet.evaluate.runs import evaluate_runs, load_calibration, open_run
 from spinenet.labels import DISC_TARGETS, TARGETS
@@ -76,25 +78,26 @@ def export_run(config: ExportConfig, out: Path) -> None:
     graders = [Path(grader) for grader in config.graders]
     if not graders:
         raise ConfigError("graders is empty; name one or more run folders of train_grader.py")
-    out.mkdir(parents=True, exist_ok=True)
-    for name in ("config.yaml", "split.json"):
-        shutil.copyfile(graders[0] / name, out / name)
     calibration = load_calibration(Path(config.calibration)) if config.calibration else _neutral()
     facts: dict[str, Any] = {
         "name": config.name,
         "version": config.version,
-        "data": config.data_line,
-        "licence": config.licence,
+        **config.facts,
+        "learnt_from": config.learnt_from,
     }
     if config.metrics:
-        facts["metrics"] = OmegaConf.to_container(OmegaConf.load(config.metrics))
-    export_bundle(graders, Path(config.locator), calibration, facts, out)
+        facts["metrics"] = card_metrics(_json(Path(config.metrics)))
+    bundle = load_bundle(export_bundle(graders, Path(config.locator), calibration, facts, out))
+    (bundle.path / "MODEL_CARD.md").write_text(model_card(bundle.metadata), encoding="utf-8")
+    for name in ("config.yaml", "split.json"):
+        shutil.copyfile(graders[0] / name, out / name)
 
 
 def export_bundle(
     graders: Sequence[Path], locator: Path, calibration: dict[str, TargetCalibration], facts: dict[str, Any], out: Path
 ) -> Path:
     """Export trained runs to ``out/bundle``; several graders become one network that averages their probabilities."""
+    located_by = _locator_onnx(locator)
     configs = [_grader_config(run) for run in graders]
     members = []
     for run, config in zip(graders, configs, strict=True):
@@ -107,7 +110,7 @@ def export_bundle(
         members.append(network.eval())
     difference = export_grader(members, configs[0].crop, out / "grader.onnx")
     _within_tolerance(difference)
-    networks = {"grader.onnx": (out / "grader.onnx").read_bytes(), "locator.onnx": _locator_onnx(locator)}
+    networks = {"grader.onnx": (out / "grader.onnx").read_bytes(), "locator.onnx": located_by}
     (out / "grader.onnx").unlink()
     return write_bundle(
         out / "bundle", networks, configs[0].crop, calibration, {**facts, "onnx_difference": difference}
@@ -135,6 +138,13 @@ def _locator_onnx(run: Path) -> bytes:
         return (run / "locator.onnx").read_bytes()
     except OSError as error:
         raise ConfigError(f"{run}: not a finished run of train_locator.py (no locator.onnx)") from error
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: not a metrics.json of scripts/evaluate.py ({error})") from error
 
 
 def _neutral() -> dict[str, TargetCalibration]:
