@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from spinenet.labels import LEVELS, MAX_GRADES, TARGETS, VIEWS, Scale, Target
 from spinenet.locate import LOCATOR_CLASSES
 
+CUT_GAP = 2.5
+"""Distance between an ordinal head's cut points before training, in logits."""
 NEVER = -1.0e4
 """Log-probability of a grade that a scale does not have."""
 
@@ -97,8 +99,9 @@ class Head(nn.Module):
         self.scale, self.grades = target.scale, len(target.grades)
         self.linear = nn.Linear(features, self.grades if self.scale is Scale.NOMINAL else 1)
         if self.scale is Scale.ORDINAL:
-            self.first_cut = nn.Parameter(torch.tensor(-1.0))
-            self.log_gaps = nn.Parameter(torch.zeros(self.grades - 2))
+            # Gaps of 1 would hold a middle grade's probability below a quarter, and gaps hardly move in training.
+            self.first_cut = nn.Parameter(torch.tensor(-CUT_GAP * (self.grades - 2) / 2))
+            self.log_gaps = nn.Parameter(torch.full((self.grades - 2,), CUT_GAP).log())
 
     def forward(self, x_BLD: Tensor) -> Tensor:
         """(B, L, MAX_GRADES); grades past the scale's end are NEVER."""
