@@ -3,7 +3,7 @@
 Shapes: B study, L level, S slice, T target; bags of one batch are padded to the largest L and S.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from spinenet.datasets.masks import locate_all, locator_classes, midline_slice, 
 from spinenet.datasets.splits import Split
 from spinenet.geometry import spacing_mm
 from spinenet.labels import UNKNOWN
-from spinenet.locate import locator_grid
+from spinenet.locate import locator_grid, pad_to_multiple
 from spinenet.readers import read_study
 from spinenet.train.augment import AugmentConfig, CropBagd, JitterFramesd, RandScannerd, RandWindowd
 from spinenet.train.config import RandomiseConfig
@@ -130,49 +130,40 @@ def grader_loaders(
     """Loaders of training bags (shuffled, augmented) and validation bags (as predicted)."""
     transforms = grader_transforms(augment, spec)
     transforms.set_random_state(seed)
-    train = StudyBags(split.train, transforms)
-    shuffle = torch.Generator().manual_seed(seed)
-    loader = DataLoader(
-        train,
-        batch_size=batch_size,
-        shuffle=True,
-        drop_last=len(train) > batch_size,
-        collate_fn=collate_bags,
-        generator=shuffle,
-    )
+    train = _shuffled(StudyBags(split.train, transforms), batch_size, collate_bags, seed)
     if not split.validation:
-        return loader, None
+        return train, None
     validation = StudyBags(split.validation, Compose([CropBagd(spec)]), progress=False)
-    return loader, DataLoader(validation, batch_size=batch_size, collate_fn=collate_bags)
+    return train, DataLoader(validation, batch_size=batch_size, collate_fn=collate_bags)
 
 
 def locator_loaders(
     split: Split, config: RandomiseConfig, slices_per_volume: int, batch_size: int, seed: int
 ) -> tuple[DataLoader, DataLoader | None]:
-    """Loaders of randomised training windows and plain validation windows about the spine."""
+    """Loaders of randomised training windows and plain whole validation slices."""
     transforms = randomise(config)
     transforms.set_random_state(seed)
-    train = SpineSlices(split.train, transforms, slices_per_volume)
-    shuffle = torch.Generator().manual_seed(seed)
-    loader = DataLoader(
-        train,
+    train = _shuffled(SpineSlices(split.train, transforms, slices_per_volume), batch_size, collate_slices, seed)
+    if not split.validation:
+        return train, None
+    validation = SpineSlices(split.validation, Compose([Normalised(("image",)), PadToMultiple()]), 1, progress=False)
+    return train, DataLoader(validation, batch_size=1, collate_fn=collate_slices)
+
+
+def _shuffled(dataset: StudyBags | SpineSlices, batch_size: int, collate: Callable[..., Any], seed: int) -> DataLoader:
+    """Whole batches only, as a small last one would upset batch statistics; order fixed by the seed."""
+    return DataLoader(
+        dataset,
         batch_size=batch_size,
         shuffle=True,
-        drop_last=len(train) > batch_size,
-        collate_fn=collate_slices,
-        generator=shuffle,
+        drop_last=len(dataset) > batch_size,
+        collate_fn=collate,
+        generator=torch.Generator().manual_seed(seed),
     )
-    if not split.validation:
-        return loader, None
-    plain = Compose([Normalised(("image",)), PadToMultiple()])
-    validation = SpineSlices(split.validation, plain, 1, progress=False)
-    return loader, DataLoader(validation, batch_size=1, collate_fn=collate_slices)
 
 
 class PadToMultiple(Transform):
     """Whole slices for validation, padded as the network needs them."""
 
     def __call__(self, data: Mapping[Hashable, Any]) -> Item:
-        from spinenet.locate import pad_to_multiple
-
         return {key: pad_to_multiple(np.asarray(data[key])[0])[None] for key in ("image", "classes")}
