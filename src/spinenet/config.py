@@ -58,7 +58,7 @@ def script(config_name: str, schema: type[Config]) -> Callable[[Callable[[Config
         def typed_main(composed: Any) -> None:
             try:
                 config = to_dataclass(schema, composed)
-            except (OmegaConfBaseException, ValueError) as error:
+            except (SpinenetError, OmegaConfBaseException, ValueError) as error:
                 _refuse(error)
             try:
                 main(config)
