@@ -25,10 +25,10 @@ fi
 python scripts/prepare_data.py "${data[@]}" --check
 
 step "3/6 train the locator"
-python scripts/train_locator.py "${data[@]}" experiment=demo_locator "out=$out/locator"
+python scripts/train_locator.py "${data[@]}" experiment=demo_locator model=locator_small "out=$out/locator"
 
 step "4/6 train the grader, export, calibrate and evaluate it"
-python scripts/train_grader.py "${data[@]}" experiment=demo_grader "locator=$out/locator" "out=$out/grader"
+python scripts/train_grader.py "${data[@]}" experiment=demo_grader model=grader_small "locator=$out/locator" "out=$out/grader"
 sed -n '1,/^## /p' "$out/grader/report.md" | head -40
 
 step "5/6 a study that neither network has seen"
