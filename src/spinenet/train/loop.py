@@ -84,6 +84,19 @@ def trained_weights(path: Path, prefix: str = "network.") -> dict[str, torch.Ten
 
 
 def save_config(config: object, out: Path) -> None:
-    """Write the composed configuration, from which the run can be repeated, to ``out/config.yaml``."""
+    """Write the composed configuration, from which the run can be repeated, to ``out/config.yaml``.
+
+    A run that is resumed keeps its settings, on which its learning-rate schedule rests; ConfigError where they differ.
+    """
+    path = out / "config.yaml"
+    now = OmegaConf.structured(config)
+    if now.resume and path.is_file():
+        was = OmegaConf.load(path)
+        changed = [key for key in now if key not in ("resume", "out") and was.get(key) != now[key]]
+        if changed:
+            raise ConfigError(
+                f"{path}: {', '.join(changed)} changed since the run was started; resume it with the same settings, "
+                "or start a new run from its weights with init="
+            )
     out.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(OmegaConf.structured(config), out / "config.yaml")
+    OmegaConf.save(now, path)
