@@ -12,7 +12,7 @@ from spinenet.calibration import decide, probabilities
 from spinenet.crops import Bag, build_bag
 from spinenet.errors import StudyError
 from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, View
-from spinenet.locate import locate
+from spinenet.locate import NUMBERING_NOTE, locate
 from spinenet.study import LevelFrame, LocatedSeries, Prediction, Study, StudyResult
 
 SAME_PLACE_MM = 3.0
@@ -28,11 +28,11 @@ def predict_study(study: Study, bundle: Bundle) -> StudyResult:
         predictions = decide_grades(bag, bundle.grade(bag).astype(float), bundle)
     except StudyError as error:
         return StudyResult(study.key, "failed", str(error), time.perf_counter() - start)
-    notes = list(dict.fromkeys(note for one in located for note in one.notes))
+    notes = [f"{one.series.name}: {note}" for one in located for note in one.notes if note != NUMBERING_NOTE]
     return StudyResult(
         key=study.key,
         status="partial" if problems else "ok",
-        message="; ".join([*problems, *study.notes, *notes]),
+        message="; ".join([*problems, NUMBERING_NOTE, *study.notes, *notes]),
         seconds=time.perf_counter() - start,
         located=located,
         predictions=predictions,
