@@ -89,31 +89,6 @@ def candidate_slices(series: Series) -> list[int]:
     return [index for index in chosen if 0 <= index < count]
 
 
-def locate(series: Series, segment: Segmenter) -> LocatedSeries:
-    """Find and name the levels of a sagittal series.
-
-    Raises StudyError, in words for a user, where no level can be named: no spine, fewer than MIN_LEVELS discs, or the
-    sacrum not in view.
-    """
-    spacing_rc = spacing_mm(series.affine_vox2mm)[1:]
-    slices = candidate_slices(series)
-    grids = [locator_grid(series.voxels_SRC[index], spacing_rc) for index in slices]
-    images = np.stack([pad_to_multiple(normalise(grid.image_HW)) for grid in grids])[:, None]
-    rows, columns = grids[0].image_HW.shape
-    probabilities_NCHW = segment(images)[:, :, :rows, :columns]
-    # The slice that shows most disc and canal together is the most nearly mid-sagittal one.
-    spine_N = np.sqrt(probabilities_NCHW[:, DISC:].sum((1, 2, 3)) * probabilities_NCHW[:, CANAL].sum((1, 2)))
-    best = int(np.argmax(spine_N))
-    frames, notes = name_discs(probabilities_NCHW[best], grids[best], series.affine_vox2mm, slices[best])
-    return LocatedSeries(
-        series=series,
-        frames=frames,
-        midline_slice=slices[best],
-        reference=reference_values(grids[best].image_HW, probabilities_NCHW[best].argmax(0)),
-        notes=(NUMBERING_NOTE, *notes),
-    )
-
-
 @dataclass(frozen=True)
 class DiscCandidate:
     """One connected disc-like region: its frame, its weight as evidence (about 1 for a clear disc) and how much of it
@@ -124,31 +99,87 @@ class DiscCandidate:
     lowest: float
 
 
-def name_discs(
-    probabilities_CHW: NDArray[np.float32],
-    grid: LocatorGrid,
-    affine_vox2mm: NDArray[np.float64],
-    slice_index: int,
-) -> tuple[tuple[LevelFrame, ...], tuple[str, ...]]:
-    """Frames of the discs in one segmented slice, from the sacrum up, and notes; raises StudyError (see ``locate``)."""
-    candidates = disc_candidates(probabilities_CHW, grid, affine_vox2mm, slice_index)
-    if len(candidates) < MIN_LEVELS:
+@dataclass(frozen=True)
+class Detection:
+    """The discs seen in the most nearly mid-sagittal slice of a series, from below upwards, not yet named.
+
+    ``sacrum_below`` says of each disc whether the image goes on far enough below it to show a sacrum.
+    """
+
+    series: Series
+    slice_index: int
+    discs: tuple[DiscCandidate, ...]
+    sacrum_below: tuple[bool, ...]
+    reference: NDArray[np.float32]
+
+    @property
+    def anchor(self) -> int | None:
+        """Index of the disc most like the lowest one, None where none is or the image ends just below it."""
+        if not self.discs:
+            return None
+        index = int(np.argmax([disc.lowest * disc.weight for disc in self.discs]))
+        return index if self.discs[index].lowest >= MIN_LOWEST and self.sacrum_below[index] else None
+
+    @property
+    def certainty(self) -> float:
+        """How surely the lowest disc was recognised, 0 to 1."""
+        return 0.0 if self.anchor is None else self.discs[self.anchor].lowest * self.discs[self.anchor].weight
+
+
+def locate(series: Series, segment: Segmenter) -> LocatedSeries:
+    """Find and name the levels of one sagittal series; raises StudyError as ``name_levels`` does."""
+    return name_levels(detect(series, segment))
+
+
+def detect(series: Series, segment: Segmenter) -> Detection:
+    """Segment a few slices about the middle and take the discs of the one that shows most disc and canal together."""
+    spacing_rc = spacing_mm(series.affine_vox2mm)[1:]
+    slices = candidate_slices(series)
+    grids = [locator_grid(series.voxels_SRC[index], spacing_rc) for index in slices]
+    images = np.stack([pad_to_multiple(normalise(grid.image_HW)) for grid in grids])[:, None]
+    rows, columns = grids[0].image_HW.shape
+    probabilities_NCHW = segment(images)[:, :, :rows, :columns]
+    spine_N = np.sqrt(probabilities_NCHW[:, DISC:].sum((1, 2, 3)) * probabilities_NCHW[:, CANAL].sum((1, 2)))
+    best = int(np.argmax(spine_N))
+    grid, affine = grids[best], series.affine_vox2mm
+    discs = disc_candidates(probabilities_NCHW[best], grid, affine, slices[best])
+    return Detection(
+        series=series,
+        slice_index=slices[best],
+        discs=tuple(discs),
+        sacrum_below=tuple(_image_below(disc.frame, grid, affine) for disc in discs),
+        reference=reference_values(grid.image_HW, probabilities_NCHW[best].argmax(0)),
+    )
+
+
+def name_levels(detection: Detection) -> LocatedSeries:
+    """Name the discs of a series upwards from its lowest one.
+
+    Raises StudyError, in words for a user, where no level can be named: no spine, fewer than MIN_LEVELS discs, or the
+    sacrum not in view.
+    """
+    if len(detection.discs) < MIN_LEVELS:
         raise StudyError(
-            f"only {len(candidates)} lumbar discs in view, at least {MIN_LEVELS} are needed; "
+            f"only {len(detection.discs)} lumbar discs in view, at least {MIN_LEVELS} are needed; "
             "is this a sagittal lumbar series?"
         )
-    anchor = int(np.argmax([candidate.lowest * min(candidate.weight, 1) for candidate in candidates]))
-    if candidates[anchor].lowest < MIN_LOWEST or not _image_below(candidates[anchor].frame, grid, affine_vox2mm):
+    anchor = detection.anchor
+    if anchor is None:
         raise StudyError("the sacrum is not in view, so levels cannot be numbered from below; no grades are given")
-    chain = spinal_chain(candidates[anchor:])
-    frames, notes = _count_up([candidate.frame for candidate in chain])
+    chain = spinal_chain(detection.discs[anchor:])
+    frames, notes = _count_up([disc.frame for disc in chain])
     if anchor > 0:
         notes = (f"{anchor} disc-like structure(s) below the lowest lumbar disc were ignored", *notes)
     if len(frames) < MIN_LEVELS:
         raise StudyError(
             f"only {len(frames)} discs above the sacrum in view, at least {MIN_LEVELS} are needed to number levels"
         )
-    return frames, notes
+    return located_series(detection, frames, (NUMBERING_NOTE, *notes))
+
+
+def located_series(detection: Detection, frames: Sequence[LevelFrame], notes: Sequence[str]) -> LocatedSeries:
+    """A detection with its discs named."""
+    return LocatedSeries(detection.series, tuple(frames), detection.slice_index, detection.reference, tuple(notes))
 
 
 def _image_below(frame: LevelFrame, grid: LocatorGrid, affine_vox2mm: NDArray[np.float64]) -> bool:
