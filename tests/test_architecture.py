@@ -14,7 +14,19 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "spinenet"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-STAGES = ("errors", "labels", "geometry", "study", "readers", "crops", "locate", "calibration", "bundle", "predict")
+STAGES = (
+    "errors",
+    "labels",
+    "geometry",
+    "study",
+    "readers",
+    "crops",
+    "locate",
+    "numbering",
+    "calibration",
+    "bundle",
+    "predict",
+)
 STAGES += ("report", "batch", "cli")
 BASE = set(STAGES[:4])
 BESIDE = {

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
 
@@ -17,7 +18,7 @@ from spinenet.calibration import TargetCalibration
 from spinenet.datasets import LabelledStudy, load_dataset
 from spinenet.datasets.splits import load_split
 from spinenet.errors import DatasetError
-from spinenet.evaluate.collect import Collected, collect, cross_calibration, fit_calibration, merge, to_frame
+from spinenet.evaluate.collect import Centers, Collected, collect, cross_calibration, fit_calibration, merge, to_frame
 from spinenet.evaluate.levels import LevelErrors, level_errors
 from spinenet.evaluate.outputs import write_evaluation
 from spinenet.labels import UNKNOWN
@@ -76,13 +77,22 @@ def evaluate_runs(
 
 
 def errors_of_levels(collected: Collected, *, samples: int, seed: int) -> LevelErrors:
-    """How well discs were found and named, series by series, of the discs that are graded and have a mask."""
+    """How well discs were found and named, series by series, of the discs that are graded and have a mask.
+
+    Distances are in the sagittal plane: a level is marked on one slice, which of several slices is no part of it.
+    """
     graded: dict[str, set[str]] = {}
     for (study, level), grades_T in zip(collected.disc_N, collected.grades_NT, strict=True):
         if (grades_T != UNKNOWN).any():
             graded.setdefault(study, set()).add(level)
     by_series = {key: graded.get(key.rsplit("/", 1)[0], set()) for key in collected.truth}
-    return level_errors(collected.found, collected.truth, graded=by_series, samples=samples, seed=seed)
+    found, truth = (_in_plane(centers) for centers in (collected.found, collected.truth))
+    return level_errors(found, truth, graded=by_series, samples=samples, seed=seed)
+
+
+def _in_plane(centers: Centers) -> Centers:
+    in_plane = np.array([0.0, 1.0, 1.0])
+    return {key: {level: center_mm * in_plane for level, center_mm in one.items()} for key, one in centers.items()}
 
 
 def save_calibration(path: Path, calibration: dict[str, TargetCalibration]) -> None:
