@@ -22,15 +22,17 @@ Config = TypeVar("Config")
 
 def to_dataclass(schema: type[Config], composed: Any) -> Config:
     """Check a composed configuration against the dataclass and build it; ``__post_init__`` of the parts may refuse."""
-    merged = OmegaConf.merge(OmegaConf.structured(schema), composed)
+    # A plain container forgets its schema, so that keys added with + are checked too.
+    plain = OmegaConf.to_container(composed, resolve=True)
+    merged = OmegaConf.merge(OmegaConf.structured(schema), plain)
     return OmegaConf.to_object(merged)  # type: ignore[return-value]
 
 
 def one_line(error: BaseException) -> str:
     """What is wrong with a configuration, without Hydra's stack and help text.
 
-    >>> one_line(ValueError("lr must be positive\\nfull_key: lr"))
-    'lr must be positive (key: lr)'
+    >>> one_line(ValueError("must be positive\\nfull_key: lr"))
+    'must be positive (key: lr)'
     """
     cause = error
     while cause.__cause__ is not None and isinstance(cause, HydraException):

@@ -60,7 +60,7 @@ class LocatorModelConfig:
 class TrainGraderConfig:
     """``scripts/train_grader.py``."""
 
-    out: str = MISSING
+    out: str = "data/runs/grader"
     locator: str | None = None
     """Run folder of train_locator.py; with it the run exports a whole bundle and predicts its test patients."""
     resume: bool = False
@@ -93,7 +93,7 @@ class RandomiseConfig:
 class TrainLocatorConfig:
     """``scripts/train_locator.py``."""
 
-    out: str = MISSING
+    out: str = "data/runs/locator"
     resume: bool = False
     seed: int = 0
     init: str | None = None
