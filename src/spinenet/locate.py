@@ -200,7 +200,8 @@ def disc_candidates(
     from scipy import ndimage
 
     disc_HW = probabilities_CHW[DISC] + probabilities_CHW[LOWEST_DISC]
-    labelled_HW, _ = ndimage.label(disc_HW > 0.5)
+    # Corners connect: a collapsed disc that lies obliquely is little more than one pixel thick.
+    labelled_HW, _ = ndimage.label(disc_HW > 0.5, structure=np.ones((3, 3)))
     candidates = []
     for index, box in enumerate(ndimage.find_objects(labelled_HW), start=1):
         inside = labelled_HW[box] == index
@@ -224,7 +225,7 @@ def spinal_chain(candidates: Sequence[DiscCandidate]) -> list[DiscCandidate]:
     centers_mm = np.stack([candidate.frame.center_mm for candidate in candidates])
     weights = np.array([candidate.weight for candidate in candidates])
     distance_mm = np.linalg.norm(centers_mm[:, None] - centers_mm[None], axis=2)
-    clear = centers_mm[weights > 0.5 * weights.max()]
+    clear = centers_mm[weights > 0.25 * weights.max()]
     steps_mm = np.linalg.norm(np.diff(clear, axis=0), axis=1)
     typical_mm = float(np.clip(np.median(steps_mm), *DISC_SPACING_MM)) if steps_mm.size else 33.0
     score, following = weights.copy(), np.full(len(candidates), -1)
@@ -247,7 +248,8 @@ def spinal_chain(candidates: Sequence[DiscCandidate]) -> list[DiscCandidate]:
 def _count_up(frames: Sequence[LevelFrame]) -> tuple[tuple[LevelFrame, ...], tuple[str, ...]]:
     """Name discs upwards from L5/S1; a gap of two disc spacings skips a name instead of shifting all above."""
     steps_mm = [float(np.linalg.norm(b.center_mm - a.center_mm)) for a, b in pairwise(frames)]
-    typical_mm = float(np.median(steps_mm)) if steps_mm else 33.0
+    # Below the median, because a disc that was missed can only lengthen steps.
+    typical_mm = float(np.percentile(steps_mm, 40)) if steps_mm else 33.0
     named, notes, position = [replace(frames[0], level=LEVELS[0])], [], 0
     for step_mm, frame in zip(steps_mm, frames[1:], strict=True):
         if step_mm > 1.6 * typical_mm:
