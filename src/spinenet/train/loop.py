@@ -28,7 +28,7 @@ def fit(
     """Train and return the path of the final checkpoint, whose weights are the averaged ones.
 
     ``out`` gets ``checkpoints/``, ``metrics.csv`` an epoch and TensorBoard's logs. With ``resume`` training goes on at
-    the last finished epoch; raises ConfigError if there is none.
+    the last finished epoch, the metrics so far being kept as ``metrics-1.csv``; raises ConfigError if there is none.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -36,6 +36,8 @@ def fit(
     last = checkpoints / LAST
     if resume and not last.is_file():
         raise ConfigError(f"{last}: nothing to resume; start the run without resume=true")
+    if resume:
+        _keep_metrics(out)
     if config.overfit_batches:
         validation = train
     trainer = pl.Trainer(
@@ -58,6 +60,13 @@ def fit(
     )
     trainer.fit(module, train, validation, ckpt_path=str(last) if resume else None, weights_only=False)
     return last
+
+
+def _keep_metrics(out: Path) -> None:
+    """Lightning's CSV log removes the table that it finds."""
+    table = out / "metrics.csv"
+    if table.is_file():
+        table.rename(out / f"metrics-{len(list(out.glob('metrics-*.csv'))) + 1}.csv")
 
 
 def _callbacks(config: FitConfig, checkpoints: Path, *, has_validation: bool) -> list[pl.Callback]:

@@ -65,6 +65,7 @@ def train_grader(config: TrainGraderConfig, out: Path) -> None:
         if split.validation:
             bundle = load_bundle(out / "bundle")
             seen = collect(list(track(split.validation, "calibrating")), bundle)
+            facts["onnx_difference"] = bundle.metadata["onnx_difference"]
             write_bundle(out / "bundle", bundle.networks, bundle.spec, fit_calibration(seen, bundle.targets), facts)
         if split.test:
             test = open_run(out, config.data.name, Path(config.data.root))
