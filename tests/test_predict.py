@@ -1,0 +1,188 @@
+"""One study, one result: whole where all is well, partial or failed with the reason, and never a guess."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from spinenet.bundle import Bundle
+from spinenet.calibration import TargetCalibration, decide
+from spinenet.labels import LEVELS, TARGET, View
+from spinenet.predict import predict_study
+from spinenet.study import Series, Study
+
+FIRST_DISC = 201
+
+
+@pytest.fixture
+def masked(phantom):
+    """name -> (series, mask) of one phantom."""
+    return {item.name: (item.series, item.mask_SRC) for item in phantom.series}
+
+
+@pytest.fixture
+def predict(tiny_bundle, perfect_segmenter, monkeypatch):
+    """``predict((series, mask), ...)``: the result of the study of these series, segmented as their masks have it."""
+
+    def run(*masked, bundle=tiny_bundle, notes=()):
+        segment = perfect_segmenter(*masked)
+        monkeypatch.setattr(Bundle, "segment", lambda self, images_N1HW: segment(images_N1HW))
+        return predict_study(Study("17", tuple(series for series, _ in masked), notes), bundle)
+
+    return run
+
+
+def axial(name="axial"):
+    return Series(name, np.ones((9, 8, 8), np.float32), np.eye(4), "axial", View.AXIAL_T2, "Axial by orientation.")
+
+
+def test_every_level_found_is_graded_for_every_target_of_the_bundle(predict, masked, tiny_bundle, phantom):
+    result = predict(*masked.values())
+    assert (result.key, result.status) == ("17", "ok") and result.seconds > 0
+    assert set(phantom.levels) <= set(result.levels)
+    assert result.levels == LEVELS[: len(result.levels)]
+    expected = [(level, target) for level in result.levels for target in tiny_bundle.targets]
+    assert [(one.level, one.target) for one in result.predictions] == expected
+
+
+def test_grades_are_on_the_published_scale_with_probabilities_that_sum_to_one(predict, masked):
+    for one in predict(*masked.values()).predictions:
+        assert one.grade in TARGET[one.target].grades
+        assert len(one.probabilities) == len(TARGET[one.target].grades)
+        assert min(one.probabilities) >= 0 and sum(one.probabilities) == pytest.approx(1, abs=1e-9)
+        assert isinstance(one.grade, int) and isinstance(one.confident, bool)
+
+
+def test_the_grade_is_what_the_calibration_decides_from_the_probabilities(predict, masked, tiny_bundle):
+    cuts = TargetCalibration(3.0, (0.5, 0.6, 0.7, 3.9), 0.9)
+    bundle = replace(tiny_bundle, calibration={**tiny_bundle.calibration, "pfirrmann": cuts})
+    target, seen = TARGET["pfirrmann"], 0
+    for one in predict(*masked.values(), bundle=bundle).predictions:
+        if one.target == "pfirrmann":
+            grade, confident = decide(target, np.array([one.probabilities]), cuts)
+            assert (one.grade, one.confident) == (target.grades[grade[0]], bool(confident[0]))
+            seen += 1
+    assert seen >= 5
+
+
+def test_the_crops_that_decided_come_with_the_result(predict, masked):
+    result = predict(*masked.values())
+    assert set(result.crops) == set(result.levels)
+    for level in result.levels:
+        assert {crop.series_name for crop in result.crops[level]} == {"t1", "t2"}
+
+
+def test_notes_of_reading_and_locating_reach_the_message(predict, masked):
+    message = predict(*masked.values(), notes=("two files were skipped",)).message
+    assert "two files were skipped" in message and message.count("not verified") == 1
+
+
+def test_the_same_study_gives_the_same_result(predict, masked):
+    first, second = predict(*masked.values()), predict(*masked.values())
+    assert first.predictions == second.predictions
+
+
+def test_one_series_is_enough(predict, masked):
+    alone, both = predict(masked["t2"]), predict(*masked.values())
+    assert alone.status == "ok" and alone.levels == both.levels
+    assert alone.predictions != both.predictions  # the other series does count
+
+
+def test_series_in_another_order_give_the_same_grades(predict, masked):
+    forth, back = predict(*masked.values()), predict(*reversed(masked.values()))
+    for one, other in zip(forth.predictions, back.predictions, strict=True):
+        assert one.grade == other.grade and np.allclose(one.probabilities, other.probabilities, atol=1e-4)
+
+
+def test_a_series_counted_differently_takes_the_names_of_the_surer_one_and_that_is_said(predict, masked):
+    series, mask_SRC = masked["t1"]
+    shifted = np.where(mask_SRC == FIRST_DISC, 0, np.where(mask_SRC > FIRST_DISC, mask_SRC - 1, mask_SRC))
+    unsure = (shifted == FIRST_DISC) & (np.arange(shifted.shape[2]) % 2 == 0)
+    result = predict(masked["t2"], (series, np.where(unsure, 250, shifted)))
+    assert result.status == "partial"
+    assert "t1: its lowest disc looked like another one than in t2; levels are named as in t2" in result.message
+    assert same_places(result)
+
+
+def test_a_series_whose_sacrum_is_not_seen_is_named_like_the_other(predict, masked):
+    series, mask_SRC = masked["t1"]
+    result = predict((series, np.where(mask_SRC == FIRST_DISC, 0, mask_SRC)), masked["t2"])
+    assert result.status == "partial" and "t1: the sacrum is not in view" in result.message
+    assert same_places(result) and result.levels == predict(masked["t2"]).levels
+
+
+def same_places(result):
+    """Whether discs of one name lie at one place in both series."""
+    centers = [{frame.level: frame.center_mm for frame in one.frames} for one in result.located]
+    shared = set(centers[0]) & set(centers[1])
+    return len(shared) >= 5 and all(np.linalg.norm(centers[0][level] - centers[1][level]) < 2 for level in shared)
+
+
+def test_a_level_that_only_one_series_shows_is_looked_at_in_both(predict, masked):
+    series, mask_SRC = masked["t1"]
+    result = predict(masked["t2"], (series, np.where(mask_SRC == FIRST_DISC + 2, 0, mask_SRC)))
+    assert result.status == "ok" and result.levels == predict(*masked.values()).levels
+    assert {crop.series_name for crop in result.crops[LEVELS[2]]} == {"t1", "t2"}
+
+
+def test_a_series_without_a_spine_does_not_stop_the_other(predict, masked):
+    series, mask_SRC = masked["t1"]
+    result = predict((series, np.zeros_like(mask_SRC)), masked["t2"])
+    assert result.status == "partial" and "t1: only 0 lumbar discs in view" in result.message
+    assert result.predictions == predict(masked["t2"]).predictions
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda mask_SRC: np.where(mask_SRC > FIRST_DISC + 1, 0, mask_SRC), "only 2 lumbar discs in view"),
+        (lambda mask_SRC: np.where(mask_SRC == FIRST_DISC, 0, mask_SRC), "the sacrum is not in view"),
+        (np.zeros_like, "only 0 lumbar discs in view"),
+    ],
+    ids=["two discs", "no sacrum", "no spine"],
+)
+def test_a_study_that_cannot_be_numbered_gets_no_grade_at_all(predict, masked, change, reason):
+    result = predict(*((series, change(mask_SRC)) for series, mask_SRC in masked.values()))
+    assert result.status == "failed" and result.predictions == () and result.crops == {}
+    assert f"t1: {reason}" in result.message and f"t2: {reason}" in result.message
+
+
+def test_axial_images_alone_are_not_graded(tiny_bundle):
+    result = predict_study(Study("17", (axial(),)), tiny_bundle)
+    assert result.status == "failed" and result.predictions == ()
+    assert "no sagittal T1, T2 or STIR series" in result.message and "axial: axial" in result.message
+
+
+def test_a_sagittal_series_of_no_known_weighting_is_not_graded(tiny_bundle, masked):
+    unknown = replace(masked["t2"][0], view=None, reason="a localiser: not used.")
+    result = predict_study(Study("17", (unknown,)), tiny_bundle)
+    assert result.status == "failed" and "a localiser" in result.message
+
+
+def test_a_study_without_series_fails_with_a_reason(tiny_bundle):
+    result = predict_study(Study("17", ()), tiny_bundle)
+    assert result.status == "failed" and "no image series" in result.message
+
+
+def test_axial_series_do_not_disturb_sagittal_ones(predict, masked, tiny_bundle):
+    plain = predict(*masked.values())
+    study = Study("17", (axial(), *(series for series, _ in masked.values())))
+    assert predict_study(study, tiny_bundle).predictions == plain.predictions
+
+
+def test_a_locator_that_has_learnt_nothing_gives_a_reason_not_an_exception(tiny_bundle, phantom):
+    result = predict_study(Study("17", tuple(item.series for item in phantom.series)), tiny_bundle)
+    assert result.status == "failed" and result.message and result.predictions == ()
+
+
+def test_a_network_that_cannot_run_fails_the_study_in_one_line(predict, masked, tiny_bundle):
+    result = predict(*masked.values(), bundle=replace(tiny_bundle, spec=replace(tiny_bundle.spec, rows=24)))
+    assert result.status == "failed" and result.predictions == ()
+    assert result.message.startswith("grader.onnx could not be run on this study")
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 3), (3, 5, 400), (2, 40, 40)])
+def test_odd_images_give_a_reason_not_an_exception(tiny_bundle, shape):
+    voxels = np.random.default_rng(0).random(shape, np.float32)
+    series = Series("t2", voxels, np.diag([4.0, 0.7, 0.7, 1.0]), "sagittal", View.SAGITTAL_T2)
+    assert predict_study(Study("17", (series,)), tiny_bundle).status == "failed"

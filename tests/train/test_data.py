@@ -1,0 +1,94 @@
+"""Batches: bags of different size side by side, and what is padded is masked and unknown."""
+
+import numpy as np
+import pytest
+import torch
+from monai.transforms import Compose
+
+from spinenet.crops import BAG_ARRAYS, CropSpec, build_bag
+from spinenet.datasets import load_dataset
+from spinenet.datasets.masks import locate_all
+from spinenet.datasets.splits import DataConfig, split_studies
+from spinenet.labels import DISC_TARGETS, LEVELS, TARGETS, UNKNOWN
+from spinenet.locate import LOCATOR_CLASSES, LOWEST_DISC, SIZE_MULTIPLE
+from spinenet.readers import read_study
+from spinenet.train.augment import AugmentConfig, CropBagd
+from spinenet.train.config import RandomiseConfig
+from spinenet.train.data import ReadSlicesd, StudyBags, collate_bags, grader_loaders, locator_loaders
+
+
+@pytest.fixture(scope="module")
+def split(phantom_root):
+    return split_studies(DataConfig(name="phantom", root=str(phantom_root), folds=3, fold=0, validation=0.25))
+
+
+def test_bags_of_different_size_are_padded_to_the_largest(item, spec):
+    small = {**item, "located": tuple(replace_frames(one, 2) for one in item["located"][:1])}
+    large, small = (CropBagd(spec)(one) for one in (item, small))
+    batch = collate_bags([large, small])
+    levels, slices = large["mask_LS"].shape
+    assert batch["crops_LSHW"].shape == (2, levels, slices, spec.rows, spec.columns)
+    assert torch.equal(batch["mask_LS"][1, :2, :3], torch.as_tensor(small["mask_LS"]))
+    assert not batch["mask_LS"][1, 2:].any() and not batch["mask_LS"][1, :, 3:].any()
+    assert (batch["grades_LT"][1, 2:] == UNKNOWN).all()
+    for name in (*BAG_ARRAYS, "grades_LT"):
+        assert torch.equal(batch[name][0], torch.as_tensor(large[name]))
+
+
+def replace_frames(one, count):
+    from dataclasses import replace
+
+    return replace(one, frames=one.frames[:count])
+
+
+def test_validation_bags_are_what_prediction_would_build(split, spec):
+    bags = StudyBags(split.validation, Compose([CropBagd(spec)]), progress=False)
+    for seen, study in zip((bags[index] for index in range(len(bags))), split.validation, strict=True):
+        bag = build_bag(locate_all(read_study(study.source).series, study.masks), spec)
+        for name in BAG_ARRAYS:
+            assert np.array_equal(seen[name], getattr(bag, name))
+        assert np.array_equal(seen["grades_LT"], study.grades_LT[bag.level_L])
+
+
+def test_the_graders_loaders_hold_each_their_part_of_the_patients(split, spec):
+    train, validation = grader_loaders(split, AugmentConfig(), spec, 2, seed=0)
+    assert len(train.dataset) == len(split.train) and len(validation.dataset) == len(split.validation)
+    batch = next(iter(train))
+    assert batch["crops_LSHW"].dtype == torch.float32 and batch["grades_LT"].shape[2] == len(TARGETS)
+    known = (batch["grades_LT"] != UNKNOWN).any(0).any(0)
+    assert set(torch.nonzero(known).flatten().tolist()) == set(DISC_TARGETS)
+
+
+def test_two_runs_with_one_seed_see_the_same_batches(split, spec):
+    first, again = (list(grader_loaders(split, AugmentConfig(), spec, 2, seed=5)[0]) for _ in range(2))
+    assert all(torch.equal(one[name], other[name]) for one, other in zip(first, again, strict=True) for name in one)
+
+
+def test_without_validation_patients_there_is_no_validation_loader(phantom_root):
+    everybody = split_studies(DataConfig(name="phantom", root=str(phantom_root), fold=-1, validation=0.0))
+    assert grader_loaders(everybody, AugmentConfig(), CropSpec(rows=16, columns=16), 2, seed=0)[1] is None
+
+
+def test_the_locator_learns_from_the_midline_and_its_neighbours(phantom_root):
+    study = load_dataset("phantom", phantom_root).studies[0]
+    items = ReadSlicesd(3)(study)
+    assert len(items) == 6  # three slices of T1 and of T2
+    for item in items:
+        assert item["image"].shape == item["classes"].shape
+        assert set(np.unique(item["classes"])) == set(range(len(LOCATOR_CLASSES)))
+    assert len(ReadSlicesd(1)(study)) == 2
+
+
+def test_locator_windows_have_one_size_and_validation_slices_fit_the_network(split):
+    train, validation = locator_loaders(split, RandomiseConfig(rows=96, columns=80), 1, 2, seed=0)
+    batch = next(iter(train))
+    assert batch["image"].shape == (2, 1, 96, 80) and batch["classes"].shape == (2, 96, 80)
+    assert batch["image"].dtype == torch.float32 and batch["classes"].dtype == torch.int64
+    whole = next(iter(validation))
+    assert whole["image"].shape[2] % SIZE_MULTIPLE == whole["image"].shape[3] % SIZE_MULTIPLE == 0
+    assert whole["image"].shape[2:] == whole["classes"].shape[1:]
+    assert (whole["classes"] == LOWEST_DISC).any()
+
+
+def test_there_are_as_many_names_as_the_grades_have_rows(split):
+    assert {study.grades_LT.shape for study in split.train} == {(len(LEVELS), len(TARGETS))}
