@@ -1,5 +1,6 @@
 """From trained weights to ONNX files and a bundle, each checked against torch."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -81,6 +82,8 @@ def _export(
     model: nn.Module, example: tuple[Tensor, ...], path: Path, inputs: list[str], outputs: list[str], shapes: object
 ) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    # It misses torchvision, which nothing here uses, with a line for each of its operators.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     program = torch.onnx.export(
         model,
         example,

@@ -1,5 +1,6 @@
 """The training loop: a Lightning Trainer with logs, checkpoints, resume, early stop and averaged weights."""
 
+import logging
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -30,6 +31,8 @@ def fit(
     ``out`` gets ``checkpoints/``, ``metrics.csv`` an epoch and TensorBoard's logs. With ``resume`` training goes on at
     the last finished epoch, the metrics so far being kept as ``metrics-1.csv``; raises ConfigError if there is none.
     """
+    # What Lightning tells of hardware and its other products hides what the run says.
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     if config.threads:
         torch.set_num_threads(config.threads)
     checkpoints = out / "checkpoints"
