@@ -140,3 +140,11 @@ def test_a_bundle_segments_any_number_and_size_of_slices(tiny_bundle: bundle.Bun
     assert probabilities.shape == (3, 5, 64, 48)
     assert np.allclose(probabilities.sum(1), 1, atol=1e-5)
     assert tiny_bundle.targets == tuple(TARGETS[index].name for index in DISC_TARGETS)
+
+
+def test_the_bundle_in_the_package_opens_and_says_where_it_comes_from() -> None:
+    opened = load_bundle()
+    assert set(opened.targets) == {TARGETS[index].name for index in DISC_TARGETS}
+    assert sum(path.stat().st_size for path in bundle.DEFAULT.rglob("*") if path.is_file()) < 30e6
+    assert "CC BY 4.0" in opened.metadata["licence"] and "SPIDER" in opened.metadata["data"]
+    assert opened.metadata["onnx_difference"] < 1e-4 and opened.metadata["metrics"]["targets"]
