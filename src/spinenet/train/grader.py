@@ -27,7 +27,9 @@ class GraderModule(pl.LightningModule):
         super().__init__()
         self.fit_config = fit
         self.network = Grader(model.width, model.features, model.dropout)
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # 1.4 times as fast on a CPU; with 8 channels and two threads torch 2.13 crashes in its backward pass.
+        if model.width % 16 == 0:
+            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.weights_TK: Tensor
         self.register_buffer("weights_TK", grade_weights(grades_NT))
 
