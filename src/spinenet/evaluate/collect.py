@@ -15,7 +15,7 @@ from spinenet.calibration import TargetCalibration, decide, fit, neutral, probab
 from spinenet.crops import build_bag
 from spinenet.datasets import LabelledStudy
 from spinenet.datasets.masks import locate_all
-from spinenet.errors import SpinenetError
+from spinenet.errors import DatasetError, SpinenetError
 from spinenet.labels import LEVELS, MAX_GRADES, TARGET, TARGET_INDEX, TARGETS, UNKNOWN
 from spinenet.predict import locate_study
 from spinenet.readers import read_study
@@ -46,8 +46,11 @@ def collect(
     """Run the bundle over labelled studies, from their files, as ``spinenet predict`` would."""
     parts = []
     for study in studies:
-        parts.append(_collect_one(study, bundle))
+        if (study.grades_LT != UNKNOWN).any():
+            parts.append(_collect_one(study, bundle))
         on_study(study)
+    if not parts:
+        raise DatasetError("none of the studies to evaluate has a known grade")
     return merge(parts)
 
 
@@ -65,11 +68,12 @@ def merge(parts: Iterable[Collected]) -> Collected:
 
 
 def _collect_one(labelled: LabelledStudy, bundle: Bundle) -> Collected:
-    study = read_study(labelled.source)
+    study = Study(labelled.key, ())
     predicted: dict[str, NDArray[np.float32]] = {}
     found: Centers = {}
     failures = {}
     try:
+        study = read_study(labelled.source)
         located, _ = locate_study(study, bundle)
     except SpinenetError as error:
         failures[labelled.key] = str(error)

@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import OmegaConf
 from rich.progress import track
+from torch import nn
 
 from spinenet.bundle import load_bundle, write_bundle
 from spinenet.calibration import TargetCalibration, neutral
@@ -39,7 +40,7 @@ def train_locator(config: TrainLocatorConfig, out: Path) -> None:
     )
     module = LocatorModule(config.model, config.fit)
     if config.init:
-        module.network.load_state_dict(trained_weights(Path(config.init)))
+        start_from(module.network, Path(config.init))
     checkpoint = fit(module, train, validation, config.fit, out, resume=config.resume)
     network = Locator(config.model.width)
     network.load_state_dict(trained_weights(checkpoint))
@@ -57,7 +58,7 @@ def train_grader(config: TrainGraderConfig, out: Path) -> None:
     grades_NT = torch.as_tensor(np.concatenate([study.grades_LT for study in split.train]))
     module = GraderModule(config.model, config.fit, grades_NT)
     if config.init:
-        module.network.load_state_dict(trained_weights(Path(config.init)))
+        start_from(module.network, Path(config.init))
     fit(module, train, validation, config.fit, out, resume=config.resume)
     if config.locator:
         facts = _facts("spinenet-run", config)
@@ -139,6 +140,14 @@ def _locator_onnx(run: Path) -> bytes:
         return (run / "locator.onnx").read_bytes()
     except OSError as error:
         raise ConfigError(f"{run}: not a finished run of train_locator.py (no locator.onnx)") from error
+
+
+def start_from(network: nn.Module, checkpoint: Path) -> None:
+    """Give a network the weights of another run; ConfigError where that run's network has another size."""
+    try:
+        network.load_state_dict(trained_weights(checkpoint))
+    except RuntimeError as error:
+        raise ConfigError(f"{checkpoint}: a network of another size; give model= the size of that run") from error
 
 
 def _json(path: Path) -> dict[str, Any]:
