@@ -34,7 +34,9 @@ sed -n '5,30p' "$out/grader/report.md"
 step "5/6 a study that neither network has seen"
 if [ -n "$spider" ]; then
   mapfile -t unseen < <(python scripts/prepare_data.py "${data[@]}" "list_fold=$out/grader/split.json" | head -1)
-  study=("$spider"/images/"${unseen[0]}"_t*.mha)
+  mkdir -p "$out/unseen"
+  ln -sf "$spider"/images/"${unseen[0]}"_t*.mha "$out/unseen/"  # one folder, so that the patient is one study
+  study=("$out/unseen")
 else
   python scripts/make_phantom.py "out=$out/unseen" studies=1 seed=990 study.slices=5
   study=("$out/unseen/images")
