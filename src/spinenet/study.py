@@ -86,6 +86,8 @@ class Prediction:
     grade: int
     probabilities: tuple[float, ...]
     confident: bool
+    evidence: str = "real"
+    """What the target's grades were learnt from: ``real`` patients or ``synthetic`` studies alone."""
 
 
 @dataclass(frozen=True)
@@ -118,3 +120,5 @@ class LevelCrop:
     slice_index: int
     offset_mm: float
     pixels_HW: NDArray[np.float32]
+    attention_T: tuple[float, ...] = ()
+    """How much each target looked at this slice: shares that sum to 1 over the slices of a level; empty if unknown."""
