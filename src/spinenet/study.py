@@ -9,6 +9,7 @@ its voxels in one canonical order whatever the file said, so that no later stage
 """
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +78,36 @@ class LocatedSeries:
     notes: tuple[str, ...] = ()
 
 
+class Scope(StrEnum):
+    """What a flag speaks of."""
+
+    STUDY = "study"
+    SERIES = "series"
+    LEVEL = "level"
+
+
+class Severity(StrEnum):
+    """What follows from a flag: nothing, caution with the grades it covers, or no grade at all."""
+
+    NOTE = "note"
+    FLAG = "flag"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One thing a reader of grades must know: ``code`` for machines, ``message`` for people and never identifying.
+
+    ``subject`` names the series or level that ``scope`` speaks of; empty where that is the whole study.
+    """
+
+    scope: Scope
+    code: str
+    severity: Severity
+    message: str
+    subject: str = ""
+
+
 @dataclass(frozen=True)
 class Prediction:
     """One calibrated grade: ``probabilities`` over the target's grades, ``grade`` a published value of its scale."""
@@ -88,6 +119,8 @@ class Prediction:
     confident: bool
     evidence: str = "real"
     """What the target's grades were learnt from: ``real`` patients or ``synthetic`` studies alone."""
+    grade_set: tuple[int, ...] = ()
+    """Published grades that hold the true one with the coverage the bundle states; empty where it states none."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +136,8 @@ class StudyResult:
     predictions: tuple[Prediction, ...] = ()
     crops: dict[str, tuple["LevelCrop", ...]] = field(default_factory=dict)
     """level -> the crops the grader saw at it."""
+    flags: tuple[Flag, ...] = ()
+    """What was refused and what calls for caution, with reasons: the gates of ``spinenet.gates``."""
 
     @property
     def levels(self) -> tuple[str, ...]:
