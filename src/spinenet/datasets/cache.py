@@ -1,0 +1,233 @@
+"""Located studies on disk, trimmed to what crops can need: one .npz a study, from which training reads.
+
+A trimmed study gives the same bag as the whole one, jittered or not, because the box around its levels holds every
+pixel a crop of its CropSpec can reach and ends where the image ends. Series of any plane are carried alike: a sagittal
+series with the frames found in it; every axial stack (one tilt of one series) as a LocatedSeries of its own whose
+frames are those of the study's sagittal series, in the same world coordinates. What a box cannot reach is left out.
+"""
+
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinenet.crops import CropSpec
+from spinenet.errors import DatasetError
+from spinenet.labels import LEVELS, TARGETS, View
+from spinenet.study import LevelFrame, LocatedSeries, Series
+
+MAX_ZOOM = 1.25
+"""Largest factor by which a training crop may be wider than its spec."""
+MAX_SHIFT_MM = 8.0
+"""Largest shift of a frame or midline in training: five times the usual standard deviation."""
+MAX_TURN_DEG = 20.0
+AXIAL_MM = 20.0
+"""How far above and below a disc axial slices are kept."""
+MARGIN_PIXELS = 6
+"""Pixels beside a crop that its smoothing and interpolation read."""
+
+_FORMAT = 1
+_ARRAYS = ("stored", "grey", "affine", "frames", "sizes", "reference")
+_NO_READERS = np.zeros((0, len(LEVELS), len(TARGETS)), np.int64)
+
+
+@dataclass(frozen=True)
+class LocatedStudy:
+    """A labelled study after locating: ``dataset`` says where it is from, ``located`` holds its series with frames.
+
+    ``grades_LT`` as in LabelledStudy; ``readers_RLT`` the same from single readers, no rows where there are none.
+    """
+
+    key: str
+    patient: str
+    dataset: str
+    grades_LT: NDArray[np.int64]
+    located: tuple[LocatedSeries, ...]
+    readers_RLT: NDArray[np.int64]
+
+
+def located_study(
+    dataset: str,
+    key: str,
+    located: Sequence[LocatedSeries],
+    grades_LT: NDArray[np.int64],
+    *,
+    patient: str = "",
+    readers_RLT: NDArray[np.int64] = _NO_READERS,
+) -> LocatedStudy:
+    """A LocatedStudy; a study whose patient is not told is its own patient."""
+    return LocatedStudy(key, patient or key, dataset, grades_LT, tuple(located), readers_RLT)
+
+
+def reach_mm(spec: CropSpec, plane: str) -> NDArray[np.float64]:
+    """How far crops of one plane reach from a disc's centre, (3,) in mm to both sides: left, posterior, superior."""
+    turn = np.sin(np.deg2rad(MAX_TURN_DEG))
+    height, width = (MAX_ZOOM * spec.pixel_mm * count / 2 for count in (spec.rows, spec.columns))
+    if plane == "axial":
+        far = spec.posterior_shift_mm + height + width * turn + MAX_SHIFT_MM
+        return np.array([width + height * turn + MAX_SHIFT_MM, far, AXIAL_MM + MAX_SHIFT_MM])
+    far = spec.posterior_shift_mm + width + height * turn + MAX_SHIFT_MM
+    up = height + (width + spec.posterior_shift_mm) * turn + MAX_SHIFT_MM
+    return np.array([spec.reach_mm + MAX_SHIFT_MM, far, up])
+
+
+def trimmed(one: LocatedSeries, spec: CropSpec) -> LocatedSeries | None:
+    """The series cut to the box that crops of its levels can reach, positions unchanged; None where it shows none.
+
+    Of a sagittal series only slices near the midline are kept; of an axial stack those that pass near a disc.
+    """
+    if not one.frames:
+        return None
+    shape = np.array(one.series.voxels_SRC.shape)
+    low_3, high_3 = _box(one, reach_mm(spec, one.series.plane))
+    if (high_3 < 0).any() or (low_3 >= shape).any():
+        return None
+    low_3, high_3 = np.clip(low_3, 0, shape - 1), np.clip(high_3, 0, shape - 1)
+    box = tuple(slice(int(low), int(high) + 1) for low, high in zip(low_3, high_3, strict=True))
+    affine = one.series.affine_vox2mm.copy()
+    affine[:3, 3] += affine[:3, :3] @ low_3
+    voxels_SRC = np.ascontiguousarray(one.series.voxels_SRC[box])
+    midline = int(np.clip(one.midline_slice - low_3[0], 0, len(voxels_SRC) - 1))
+    return replace(one, series=replace(one.series, voxels_SRC=voxels_SRC, affine_vox2mm=affine), midline_slice=midline)
+
+
+def _box(one: LocatedSeries, reach: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First and last voxel index (3,) of the box around all frames, not yet clipped to the image."""
+    mm2vox = np.linalg.inv(one.series.affine_vox2mm)
+    signs = np.stack(np.meshgrid(*[(-1.0, 1.0)] * 3, indexing="ij"), -1).reshape(-1, 3)
+    corners_mm = []
+    for frame in one.frames:
+        axes = np.stack([np.cross(frame.posterior, frame.superior), frame.posterior, frame.superior])
+        corners_mm.append(frame.center_mm + signs * reach @ axes)
+    corners = np.concatenate(corners_mm) @ mm2vox[:3, :3].T + mm2vox[:3, 3]
+    margin = np.array([1, MARGIN_PIXELS, MARGIN_PIXELS])
+    return np.floor(corners.min(0)).astype(int) - margin, np.ceil(corners.max(0)).astype(int) + margin
+
+
+def save_study(path: Path, study: LocatedStudy, spec: CropSpec) -> LocatedStudy:
+    """Write a study trimmed for crops of ``spec`` and smaller ones; returns it as it is read back.
+
+    Integer grey values up to 16 bits come back exactly, others to 1/65535 of the series' range. The file appears
+    under its name only when it is whole, so that an interrupted run can be resumed.
+    """
+    cut = replace(study, located=tuple(one for each in study.located if (one := trimmed(each, spec)) is not None))
+    arrays: dict[str, NDArray[Any]] = {"grades_LT": cut.grades_LT, "readers_RLT": cut.readers_RLT}
+    for index, one in enumerate(cut.located):
+        arrays |= {f"{name}_{index}": array for name, array in _arrays_of(one).items()}
+    about = {
+        "format": _FORMAT,
+        "key": cut.key,
+        "patient": cut.patient,
+        "dataset": cut.dataset,
+        "targets": [target.name for target in TARGETS],
+        "reach_mm": _reaches(spec),
+        "series": [_facts_of(one) for one in cut.located],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".part")
+    with partial.open("wb") as file:
+        np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
+    partial.replace(path)
+    return cut
+
+
+def load_study(path: Path, spec: CropSpec) -> LocatedStudy:
+    """Read a study for crops of ``spec``; DatasetError where the file is damaged or was trimmed for smaller crops."""
+    with _opened(path) as (about, arrays):
+        if any(np.any(np.array(about["reach_mm"][plane]) < needed) for plane, needed in _reaches(spec).items()):
+            raise DatasetError(f"{path}: trimmed for smaller crops than are asked for; prepare the data again")
+        located = [_series_of(facts, index, arrays) for index, facts in enumerate(about["series"])]
+        return replace(_labels_of(about, arrays), located=tuple(located))
+
+
+def load_labels(path: Path) -> LocatedStudy:
+    """Key, patient and grades of a study without its series (``located`` is empty): quick, for splits and counts."""
+    with _opened(path) as (about, arrays):
+        return _labels_of(about, arrays)
+
+
+def cached_studies(folder: Path) -> list[Path]:
+    """The files of a cache folder in order of their names; DatasetError where there are none."""
+    paths = sorted(folder.glob("*.npz"))
+    if not paths:
+        raise DatasetError(f"{folder}: no prepared studies; make them with scripts/prepare_data.py")
+    return paths
+
+
+def _reaches(spec: CropSpec) -> dict[str, list[float]]:
+    return {plane: np.round(reach_mm(spec, plane), 3).tolist() for plane in ("sagittal", "axial")}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
+    """The facts and arrays of a file; whatever a damaged file raises becomes a DatasetError."""
+    try:
+        with np.load(path) as arrays:
+            about = json.loads(str(arrays["about"]))
+            if about["format"] != _FORMAT or about["targets"] != [target.name for target in TARGETS]:
+                raise DatasetError(f"{path}: prepared by another version; remove it and prepare again")
+            yield about, arrays
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DatasetError(f"{path}: not a prepared study ({error}); remove it and prepare again") from error
+
+
+def _labels_of(about: dict[str, Any], arrays: Any) -> LocatedStudy:
+    grades_LT, readers_RLT = arrays["grades_LT"], arrays["readers_RLT"]
+    return LocatedStudy(about["key"], about["patient"], about["dataset"], grades_LT, (), readers_RLT)
+
+
+def _arrays_of(one: LocatedSeries) -> dict[str, NDArray[Any]]:
+    """What of a located series is arrays; grey value = stored * scale + floor."""
+    stored_SRC, scale, floor = _packed(one.series.voxels_SRC)
+    axes = np.array([[frame.center_mm, frame.posterior, frame.superior] for frame in one.frames])
+    return {
+        "stored": stored_SRC,
+        "grey": np.array([scale, floor]),
+        "affine": one.series.affine_vox2mm,
+        "frames": axes,
+        "sizes": np.array([[frame.depth_mm, frame.height_mm, frame.confidence] for frame in one.frames]),
+        "reference": one.reference,
+    }
+
+
+def _packed(voxels_SRC: NDArray[np.float32]) -> tuple[NDArray[Any], float, float]:
+    """Grey values as small integers with their scale and floor."""
+    low, high = float(voxels_SRC.min()), float(voxels_SRC.max())
+    if low >= 0 and high <= 65535 and bool(np.all(voxels_SRC == np.rint(voxels_SRC))):
+        return voxels_SRC.astype(np.uint8 if high <= 255 else np.uint16), 1.0, 0.0
+    scale = (high - low) / 65535 or 1.0
+    return np.rint((voxels_SRC - low) / scale).astype(np.uint16), scale, low
+
+
+def _facts_of(one: LocatedSeries) -> dict[str, Any]:
+    series = one.series
+    return {
+        "name": series.name,
+        "plane": series.plane,
+        "view": series.view,
+        "laterality_known": series.laterality_known,
+        "levels": [frame.level for frame in one.frames],
+        "midline_slice": one.midline_slice,
+    }
+
+
+def _series_of(facts: dict[str, Any], index: int, arrays: Any) -> LocatedSeries:
+    stored, (scale, floor), affine, frames, sizes, reference = (arrays[f"{name}_{index}"] for name in _ARRAYS)
+    voxels_SRC = stored.astype(np.float32)
+    if (scale, floor) != (1.0, 0.0):
+        voxels_SRC = voxels_SRC * np.float32(scale) + np.float32(floor)
+    view = View(facts["view"]) if facts["view"] else None
+    named = zip(facts["levels"], frames, sizes, strict=True)
+    return LocatedSeries(
+        Series(facts["name"], voxels_SRC, affine, facts["plane"], view, "", facts["laterality_known"]),
+        tuple(LevelFrame(level, *axes, *map(float, size)) for level, axes, size in named),
+        facts["midline_slice"],
+        reference,
+    )
