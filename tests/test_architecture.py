@@ -23,6 +23,7 @@ STAGES = (
     "crops",
     "locate",
     "numbering",
+    "axial",
     "calibration",
     "bundle",
     "predict",
@@ -31,7 +32,7 @@ STAGES += ("report", "batch", "cli")
 BASE = set(STAGES[:4])
 BESIDE = {
     "config": {"errors"},
-    "datasets": BASE | {"readers", "crops", "locate"},
+    "datasets": BASE | {"readers", "crops", "locate", "axial"},
     "phantom": BASE | {"datasets"},
     "evaluate": set(STAGES) - {"batch", "cli"} | {"datasets"},
     "train": set(STAGES) - {"batch", "cli"} | {"datasets", "phantom", "evaluate"},

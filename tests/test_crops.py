@@ -60,7 +60,7 @@ def locate_at(series, *frames):
 
 
 def middle_crop(series, one, spec=SPEC):
-    return crop_level(locate_at(series, one), one, [len(series.voxels_SRC) // 2], spec)[0].pixels_HW
+    return crop_level(series, one, [len(series.voxels_SRC) // 2], spec)[0].pixels_HW
 
 
 def brightest(pixels_HW):
@@ -131,9 +131,8 @@ def test_a_neighbouring_slice_shows_what_lies_beside_the_disc(directions):
     beside_mm = CENTER_MM + 8.0 * directions[:, 0]
     series = acquire((4.0, 0.6, 0.6), directions, lambda points_mm: blob(points_mm, beside_mm))
     disc, middle = frame(directions), len(series.voxels_SRC) // 2
-    located = locate_at(series, disc)
-    left, right = crop_level(located, disc, [middle + 2, middle - 2], SPEC)
-    assert (left.offset_mm, right.offset_mm) == (8.0, -8.0)
+    left, right = crop_level(series, disc, [middle + 2, middle - 2], SPEC)
+    assert (left.offset_mm, right.offset_mm) == pytest.approx((8.0, -8.0))
     assert np.abs(brightest(left.pixels_HW) - expected_place()).max() < 0.25
     assert right.pixels_HW.max() < 60
 
@@ -157,19 +156,21 @@ def test_outside_the_image_the_edge_goes_on(away_mm, spacing):
 @pytest.mark.parametrize(
     ("step_mm", "count", "midline", "spec", "expected"),
     [
-        (4.0, 15, 7, CropSpec(), [7, 6, 8, 5, 9, 4, 10]),
+        (4.0, 15, 7, CropSpec(), [7, 6, 8, 5, 9, 4, 10, 3, 11, 2, 12, 1, 13]),
         (4.0, 15, 7, CropSpec(reach_mm=8.0), [7, 6, 8, 5, 9]),
         (4.0, 15, 7, CropSpec(max_slices=3), [7, 6, 8]),
         (1.0, 21, 10, CropSpec(), [10, 6, 14, 2, 18]),
-        (3.4, 9, 4, CropSpec(), [4, 3, 5, 2, 6, 1, 7]),
-        (4.0, 15, 0, CropSpec(), [0, 1, 2, 3]),
+        (3.4, 9, 4, CropSpec(), [4, 3, 5, 2, 6, 1, 7, 0, 8]),
+        (4.0, 15, 0, CropSpec(), [0, 1, 2, 3, 4, 5, 6]),
         (4.0, 1, 0, CropSpec(), [0]),
         (30.0, 3, 1, CropSpec(), [1]),
     ],
 )
 def test_slices_near_the_midline_come_first_and_far_ones_not_at_all(step_mm, count, midline, spec, expected):
-    series = Series("t2", np.zeros((count, 4, 4), np.float32), np.diag([step_mm, 1, 1, 1.0]), "sagittal", None)
-    assert slices_of(LocatedSeries(series, (), midline, np.zeros(5)), spec) == expected
+    affine = np.eye(4)
+    affine[:3, :3] = SAGITTAL * np.array([step_mm, 1, 1])
+    series = Series("t2", np.zeros((count, 4, 4), np.float32), affine, "sagittal", None)
+    assert slices_of(series, frame(center_mm=(midline * step_mm, 0, 0)), spec) == expected
 
 
 def test_a_bag_holds_every_series_of_a_level_and_masks_what_is_missing():
@@ -180,7 +181,7 @@ def test_a_bag_holds_every_series_of_a_level_and_masks_what_is_missing():
     assert bag.mask_LS.tolist() == [[True] * 4, [True] * 3 + [False], [True] + [False] * 3]
     views = [[VIEWS[view] for view in row[mask]] for row, mask in zip(bag.view_LS, bag.mask_LS, strict=True)]
     assert views == [[View.SAGITTAL_T2] * 3 + [View.SAGITTAL_T1], [View.SAGITTAL_T2] * 3, [View.SAGITTAL_T1]]
-    assert bag.offset_LS[0].tolist() == [0.0, -8.0, 8.0, 0.0]
+    assert np.allclose(bag.offset_LS[0], [0.0, -8.0, 8.0, 0.0])
     assert [len(crops) for crops in bag.shown] == [4, 3, 1]
     assert not bag.crops_LSHW[~bag.mask_LS].any() and not bag.tissue_LS3[~bag.mask_LS].any()
     assert all(value.shape[0] == 1 for value in bag.inputs().values())

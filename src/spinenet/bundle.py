@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from spinenet.calibration import TargetCalibration
 from spinenet.crops import BAG_ARRAYS, Bag, CropSpec
 from spinenet.errors import BundleError, StudyError
-from spinenet.labels import LEVELS, TARGET, VIEWS
+from spinenet.labels import LEVELS, SAGITTAL_VIEWS, TARGET, VIEWS, View
 from spinenet.locate import LOCATOR_CLASSES
 
 FORMAT = 1
@@ -54,6 +54,11 @@ class Bundle:
     def targets(self) -> tuple[str, ...]:
         """Names of the targets it grades."""
         return tuple(self.calibration)
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """Views that the grader has learnt from; no other is shown to it."""
+        return tuple(View(view) for view in self.metadata.get("views", SAGITTAL_VIEWS))
 
     @cached_property
     def _sessions(self) -> dict[str, Any]:

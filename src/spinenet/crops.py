@@ -1,8 +1,8 @@
 """The only preprocessing of the grader: which slices show a level, and one affine resample for each of them.
 
-A level frame and a slice of the acquired voxels give one 2x3 matrix from crop pixels to slice pixels; spacing,
-orientation, the disc's rotation and the crop are that one matrix. Training moves the frame before it is used, so
-augmentation is folded into the same resample, and prediction and training cannot drift apart.
+A level frame, in world coordinates, and a slice of the acquired voxels give one 2x3 matrix from crop pixels to slice
+pixels; spacing, orientation, the disc's rotation and the crop are that one matrix. Training moves the frame before it
+is used, so augmentation is folded into the same resample, and prediction and training cannot drift apart.
 """
 
 from collections.abc import Sequence
@@ -13,60 +13,102 @@ from numpy.typing import NDArray
 
 from spinenet.geometry import spacing_mm
 from spinenet.labels import LEVELS, VIEWS, View
-from spinenet.study import LevelCrop, LevelFrame, LocatedSeries
+from spinenet.study import LevelCrop, LevelFrame, LocatedSeries, Series
 
 
 @dataclass  # not frozen: Hydra composes it, and OmegaConf makes frozen dataclasses read-only
 class CropSpec:
     """Field of one crop, shared by training and prediction and stored in every bundle.
 
-    ``rows`` x ``columns`` pixels of ``pixel_mm``, centred ``posterior_shift_mm`` behind the disc's centre so that disc,
-    end-plates, half of each neighbouring body and the canal are inside. Slices up to ``reach_mm`` beside the midline
-    are used, at least ``slice_step_mm`` apart, at most ``max_slices`` of a series.
+    Every crop has ``rows`` x ``columns`` pixels. Sagittal: ``pixel_mm``, centred ``posterior_shift_mm`` behind the
+    disc's centre so that disc, end-plates, half of each neighbouring body, canal and foramen are inside; slices up to
+    ``reach_mm`` beside the midline (beyond the foramina of both sides), at least ``slice_step_mm`` apart, at most
+    ``max_slices`` of a series. Axial: ``axial_pixel_mm``, centred ``axial_shift_mm`` behind the disc's centre so that
+    the disc's back, canal, recesses and facets are inside; slices up to ``axial_reach_mm`` above or below the disc,
+    at most ``max_axial`` of a stack.
     """
 
     rows: int = 64
     columns: int = 80
     pixel_mm: float = 0.8
     posterior_shift_mm: float = 6.0
-    reach_mm: float = 14.0
+    reach_mm: float = 24.0
     slice_step_mm: float = 3.4
-    max_slices: int = 7
+    max_slices: int = 13
+    axial_pixel_mm: float = 0.65
+    axial_shift_mm: float = 19.0
+    axial_reach_mm: float = 8.0
+    max_axial: int = 5
 
     def to_dict(self) -> dict[str, float]:
         """Plain dict for ``model.json``."""
         return asdict(self)
 
 
-def slices_of(located: LocatedSeries, spec: CropSpec) -> list[int]:
-    """Indices of the acquired slices that show the levels, nearest to the midline first, at most ``max_slices``."""
-    step_mm = spacing_mm(located.series.affine_vox2mm)[0]
-    count = located.series.voxels_SRC.shape[0]
-    stride = max(1, int(np.ceil(spec.slice_step_mm / step_mm - 1e-6)))
-    chosen = [index for index in range(count) if (index - located.midline_slice) % stride == 0]
-    chosen = [index for index in chosen if abs(index - located.midline_slice) * step_mm <= spec.reach_mm]
-    chosen.sort(key=lambda index: (abs(index - located.midline_slice), index))
-    return chosen[: spec.max_slices]
+@dataclass(frozen=True)
+class Placement:
+    """How the slices of a series show a level.
 
-
-def crop_matrix(
-    frame: LevelFrame, affine_vox2mm: NDArray[np.float64], slice_index: int, spec: CropSpec
-) -> NDArray[np.float64]:
-    """(2, 3) matrix from crop pixels (row, column, 1) to pixels of one slice.
-
-    The crop lies in the plane of the slice; its columns run along the frame's posterior axis, its rows downwards.
+    ``linear`` (2, 2) takes steps of crop rows and columns to steps of slice pixels. ``middle`` (3,) is the voxel under
+    the middle of the crop where the disc's centre lies, ``step`` (3,) the voxels a mm from there to the next slices:
+    along a sagittal stack's normal, or an axial one's crossing of the disc's normal.
     """
-    mm2vox = np.linalg.inv(affine_vox2mm)
-    middle_mm = frame.center_mm + spec.posterior_shift_mm * frame.posterior
-    row_step = mm2vox[:3, :3] @ (-spec.pixel_mm * frame.superior)
-    column_step = mm2vox[:3, :3] @ (spec.pixel_mm * frame.posterior)
-    middle = mm2vox[:3, :3] @ middle_mm + mm2vox[:3, 3]
-    # From the frame's own slice to this one along the slice normal: the in-plane position stays what it is.
-    along_normal = mm2vox[:3, :3] @ _unit(affine_vox2mm[:3, 0])
-    middle = middle + along_normal * (slice_index - middle[0]) / along_normal[0]
-    linear = np.stack([row_step, column_step], axis=1)[1:]
-    corner = middle[1:] - linear @ np.array([(spec.rows - 1) / 2, (spec.columns - 1) / 2])
-    return np.concatenate([linear, corner[:, None]], axis=1)
+
+    linear: NDArray[np.float64]
+    middle: NDArray[np.float64]
+    step: NDArray[np.float64]
+
+    def offset_mm(self, slice_index: int) -> float:
+        """Distance of a slice from the disc's centre: sagittal to the left, axial upwards along the disc's normal."""
+        return float((slice_index - self.middle[0]) / self.step[0])
+
+    def center(self, slice_index: int) -> NDArray[np.float64]:
+        """(row, column) of the slice under the middle of the crop."""
+        return (self.middle + self.offset_mm(slice_index) * self.step)[1:]
+
+    def matrix(self, slice_index: int, spec: CropSpec) -> NDArray[np.float64]:
+        """(2, 3) matrix from crop pixels (row, column, 1) to pixels of the slice."""
+        corner = self.center(slice_index) - self.linear @ np.array([(spec.rows - 1) / 2, (spec.columns - 1) / 2])
+        return np.concatenate([self.linear, corner[:, None]], axis=1)
+
+
+def place(series: Series, frame: LevelFrame, spec: CropSpec) -> Placement:
+    """Where a level's crops lie in a series, each in the plane of its slice.
+
+    Sagittal: columns along the frame's posterior axis, rows downwards. Axial: columns to the left, rows backwards.
+    """
+    normal = _unit(series.affine_vox2mm[:3, 0])
+    if series.plane == "axial":
+        left = np.cross(frame.posterior, frame.superior)
+        left = _unit(left - left @ normal * normal)
+        along, shift_mm = frame.superior, spec.axial_shift_mm
+        row_mm, column_mm = spec.axial_pixel_mm * np.cross(normal, left), spec.axial_pixel_mm * left
+    else:
+        # From the frame's own slice to another along the normal: the in-plane position stays what it is.
+        along, shift_mm = normal, spec.posterior_shift_mm
+        row_mm, column_mm = -spec.pixel_mm * frame.superior, spec.pixel_mm * frame.posterior
+    mm2vox = np.linalg.inv(series.affine_vox2mm)
+    middle = mm2vox[:3, :3] @ (frame.center_mm + shift_mm * frame.posterior) + mm2vox[:3, 3]
+    linear: NDArray[np.float64] = mm2vox[1:3, :3] @ np.stack([row_mm, column_mm], axis=1)
+    return Placement(linear, middle, mm2vox[:3, :3] @ along)
+
+
+def slices_of(series: Series, frame: LevelFrame, spec: CropSpec) -> list[int]:
+    """Indices of the acquired slices that show a level, nearest first."""
+    placement = place(series, frame, spec)
+    offsets_mm = np.array([placement.offset_mm(index) for index in range(len(series.voxels_SRC))])
+    # Rounded, so that of two slices equally far the first always comes first.
+    nearest_first = [int(index) for index in np.argsort(np.abs(offsets_mm).round(3), kind="stable")]
+    if series.plane == "axial":
+        far = np.array(series.voxels_SRC.shape[1:]) - 1
+        near = [index for index in nearest_first if abs(offsets_mm[index]) <= spec.axial_reach_mm]
+        inside = [index for index in near if (np.clip(at := placement.center(index), 0, far) == at).all()]
+        return inside[: spec.max_axial]
+    step_mm = spacing_mm(series.affine_vox2mm)[0]
+    stride = max(1, int(np.ceil(spec.slice_step_mm / step_mm - 1e-6)))
+    middle = nearest_first[0]
+    apart = [index for index in nearest_first if (index - middle) % stride == 0]
+    return [index for index in apart if abs(index - middle) * step_mm <= spec.reach_mm][: spec.max_slices]
 
 
 def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -100,9 +142,9 @@ class Bag:
 
     ``crops_LSHW`` grey values on the scale of their series: 0 dark and 1 bright around the spine, so that a disc stays
     comparable with the CSF and with the other discs; ``tissue_LS3`` the series' bodies, canal and discs on that scale
-    (``locate.reference_values``); ``view_LS`` index into VIEWS; ``offset_LS`` mm beside the midline, left positive;
-    ``mask_LS`` true where a slice is present; ``level_L`` index into LEVELS; ``shown`` the same crops with their
-    origin, for reports.
+    (``locate.reference_values``); ``view_LS`` index into VIEWS; ``offset_LS`` mm of sagittal slices to the left of the
+    midline and of axial ones above the disc; ``mask_LS`` true where a slice is present; ``level_L`` index into LEVELS;
+    ``shown`` the same crops with their origin, for reports.
     """
 
     crops_LSHW: NDArray[np.float32]
@@ -126,10 +168,11 @@ def build_bag(located: Sequence[LocatedSeries], spec: CropSpec) -> Bag:
     crops: dict[str, list[LevelCrop]] = {}
     references: dict[str, list[NDArray[np.float32]]] = {}
     for one in located:
-        slices = slices_of(one, spec)
         for frame in one.frames:
-            crops.setdefault(frame.level, []).extend(crop_level(one, frame, slices, spec))
-            references.setdefault(frame.level, []).extend([one.reference] * len(slices))
+            shown = crop_level(one.series, frame, slices_of(one.series, frame, spec), spec)
+            if shown:
+                crops.setdefault(frame.level, []).extend(shown)
+                references.setdefault(frame.level, []).extend([one.reference] * len(shown))
     levels = sorted(crops, key=LEVELS.index)
     shape = (len(levels), max(map(len, crops.values())))
     bag = Bag(
@@ -152,17 +195,18 @@ def build_bag(located: Sequence[LocatedSeries], spec: CropSpec) -> Bag:
     return bag
 
 
-def crop_level(located: LocatedSeries, frame: LevelFrame, slices: Sequence[int], spec: CropSpec) -> list[LevelCrop]:
+def crop_level(series: Series, frame: LevelFrame, slices: Sequence[int], spec: CropSpec) -> list[LevelCrop]:
     """The crops of one level from one series, in the order of ``slices``."""
-    series = located.series
-    step_mm = spacing_mm(series.affine_vox2mm)[0]
+    placement = place(series, frame, spec)
+    # Of one slice whose side is unknown even the sign of the distance would be a guess.
+    beside = series.laterality_known or len(series.voxels_SRC) > 1
     return [
         LevelCrop(
             series_name=series.name,
             view=series.view or View.SAGITTAL_T2,
             slice_index=index,
-            offset_mm=float((index - located.midline_slice) * step_mm),
-            pixels_HW=resample(series.voxels_SRC[index], crop_matrix(frame, series.affine_vox2mm, index, spec), spec),
+            offset_mm=placement.offset_mm(index) if beside else 0.0,
+            pixels_HW=resample(series.voxels_SRC[index], placement.matrix(index, spec), spec),
         )
         for index in slices
     ]

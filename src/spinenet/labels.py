@@ -33,6 +33,8 @@ class View(StrEnum):
 
 
 VIEWS = tuple(View)
+SAGITTAL_VIEWS = (View.SAGITTAL_T1, View.SAGITTAL_T2, View.SAGITTAL_STIR)
+"""Views in which levels are found."""
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,15 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
+from spinenet.axial import locate_axial
 from spinenet.bundle import Bundle
 from spinenet.calibration import decide, probabilities
 from spinenet.crops import Bag, build_bag
 from spinenet.errors import StudyError
-from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, View
+from spinenet.labels import LEVELS, SAGITTAL_VIEWS, TARGET, TARGET_INDEX, View
 from spinenet.locate import NUMBERING_NOTE, detect
 from spinenet.numbering import number_study
 from spinenet.study import LocatedSeries, Prediction, Study, StudyResult
-
-SAGITTAL_VIEWS = (View.SAGITTAL_T1, View.SAGITTAL_T2, View.SAGITTAL_STIR)
 
 
 def predict_study(study: Study, bundle: Bundle) -> StudyResult:
@@ -39,12 +38,19 @@ def predict_study(study: Study, bundle: Bundle) -> StudyResult:
 
 
 def locate_study(study: Study, bundle: Bundle) -> tuple[tuple[LocatedSeries, ...], list[str]]:
-    """Named levels in every sagittal series, and what could not be used; StudyError where no series can be."""
+    """Named levels in every sagittal series and in the axial stacks that cross them, and what could not be used.
+
+    Raises StudyError where no sagittal series can be used: axial slices alone do not say which level they show.
+    """
     usable = [series for series in study.series if series.plane == "sagittal" and series.view in SAGITTAL_VIEWS]
     if not usable:
         found = "; ".join(f"{series.name}: {series.plane}, {series.reason}" for series in study.series)
-        raise StudyError(f"no sagittal T1, T2 or STIR series to grade ({found or 'no image series'})")
-    return number_study([detect(series, bundle.segment) for series in usable])
+        raise StudyError(f"no sagittal T1, T2 or STIR series to find levels in ({found or 'no image series'})")
+    located, problems = number_study([detect(series, bundle.segment) for series in usable])
+    if View.AXIAL_T2 not in bundle.views:
+        return located, problems
+    axial, axial_problems = locate_axial(study.series, located)
+    return (*located, *axial), [*problems, *axial_problems]
 
 
 def decide_grades(bag: Bag, log_probabilities_LTK: NDArray[np.float64], bundle: Bundle) -> tuple[Prediction, ...]:

@@ -24,6 +24,7 @@ class Series:
     ``voxels_SRC`` is (slices, rows, columns), float32, finite, in canonical order; ``affine_vox2mm`` (4, 4) takes
     (slice, row, column, 1) to LPS mm. ``view`` is None where plane or weighting could not be decided, and ``reason``
     says in words why it is what it is. ``laterality_known`` is false where the source does not say which side is left.
+    Series with different ``frame_of_reference`` do not share world coordinates; "" is not known, taken as shared.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Series:
     view: View | None
     reason: str = ""
     laterality_known: bool = True
+    frame_of_reference: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,12 @@ class Study:
 
 @dataclass(frozen=True)
 class LevelFrame:
-    """Where one disc lies in one sagittal series.
+    """Where one disc lies, as seen in one sagittal series; in world coordinates, so that an axial series can use it.
 
-    ``center_mm`` (3,), ``posterior`` and ``superior`` unit vectors (3,) in LPS: the disc's long axis in the sagittal
-    plane, pointing backwards, and its normal in that plane, pointing to the head. ``depth_mm`` is the disc's length
-    along the long axis, ``height_mm`` its mean thickness (area / depth), ``confidence`` the mean disc probability.
+    ``center_mm`` (3,) in the midline, ``posterior`` and ``superior`` unit vectors (3,) in LPS: the disc's long axis in
+    the sagittal plane, pointing backwards, and its normal in that plane, pointing to the head. ``depth_mm`` is the
+    disc's length along the long axis, ``height_mm`` its mean thickness (area / depth), ``confidence`` the mean disc
+    probability.
     """
 
     level: str
@@ -65,10 +68,11 @@ class LevelFrame:
 
 @dataclass(frozen=True)
 class LocatedSeries:
-    """A sagittal series with its levels: what the locator found.
+    """A series with its levels in world coordinates: sagittal as the locator found them, or axial.
 
-    ``midline_slice`` is the slice the levels were found in. ``reference`` holds grey values of this series measured
-    under the locator's masks (``dark, body, canal, disc``), the scale that makes series comparable.
+    ``midline_slice`` is the slice the levels were found in (axial: the middle one, of no meaning). ``reference`` holds
+    grey values of this series (``locate.REFERENCE_NAMES``), measured under the locator's masks or, in axial slices,
+    where the sagittal levels say that disc and canal are: the scale that makes series comparable.
     """
 
     series: Series
@@ -147,8 +151,11 @@ class StudyResult:
 
 @dataclass(frozen=True)
 class LevelCrop:
-    """One slice resampled into a level's frame: ``pixels_HW`` in the series' grey values, rows downwards, columns
-    backwards; ``offset_mm`` of the slice from the midline, left positive (0 where laterality is unknown and single)."""
+    """One slice resampled into a level's frame, ``pixels_HW`` in the series' grey values.
+
+    Sagittal: rows downwards, columns backwards, ``offset_mm`` of the slice from the midline, left positive (0 where
+    laterality is unknown and single). Axial: rows backwards, columns to the left, ``offset_mm`` above the disc.
+    """
 
     series_name: str
     view: View

@@ -35,7 +35,7 @@ def add(folder: Path, key: str) -> None:
 
 def test_columns_are_those_of_the_contract_in_order() -> None:
     assert ", ".join(tables.PREDICTION_COLUMNS) == (
-        "study, level, target, grade, label, p_0, p_1, p_2, p_3, p_4, confident"
+        "study, level, target, grade, label, p_0, p_1, p_2, p_3, p_4, confident, evidence"
     )
     assert ", ".join(tables.STUDY_COLUMNS) == "study, status, levels_found, message, seconds"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from spinenet.axial import locate_axial
 from spinenet.errors import DatasetError
 from spinenet.geometry import spacing_mm
 from spinenet.labels import LEVELS
@@ -66,7 +67,7 @@ def midline_slice(mask_SRC: NDArray[np.uint8]) -> int:
 
 
 def locate_all(series: Sequence[Series], masks: Mapping[str, Path]) -> tuple[LocatedSeries, ...]:
-    """The levels of all masked sagittal series of a study, named alike.
+    """The levels of all masked sagittal series of a study, named alike, and of the axial stacks that cross them.
 
     A mask that misses a disc was numbered without it, so all its names above are one too low. Where such a series lies
     in the same coordinates as one with more discs, its discs take the names of the discs at the same place there.
@@ -80,7 +81,9 @@ def locate_all(series: Sequence[Series], masks: Mapping[str, Path]) -> tuple[Loc
     if not located:
         return ()
     fullest = max(located, key=lambda one: len(one.frames))
-    return tuple(one if one is fullest else _named_like(fullest, one) for one in located)
+    sagittal = tuple(one if one is fullest else _named_like(fullest, one) for one in located)
+    axial, _ = locate_axial(series, sagittal)
+    return (*sagittal, *axial)
 
 
 def _named_like(fullest: LocatedSeries, other: LocatedSeries) -> LocatedSeries:

@@ -84,6 +84,7 @@ def _collect_one(labelled: LabelledStudy, bundle: Bundle) -> Collected:
         found = {
             f"{labelled.key}/{one.series.name}": {frame.level: frame.center_mm for frame in one.frames}
             for one in located
+            if one.series.plane == "sagittal"
         }
     graded = [level for index, level in enumerate(LEVELS) if (labelled.grades_LT[index] != UNKNOWN).any()]
     return Collected(
@@ -100,6 +101,7 @@ def _true_centers(labelled: LabelledStudy, study: Study) -> Centers:
     return {
         f"{labelled.key}/{one.series.name}": {frame.level: frame.center_mm for frame in one.frames}
         for one in locate_all(study.series, labelled.masks)
+        if one.series.plane == "sagittal"
     }
 
 

@@ -172,6 +172,7 @@ def figures(located: Sequence[LocatedSeries]) -> list[Figure]:
     return [
         Figure(series_title(one), overview(one), tuple(note for note in one.notes if note != NUMBERING_NOTE))
         for one in located
+        if one.series.plane == "sagittal"
     ]
 
 

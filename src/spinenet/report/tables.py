@@ -22,6 +22,7 @@ PREDICTION_COLUMNS = (
     *("study", "level", "target", "grade", "label"),
     *(f"p_{index}" for index in range(MAX_GRADES)),
     "confident",
+    "evidence",
 )
 STUDY_COLUMNS = ("study", "status", "levels_found", "message", "seconds")
 
@@ -88,6 +89,7 @@ def prediction_cells(study: str, prediction: Prediction) -> dict[str, str]:
         "label": target.words[target.index_of(prediction.grade)],
         **{f"p_{index}": text for index, text in enumerate(probabilities)},
         "confident": "true" if prediction.confident else "false",
+        "evidence": prediction.evidence,
     }
 
 

@@ -13,7 +13,6 @@ from monai.transforms import RandBiasField, RandGaussianNoise, RandGaussianSmoot
 from numpy.typing import NDArray
 
 from spinenet.crops import BAG_ARRAYS, Bag, CropSpec, build_bag
-from spinenet.geometry import spacing_mm
 from spinenet.study import LevelFrame, LocatedSeries
 
 Item = dict[Hashable, Any]
@@ -56,18 +55,18 @@ class JitterFramesd(RandomizableTransform):
         return item
 
     def _moved(self, one: LocatedSeries) -> LocatedSeries:
-        count = one.series.voxels_SRC.shape[0]
-        reach = 4.0 / spacing_mm(one.series.affine_vox2mm)[0] if count > 1 else 0.0
-        midline = int(np.clip(round(one.midline_slice + self.R.uniform(-reach, reach)), 0, count - 1))
-        return replace(one, midline_slice=midline, frames=tuple(self._jitter(frame) for frame in one.frames))
+        return replace(one, frames=tuple(self._jitter(frame) for frame in one.frames))
 
     def _jitter(self, frame: LevelFrame) -> LevelFrame:
         angle = np.deg2rad(self.R.normal(0, self.config.rotation_deg))
-        forward, up = self.R.normal(0, self.config.shift_mm, 2)
+        forward, up, left = self.R.normal(0, self.config.shift_mm, 3)
         cos, sin = np.cos(angle), np.sin(angle)
         return replace(
             frame,
-            center_mm=frame.center_mm + forward * frame.posterior + up * frame.superior,
+            center_mm=frame.center_mm
+            + forward * frame.posterior
+            + up * frame.superior
+            + left * np.cross(frame.posterior, frame.superior),
             posterior=cos * frame.posterior + sin * frame.superior,
             superior=cos * frame.superior - sin * frame.posterior,
         )
