@@ -89,7 +89,7 @@ def place(series: Series, frame: LevelFrame, spec: CropSpec) -> Placement:
         row_mm, column_mm = -spec.pixel_mm * frame.superior, spec.pixel_mm * frame.posterior
     mm2vox = np.linalg.inv(series.affine_vox2mm)
     middle = mm2vox[:3, :3] @ (frame.center_mm + shift_mm * frame.posterior) + mm2vox[:3, 3]
-    linear: NDArray[np.float64] = mm2vox[1:3, :3] @ np.stack([row_mm, column_mm], axis=1)
+    linear = np.stack([mm2vox[1:3, :3] @ row_mm, mm2vox[1:3, :3] @ column_mm], axis=1)
     return Placement(linear, middle, mm2vox[:3, :3] @ along)
 
 

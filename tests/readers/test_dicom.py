@@ -76,6 +76,13 @@ def test_slices_are_sorted_by_position_not_by_instance_number_or_name(tmp_path, 
     assert patient.shows_patient(series)
 
 
+@pytest.mark.parametrize("uid", ["1.2.3", ""])
+def test_the_frame_of_reference_is_kept_where_the_header_names_one(tmp_path, patient, uid):
+    patient.write(tmp_path, patient.stack(), lambda ds, index: setattr(ds, "FrameOfReferenceUID", uid))
+    (series,) = read_one(tmp_path).series
+    assert series.frame_of_reference == uid
+
+
 @pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless])
 def test_lossless_compression_changes_no_voxel(tmp_path, patient, syntax):
     stack = patient.stack(shape=(4, 40, 48))

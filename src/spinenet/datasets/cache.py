@@ -69,9 +69,10 @@ def located_study(
 def reach_mm(spec: CropSpec, plane: str) -> NDArray[np.float64]:
     """How far crops of one plane reach from a disc's centre, (3,) in mm to both sides: left, posterior, superior."""
     turn = np.sin(np.deg2rad(MAX_TURN_DEG))
-    height, width = (MAX_ZOOM * spec.pixel_mm * count / 2 for count in (spec.rows, spec.columns))
+    pixel_mm = spec.axial_pixel_mm if plane == "axial" else spec.pixel_mm
+    height, width = (MAX_ZOOM * pixel_mm * count / 2 for count in (spec.rows, spec.columns))
     if plane == "axial":
-        far = spec.posterior_shift_mm + height + width * turn + MAX_SHIFT_MM
+        far = spec.axial_shift_mm + height + width * turn + MAX_SHIFT_MM
         return np.array([width + height * turn + MAX_SHIFT_MM, far, AXIAL_MM + MAX_SHIFT_MM])
     far = spec.posterior_shift_mm + width + height * turn + MAX_SHIFT_MM
     up = height + (width + spec.posterior_shift_mm) * turn + MAX_SHIFT_MM

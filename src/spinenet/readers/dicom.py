@@ -153,7 +153,7 @@ def _series(
         acquisition=kept[0].acquisition,
         slice_dim=0,
     )
-    return series, notes
+    return replace(series, frame_of_reference=kept[0].frame_of_reference), notes
 
 
 def _bridged(stack: NDArray[np.float32], places: Sequence[int], count: int) -> NDArray[np.float32]:

@@ -42,6 +42,7 @@ _KEYWORDS = (
     "AcquisitionNumber",
     "TemporalPositionIdentifier",
     "StackID",
+    "FrameOfReferenceUID",
     "ImagePositionPatient",
     "ImageOrientationPatient",
     "PixelSpacing",
@@ -228,6 +229,7 @@ def _frame(dataset: Any, path: Path, study_uid: str, index: int) -> Frame | None
         gap_mm=_positive(described, "SpacingBetweenSlices", "SliceThickness"),
         acquisition=_acquisition(described),
         tags=_tags(described),
+        frame_of_reference=str(first_value(described, "FrameOfReferenceUID") or ""),
     )
 
 

@@ -37,7 +37,8 @@ class Frame:
     ``position_mm`` (of the first pixel's centre), ``orientation`` (directions of a row, then of a column) and
     ``spacing_mm`` (between rows, between columns; None where the header lacks it) are DICOM's, in LPS. ``index`` is the
     frame in a multi-frame file, else 0; ``gap_mm`` the stated distance between slices, or their thickness. ``tags``
-    are values that may tell overlapping stacks apart, in the order to be tried.
+    are values that may tell overlapping stacks apart, in the order to be tried. ``frame_of_reference`` names the
+    coordinate system, "" where the header does not.
     """
 
     path: Path
@@ -54,6 +55,7 @@ class Frame:
     gap_mm: float | None = None
     acquisition: Acquisition = field(default_factory=Acquisition)
     tags: tuple[str, ...] = ()
+    frame_of_reference: str = ""
 
 
 @dataclass(frozen=True)
