@@ -1,0 +1,81 @@
+"""How RSNA 2024 calls what it grades, and how often it gave each grade: shared by adapter, writer and score."""
+
+from dataclasses import dataclass
+
+from spinenet.labels import LEVELS, View
+
+RSNA_LEVELS = LEVELS[4::-1]
+"""The graded levels in the data set's order, L1/L2 first."""
+
+GRADE_WORDS = ("Normal/Mild", "Moderate", "Severe")
+
+SERIES_WORDS = {
+    "Sagittal T1": View.SAGITTAL_T1,
+    "Sagittal T2/STIR": View.SAGITTAL_T2,
+    "Axial T2": View.AXIAL_T2,
+}
+"""Descriptions in train_series_descriptions.csv; T2 and STIR share one."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One of the five graded conditions: our target, its column in train.csv, its words, the group it is scored in,
+    and the description of the series its points are marked in."""
+
+    target: str
+    column: str
+    words: str
+    group: str
+    marked_in: str
+
+
+CONDITIONS = (
+    Condition("canal_stenosis", "spinal_canal_stenosis", "Spinal Canal Stenosis", "canal", "Sagittal T2/STIR"),
+    *(
+        Condition(
+            f"foraminal_stenosis_{side}",
+            f"{side}_neural_foraminal_narrowing",
+            f"{side.capitalize()} Neural Foraminal Narrowing",
+            "foraminal",
+            "Sagittal T1",
+        )
+        for side in ("left", "right")
+    ),
+    *(
+        Condition(
+            f"subarticular_stenosis_{side}",
+            f"{side}_subarticular_stenosis",
+            f"{side.capitalize()} Subarticular Stenosis",
+            "subarticular",
+            "Axial T2",
+        )
+        for side in ("left", "right")
+    ),
+)
+CONDITION_OF = {condition.target: condition for condition in CONDITIONS}
+GROUPS = tuple(dict.fromkeys(condition.group for condition in CONDITIONS))
+
+PUBLISHED_COUNTS = {
+    "canal": (8664, 736, 470),
+    "foraminal": (15357, 3564, 779),
+    "subarticular": (13733, 3660, 1840),
+}
+"""Grades of the public training studies, normal or mild, moderate, severe; foramina and recesses of both sides."""
+
+
+def column_of(condition: Condition, level: str) -> str:
+    """Column of train.csv.
+
+    >>> column_of(CONDITIONS[1], "L4/L5")
+    'left_neural_foraminal_narrowing_l4_l5'
+    """
+    return f"{condition.column}_{level.lower().replace('/', '_')}"
+
+
+def row_id(study: str, condition: Condition, level: str) -> str:
+    """Row of the competition's tables.
+
+    >>> row_id("4003253", CONDITIONS[0], "L5/S1")
+    '4003253_spinal_canal_stenosis_l5_s1'
+    """
+    return f"{study}_{column_of(condition, level)}"
