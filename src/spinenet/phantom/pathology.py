@@ -58,6 +58,26 @@ class DiscState:
     modic_span: tuple[float, float] = (-1.0, 1.0)
     """Front and back end of the altered marrow as v_fraction."""
     fissure_mm: float = 0.0
+    facet_angle_deg_lr: tuple[float, float] = (0.0, 0.0)
+    """Turn of the joint away from the level's usual angle; positive is more coronal."""
+    facet_fluid_mm_lr: tuple[float, float] = (0.0, 0.0)
+    facet_cyst_mm_lr: tuple[float, float] = (0.0, 0.0)
+    """Diameter of a round synovial cyst at the inner edge of the joint."""
+    bulge_second: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Added to the bulge towards the left foramen, in the middle and towards the right foramen, mm."""
+    sequestered: bool = False
+    """The herniated fragment has lost its connection with the disc."""
+    superior_process_mm_lr: tuple[float, float] = (0.0, 0.0)
+    """Growth of the superior articular process into the foramen."""
+    foraminal_osteophyte_mm_lr: tuple[float, float] = (0.0, 0.0)
+    gas: float = 0.0
+    """Share of the nucleus that is gas (vacuum), 0 to 1."""
+    isthmic: bool = False
+    """The slip comes from a gap in the pars: the arch above stays behind."""
+    laminectomy: float = 0.0
+    """Share of the laminae taken away, by its sign on the left (+) or right (-); 1 and -1 are both sides."""
+    fused: bool = False
+    """Screws in both bodies and bone between them."""
 
 
 # index 0 is L5/S1; load of each level on the study's degeneration (reference, 5.6)
@@ -222,6 +242,13 @@ def mirrored_state(state: DiscState) -> DiscState:
         herniation_u_mm=-state.herniation_u_mm,
         flavum_mm_lr=state.flavum_mm_lr[::-1],
         facet_scale_lr=state.facet_scale_lr[::-1],
+        facet_angle_deg_lr=state.facet_angle_deg_lr[::-1],
+        facet_fluid_mm_lr=state.facet_fluid_mm_lr[::-1],
+        facet_cyst_mm_lr=state.facet_cyst_mm_lr[::-1],
+        bulge_second=state.bulge_second[::-1],
+        superior_process_mm_lr=state.superior_process_mm_lr[::-1],
+        foraminal_osteophyte_mm_lr=state.foraminal_osteophyte_mm_lr[::-1],
+        laminectomy=-state.laminectomy,
         schmorl_above_at=swap(state.schmorl_above_at),
         schmorl_below_at=swap(state.schmorl_below_at),
     )

@@ -1,10 +1,14 @@
 """Who is scanned: age, sex, build, posture, canal and fat, all independent of disc disease."""
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from spinenet.phantom.pathology import N_DISCS
+
+Transitional = Literal["none", "sacralised_l5", "lumbarised_s1", "extra"]
+"""How the lowest segments differ from five lumbar vertebrae on a sacrum; "extra" is a sixth lumbar vertebra."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,16 @@ class Person:
     s1_s2_disc_mm: float
     sac_end: float
     """Where the sac ends, in sacral segments below the end-plate of S1."""
+    lipomatosis_mm: float = 0.0
+    """Epidural fat beyond the usual, pressing on the sac."""
+    transitional: Transitional = "none"
+    fracture: tuple[int, float] = (-1, 0.0)
+    """Vertebra (0 is the lowest lumbar one, -1 none) and the share of its height it has lost."""
+    haemangioma: tuple[int, float] = (-1, 0.0)
+    """Vertebra (-1 none) and radius in mm."""
+    tarlov_mm: float = 0.0
+    """Diameter of a cyst of a sacral root, 0 for none."""
+    prone: bool = False
 
 
 def sample_person(rng: np.random.Generator) -> Person:
