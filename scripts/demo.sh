@@ -19,7 +19,7 @@ step "2/6 data"
 if [ -n "$spider" ]; then
   data=(data=spider "data.root=$spider")
 else
-  python scripts/make_phantom.py "out=$out/phantoms" studies=40 seed=1 workers=2 study.slices=3
+  python scripts/make_phantom.py "out=$out/phantoms" studies=40 seed=1 workers=2 study.axial=false study.slices=3
   data=(data=phantom "data.root=$out/phantoms")
 fi
 python scripts/prepare_data.py "${data[@]}" --check
@@ -38,7 +38,7 @@ if [ -n "$spider" ]; then
   ln -sf "$spider"/images/"${unseen[0]}"_t*.mha "$out/unseen/"  # one folder, so that the patient is one study
   study=("$out/unseen")
 else
-  python scripts/make_phantom.py "out=$out/unseen" studies=1 seed=990 study.slices=5
+  python scripts/make_phantom.py "out=$out/unseen" studies=1 seed=990 study.axial=false study.slices=5
   study=("$out/unseen/images")
 fi
 

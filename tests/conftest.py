@@ -23,7 +23,7 @@ from spinenet.phantom import PhantomStudy, make_study, write_spider, write_table
 from spinenet.phantom.pathology import Mode
 from spinenet.study import Series
 
-SMALL = {"mode": Mode.SCREENING, "size": 256, "slices": 3, "sub_slices": 1, "stir_share": 0.0}
+SMALL = {"mode": Mode.SCREENING, "axial": False, "size": 256, "slices": 3, "sub_slices": 1, "stir_share": 0.0}
 SEEDS = (2, 3, 4, 5, 7, 8)
 
 

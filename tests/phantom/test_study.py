@@ -7,12 +7,12 @@ from spinenet.errors import ConfigError
 from spinenet.labels import LEVELS, TARGET_INDEX, UNKNOWN, View
 from spinenet.phantom import PhantomStudy, make_study
 
-SMALL = {"size": 256, "slices": 3}
+SMALL = {"axial": False, "size": 256, "slices": 3}
 
 
 @pytest.fixture(scope="module")
 def studies() -> list[PhantomStudy]:
-    return [make_study(seed, size=288, slices=1, stir_share=0.0, clean=True) for seed in range(6)]
+    return [make_study(seed, axial=False, size=288, slices=1, stir_share=0.0, clean=True) for seed in range(6)]
 
 
 def test_same_seed_gives_the_same_bytes() -> None:
@@ -93,7 +93,7 @@ def test_twelve_bit_pixels_are_not_windowed() -> None:
         assert 255 < item.series.voxels_SRC.max() <= 4095
 
 
-@pytest.mark.parametrize("wrong", [{"pixel": "float"}, {"slices": 0}, {"size": 8}, {"discs_in_view": 20}])
+@pytest.mark.parametrize("wrong", [{"pixel": "float"}, {"slices": -1}, {"size": 8}, {"discs_in_view": 20}])
 def test_impossible_options_are_refused_with_a_clear_line(wrong: dict) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         make_study(1, **wrong)

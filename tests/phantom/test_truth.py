@@ -18,7 +18,7 @@ def spine_of(seed: int, mode: Mode) -> Spine:
 
 @pytest.fixture(scope="module")
 def studies() -> list[PhantomStudy]:
-    return [make_study(seed, size=512, slices=1, sub_slices=1, clean=True) for seed in range(100, 104)]
+    return [make_study(seed, axial=False, size=512, slices=1, sub_slices=1, clean=True) for seed in range(100, 104)]
 
 
 def in_disc_frame(study: PhantomStudy, index: int, label: int) -> np.ndarray:

@@ -19,7 +19,7 @@ SimpleITK = pytest.importorskip("SimpleITK")
 
 @pytest.fixture(scope="module")
 def study() -> PhantomStudy:
-    return make_study(21, size=192, slices=3)
+    return make_study(21, axial=False, size=192, slices=3)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_truth_file_says_how_the_study_was_made(root: Path) -> None:
 
 
 def test_stir_is_called_t2_in_the_file_name_only(tmp_path: Path) -> None:
-    write_spider(make_study(8, size=128, slices=1, stir_share=1.0), tmp_path, "1")
+    write_spider(make_study(8, axial=False, size=128, slices=1, stir_share=1.0), tmp_path, "1")
     write_tables(tmp_path)
     row = rows(tmp_path / "overview.csv")[1]
     assert row["new_file_name"] == "1_t2" and "IR" in row["ScanningSequence"]
@@ -94,7 +94,7 @@ def test_stir_is_called_t2_in_the_file_name_only(tmp_path: Path) -> None:
 
 
 def config(folder: Path, **changes: object) -> PhantomConfig:
-    options = StudyOptions(size=128, slices=1, sub_slices=1)
+    options = StudyOptions(axial=False, size=128, slices=1, sub_slices=1)
     return PhantomConfig(out=str(folder), study=options, **changes)  # type: ignore[arg-type]
 
 

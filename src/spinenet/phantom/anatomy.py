@@ -149,7 +149,7 @@ def rotation_x(angle: float) -> Array:
     return np.array([[1.0, 0.0, 0.0], [0.0, c, -s], [0.0, s, c]])
 
 
-def _rotation_y(angle: float) -> Array:
+def rotation_y(angle: float) -> Array:
     c, s = np.cos(angle), np.sin(angle)
     return np.array([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
 
@@ -198,7 +198,7 @@ def _add_disc(frame: Frame, person: Person, index: int, state: DiscState) -> tup
     # a collapsed disc cannot keep its wedge: the rims meet at the back
     steepest = np.arctan(max(height + 0.4, 0.4) / half_depth)
     wedge = float(np.clip(np.deg2rad(_DISC_WEDGE_DEG[index]) * person.lordosis_scale, -steepest, steepest))
-    half_turn = rotation_x(-wedge / 2) @ _rotation_y(np.deg2rad(person.cobb_deg[index]) / 2)
+    half_turn = rotation_x(-wedge / 2) @ rotation_y(np.deg2rad(person.cobb_deg[index]) / 2)
     middle = frame.axes @ half_turn
     center = frame.center_mm + 0.5 * height * middle[:, 2]
     upper = middle @ half_turn @ _rotation_z(np.deg2rad(person.rotation_deg[index]))

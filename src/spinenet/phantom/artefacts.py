@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from spinenet.labels import View
+from spinenet.phantom.background import Body
 from spinenet.phantom.canvas import Grid
 from spinenet.phantom.sequence import Protocol
 
@@ -30,17 +32,18 @@ class Acquisition:
     ghost: float
     ghost_shift: float
     filter_strength: float
-    bias: tuple[tuple[float, float, float, float], ...]
-    """Smooth cosines: amplitude, cycles along rows and columns, phase."""
+    bias: tuple[tuple[float, float, float, float, float], ...]
+    """Smooth cosines: amplitude, cycles over 300 mm along x, y and z, phase."""
+    isocenter_mm: tuple[float, float, float]
     window: tuple[float, float]
     """Quantiles of the image shown as black and as white when it is windowed to 8 bits."""
     full_scale: float
     """Grey value of the 99.9 % quantile when stored with 12 bits."""
 
 
-def sample_acquisition(rng: np.random.Generator) -> Acquisition:
+def sample_acquisition(rng: np.random.Generator, view: View) -> Acquisition:
     """Imperfections within the ranges met in practice (reference, 3.4)."""
-    saturated = rng.random() < 0.6
+    saturated = rng.random() < (0.35 if view is View.AXIAL_T2 else 0.6)
     return Acquisition(
         snr=float(np.clip(np.exp(rng.normal(np.log(36.0), 0.45)), 10.0, 90.0)),
         coil_gain=float(rng.choice((0.0, 1.0)) * 0.25 + rng.uniform(0.0, 0.7)),
@@ -54,29 +57,39 @@ def sample_acquisition(rng: np.random.Generator) -> Acquisition:
                 float(rng.normal(0.0, 0.04)),
                 float(rng.uniform(0.2, 1.2)),
                 float(rng.uniform(0.2, 1.2)),
+                float(rng.uniform(0.2, 1.2)),
                 float(rng.uniform(0, 6.28)),
             )
             for _ in range(4)
         ),
+        isocenter_mm=(0.0, float(rng.normal(20.0, 15.0)), float(rng.normal(75.0, 12.0))),
         window=(float(rng.uniform(0.0, 0.04)), float(rng.choice((0.998, 0.99, 0.975, 0.95, 0.92)))),
         full_scale=float(rng.uniform(700.0, 3200.0)),
     )
 
 
-def sensitivity(grid: Grid, acquisition: Acquisition, skin_y_H: F32, front_y_H: F32) -> F32:
-    """Receive profile times saturation band, (H, W): near the coil at the back bright, in front of the band dark."""
-    y, z = grid.cols_y.astype(np.float32)[None, :], grid.rows_z.astype(np.float32)[:, None]
-    depth = np.maximum(skin_y_H[:, None] - y, 0.0)
+def sensitivity(grid: Grid, acquisition: Acquisition, body: Body) -> F32:
+    """Receive profile times saturation band, broadcastable to the grid's (P, H, W): near the coil at the back bright,
+    in front of the band dark."""
+    x, y, z = grid.whole().world()
+    depth = np.maximum(body.at("skin_y_mm", z) - y, 0.0)
     coil = np.power(1.0 + np.square(depth / 95.0), np.float32(-1.1 * acquisition.coil_gain))
-    middle = float(grid.rows_z.mean())
-    ends = 1.0 / (1.0 + np.exp((np.abs(z - middle) - 160.0) / 12.0))
-    smooth = np.ones_like(coil)
-    rows, cols = (z - middle) / 300.0, (y - float(grid.cols_y.mean())) / 300.0
-    for amplitude, cycles_row, cycles_col, phase in acquisition.bias:
-        smooth = smooth + np.float32(amplitude) * np.cos(6.2832 * (cycles_row * rows + cycles_col * cols) + phase)
-    edge = front_y_H[:, None] - acquisition.saturation_gap_mm - y
+    rest = [(axis - np.float32(c)) / 300.0 for axis, c in zip((x, y, z), acquisition.isocenter_mm, strict=True)]
+    ends = 1.0 / (1.0 + np.exp((np.abs(rest[2]) * 300.0 - 160.0) / 12.0))
+    smooth = np.ones((1, 1, 1), np.float32)
+    for amplitude, *cycles, phase in acquisition.bias:
+        angle = sum(cycle * axis for cycle, axis in zip(cycles, rest, strict=True))
+        smooth = smooth + np.float32(amplitude) * np.cos(6.2832 * angle + phase)
+    edge = _band_edge(body, z) - acquisition.saturation_gap_mm - y
     band = 1.0 - (1.0 - acquisition.saturation) / (1.0 + np.exp(np.clip(-edge / 3.5, -30.0, 30.0)))
     return (coil * smooth * band * (0.35 + 0.65 * ends)).astype(np.float32)
+
+
+def _band_edge(body: Body, z: F32) -> F32:
+    """The straight line along the front of the lumbar spine that a saturation band is planned on."""
+    lumbar = (body.z_mm > -10.0) & (body.z_mm < 190.0)
+    slope, offset = np.polyfit(body.z_mm[lumbar], body.spine_front_y_mm[lumbar], 1)
+    return (slope * z + offset).astype(np.float32)
 
 
 def acquire(
@@ -130,13 +143,15 @@ def _k_window(shape: tuple[int, ...], protocol: Protocol, acquisition: Acquisiti
     return axes[0][:, None] * axes[1][None, :]
 
 
-def to_uint8(image: F32, acquisition: Acquisition) -> NDArray[np.uint8]:
-    """Window to 8 bits as an export does: the brightest structures may saturate."""
-    low, high = np.quantile(image[:, ::3, ::3], acquisition.window)
-    return np.round(np.clip((image - low) / max(high - low, 1e-6), 0.0, 1.0) * 255.0).astype(np.uint8)
+def to_uint8(stacks: list[F32], acquisition: Acquisition) -> list[NDArray[Any]]:
+    """Window the stacks of a series to 8 bits as an export does: the brightest structures may saturate."""
+    low, high = np.quantile(np.concatenate([stack[:, ::3, ::3].ravel() for stack in stacks]), acquisition.window)
+    scale = 255.0 / max(high - low, 1e-6)
+    return [np.round(np.clip((stack - low) * scale, 0.0, 255.0)).astype(np.uint8) for stack in stacks]
 
 
-def to_uint16(image: F32, acquisition: Acquisition) -> NDArray[np.uint16]:
-    """Scale to 12 bits as a scanner stores."""
-    high = max(float(np.quantile(image[:, ::3, ::3], 0.999)), 1e-6)
-    return np.round(np.clip(image * (acquisition.full_scale / high), 0.0, 4095.0)).astype(np.uint16)
+def to_uint16(stacks: list[F32], acquisition: Acquisition) -> list[NDArray[Any]]:
+    """Scale the stacks of a series to 12 bits as a scanner stores."""
+    high = float(np.quantile(np.concatenate([stack[:, ::3, ::3].ravel() for stack in stacks]), 0.999))
+    scale = acquisition.full_scale / max(high, 1e-6)
+    return [np.round(np.clip(stack * scale, 0.0, 4095.0)).astype(np.uint16) for stack in stacks]

@@ -154,7 +154,7 @@ def _paint_abdomen(canvas: Canvas, window: Window, body: Body, rng: np.random.Ge
         d = ellipsoid(offsets[0], offsets[1], offsets[2], organ.radii_mm)
         size = min(organ.radii_mm[1:])
         d = d + np.float32(0.16 * size) * grain.coarse + np.float32(0.05 * size) * grain.medium
-        inside = smoothstep(wall[part.index], 1.0, 4.0)
+        inside = smoothstep(np.broadcast_to(wall, canvas.grid.shape)[part.index], 1.0, 4.0)
         canvas.paint(part, canvas.alpha(d) * inside, organ.wall, 1.0 + 0.10 * grain.medium)
         lining = canvas.alpha(d + 0.18 * size + 0.4) * inside
         canvas.paint(part, lining, organ.content, organ.gain * (1.0 + 0.15 * grain.medium + 0.05 * grain.fine))

@@ -27,14 +27,9 @@ def sac_distance(xyz: tuple[F32, F32, F32], canal: Canal) -> F32:
 
 
 def canal_window(grid: Grid, canal: Canal) -> Window | None:
-    """The columns the canal passes through, all rows."""
-    reach = canal.half_ap_mm.max() + canal.posterior_fat_mm.max() + 6.0
-    seen = (canal.z_mm >= grid.rows_z[-1]) & (canal.z_mm <= grid.rows_z[0])
-    y = canal.y_mm[seen] if seen.any() else canal.y_mm
-    cols = np.flatnonzero((grid.cols_y > y.min() - reach) & (grid.cols_y < y.max() + reach))
-    if not len(cols):
-        return None
-    return Window(grid, slice(0, len(grid.rows_z)), slice(int(cols[0]), int(cols[-1]) + 1))
+    """The part of the planes the canal passes through."""
+    reach = float(max(canal.half_ap_mm.max() + canal.posterior_fat_mm.max() + 6.0, canal.half_width_mm.max() + 4.0))
+    return grid.window(np.column_stack([canal.x_mm, canal.y_mm, canal.z_mm]), reach)
 
 
 def paint_canal(canvas: Canvas, spine: Spine, rng: np.random.Generator) -> None:

@@ -1,6 +1,6 @@
 """Planes on which structures are painted one over the other, with soft edges, for several series at once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,65 +15,122 @@ F32 = Any
 
 @dataclass(frozen=True)
 class Grid:
-    """Sagittal planes: ``planes_x`` (P,) to the left, ``rows_z`` (H,) falling, ``cols_y`` (W,) rising, all in mm."""
+    """A stack of parallel planes in any orientation, in LPS mm.
 
-    planes_x: NDArray[np.floating]
-    rows_z: NDArray[np.floating]
-    cols_y: NDArray[np.floating]
+    ``origin_mm`` is the centre of pixel (0, 0) of the plane of offset 0, ``normal`` (unit) points to the next plane,
+    ``row_mm`` and ``col_mm`` are the steps from row to row and from column to column; ``offsets_mm`` (P,) says where
+    along the normal the planes lie. Sagittal and axial stacks keep the canonical orders of ``spinenet.study``.
+    """
+
+    origin_mm: Array
+    normal: Array
+    row_mm: Array
+    col_mm: Array
+    offsets_mm: NDArray[np.floating]
+    rows: int
+    cols: int
 
     @property
     def spacing_mm(self) -> float:
         """Pixel size, the same along rows and columns."""
-        return float(self.cols_y[1] - self.cols_y[0])
+        return float(np.linalg.norm(self.col_mm))
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        return len(self.planes_x), len(self.rows_z), len(self.cols_y)
+        return len(self.offsets_mm), self.rows, self.cols
 
-    def window(self, center_mm: Array, radius_mm: float) -> "Window | None":
-        """The part of the planes within ``radius_mm`` of a point, or None where nothing is in view."""
-        rows = np.flatnonzero(np.abs(self.rows_z - center_mm[2]) <= radius_mm)
-        cols = np.flatnonzero(np.abs(self.cols_y - center_mm[1]) <= radius_mm)
-        if not len(rows) or not len(cols):
+    @property
+    def affine_vox2mm(self) -> Array:
+        """(4, 4), from (plane, row, column, 1) to LPS mm; for evenly spaced planes."""
+        offsets = self.offsets_mm
+        step = (offsets[-1] - offsets[0]) / max(len(offsets) - 1, 1) if len(offsets) > 1 else 1.0
+        affine = np.eye(4)
+        affine[:3, :3] = np.column_stack([step * self.normal, self.row_mm, self.col_mm])
+        affine[:3, 3] = self.origin_mm + offsets[0] * self.normal
+        return affine
+
+    def indices(self, points_mm: Array) -> Array:
+        """Offset along the normal in mm, row and column (fractions) of points (..., 3)."""
+        relative = np.asarray(points_mm) - self.origin_mm
+        steps = np.stack([self.normal, self.row_mm / self.spacing_mm**2, self.col_mm / self.spacing_mm**2], axis=-1)
+        return relative @ steps
+
+    def window(self, points_mm: Array, radius_mm: float) -> "Window | None":
+        """The smallest part of the stack with all pixels within ``radius_mm`` of a point or of any of several points
+        (..., 3); None where nothing is in view."""
+        at = np.atleast_2d(self.indices(points_mm))
+        reach = np.array([radius_mm, radius_mm / self.spacing_mm, radius_mm / self.spacing_mm])
+        first, last = (self.offsets_mm[0], 0, 0), (self.offsets_mm[-1], self.rows - 1, self.cols - 1)
+        at = at[((at >= first - reach) & (at <= last + reach)).all(axis=1)]
+        if not len(at):
             return None
-        return Window(self, slice(int(rows[0]), int(rows[-1]) + 1), slice(int(cols[0]), int(cols[-1]) + 1))
+        low, high = at.min(axis=0) - reach, at.max(axis=0) + reach
+        planes = np.searchsorted(self.offsets_mm, (low[0], np.nextafter(high[0], np.inf)))
+        rows, cols = (
+            slice(max(int(np.ceil(low[axis])), 0), min(int(np.floor(high[axis])) + 1, size))
+            for axis, size in ((1, self.rows), (2, self.cols))
+        )
+        if planes[0] >= planes[1] or rows.start >= rows.stop or cols.start >= cols.stop:
+            return None
+        return Window(self, slice(int(planes[0]), int(planes[1])), rows, cols)
 
     def whole(self) -> "Window":
         """All of it."""
-        return Window(self, slice(0, len(self.rows_z)), slice(0, len(self.cols_y)))
+        return Window(self, *(slice(0, size) for size in self.shape))
+
+    def mirrored(self) -> "Grid":
+        """The same planes seen in a mirror (x changes sign), again in canonical order."""
+        flip = np.array([-1.0, 1.0, 1.0])
+        grid = replace(self, origin_mm=self.origin_mm * flip, normal=self.normal * flip)
+        grid = replace(grid, row_mm=self.row_mm * flip, col_mm=self.col_mm * flip)
+        if abs(grid.normal[0]) > 0.5:
+            return replace(grid, normal=-grid.normal, offsets_mm=-grid.offsets_mm[::-1])
+        return replace(grid, origin_mm=grid.origin_mm + (grid.cols - 1) * grid.col_mm, col_mm=-grid.col_mm)
 
 
 @dataclass(frozen=True)
 class Window:
-    """A rectangle of rows and columns, on all planes."""
+    """A box of planes, rows and columns of a grid."""
 
     grid: Grid
+    planes: slice
     rows: slice
     cols: slice
 
     @property
     def index(self) -> tuple[slice, slice, slice]:
-        return slice(None), self.rows, self.cols
+        return self.planes, self.rows, self.cols
 
     def world(self) -> tuple[F32, F32, F32]:
-        """x (P, 1, 1), y (1, 1, w) and z (1, h, 1) of the pixels."""
-        x = self.grid.planes_x.astype(np.float32)[:, None, None]
-        y = self.grid.cols_y[self.cols].astype(np.float32)[None, None, :]
-        z = self.grid.rows_z[self.rows].astype(np.float32)[None, :, None]
+        """x, y and z of the pixels, each with size 1 along the axes it does not change with."""
+        x, y, z = self._project(np.eye(3), np.zeros(3))
         return x, y, z
 
     def local(self, frame: Frame) -> tuple[F32, F32, F32]:
-        """Coordinates u, v, w of the pixels in a frame, broadcastable to (P, h, w)."""
-        offsets = [axis - np.float32(c) for axis, c in zip(self.world(), frame.center_mm, strict=True)]
-        # frames that are not turned about an axis keep their coordinates one- or two-dimensional, which saves most work
-        u, v, w = (
-            sum(
-                (np.float32(direction[i]) * offsets[i] for i in range(3) if abs(direction[i]) > 1e-7),
-                np.zeros((1, 1, 1), np.float32),
-            )
-            for direction in frame.axes.T
-        )
+        """Coordinates u, v, w of the pixels in a frame, broadcastable to the window's (planes, rows, columns)."""
+        u, v, w = self._project(frame.axes.T, frame.center_mm)
         return u, v, w
+
+    def _project(self, directions: Array, center_mm: Array) -> list[F32]:
+        grid = self.grid
+        start = (
+            directions @ (grid.origin_mm - center_mm),
+            directions @ grid.normal,
+            directions @ grid.row_mm,
+            directions @ grid.col_mm,
+        )
+        offsets = grid.offsets_mm[self.planes][:, None, None]
+        rows = np.arange(self.rows.start, self.rows.stop)[None, :, None]
+        cols = np.arange(self.cols.start, self.cols.stop)[None, None, :]
+        projected = []
+        for axis in range(3):
+            # terms that do not matter (below a micrometre) are left out: what is small in size saves most of the work
+            value: F32 = np.full((1, 1, 1), start[0][axis])
+            for steps, slope in ((offsets, start[1]), (rows, start[2]), (cols, start[3])):
+                if abs(slope[axis]) * np.abs(steps).max(initial=0.0) > 1e-3:
+                    value = value + slope[axis] * steps
+            projected.append(value.astype(np.float32))
+        return projected
 
 
 class Canvas:
@@ -88,7 +145,7 @@ class Canvas:
 
     def repeated(self, grid: Grid) -> "Canvas":
         """A canvas on finer planes that starts with what is painted here: each plane becomes as many as fit in."""
-        times = len(grid.planes_x) // len(self.grid.planes_x)
+        times = grid.shape[0] // self.grid.shape[0]
         canvas = Canvas(grid, self.signals, self.textures.repeated(times))
         canvas.water, canvas.fat = np.repeat(self.water, times, axis=1), np.repeat(self.fat, times, axis=1)
         return canvas

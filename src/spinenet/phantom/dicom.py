@@ -9,6 +9,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage
 
 from spinenet.phantom.sequence import Weighting
 from spinenet.phantom.study import PhantomSeries, PhantomStudy
+from spinenet.study import Series
 
 _IMPLEMENTATION_UID = "2.25.302043790172249692526321623266752743501"
 
@@ -34,10 +35,9 @@ def write_dicom(study: PhantomStudy, folder: Path, *, transfer_syntax: str = Exp
     for number, item in enumerate(study.series, start=1):
         target = folder / item.name
         target.mkdir(parents=True, exist_ok=True)
-        slices = item.series.voxels_SRC.shape[0]
-        order = range(slices) if study.seed % 2 == 0 else range(slices - 1, -1, -1)
-        for instance, index in enumerate(order, start=1):
-            dataset = _dataset(study, item, number, instance, index)
+        slices = [(stack.series, index) for stack in item.stacks for index in range(len(stack.series.voxels_SRC))]
+        for instance, (series, index) in enumerate(slices if study.seed % 2 == 0 else slices[::-1], start=1):
+            dataset = _dataset(study, item, series, (number, instance, index))
             if transfer_syntax not in ("1.2.840.10008.1.2", ExplicitVRLittleEndian):
                 # the offset table and everything else is a function of the pixels: no random UID is made
                 dataset.compress(transfer_syntax, generate_instance_uid=False)
@@ -49,21 +49,22 @@ def write_dicom(study: PhantomStudy, folder: Path, *, transfer_syntax: str = Exp
     return paths
 
 
-def _dataset(study: PhantomStudy, item: PhantomSeries, number: int, instance: int, index: int) -> Dataset:
+def _dataset(study: PhantomStudy, item: PhantomSeries, series: Series, numbers: tuple[int, int, int]) -> Dataset:
+    number, instance, index = numbers
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.file_meta.ImplementationClassUID = UID(_IMPLEMENTATION_UID)
     dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = MRImageStorage
-    dataset.SOPInstanceUID = uid("instance", study.seed, item.name, index)
+    dataset.SOPInstanceUID = uid("instance", study.seed, series.name, index)
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     _describe_study(dataset, study)
     _describe_protocol(dataset, item)
     dataset.SeriesInstanceUID = uid("series", study.seed, item.name)
     dataset.SeriesNumber = number
     dataset.InstanceNumber = instance
-    _describe_geometry(dataset, study, item, index)
-    _set_pixels(dataset, item, index)
+    _describe_geometry(dataset, series, index)
+    _set_pixels(dataset, series, index)
     return dataset
 
 
@@ -114,8 +115,8 @@ def _describe_protocol(dataset: Dataset, item: PhantomSeries) -> None:
     dataset.InPlanePhaseEncodingDirection = "COL" if protocol.phase_rows else "ROW"
 
 
-def _describe_geometry(dataset: Dataset, study: PhantomStudy, item: PhantomSeries, index: int) -> None:
-    affine = item.series.affine_vox2mm
+def _describe_geometry(dataset: Dataset, series: Series, index: int) -> None:
+    affine = series.affine_vox2mm
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     row_direction, column_direction = affine[:3, 2] / spacing[2], affine[:3, 1] / spacing[1]
     position = affine @ np.array([index, 0, 0, 1.0])
@@ -124,7 +125,7 @@ def _describe_geometry(dataset: Dataset, study: PhantomStudy, item: PhantomSerie
     dataset.PixelSpacing = [_decimal(spacing[1]), _decimal(spacing[2])]
     dataset.SliceThickness = _decimal(0.9 * spacing[0])
     dataset.SpacingBetweenSlices = _decimal(spacing[0])
-    dataset.SliceLocation = _decimal(position[0])
+    dataset.SliceLocation = _decimal(position[:3] @ affine[:3, 0] / spacing[0])
 
 
 def _decimal(value: float) -> str:
@@ -132,8 +133,8 @@ def _decimal(value: float) -> str:
     return f"{value + 0.0:.9g}"
 
 
-def _set_pixels(dataset: Dataset, item: PhantomSeries, index: int) -> None:
-    pixels = item.series.voxels_SRC[index].astype(np.uint16)
+def _set_pixels(dataset: Dataset, series: Series, index: int) -> None:
+    pixels = series.voxels_SRC[index].astype(np.uint16)
     low, high = int(pixels.min()), max(int(pixels.max()), 1)
     dataset.SamplesPerPixel = 1
     dataset.PhotometricInterpretation = "MONOCHROME2"

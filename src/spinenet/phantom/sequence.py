@@ -74,6 +74,12 @@ _DESCRIPTIONS = {
         Weighting.STIR: ("SAG STIR", "FSE STIR SAG", "STIR SAG"),
     },
 }
+_AXIAL_DESCRIPTIONS = {
+    "SIEMENS": ("t2_tse_tra_msma", "t2_tse_tra", "AX T2 TSE"),
+    "Philips Medical Systems": ("T2W_TSE TRA", "sT2W_TSE_tra", "T2W_TSE ax"),
+    "GE MEDICAL SYSTEMS": ("Ax T2 FSE", "O-Ax T2", "AX T2 FRFSE"),
+    "Canon Medical Systems": ("AX T2 L1-S1", "FSE T2 AX", "AX T2"),
+}
 _MODELS = {
     "SIEMENS": {1.5: "Avanto_fit", 3.0: "Skyra_fit"},
     "Philips Medical Systems": {1.5: "Achieva", 3.0: "Ingenia"},
@@ -86,11 +92,12 @@ _RANGES = {
     Weighting.T2: ((2600.0, 4800.0), (85.0, 125.0), (12, 26), (0.70, 1.0), (0.55, 0.85)),
     Weighting.STIR: ((3200.0, 5500.0), (32.0, 72.0), (8, 18), (0.60, 0.9), (0.48, 0.75)),
 }
+_AXIAL_RANGES = ((3000.0, 6000.0), (85.0, 125.0), (12, 26), (0.62, 1.0), (0.5, 0.8))
 
 
 @dataclass(frozen=True)
 class Scanner:
-    """The machine both series of a study come from."""
+    """The machine all series of a study come from."""
 
     vendor: str
     field_t: float
@@ -102,11 +109,13 @@ def sample_scanner(rng: np.random.Generator) -> Scanner:
     return Scanner(vendors[int(rng.integers(len(vendors)))], 1.5 if rng.random() < 0.65 else 3.0)
 
 
-def sample_protocol(rng: np.random.Generator, scanner: Scanner, weighting: Weighting) -> Protocol:
+def sample_protocol(
+    rng: np.random.Generator, scanner: Scanner, weighting: Weighting, *, axial: bool = False
+) -> Protocol:
     """A protocol within the ranges in clinical use; independent of everything about the patient."""
-    tr, te, train, frequency, phase = _RANGES[weighting]
+    tr, te, train, frequency, phase = _AXIAL_RANGES if axial else _RANGES[weighting]
     inversion = (150.0, 175.0) if scanner.field_t < 2.0 else (200.0, 230.0)
-    names = _DESCRIPTIONS[scanner.vendor][weighting]
+    names = _AXIAL_DESCRIPTIONS[scanner.vendor] if axial else _DESCRIPTIONS[scanner.vendor][weighting]
     return Protocol(
         weighting=weighting,
         field_t=scanner.field_t,
@@ -117,7 +126,7 @@ def sample_protocol(rng: np.random.Generator, scanner: Scanner, weighting: Weigh
         echo_spacing_ms=float(np.round(rng.uniform(8.0, 11.0), 2)),
         bandwidth_hz=float(np.round(rng.uniform(130.0, 300.0) * (1.5 if scanner.field_t > 2.0 else 1.0))),
         acquired_fraction=(float(rng.uniform(*frequency)), float(rng.uniform(*phase))),
-        phase_rows=bool(rng.random() < 0.85),
+        phase_rows=bool(rng.random() < (0.5 if axial else 0.85)),
         vendor=scanner.vendor,
         model=_MODELS[scanner.vendor][scanner.field_t],
         description=names[int(rng.integers(len(names)))],

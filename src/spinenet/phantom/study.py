@@ -11,9 +11,11 @@ from spinenet.phantom import artefacts, render, truth
 from spinenet.phantom.anatomy import Spine, build_spine, mirrored
 from spinenet.phantom.background import Body, make_body, paint_background
 from spinenet.phantom.canvas import Canvas, Grid
+from spinenet.phantom.keypoints import KeyPoint, place_keypoints
 from spinenet.phantom.masks import label_planes
 from spinenet.phantom.pathology import N_DISCS, Mode, sample_discs
 from spinenet.phantom.person import sample_person
+from spinenet.phantom.prescription import Coverage, plan_axial, plan_sagittal, resized, sub_planes
 from spinenet.phantom.sequence import (
     Protocol,
     Weighting,
@@ -25,7 +27,7 @@ from spinenet.phantom.texture import make_textures
 from spinenet.phantom.tissue import Tissue, nucleus, sample_tissues
 from spinenet.study import Series
 
-GENERATOR_VERSION = "2"
+GENERATOR_VERSION = "3"
 """Raise with every change that alters the bytes of a study."""
 
 _VIEWS = {Weighting.T1: View.SAGITTAL_T1, Weighting.T2: View.SAGITTAL_T2, Weighting.STIR: View.SAGITTAL_STIR}
@@ -35,17 +37,20 @@ _VIEWS = {Weighting.T1: View.SAGITTAL_T1, Weighting.T2: View.SAGITTAL_T2, Weight
 class StudyOptions:
     """How studies are made; the seed decides everything else.
 
-    ``lowest_disc`` 2 ends the field of view below L3/L4, so that no sacrum is in view; ``discs_in_view`` cuts it above
-    that many discs. ``size`` is the matrix (0: drawn per study), ``pixel`` is "uint8" (windowed, some saturated) or
-    "uint16" (12 bits).
+    0 for ``slices``, ``slice_spacing_mm`` (of the sagittal series), ``size`` or ``axial_size`` (matrices) means drawn
+    as in practice. ``lowest_disc`` 2 ends the sagittal field of view below L3/L4, so that no sacrum is in view;
+    ``discs_in_view`` cuts it above that many discs. ``pixel`` is "uint8" (windowed, some saturated) or "uint16"
+    (12 bits).
     """
 
     mode: Mode = Mode.BALANCED
-    slices: int = 5
-    slice_spacing_mm: float = 4.0
+    axial: bool = True
+    slices: int = 0
+    slice_spacing_mm: float = 0.0
     size: int = 384
+    axial_size: int = 320
     sub_slices: int = 2
-    stir_share: float = 0.2
+    stir_share: float = 0.25
     pixel: str = "uint8"
     lowest_disc: int = 0
     discs_in_view: int = 0
@@ -57,23 +62,56 @@ class StudyOptions:
         self.mode = Mode(self.mode)
         if self.pixel not in ("uint8", "uint16"):
             raise ConfigError(f"pixel must be uint8 or uint16, not {self.pixel!r}")
-        if self.slices < 1 or self.sub_slices < 1 or self.slice_spacing_mm <= 0.0:
-            raise ConfigError("slices, sub_slices and slice_spacing_mm must be positive")
-        if self.size and not 64 <= self.size <= 1024:
-            raise ConfigError(f"size must be 0 (drawn per study) or 64 to 1024, not {self.size}")
+        if self.slices < 0 or self.slice_spacing_mm < 0.0:
+            raise ConfigError("slices and slice_spacing_mm must be 0 (drawn per study) or positive")
+        if self.sub_slices < 1:
+            raise ConfigError(f"sub_slices must be at least 1, not {self.sub_slices}")
+        for name in ("size", "axial_size"):
+            if getattr(self, name) and not 64 <= getattr(self, name) <= 1024:
+                raise ConfigError(f"{name} must be 0 (drawn per study) or 64 to 1024, not {getattr(self, name)}")
         if self.lowest_disc < 0 or self.discs_in_view < 0 or self.lowest_disc + self.discs_in_view > N_DISCS:
             raise ConfigError(f"lowest_disc and discs_in_view must lie within the {N_DISCS} discs there are")
+
+    def coverage(self) -> Coverage:
+        """What concerns the planes alone."""
+        return Coverage(
+            self.slices, self.slice_spacing_mm, self.size, self.axial_size, self.lowest_disc, self.discs_in_view
+        )
+
+
+@dataclass(frozen=True)
+class PhantomStack:
+    """Parallel slices in canonical order with their segmentation in SPIDER's values."""
+
+    series: Series
+    mask_SRC: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class PhantomSeries:
-    """One series: images in canonical order, the mask in SPIDER's values, and how it was acquired."""
+    """One acquired series: a sagittal one has one stack, angled axial groups one a disc, from the lowest up.
+
+    ``name`` is t1, t2 (also where the view says STIR), axial or axial_2; its stacks are named so, with ".0", ".1" ...
+    where there are several.
+    """
 
     name: str
-    series: Series
-    mask_SRC: NDArray[np.uint8]
+    view: View
+    stacks: tuple[PhantomStack, ...]
     protocol: Protocol
     pixel: str
+
+    @property
+    def series(self) -> Series:
+        """The images of a series with a single stack."""
+        (stack,) = self.stacks
+        return stack.series
+
+    @property
+    def mask_SRC(self) -> NDArray[np.uint8]:  # noqa: N802 - the name of the stacks' own field
+        """The segmentation of a series with a single stack."""
+        (stack,) = self.stacks
+        return stack.mask_SRC
 
 
 @dataclass(frozen=True)
@@ -89,6 +127,7 @@ class PhantomStudy:
     series: tuple[PhantomSeries, ...]
     grades_LT: NDArray[np.int64]
     levels: dict[str, dict[str, object]]
+    keypoints: tuple[KeyPoint, ...]
     spine: Spine
 
     def parameters(self) -> dict[str, object]:
@@ -107,32 +146,62 @@ def make_study(seed: int, **options: object) -> PhantomStudy:
     return make(seed, StudyOptions(**options))  # type: ignore[arg-type]
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """One series before it is painted."""
+
+    name: str
+    view: View
+    grids: tuple[Grid, ...]
+    protocol: Protocol
+
+
 def make(seed: int, options: StudyOptions) -> PhantomStudy:
     """As make_study, from ready options."""
     # separate streams: acquisition cannot depend on disease, and a change in one part leaves the others as they were
-    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(6)]
-    person_rng, disease_rng, tissue_rng, scanner_rng, texture_rng, noise_rng = streams
+    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(7)]
+    person_rng, disease_rng, tissue_rng, scanner_rng, texture_rng, noise_rng, plan_rng = streams
     person = sample_person(person_rng)
     spine = build_spine(person, sample_discs(disease_rng, options.mode, person.age))
+    # planes are laid on the person as he is; a mirrored study is the mirror image of person and planes
+    plans = _plan(plan_rng, scanner_rng, spine, make_body(np.random.default_rng(seed), spine), options)
     spine = mirrored(spine) if options.mirror else spine
-    body = make_body(texture_rng, spine)
-    grid = _field_of_view(scanner_rng, spine, body, options)
-    protocols = _protocols(scanner_rng, options)
+    body = make_body(np.random.default_rng(seed), spine)
     tissues = sample_tissues(tissue_rng, person, 0.25 if tissue_rng.random() < 0.25 else 0.07)
     tissues |= _disc_tissues(spine)
-    canvas = _paint(grid, spine, body, protocols, tissues, options, texture_rng)
-    mask = label_planes(grid, spine)
-    series = tuple(
-        _acquire(index, canvas, grid, body, protocol, mask, options, scanner_rng, noise_rng)
-        for index, protocol in enumerate(protocols)
-    )
-    return _with_truth(seed, options, series, spine, grid)
+    shared = len({id(plan.grids) for plan in plans[:2]}) == 1
+    jobs = [plans[:2], *((plan,) for plan in plans[2:])] if shared else [(plan,) for plan in plans]
+    series: list[PhantomSeries] = []
+    for job in jobs:
+        painted = [_paint(grid, spine, body, job, tissues, options, texture_rng, seed) for grid in job[0].grids]
+        masks = [label_planes(grid, spine) for grid in job[0].grids]
+        for index, plan in enumerate(job):
+            series.append(_acquire(index, plan, painted, masks, body, options, scanner_rng, noise_rng))
+    return _with_truth(seed, options, tuple(series), spine, plans)
 
 
-def _protocols(rng: np.random.Generator, options: StudyOptions) -> tuple[Protocol, ...]:
-    scanner = sample_scanner(rng)
-    second = Weighting.STIR if rng.random() < options.stir_share else Weighting.T2
-    return tuple(sample_protocol(rng, scanner, weighting) for weighting in (Weighting.T1, second))
+def _plan(
+    rng: np.random.Generator, scanner_rng: np.random.Generator, spine: Spine, body: Body, options: StudyOptions
+) -> tuple[_Plan, ...]:
+    """Sagittal T1, sagittal T2 or STIR, and the axial series."""
+    scanner = sample_scanner(scanner_rng)
+    second = Weighting.STIR if scanner_rng.random() < options.stir_share else Weighting.T2
+    coverage = options.coverage()
+    planes = (plan_sagittal(rng, spine, body, coverage),)
+    others = planes if rng.random() < 0.8 or options.slices else (resized(planes[0], rng, coverage),)
+    axial = plan_axial(rng, spine, coverage) if options.axial else []
+    plans = [
+        _Plan("t1" if weighting is Weighting.T1 else "t2", _VIEWS[weighting], grids, protocol)
+        for weighting, grids in ((Weighting.T1, planes), (second, others))
+        for protocol in (sample_protocol(scanner_rng, scanner, weighting),)
+    ]
+    protocol = sample_protocol(scanner_rng, scanner, Weighting.T2, axial=True)
+    for number, groups in enumerate(axial, start=1):
+        plans.append(_Plan("axial" if number == 1 else f"axial_{number}", View.AXIAL_T2, groups, protocol))
+    if options.mirror:
+        flipped = {id(plan.grids): tuple(grid.mirrored() for grid in plan.grids) for plan in plans}
+        plans = [replace(plan, grids=flipped[id(plan.grids)]) for plan in plans]
+    return tuple(plans)
 
 
 def _disc_tissues(spine: Spine) -> dict[str, Tissue]:
@@ -144,122 +213,96 @@ def _disc_tissues(spine: Spine) -> dict[str, Tissue]:
     return tissues
 
 
-def _field_of_view(rng: np.random.Generator, spine: Spine, body: Body, options: StudyOptions) -> Grid:
-    """Planes around the midline; 6 to 9 discs and the upper sacrum in view unless asked otherwise."""
-    size = options.size or int(rng.choice((320, 384, 448, 512), p=(0.2, 0.4, 0.3, 0.1)))
-    extent = float(np.clip(rng.normal(284.0, 24.0), 250.0, max(250.0, 0.92 * size)))
-    bottom = -float(rng.uniform(52.0, 85.0))
-    behind = float(rng.uniform(5.0, 40.0))
-    if options.lowest_disc:
-        bottom = float(spine.vertebrae[options.lowest_disc - 1].frame.center_mm[2])
-    # the model ends at T8
-    extent = min(extent, float(spine.vertebrae[-1].frame.center_mm[2]) - bottom)
-    spacing = extent / size
-    rows = size
-    if options.discs_in_view:
-        top = float(spine.vertebrae[options.lowest_disc + options.discs_in_view - 1].frame.center_mm[2])
-        rows = max(32, int(np.ceil((top - bottom) / spacing)))
-    z = bottom + spacing * (rows - 1 - np.arange(rows))
-    back = float(np.max(np.interp(z, body.z_mm, body.skin_y_mm))) + behind
-    # large people do not fit: then the field of view keeps the back and loses the belly
-    y = back - extent + spacing * np.arange(size)
-    offsets = np.arange(options.slices) - 0.5 * (options.slices - 1)
-    middle = float(np.interp(0.5 * (z[0] + z[-1]), spine.canal.z_mm, spine.canal.x_mm))
-    planes = middle + options.slice_spacing_mm * offsets
-    return Grid(planes, z, y)
-
-
-def _sub_planes(grid: Grid, options: StudyOptions) -> Grid:
-    """Several planes within each slice, whose mean is the partial volume of a thick slice."""
-    steps = (np.arange(options.sub_slices) + 0.5) / options.sub_slices - 0.5
-    thickness = 0.9 * options.slice_spacing_mm
-    return replace(grid, planes_x=(grid.planes_x[:, None] + thickness * steps[None, :]).ravel())
+def _thickness_mm(grid: Grid) -> float:
+    offsets = grid.offsets_mm
+    return 0.9 * float(offsets[1] - offsets[0]) if len(offsets) > 1 else 4.0
 
 
 def _paint(
     grid: Grid,
     spine: Spine,
     body: Body,
-    protocols: tuple[Protocol, ...],
+    plans: tuple[_Plan, ...],
     tissues: dict[str, Tissue],
     options: StudyOptions,
     rng: np.random.Generator,
+    seed: int,
 ) -> Canvas:
-    """Noise-free water and fat images of all series, one plane a slice."""
-    signals = tuple(
-        {name: tissue_signal(protocol, tissue) for name, tissue in tissues.items()} for protocol in protocols
-    )
-    textures = make_textures(rng, len(grid.planes_x), *grid.shape[1:], grid.spacing_mm)
+    """Noise-free water and fat images of all series on these planes."""
+    signals = tuple({name: tissue_signal(plan.protocol, tissue) for name, tissue in tissues.items()} for plan in plans)
+    textures = make_textures(rng, *grid.shape, grid.spacing_mm)
     # the surroundings are vague: one plane a slice is enough for them
     canvas = Canvas(grid, signals, textures)
-    paint_background(canvas, body, spine, rng)
-    canvas = canvas.repeated(_sub_planes(grid, options))
-    render.paint_spine(canvas, spine, rng)
+    # all stacks of a study show the same patient: shapes that are drawn at random are drawn anew from one seed
+    paint_background(canvas, body, spine, np.random.default_rng([seed, 1]))
+    canvas = canvas.repeated(sub_planes(grid, options.sub_slices, _thickness_mm(grid)))
+    render.paint_spine(canvas, spine, np.random.default_rng([seed, 2]))
     canvas.water, canvas.fat = canvas.averaged(options.sub_slices)
+    canvas.grid = grid
     return canvas
 
 
 def _acquire(
     index: int,
-    canvas: Canvas,
-    grid: Grid,
+    plan: _Plan,
+    canvases: list[Canvas],
+    masks: list[NDArray[np.uint8]],
     body: Body,
-    protocol: Protocol,
-    mask: NDArray[np.uint8],
     options: StudyOptions,
     rng: np.random.Generator,
     noise_rng: np.random.Generator,
 ) -> PhantomSeries:
-    acquisition = artefacts.sample_acquisition(rng)
-    z = grid.rows_z.astype(np.float32)
-    water, fat, noise = canvas.water[index], canvas.fat[index], 0.0
+    """The series as the scanner stores it: all its stacks under one protocol and one grey scale."""
+    acquisition = artefacts.sample_acquisition(rng, plan.view)
     if options.clean:
         acquisition = replace(acquisition, ghost=0.0, window=(0.0, 0.9995))
-    else:
-        profile = artefacts.sensitivity(grid, acquisition, body.at("skin_y_mm", z), _band_edge(body, z))
-        water, fat = water * profile, fat * profile
-        brightest = max(
-            canvas.signals[index][name].water * (1 - canvas.signals[index][name].fraction)
-            for name in ("csf", "marrow", "cord")
-        )
-        noise = 0.8 * brightest / acquisition.snr
-    image = artefacts.acquire(water, fat, protocol, acquisition, noise_rng, noise)
-    stored = (
-        artefacts.to_uint8(image, acquisition) if options.pixel == "uint8" else artefacts.to_uint16(image, acquisition)
+    images = []
+    for canvas in canvases:
+        water, fat, noise = canvas.water[index], canvas.fat[index], 0.0
+        if not options.clean:
+            profile = artefacts.sensitivity(canvas.grid, acquisition, body)
+            water, fat = water * profile, fat * profile
+            noise = 0.8 * _brightest(canvas, index) / acquisition.snr
+        images.append(artefacts.acquire(water, fat, plan.protocol, acquisition, noise_rng, noise))
+    pixels = (
+        artefacts.to_uint8(images, acquisition)
+        if options.pixel == "uint8"
+        else artefacts.to_uint16(images, acquisition)
     )
-    affine = np.eye(4)
-    affine[:3, :3] = np.column_stack(
-        [[options.slice_spacing_mm, 0, 0], [0, 0, -grid.spacing_mm], [0, grid.spacing_mm, 0]]
-    )
-    affine[:3, 3] = (grid.planes_x[0], grid.cols_y[0], grid.rows_z[0])
-    name = "t1" if protocol.weighting is Weighting.T1 else "t2"
-    view = _VIEWS[protocol.weighting]
-    series = Series(name, stored.astype(np.float32), affine, "sagittal", view, "phantom")
-    return PhantomSeries(name, series, mask, protocol, options.pixel)
+    stacks = []
+    for number, (stored, canvas, mask) in enumerate(zip(pixels, canvases, masks, strict=True)):
+        name = plan.name if len(images) == 1 else f"{plan.name}.{number}"
+        plane = "axial" if plan.view is View.AXIAL_T2 else "sagittal"
+        series = Series(name, stored.astype(np.float32), canvas.grid.affine_vox2mm, plane, plan.view, "phantom")
+        stacks.append(PhantomStack(series, mask))
+    return PhantomSeries(plan.name, plan.view, tuple(stacks), plan.protocol, options.pixel)
 
 
-def _band_edge(body: Body, z: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The straight line along the front of the lumbar spine that a saturation band is planned on."""
-    slope, offset = np.polyfit(z[z > -10.0], body.at("spine_front_y_mm", z[z > -10.0]), 1)
-    return (slope * z + offset).astype(np.float32)
+def _brightest(canvas: Canvas, index: int) -> float:
+    """Signal of the brightest tissue that is not fat."""
+    table = canvas.signals[index]
+    return max(table[name].water * (1 - table[name].fraction) for name in ("csf", "marrow", "cord"))
 
 
 def _with_truth(
-    seed: int, options: StudyOptions, series: tuple[PhantomSeries, ...], spine: Spine, grid: Grid
+    seed: int, options: StudyOptions, series: tuple[PhantomSeries, ...], spine: Spine, plans: tuple[_Plan, ...]
 ) -> PhantomStudy:
     levels: dict[str, dict[str, object]] = {}
     grades: dict[int, dict[str, int]] = {}
+    grid = plans[0].grids[0]
     for index, disc in enumerate(spine.discs):
         if not _in_view(disc.frame.center_mm, disc.half_depth, disc.mid_height, grid):
             continue
         measured = truth.measure(spine, index)
         levels[disc.level] = truth.as_record(measured)
         grades[index] = truth.grade(measured)
-    return PhantomStudy(seed, options, series, truth.grade_table(grades), levels, spine)
+    keypoints = place_keypoints(spine, {plan.name: (plan.view, plan.grids) for plan in plans}, tuple(levels))
+    return PhantomStudy(seed, options, series, truth.grade_table(grades), levels, keypoints, spine)
 
 
 def _in_view(center_mm: NDArray[np.float64], half_depth: float, height: float, grid: Grid) -> bool:
-    """Whether a disc with a good part of the bodies beside it lies inside the field of view."""
+    """Whether a disc with a good part of the bodies beside it lies inside the sagittal field of view."""
+    _, row, col = grid.indices(center_mm) * np.array([1.0, grid.spacing_mm, grid.spacing_mm])
     room = 0.45 * half_depth + 0.5 * height
-    rows = grid.rows_z[-1] + room < center_mm[2] < grid.rows_z[0] - room
-    return bool(rows and grid.cols_y[0] + half_depth < center_mm[1] < grid.cols_y[-1] - half_depth)
+    inside = room < row < (grid.rows - 1) * grid.spacing_mm - room
+    return bool(inside and half_depth < col < (grid.cols - 1) * grid.spacing_mm - half_depth)

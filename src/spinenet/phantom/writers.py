@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.errors import DatasetError
+from spinenet.labels import View
 from spinenet.phantom.sequence import Weighting
 from spinenet.phantom.study import GENERATOR_VERSION, PhantomSeries, PhantomStudy, options_record
 
@@ -83,7 +84,7 @@ def write_spider(
     """
     for folder in ("images", "masks", "truth"):
         (root / folder).mkdir(parents=True, exist_ok=True)
-    for item in study.series:
+    for item in sagittal(study):
         pixels = item.series.voxels_SRC.astype(np.uint8 if item.pixel == "uint8" else np.uint16)
         affine = item.series.affine_vox2mm
         write_mha(root / "images" / f"{patient}_{item.name}.mha", pixels, affine, storage)
@@ -92,6 +93,11 @@ def write_spider(
     partial = root / "truth" / f"{patient}.json.part"
     partial.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
     partial.rename(root / "truth" / f"{patient}.json")
+
+
+def sagittal(study: PhantomStudy) -> list[PhantomSeries]:
+    """The series SPIDER's layout has a place for."""
+    return [item for item in study.series if item.view is not View.AXIAL_T2]
 
 
 def write_mha(path: Path, voxels_SRC: NDArray[Any], affine_vox2mm: NDArray[np.float64], storage: str) -> None:
@@ -124,7 +130,7 @@ def truth_record(study: PhantomStudy, patient: str, subset: str) -> dict[str, An
         "options": options_record(study.options),
         "parameters": study.parameters(),
         "levels": study.levels,
-        "series": [overview_row(study, item, patient, subset) for item in study.series],
+        "series": [overview_row(study, item, patient, subset) for item in sagittal(study)],
     }
 
 
@@ -133,7 +139,7 @@ def overview_row(study: PhantomStudy, item: PhantomSeries, patient: str, subset:
     protocol, series = item.protocol, item.series
     present = np.unique(item.mask_SRC)
     rows = series.voxels_SRC.shape[1]
-    spacing = float(series.affine_vox2mm[1, 2])
+    gap, _, spacing = (float(step) for step in np.linalg.norm(series.affine_vox2mm[:3, :3], axis=0))
     low, high = float(series.voxels_SRC.min()), float(series.voxels_SRC.max())
     inversion = protocol.weighting is Weighting.STIR
     known = {
@@ -166,9 +172,9 @@ def overview_row(study: PhantomStudy, item: PhantomSeries, patient: str, subset:
         "ScanningSequence": "['SE', 'IR']" if inversion else "SE",
         "SequenceName": f"tir2d1_{protocol.echo_train}" if inversion else f"tse2d1_{protocol.echo_train}",
         "SeriesDescription": protocol.description,
-        "SliceThickness": round(0.9 * study.options.slice_spacing_mm, 2),
+        "SliceThickness": round(0.9 * gap, 2),
         "SoftwareVersions": f"spinenet phantom {GENERATOR_VERSION}",
-        "SpacingBetweenSlices": study.options.slice_spacing_mm,
+        "SpacingBetweenSlices": round(gap, 3),
         "SpecificCharacterSet": "ISO_IR 100",
         "TransmitCoilName": "Body",
         "WindowCenter": 0.5 * (low + high),

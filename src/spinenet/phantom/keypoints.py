@@ -1,0 +1,74 @@
+"""The points a reader marks: where each graded structure is seen best, in voxels of one stack and in mm."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from spinenet.labels import View
+from spinenet.phantom.anatomy import EPIDURAL_GAP_MM, Array, Disc, Spine
+from spinenet.phantom.canvas import Grid
+
+SAGITTAL_T2 = (View.SAGITTAL_T2, View.SAGITTAL_STIR)
+
+
+@dataclass(frozen=True)
+class KeyPoint:
+    """One mark: series by name, stack and slice by index, row and column as fractions of canonical voxel order."""
+
+    target: str
+    level: str
+    series: str
+    stack: int
+    slice_index: int
+    row: float
+    column: float
+    world_mm: tuple[float, float, float]
+
+
+def marked_points(spine: Spine, disc: Disc) -> dict[str, tuple[tuple[View, ...], Array]]:
+    """Target -> the views it is marked in and its place in LPS mm (one list of conventions: RSNA 2024's)."""
+    behind = disc.half_depth + EPIDURAL_GAP_MM
+    z = disc.frame.moved(v=behind).center_mm[2]
+    at = spine.canal.at(np.array([z]))
+    sac = np.array([at["x_mm"][0], at["y_mm"][0], z], np.float64)
+    points: dict[str, tuple[tuple[View, ...], Array]] = {"canal_stenosis": (SAGITTAL_T2, sac)}
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        root = disc.frame.moved(u=0.72 * sign * disc.half_width, v=behind, w=0.5 * disc.height + 3.0).center_mm
+        recess = disc.frame.moved(u=sign * (0.24 * disc.half_width + 3.0), v=behind + 1.0).center_mm
+        points[f"foraminal_stenosis_{side}"] = ((View.SAGITTAL_T1,), root)
+        points[f"subarticular_stenosis_{side}"] = ((View.AXIAL_T2,), recess)
+    return points
+
+
+def place_keypoints(
+    spine: Spine, planes: Mapping[str, tuple[View, tuple[Grid, ...]]], levels: Iterable[str]
+) -> tuple[KeyPoint, ...]:
+    """Every mark of these levels that falls into a stack; ``planes`` is series name -> view and stacks."""
+    named = {disc.level: disc for disc in spine.discs}
+    placed = []
+    for level in levels:
+        for target, (views, point) in marked_points(spine, named[level]).items():
+            found = _nearest(point, views, planes)
+            if found is not None:
+                placed.append(KeyPoint(target, level, *found))
+    return tuple(placed)
+
+
+def _nearest(
+    point: Array, views: tuple[View, ...], planes: Mapping[str, tuple[View, tuple[Grid, ...]]]
+) -> tuple[str, int, int, float, float, tuple[float, float, float]] | None:
+    """The slice of these views nearest to a point, no more than one slice spacing away, and the point in its plane."""
+    best = None
+    for name, (view, grids) in planes.items():
+        for stack, grid in enumerate(grids if view in views else ()):
+            offset, row, column = grid.indices(point)
+            index = int(np.argmin(np.abs(grid.offsets_mm - offset)))
+            distance = float(abs(grid.offsets_mm[index] - offset))
+            inside = 0.0 <= row <= grid.rows - 1 and 0.0 <= column <= grid.cols - 1
+            if inside and distance <= 6.0 and (best is None or distance < best[0]):
+                x, y, z = (
+                    (grid.origin_mm + grid.offsets_mm[index] * grid.normal) + row * grid.row_mm + column * grid.col_mm
+                )
+                best = (distance, (name, stack, index, float(row), float(column), (float(x), float(y), float(z))))
+    return None if best is None else best[1]
