@@ -17,10 +17,11 @@ from spinenet.datasets.cache import (
     trimmed,
 )
 from spinenet.datasets.masks import locate_from_mask
-from spinenet.datasets.records import no_grades
+from spinenet.datasets.records import LabelledStudy, no_grades
 from spinenet.errors import DatasetError
 from spinenet.labels import View
 from spinenet.phantom import PhantomStudy
+from spinenet.readers import StudySource
 from spinenet.study import LevelFrame, LocatedSeries, Series
 
 SPEC = CropSpec()
@@ -29,7 +30,9 @@ SPEC = CropSpec()
 @pytest.fixture(scope="module")
 def study(phantom: PhantomStudy) -> LocatedStudy:
     located = [locate_from_mask(item.series, item.mask_SRC) for item in phantom.series]
-    return located_study("phantom", "7", located, phantom.grades_LT, readers_RLT=np.stack([phantom.grades_LT] * 3))
+    source = StudySource("7", Path("nowhere"), "MHA")
+    labelled = LabelledStudy("7", "7", source, phantom.grades_LT, {}, np.stack([phantom.grades_LT] * 3))
+    return located_study("phantom", labelled, located)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +118,8 @@ def test_axial_slices_at_a_disc_stay_and_those_of_other_levels_go() -> None:
 
 def test_grey_values_of_a_rescaled_series_come_back_to_within_a_part_of_their_range(tmp_path: Path) -> None:
     voxels = (0.73 * np.arange(3 * 200 * 200) % 3000).reshape(3, 200, 200).astype(np.float32)
-    saved = save_study(tmp_path / "1.npz", located_study("rsna2024", "1", [axial(0.0, voxels)], no_grades()), SPEC)
+    labelled = LabelledStudy("1", "1", StudySource("1", tmp_path, "DICOM"), no_grades(), {})
+    saved = save_study(tmp_path / "1.npz", located_study("rsna2024", labelled, [axial(0.0, voxels)]), SPEC)
     read = load_study(tmp_path / "1.npz", SPEC)
     away = np.abs(read.located[0].series.voxels_SRC - saved.located[0].series.voxels_SRC)
     assert away.max() <= 3000 / 65535

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from spinenet.datasets.phantom import load_phantom
 from spinenet.datasets.records import Dataset, LabelledStudy
 from spinenet.datasets.spider import load_spider
 from spinenet.errors import DatasetError
 
-# The phantom writes SPIDER's layout, so that one adapter reads both.
-DATASETS: dict[str, Callable[[Path], Dataset]] = {"spider": load_spider, "phantom": load_spider}
+DATASETS: dict[str, Callable[[Path], Dataset]] = {"spider": load_spider, "phantom": load_phantom}
 
 __all__ = ["DATASETS", "Dataset", "LabelledStudy", "load_dataset"]
 

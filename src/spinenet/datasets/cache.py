@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.crops import CropSpec
+from spinenet.datasets.records import LabelledStudy
 from spinenet.errors import DatasetError
-from spinenet.labels import LEVELS, TARGETS, View
+from spinenet.labels import TARGETS, View
 from spinenet.study import LevelFrame, LocatedSeries, Series
 
 MAX_ZOOM = 1.25
@@ -35,7 +36,6 @@ MARGIN_PIXELS = 6
 
 _FORMAT = 1
 _ARRAYS = ("stored", "grey", "affine", "frames", "sizes", "reference")
-_NO_READERS = np.zeros((0, len(LEVELS), len(TARGETS)), np.int64)
 
 
 @dataclass(frozen=True)
@@ -53,17 +53,9 @@ class LocatedStudy:
     readers_RLT: NDArray[np.int64]
 
 
-def located_study(
-    dataset: str,
-    key: str,
-    located: Sequence[LocatedSeries],
-    grades_LT: NDArray[np.int64],
-    *,
-    patient: str = "",
-    readers_RLT: NDArray[np.int64] = _NO_READERS,
-) -> LocatedStudy:
-    """A LocatedStudy; a study whose patient is not told is its own patient."""
-    return LocatedStudy(key, patient or key, dataset, grades_LT, tuple(located), readers_RLT)
+def located_study(dataset: str, study: LabelledStudy, located: Sequence[LocatedSeries]) -> LocatedStudy:
+    """A labelled study with what was located in it."""
+    return LocatedStudy(study.key, study.patient, dataset, study.grades_LT, tuple(located), study.readers_RLT)
 
 
 def reach_mm(spec: CropSpec, plane: str) -> NDArray[np.float64]:

@@ -23,7 +23,7 @@ from spinenet.locate import (
     locator_grid,
     reference_values,
 )
-from spinenet.readers.mha import read_mha
+from spinenet.readers import read_mha, read_nifti
 from spinenet.study import LevelFrame, LocatedSeries, Series
 
 CANAL_VALUE, DISC_VALUE = 100, 200
@@ -33,7 +33,8 @@ SAME_DISC_MM = 8.0
 
 def read_mask(path: Path, series: Series) -> NDArray[np.uint8]:
     """Label image in the canonical order of its series, (slices, rows, columns); raises DatasetError on a misfit."""
-    mask_SRC = read_mha(path).voxels_SRC.astype(np.uint8)
+    read = read_mha if path.suffix == ".mha" else read_nifti
+    mask_SRC = read(path).voxels_SRC.astype(np.uint8)
     if mask_SRC.shape != series.voxels_SRC.shape:
         raise DatasetError(f"{path}: mask is {mask_SRC.shape}, its image {series.voxels_SRC.shape}; they must agree")
     return mask_SRC

@@ -1,6 +1,6 @@
 """What a data set is once read: studies with grades, and what the check found."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,8 @@ class LabelledStudy:
     """One patient's examination with its grades.
 
     ``grades_LT`` is (len(LEVELS), len(TARGETS)): the index of the grade in its scale, or UNKNOWN. ``masks`` maps a
-    series name to its label image (1.. vertebrae and 201.. discs from the lowest, 100 the canal).
+    series name to its label image (1.. vertebrae and 201.. discs from the lowest, 100 the canal). ``readers_RLT`` are
+    the grades of single readers where the data set tells them, else without rows.
     """
 
     key: str
@@ -23,6 +24,7 @@ class LabelledStudy:
     source: StudySource
     grades_LT: NDArray[np.int64]
     masks: dict[str, Path]
+    readers_RLT: NDArray[np.int64] = field(default_factory=lambda: no_grades()[None][:0])
 
 
 @dataclass(frozen=True)
