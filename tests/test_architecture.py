@@ -28,7 +28,7 @@ STAGES = (
     "bundle",
     "predict",
 )
-STAGES += ("report", "batch", "cli")
+STAGES += ("report", "cluster", "batch", "cli")
 BASE = set(STAGES[:4])
 BESIDE = {
     "config": {"errors"},
@@ -106,7 +106,7 @@ def test_prediction_needs_the_base_install_only(path: Path) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     base = {requirement.split(">")[0] for requirement in project["dependencies"]}
     others = libraries_of(path) - set(sys.stdlib_module_names) - {"spinenet"}
-    optional = {"SimpleITK"} if stage_of(path) == "readers" else set()
+    optional = {"readers": {"SimpleITK"}, "cluster": {"ray"}}.get(stage_of(path), set())
     assert {DISTRIBUTION_OF.get(name, name) for name in others} <= base | optional
 
 

@@ -16,6 +16,7 @@ from spinenet.bundle import load_bundle, write_bundle
 from spinenet.crops import CropSpec
 from spinenet.errors import ReadError, StudyError
 from spinenet.readers import StudySource
+from spinenet.report.claim import locked
 from spinenet.report.tables import OutputError, StudyRow
 from spinenet.study import Prediction, Study, StudyResult
 
@@ -144,6 +145,24 @@ def test_two_files_of_one_name_are_not_taken_for_one_patient(clinic: Clinic, tmp
     with pytest.raises(OutputError, match="a come from other files"):
         run(tmp_path)
     assert clinic.predicted == ["a", "b", "c"]
+
+
+def test_two_runs_do_not_write_into_one_folder(clinic: Clinic, tmp_path: Path) -> None:
+    with locked(tmp_path), pytest.raises(OutputError, match="another run is writing here"):
+        run(tmp_path)
+    assert run(tmp_path).exit_code == 0
+
+
+def test_a_finished_folder_is_in_the_order_of_the_studies_however_it_came_about(clinic: Clinic, tmp_path: Path) -> None:
+    clinic.faults["a"] = OSError("share not mounted")
+    run(tmp_path / "late")
+    clinic.faults.clear()
+    run(tmp_path / "late")
+    run(tmp_path / "straight")
+    for name in ("predictions.csv", "studies.csv"):
+        assert list(rows(tmp_path / "late" / name)) == ["a", "b", "c"]
+    tables = [(tmp_path / folder / "predictions.csv").read_bytes() for folder in ("late", "straight")]
+    assert tables[0] == tables[1]
 
 
 def test_progress_counts_every_study(clinic: Clinic, tmp_path: Path) -> None:

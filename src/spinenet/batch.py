@@ -2,9 +2,11 @@
 
 Only this process writes the tables; workers read, predict and write their study's page. A study that cannot be read or
 graded becomes a ``failed`` row, and so does one whose worker process dies. The next run skips studies with a result
-and tries the failed ones again.
+and tries the failed ones again. A finished folder holds its studies in the order they were found in, whatever order
+they became ready in, so a run that was killed and started again ends as one that was not.
 """
 
+import functools
 import multiprocessing
 import os
 import re
@@ -21,12 +23,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from spinenet.bundle import Bundle, load_bundle
+from spinenet.cluster import on_cluster
 from spinenet.errors import SpinenetError
 from spinenet.predict import predict_study
 from spinenet.readers import StudySource, find_studies, read_study
-from spinenet.report.claim import claim
+from spinenet.report.claim import claim, locked
 from spinenet.report.html import write_study_report
-from spinenet.report.tables import Row, StudyRow, append, drop, prediction_rows, recover, study_row
+from spinenet.report.tables import Row, StudyRow, append, arrange, drop, prediction_rows, recover, study_row
 from spinenet.study import StudyResult
 
 REPORTS_FOLDER = "reports"
@@ -91,38 +94,63 @@ def predict_paths(
     *,
     overwrite: bool = False,
     workers: int = 1,
+    cluster: str | None = None,
     on_progress: OnProgress = lambda done, total, row: None,
 ) -> BatchSummary:
     """Predict every study below ``paths`` that ``out`` has no result of; may be killed at any moment and run again.
 
-    With ``overwrite`` the results of these studies are removed first. Raises ReadError where there is no study at all,
-    OutputError where ``out`` holds results that these must not be mixed with, OSError where nothing can be written.
+    With ``overwrite`` the results of these studies are removed first; ``cluster`` is the address of a Ray cluster that
+    does the work instead of ``workers`` processes. Raises ReadError where there is no study at all, OutputError where
+    ``out`` holds results that these must not be mixed with or another run is writing there, ClusterError where the
+    cluster cannot be used, OSError where nothing can be written.
     """
     sources = find_studies(paths)
-    existing = recover(out)
-    kept = {key for key, row in existing.items() if row.status != "failed"}
-    kept -= {source.key for source in sources} if overwrite else set()
-    claim(out, bundle.metadata, sources, kept)
-    todo = [source for source in sources if source.key not in kept]
-    drop(out, {source.key for source in todo})
-    counts: Counter[str] = Counter()
-    on_progress(0, len(todo), None)
-    for done in predict_sources(todo, Worker(bundle, out / REPORTS_FOLDER), workers):
-        append(out, done.row, done.predictions)
-        counts[done.row.status] += 1
-        on_progress(counts.total(), len(todo), done.row)
+    with locked(out):
+        existing = recover(out)
+        kept = {key for key, row in existing.items() if row.status != "failed"}
+        kept -= {source.key for source in sources} if overwrite else set()
+        claim(out, bundle.metadata, sources, kept)
+        todo = [source for source in sources if source.key not in kept]
+        drop(out, {source.key for source in todo})
+        counts: Counter[str] = Counter()
+        on_progress(0, len(todo), None)
+        for done in predict_sources(todo, Worker(bundle, out / REPORTS_FOLDER), workers, cluster):
+            append(out, done.row, done.predictions)
+            counts[done.row.status] += 1
+            on_progress(counts.total(), len(todo), done.row)
+        arrange(out, [source.key for source in sources])
     return BatchSummary(counts, len(sources) - len(todo))
 
 
-def predict_sources(sources: Sequence[StudySource], worker: Worker, workers: int) -> Iterator[Done]:
-    """The studies' rows as they become ready, from this process or from several of its own."""
-    if min(workers, len(sources)) < 2:
-        yield from map(worker, sources)
-        return
-    results = in_processes(sources, _work, workers, _start_worker, (worker.bundle.path, worker.reports))
+def predict_sources(
+    sources: Sequence[StudySource], worker: Worker, workers: int, cluster: str | None = None
+) -> Iterator[Done]:
+    """The studies' rows as they become ready: from this process, from several of its own, or from a cluster."""
+    arguments = (worker.bundle.path.absolute(), worker.reports.absolute())
+    if cluster is not None:
+        results = on_cluster(sources, work, arguments, cluster)
+    elif min(workers, len(sources)) < 2:
+        results = ((source, worker(source)) for source in sources)
+    else:
+        results = in_processes(sources, functools.partial(_work, arguments), workers, _start_worker, arguments)
     for source, done in results:
         message = "its process died, perhaps for lack of memory; run it again with fewer workers"
         yield worker.report(failed(source, message)) if done is None else done
+
+
+@functools.cache
+def _worker(bundle_path: Path, reports: Path) -> Worker:
+    """The worker of this process, where it is one of several: the bundle is loaded once."""
+    return Worker(load_bundle(bundle_path), reports)
+
+
+def work(source: StudySource, bundle_path: Path, reports: Path) -> Done:
+    """Predict one study in any process that sees the files, the bundle and the folder of reports."""
+    return _worker(bundle_path, reports)(source)
+
+
+def _work(arguments: tuple[Path, Path], source: StudySource) -> Done:
+    return work(source, *arguments)
 
 
 def predict_source(source: StudySource, bundle: Bundle) -> StudyResult:
@@ -207,16 +235,11 @@ def _alone(
         return None
 
 
-_worker: Worker | None = None
-"""The worker of this process, where it is one of several."""
-
-
 def _start_worker(bundle_path: Path, reports: Path) -> None:
     """Load the bundle once, leave Ctrl-C to the parent, and end when the parent is gone."""
-    global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _worker = Worker(load_bundle(bundle_path), reports)
+    _worker(bundle_path, reports)
 
 
 def _end_with_parent() -> None:
@@ -224,9 +247,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def _work(source: StudySource) -> Done:
-    if _worker is None:
-        raise RuntimeError("_start_worker was not called in this process")
-    return _worker(source)

@@ -65,6 +65,10 @@ def predict(
         Path | None, typer.Option(help="Model bundle, folder or zip.", show_default="the one in the package")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Studies predicted at the same time.")] = 1,
+    ray: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Spread the studies over this Ray cluster.", show_default=False),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict studies again that have results.")] = False,
 ) -> None:
     """Grade every study and write predictions.csv, studies.csv and one report a study."""
@@ -74,7 +78,9 @@ def predict(
 
         bundle = load_bundle(model)
         with _progress() as show:
-            summary = predict_paths(paths, out, bundle, overwrite=overwrite, workers=workers, on_progress=show)
+            summary = predict_paths(
+                paths, out, bundle, overwrite=overwrite, workers=workers, cluster=ray, on_progress=show
+            )
         typer.echo(_in_words(summary))
         typer.echo(f"tables: {out / 'predictions.csv'}, {out / 'studies.csv'}\nreports: {out / REPORTS_FOLDER}")
         typer.echo(RESEARCH_ONLY)

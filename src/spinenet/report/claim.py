@@ -2,14 +2,36 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from spinenet.readers import StudySource
 from spinenet.report.tables import OutputError
 
 RUN_FILE = "run.json"
+LOCK_FILE = ".lock"
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Keep ``out`` (made if need be) to this run; OutputError where another one is writing there.
+
+    The lock is the operating system's: it goes with the process that holds it, however that ends.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out / LOCK_FILE)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise OutputError(f"{out}: another run is writing here; wait for it or choose another folder") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def claim(out: Path, model: Mapping[str, Any], sources: Sequence[StudySource], kept: Collection[str]) -> None:

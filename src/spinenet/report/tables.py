@@ -127,6 +127,14 @@ def drop(folder: Path, keys: Collection[str]) -> None:
         _write_if_different(folder / name, columns, kept)
 
 
+def arrange(folder: Path, keys: Sequence[str]) -> None:
+    """Put the rows of these studies into this order, those of others before them; a study's own rows stay in theirs."""
+    place = {key: index for index, key in enumerate(keys)}
+    for name, columns in ((STUDIES_FILE, STUDY_COLUMNS), (PREDICTIONS_FILE, PREDICTION_COLUMNS)):
+        rows = _read_whole_lines(folder / name, columns)
+        _write_if_different(folder / name, columns, sorted(rows, key=lambda row: place.get(row["study"], -1)))
+
+
 def append(folder: Path, row: StudyRow, predictions: Sequence[Row]) -> None:
     """Add one study to tables that ``recover`` made ready; raises OSError, with nothing half written."""
     _append_block(folder / PREDICTIONS_FILE, _csv_bytes(PREDICTION_COLUMNS, predictions))
