@@ -24,7 +24,7 @@ def predict_study(study: Study, bundle: Bundle) -> StudyResult:
         bag = build_bag(located, bundle.spec)
         predictions = decide_grades(bag, bundle.grade(bag).astype(float), bundle)
     except StudyError as error:
-        return StudyResult(study.key, "failed", str(error), time.perf_counter() - start)
+        return StudyResult(study.key, "failed", str(error), time.perf_counter() - start, origin=study.origin)
     notes = [f"{one.series.name}: {note}" for one in located for note in one.notes if note != NUMBERING_NOTE]
     return StudyResult(
         key=study.key,
@@ -34,6 +34,7 @@ def predict_study(study: Study, bundle: Bundle) -> StudyResult:
         located=located,
         predictions=predictions,
         crops={LEVELS[level]: shown for level, shown in zip(bag.level_L, bag.shown, strict=True)},
+        origin=study.origin,
     )
 
 

@@ -18,6 +18,28 @@ from spinenet.labels import View
 
 
 @dataclass(frozen=True)
+class SourceImages:
+    """The DICOM images a series was read from, for results that refer to them.
+
+    ``instances`` holds for each slice in canonical order (SOP Instance UID, number of the frame counted from 1), None
+    for a slice that was interpolated.
+    """
+
+    series_uid: str
+    sop_class_uid: str
+    instances: tuple[tuple[str, int] | None, ...]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The DICOM study a study was read from. The patient's name and id are kept out of every output by default."""
+
+    study_uid: str
+    patient_name: str = field(default="", repr=False)
+    patient_id: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
 class Series:
     """One stack of parallel slices.
 
@@ -25,6 +47,7 @@ class Series:
     (slice, row, column, 1) to LPS mm. ``view`` is None where plane or weighting could not be decided, and ``reason``
     says in words why it is what it is. ``laterality_known`` is false where the source does not say which side is left.
     Series with different ``frame_of_reference`` do not share world coordinates; "" is not known, taken as shared.
+    ``images`` is None where the source is not DICOM.
     """
 
     name: str
@@ -35,6 +58,7 @@ class Series:
     reason: str = ""
     laterality_known: bool = True
     frame_of_reference: str = ""
+    images: SourceImages | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +69,8 @@ class Study:
     series: tuple[Series, ...]
     notes: tuple[str, ...] = ()
     """What a user should know about the reading: skipped files, gaps, assumptions. Never identifying."""
+    origin: Origin | None = None
+    """None where the source is not DICOM."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +168,8 @@ class StudyResult:
     """level -> the crops the grader saw at it."""
     flags: tuple[Flag, ...] = ()
     """What was refused and what calls for caution, with reasons: the gates of ``spinenet.gates``."""
+    origin: Origin | None = None
+    """Where the study came from, for outputs that go back there; None where that is not DICOM."""
 
     @property
     def levels(self) -> tuple[str, ...]:

@@ -120,6 +120,25 @@ def test_unknown_compression_says_what_to_install(tmp_path, patient, monkeypatch
         read_study(source)
 
 
+@pytest.mark.parametrize("row", [(0, 1, 0), (0, -1, 0)])
+def test_every_slice_knows_the_image_it_was_read_from(tmp_path, patient, row):
+    column = (0, 0, -1) if row[1] > 0 else (0, 0, 1)
+    stack = patient.stack(row, column)
+    paths = patient.write(tmp_path, stack)
+    paths.pop(3).unlink()
+    study = read_one(tmp_path)
+    (series,) = study.series
+    assert series.images.instances[3] is None  # bridged
+    for index, instance in enumerate(series.images.instances):
+        if instance is not None:
+            (path,) = [path for path in paths if dcmread(path).SOPInstanceUID == instance[0]]
+            position_mm = dcmread(path).ImagePositionPatient
+            assert series.affine_vox2mm[0, 3] + index * series.affine_vox2mm[0, 0] == pytest.approx(position_mm[0])
+            assert instance[1] == 1
+    assert (series.images.series_uid, study.origin.study_uid) == ("1.2.3.1", "1.2.3")
+    assert (study.origin.patient_name, study.origin.patient_id) == ("Doe^Jane", "ID4711")
+
+
 def test_rescale_is_applied_slice_by_slice(tmp_path, patient):
     def store_scaled(dataset, index):
         stored = np.frombuffer(dataset.PixelData, "<i2").astype(int)

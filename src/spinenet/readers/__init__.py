@@ -12,7 +12,7 @@ from pathlib import Path
 
 from spinenet.errors import ReadError
 from spinenet.readers import files, names
-from spinenet.readers.dicom import dicom_studies, read_dicom
+from spinenet.readers.dicom import dicom_studies, origin_of, read_dicom
 from spinenet.readers.mha import read_mha
 from spinenet.readers.nifti import read_nifti
 from spinenet.readers.records import StudySource, VolumeFile
@@ -62,7 +62,8 @@ def read_study(source: StudySource) -> Study:
         problems += remarks
     if not series:
         raise ReadError("; ".join([*problems, *source.notes]))
-    return Study(source.key, tuple(series), (*source.notes, *problems))
+    origin = origin_of(source.frames) if source.frames else None
+    return Study(source.key, tuple(series), (*source.notes, *problems), origin)
 
 
 def inspect(paths: Sequence[Path]) -> list[SeriesSummary]:

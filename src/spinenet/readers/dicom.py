@@ -17,7 +17,7 @@ from spinenet.readers.dicom_stacks import affine_of, arrange, depths_mm, is_unev
 from spinenet.readers.names import unique
 from spinenet.readers.records import Frame, StudySource
 from spinenet.readers.volume import check_shape, series_from_volume
-from spinenet.study import Series
+from spinenet.study import Origin, Series, SourceImages
 
 FORMAT = "DICOM"
 
@@ -153,7 +153,22 @@ def _series(
         acquisition=kept[0].acquisition,
         slice_dim=0,
     )
-    return replace(series, frame_of_reference=kept[0].frame_of_reference), notes
+    images = source_images([None if index is None else frames[index] for index in part])
+    if series.affine_vox2mm[:3, 0] @ affine_vox2mm[:3, 0] < 0:
+        images = replace(images, instances=images.instances[::-1])
+    return replace(series, frame_of_reference=kept[0].frame_of_reference, images=images), notes
+
+
+def origin_of(frames: Sequence[Frame]) -> Origin:
+    """The DICOM study of these frames."""
+    return Origin(frames[0].study_uid, frames[0].patient_name, frames[0].patient)
+
+
+def source_images(slices: Sequence[Frame | None]) -> SourceImages:
+    """Which image each slice came from, in the order given; None is a slice that was interpolated."""
+    first = next(frame for frame in slices if frame is not None)
+    instances = tuple(None if frame is None else (frame.uid, frame.index + 1) for frame in slices)
+    return SourceImages(first.series_uid, first.sop_class_uid, instances)
 
 
 def _bridged(stack: NDArray[np.float32], places: Sequence[int], count: int) -> NDArray[np.float32]:

@@ -21,6 +21,8 @@ _KEYWORDS = (
     # fmt: off
     "SpecificCharacterSet",
     "StudyInstanceUID",
+    "PatientID",
+    "PatientName",
     "SeriesInstanceUID",
     "SOPInstanceUID",
     "SOPClassUID",
@@ -230,6 +232,9 @@ def _frame(dataset: Any, path: Path, study_uid: str, index: int) -> Frame | None
         acquisition=_acquisition(described),
         tags=_tags(described),
         frame_of_reference=str(first_value(described, "FrameOfReferenceUID") or ""),
+        sop_class_uid=str(dataset.get("SOPClassUID") or ""),
+        patient=_words(dataset.get("PatientID")).strip(),
+        patient_name=str(dataset.get("PatientName") or ""),
     )
 
 

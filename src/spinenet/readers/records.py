@@ -38,7 +38,8 @@ class Frame:
     ``spacing_mm`` (between rows, between columns; None where the header lacks it) are DICOM's, in LPS. ``index`` is the
     frame in a multi-frame file, else 0; ``gap_mm`` the stated distance between slices, or their thickness. ``tags``
     are values that may tell overlapping stacks apart, in the order to be tried. ``frame_of_reference`` names the
-    coordinate system, "" where the header does not.
+    coordinate system, "" where the header does not. ``patient`` (the header's id) and ``patient_name`` are never shown
+    unless asked for.
     """
 
     path: Path
@@ -56,6 +57,9 @@ class Frame:
     acquisition: Acquisition = field(default_factory=Acquisition)
     tags: tuple[str, ...] = ()
     frame_of_reference: str = ""
+    sop_class_uid: str = ""
+    patient: str = ""
+    patient_name: str = ""
 
 
 @dataclass(frozen=True)
