@@ -6,14 +6,15 @@ import pytest
 from spinenet.labels import LEVELS
 from spinenet.phantom import PhantomStudy, make_study, truth
 from spinenet.phantom.anatomy import Spine, build_spine
-from spinenet.phantom.pathology import DiscState, Mode, sample_discs
+from spinenet.phantom.disease import sample_discs
+from spinenet.phantom.pathology import DiscState, Mode
 from spinenet.phantom.person import sample_person
 
 
 def spine_of(seed: int, mode: Mode) -> Spine:
     rng = np.random.default_rng(seed)
     person = sample_person(rng)
-    return build_spine(person, sample_discs(rng, mode, person.age))
+    return build_spine(person, sample_discs(rng, mode, person))
 
 
 @pytest.fixture(scope="module")

@@ -66,9 +66,7 @@ def sample_person(rng: np.random.Generator) -> Person:
         lordosis_scale=float(np.clip(rng.normal(1.22, 0.2), 0.6, 1.7)),
         cobb_deg=tuple(float(c) for c in cobb),
         rotation_deg=tuple(float(r) for r in 0.5 * cobb + rng.normal(0.0, 0.4, n)),
-        canal_scale=float(
-            rng.uniform(0.75, 0.82) if rng.random() < 0.05 else np.clip(rng.normal(1.0, 0.09), 0.8, 1.25)
-        ),
+        canal_scale=_canal_scale(rng),
         sac_posterior_fat_mm=float(rng.uniform(2.0, 6.0)),
         conus_z_mm=float(np.clip(rng.normal(3.0, 12.0), -25.0, 35.0)),
         subcutaneous_mm=float(np.clip(rng.gamma(4.0, 4.5), 5.0, 42.0)),
@@ -76,7 +74,43 @@ def sample_person(rng: np.random.Generator) -> Person:
         marrow_fat=float(np.clip(0.28 + 0.004 * (age - 20.0) + rng.normal(0.0, 0.06), 0.15, 0.68)),
         s1_s2_disc_mm=float(rng.uniform(1.2, 4.2)),
         sac_end=float(np.clip(rng.normal(1.7, 0.35), 0.9, 2.6)),
+        lipomatosis_mm=float(rng.uniform(1.5, 6.0)) if rng.random() < 0.04 else 0.0,
+        transitional=_transitional(rng),
+        fracture=_fracture(rng, age),
+        haemangioma=_somewhere(rng, 0.10, 4.0, 11.0),
+        tarlov_mm=float(rng.uniform(6.0, 22.0)) if rng.random() < 0.04 else 0.0,
+        prone=bool(rng.random() < 0.02),
     )
+
+
+def _canal_scale(rng: np.random.Generator) -> float:
+    """Congenitally narrow in 5 %, wide in as many, otherwise around the mean; independent of disease."""
+    kind = rng.random()
+    if kind < 0.05:
+        return float(rng.uniform(0.75, 0.82))
+    if kind < 0.10:
+        return float(rng.uniform(1.15, 1.25))
+    return float(np.clip(rng.normal(1.0, 0.085), 0.8, 1.22))
+
+
+def _transitional(rng: np.random.Generator) -> Transitional:
+    """Eight in a hundred have a transitional vertebra or a sixth lumbar one (reference, 1.4 and 6)."""
+    kinds: tuple[Transitional, ...] = ("none", "sacralised_l5", "lumbarised_s1", "extra")
+    return kinds[int(rng.choice(4, p=(0.92, 0.04, 0.025, 0.015)))]
+
+
+def _fracture(rng: np.random.Generator, age: float) -> tuple[int, float]:
+    """An old compression fracture, rare in the young, mostly at the thoracolumbar junction."""
+    present = rng.random() < np.interp(age, (40.0, 60.0, 80.0), (0.01, 0.04, 0.12))
+    vertebra = int(rng.choice((1, 2, 3, 4, 5, 6), p=(0.08, 0.12, 0.18, 0.30, 0.22, 0.10)))
+    loss = float(rng.uniform(0.15, 0.5))
+    return (vertebra, loss) if present else (-1, 0.0)
+
+
+def _somewhere(rng: np.random.Generator, chance: float, low: float, high: float) -> tuple[int, float]:
+    """A finding of this size range in one of the vertebrae L5 to T11, or (-1, 0)."""
+    vertebra, size = int(rng.integers(0, 7)), float(rng.uniform(low, high))
+    return (vertebra, size) if rng.random() < chance else (-1, 0.0)
 
 
 def mirrored_person(person: Person) -> Person:

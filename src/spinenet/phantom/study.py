@@ -11,9 +11,10 @@ from spinenet.phantom import artefacts, render, truth
 from spinenet.phantom.anatomy import Spine, build_spine, mirrored
 from spinenet.phantom.background import Body, make_body, paint_background
 from spinenet.phantom.canvas import Canvas, Grid
+from spinenet.phantom.disease import sample_discs
 from spinenet.phantom.keypoints import KeyPoint, place_keypoints
 from spinenet.phantom.masks import label_planes
-from spinenet.phantom.pathology import N_DISCS, Mode, sample_discs
+from spinenet.phantom.pathology import N_DISCS, Mode
 from spinenet.phantom.person import sample_person
 from spinenet.phantom.prescription import Coverage, plan_axial, plan_sagittal, resized, sub_planes
 from spinenet.phantom.sequence import (
@@ -162,7 +163,7 @@ def make(seed: int, options: StudyOptions) -> PhantomStudy:
     streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(7)]
     person_rng, disease_rng, tissue_rng, scanner_rng, texture_rng, noise_rng, plan_rng = streams
     person = sample_person(person_rng)
-    spine = build_spine(person, sample_discs(disease_rng, options.mode, person.age))
+    spine = build_spine(person, sample_discs(disease_rng, options.mode, person))
     # planes are laid on the person as he is; a mirrored study is the mirror image of person and planes
     plans = _plan(plan_rng, scanner_rng, spine, make_body(np.random.default_rng(seed), spine), options)
     spine = mirrored(spine) if options.mirror else spine
