@@ -14,7 +14,8 @@ once() { # FILE COMMAND...: run the command unless it has already made the file
 }
 
 once "$out/phantoms/radiological_gradings.csv" \
-  python scripts/make_phantom.py "out=$out/phantoms" studies=350 seed=11 workers=2 study.axial=false study.slices=3
+  python scripts/make_phantom.py "out=$out/phantoms" layout=spider studies=350 seed=11 workers=2 \
+  study.axial=false study.slices=3
 once "$out/pretrained/done" python scripts/train_grader.py data=phantom "data.root=$out/phantoms" \
   experiment=pretrain_grader "out=$out/pretrained"
 touch "$out/pretrained/done"

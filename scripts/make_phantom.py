@@ -1,4 +1,4 @@
-"""Make synthetic lumbar spine studies with exact truth, in SPIDER's layout."""
+"""Make synthetic lumbar spine studies with exact truth, in the layout of a data set or as plain DICOM."""
 
 from rich.progress import track
 
@@ -12,7 +12,7 @@ def main(config: PhantomConfig) -> None:
     print(f"{config.studies - missing} studies exist, {missing} to make in {config.out}")
     for _ in track(generate(config), "making studies", total=missing):
         pass
-    print(f"{config.out}: {config.studies} studies, images/, masks/, truth/, overview.csv, radiological_gradings.csv")
+    print(f"{config.out}: {config.studies} studies; what is known of each lies in truth/")
 
 
 if __name__ == "__main__":

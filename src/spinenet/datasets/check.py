@@ -36,9 +36,9 @@ def image_findings(study: LabelledStudy) -> list[str]:
     graded = {level for index, level in enumerate(LEVELS) if (study.grades_LT[index] != UNKNOWN).any()}
     findings = []
     for one in series:
-        if one.plane != "sagittal":
-            findings.append(f"{study.key}_{one.name}: {one.plane}, not sagittal; not used")
-        elif one.name in study.masks:
+        if one.view is None:
+            findings.append(f"{study.key}_{one.name}: {one.plane}; not used: {one.reason}")
+        elif one.plane == "sagittal" and one.name in study.masks:
             try:
                 seen = {frame.level for frame in locate_from_mask(one, read_mask(study.masks[one.name], one)).frames}
             except SpinenetError as error:

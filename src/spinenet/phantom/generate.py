@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from spinenet.errors import ConfigError, DatasetError
+from spinenet.phantom.layouts import LAYOUTS
 from spinenet.phantom.study import GENERATOR_VERSION, StudyOptions, make, options_record
-from spinenet.phantom.writers import STORAGE, write_spider, write_tables
+from spinenet.phantom.writers import truth_record, write_truth
 
 
 @dataclass
@@ -23,16 +24,16 @@ class PhantomConfig:
     seed: int = 0
     workers: int = 1
     validation_share: float = 0.15
-    """Share of the studies that overview.csv calls validation."""
-    storage: str = "mixed"
-    """Order of the axes in the files: PIR, LPS, or mixed as in SPIDER."""
+    """Share of the studies whose subset is called validation."""
+    layout: str = "phantom"
+    """Files to write: phantom (NIfTI), spider (MHA, sagittal series alone), dicom or rsna2024."""
     study: StudyOptions = field(default_factory=StudyOptions)
 
     def __post_init__(self) -> None:
         if self.studies < 1 or self.workers < 1:
             raise ConfigError(f"studies and workers must be at least 1, not {self.studies} and {self.workers}")
-        if self.storage not in (*STORAGE, "mixed"):
-            raise ConfigError(f"storage must be PIR, LPS or mixed, not {self.storage!r}")
+        if self.layout not in LAYOUTS:
+            raise ConfigError(f"layout must be {', '.join(LAYOUTS)}, not {self.layout!r}")
 
 
 def study_seed(seed: int, index: int) -> int:
@@ -44,10 +45,11 @@ def write_one(config: PhantomConfig, index: int) -> str:
     """Make and write one study; returns the patient's name."""
     patient = str(index + 1)
     seed = study_seed(config.seed, index)
-    choice = np.random.default_rng([seed, 1])
-    subset = "validation" if choice.random() < config.validation_share else "training"
-    storage = ("LPS" if choice.random() < 0.3 else "PIR") if config.storage == "mixed" else config.storage
-    write_spider(make(seed, config.study), Path(config.out), patient, subset=subset, storage=storage)
+    share = np.random.default_rng([seed, 1]).random()
+    study = make(seed, config.study)
+    added = LAYOUTS[config.layout].write(study, Path(config.out), patient)
+    record = truth_record(study, patient, "validation" if share < config.validation_share else "training")
+    write_truth(Path(config.out), {**record, "layout": config.layout, **added})
     return patient
 
 
@@ -60,8 +62,9 @@ def missing_studies(config: PhantomConfig) -> list[int]:
             missing.append(index)
             continue
         record = json.loads(path.read_text())
-        made = (record["seed"], record["generator_version"], record["options"])
-        if made != (study_seed(config.seed, index), GENERATOR_VERSION, options_record(config.study)):
+        made = (record["seed"], record["generator_version"], record["options"], record.get("layout"))
+        asked = (study_seed(config.seed, index), GENERATOR_VERSION, options_record(config.study), config.layout)
+        if made != asked:
             raise DatasetError(f"{path}: made with other settings; choose another out folder or remove this one")
     return missing
 
@@ -77,4 +80,4 @@ def generate(config: PhantomConfig) -> Iterator[str]:
         with ProcessPoolExecutor(config.workers, mp_context=get_context("spawn")) as pool:
             for done in as_completed([pool.submit(write_one, config, index) for index in missing]):
                 yield done.result()
-    write_tables(Path(config.out))
+    LAYOUTS[config.layout].finish(Path(config.out))

@@ -1,12 +1,12 @@
 """One synthetic study from one number: person, disease, scanner, images, masks and truth."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.errors import ConfigError
-from spinenet.labels import View
+from spinenet.labels import LEVELS, TARGETS, View
 from spinenet.phantom import artefacts, render, truth
 from spinenet.phantom.anatomy import Spine, build_spine, mirrored
 from spinenet.phantom.background import Body, make_body, paint_background
@@ -120,7 +120,8 @@ class PhantomStudy:
     """A synthetic study with its truth.
 
     ``grades_LT`` is (len(LEVELS), len(TARGETS)) grade indices, UNKNOWN where a disc is not in view or the target needs
-    axial images. ``levels`` holds measurements, published grades and margins by level name.
+    axial images; ``reader_grades_RLT`` the same as single simulated readers would give them. ``levels`` holds
+    measurements, published grades and margins by level name.
     """
 
     seed: int
@@ -130,6 +131,7 @@ class PhantomStudy:
     levels: dict[str, dict[str, object]]
     keypoints: tuple[KeyPoint, ...]
     spine: Spine
+    reader_grades_RLT: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, len(LEVELS), len(TARGETS)), int))
 
     def parameters(self) -> dict[str, object]:
         """The numbers the study was built from, by name."""

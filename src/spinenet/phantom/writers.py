@@ -1,11 +1,14 @@
 """Studies on disc, in SPIDER's layout: images/, masks/, two tables; and beside them one truth file a study.
 
-The tables are made from the truth files, so a run that was interrupted and resumed ends with the same bytes.
+The tables are made from the truth files, so a run that was interrupted and resumed ends with the same bytes. Every
+layout has the same truth files.
 """
 
 import csv
 import io
 import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.errors import DatasetError
-from spinenet.labels import View
+from spinenet.labels import LEVELS, TARGETS, UNKNOWN, View
 from spinenet.phantom.sequence import Weighting
 from spinenet.phantom.study import GENERATOR_VERSION, PhantomSeries, PhantomStudy, options_record
 
@@ -82,17 +85,28 @@ def write_spider(
     ``storage`` is the order of the axes in the files: "PIR" (columns backwards, rows down, slices to the right) or
     "LPS". Call ``write_tables`` when all studies are written.
     """
-    for folder in ("images", "masks", "truth"):
+    write_spider_images(study, root, patient, storage)
+    write_truth(root, truth_record(study, patient, subset))
+
+
+def write_spider_images(study: PhantomStudy, root: Path, patient: str, storage: str) -> None:
+    """Write images and masks alone."""
+    for folder in ("images", "masks"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     for item in sagittal(study):
         pixels = item.series.voxels_SRC.astype(np.uint8 if item.pixel == "uint8" else np.uint16)
         affine = item.series.affine_vox2mm
         write_mha(root / "images" / f"{patient}_{item.name}.mha", pixels, affine, storage)
         write_mha(root / "masks" / f"{patient}_{item.name}.mha", item.mask_SRC, affine, storage)
-    record = truth_record(study, patient, subset)
-    partial = root / "truth" / f"{patient}.json.part"
+
+
+def write_truth(root: Path, record: Mapping[str, Any]) -> None:
+    """Write one truth file under its patient's name; it appears whole, and marks the study as done."""
+    path = root / "truth" / f"{record['patient']}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".part")
     partial.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
-    partial.rename(root / "truth" / f"{patient}.json")
+    partial.rename(path)
 
 
 def sagittal(study: PhantomStudy) -> list[PhantomSeries]:
@@ -130,8 +144,25 @@ def truth_record(study: PhantomStudy, patient: str, subset: str) -> dict[str, An
         "options": options_record(study.options),
         "parameters": study.parameters(),
         "levels": study.levels,
+        "grades": grades_record(study.grades_LT),
+        "readers": [grades_record(grades_LT) for grades_LT in study.reader_grades_RLT],
+        "keypoints": [asdict(point) for point in study.keypoints],
         "series": [overview_row(study, item, patient, subset) for item in sagittal(study)],
     }
+
+
+def grades_record(grades_LT: NDArray[np.int64]) -> dict[str, dict[str, int]]:
+    """Known grades as published values by level and target."""
+    record: dict[str, dict[str, int]] = {}
+    for level, grades_T in zip(LEVELS, grades_LT, strict=True):
+        known = {
+            target.name: target.grades[int(grade)]
+            for target, grade in zip(TARGETS, grades_T, strict=True)
+            if grade != UNKNOWN
+        }
+        if known:
+            record[level] = known
+    return record
 
 
 def overview_row(study: PhantomStudy, item: PhantomSeries, patient: str, subset: str) -> dict[str, str]:
@@ -201,8 +232,6 @@ def write_tables(root: Path) -> None:
 
 
 def _grading_rows(record: dict[str, Any]) -> list[dict[str, str]]:
-    from spinenet.labels import LEVELS
-
     rows = []
     for level, values in sorted(record["levels"].items(), key=lambda item: LEVELS.index(item[0])):
         row = {"Patient": record["patient"], "IVD label": str(LEVELS.index(level) + 1)}
