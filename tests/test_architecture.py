@@ -28,14 +28,14 @@ STAGES = (
     "bundle",
     "predict",
 )
-STAGES += ("report", "cluster", "batch", "cli")
+STAGES += ("report", "cluster", "batch", "listen", "cli")
 BASE = set(STAGES[:4])
 BESIDE = {
     "config": {"errors"},
     "datasets": BASE | {"readers", "crops", "locate", "axial"},
     "phantom": BASE | {"datasets"},
-    "evaluate": set(STAGES) - {"batch", "cli"} | {"datasets"},
-    "train": set(STAGES) - {"batch", "cli"} | {"datasets", "phantom", "evaluate"},
+    "evaluate": set(STAGES) - {"batch", "listen", "cli"} | {"datasets"},
+    "train": set(STAGES) - {"batch", "listen", "cli"} | {"datasets", "phantom", "evaluate"},
 }
 """What does not lie on the way from files to reports, and what it may use."""
 
