@@ -95,8 +95,8 @@ class Node:
         node.network_timeout = node.dimse_timeout = node.acse_timeout = 60
         node.add_supported_context(VERIFICATION)
         for context in AllStoragePresentationContexts:
-            node.add_supported_context(context.abstract_syntax, ALL_TRANSFER_SYNTAXES)
-        handlers = [
+            node.add_supported_context(str(context.abstract_syntax), ALL_TRANSFER_SYNTAXES)
+        handlers: list[Any] = [
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_CONN_OPEN, self._opened),
             (evt.EVT_CONN_CLOSE, self._closed),
