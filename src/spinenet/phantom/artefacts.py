@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from spinenet.labels import View
-from spinenet.phantom.background import Body
 from spinenet.phantom.canvas import Grid
 from spinenet.phantom.sequence import Protocol
+from spinenet.phantom.trunk import Body
 
 F32 = NDArray[Any]
 

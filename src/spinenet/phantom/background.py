@@ -1,213 +1,176 @@
-"""Everything around the spine: air, skin, fat, muscle, abdomen and vessels. Painted first; the spine covers it."""
+"""Everything around the spine, painted first: fat and skin, muscles, vessels, kidneys, bowel and pelvis.
 
-from dataclasses import dataclass
+All of it is painted on half the pixels of the images and scaled up: the resolution of the surroundings is that of the
+acquired data, and a quarter of the work. The axial anatomy is laid out by side, the distance from the midline.
+"""
+
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.phantom.anatomy import Array, Spine
-from spinenet.phantom.canvas import Canvas, Window
-from spinenet.phantom.shapes import ellipsoid, smoothstep
+from spinenet.phantom import abdomen, pelvis
+from spinenet.phantom.canvas import Canvas, Grid
+from spinenet.phantom.shapes import smax, smin, smoothstep
+from spinenet.phantom.texture import Textures
+from spinenet.phantom.trunk import Body, Place, locate
 
 F32 = NDArray[Any]
 
 
-@dataclass(frozen=True)
-class Body:
-    """Outlines of the trunk over z (rising): skin at the back, deep fascia, front of the spine, skin of the belly."""
-
-    z_mm: Array
-    skin_y_mm: Array
-    fascia_y_mm: Array
-    spine_front_y_mm: Array
-    belly_y_mm: Array
-    vessel_x_mm: float
-    vessel_radius_mm: float
-    bifurcation_z_mm: float
-
-    def at(self, name: str, z_mm: F32) -> F32:
-        return np.interp(z_mm, self.z_mm, getattr(self, name)).astype(np.float32)
+def coarse_grid(grid: Grid) -> Grid:
+    """Every second pixel of a grid, centred between the two it stands for."""
+    origin = grid.origin_mm + 0.5 * (grid.row_mm + grid.col_mm)
+    rows, cols = (grid.rows + 1) // 2, (grid.cols + 1) // 2
+    return replace(grid, origin_mm=origin, row_mm=2.0 * grid.row_mm, col_mm=2.0 * grid.col_mm, rows=rows, cols=cols)
 
 
-def spinous_tip(spine: Spine, index: int) -> Array:
-    """Where the spinous process of a vertebra ends, LPS mm."""
-    body = spine.vertebrae[index]
-    root = body.frame.moved(v=body.half_depth + body.canal_ap + 1.0, w=-0.30 * body.height)
-    return root.tilted(-body.spinous_tilt_rad).moved(v=body.spinous_length, w=-0.1 * body.spinous_height).center_mm
+def _upscaled(images: F32, rows: int, cols: int) -> F32:
+    """(..., rows, columns) from half as many by linear interpolation."""
+    for axis, size in ((-2, rows), (-1, cols)):
+        images = np.moveaxis(images, axis, -1)
+        wide = np.empty((*images.shape[:-1], 2 * images.shape[-1]), np.float32)
+        near = np.float32(0.75) * images
+        far = np.float32(0.25) * images
+        wide[..., 0::2] = near
+        wide[..., 1::2] = near
+        wide[..., 2::2] += far[..., :-1]
+        wide[..., 1:-1:2] += far[..., 1:]
+        wide[..., 0] += far[..., 0]
+        wide[..., -1] += far[..., -1]
+        images = np.moveaxis(wide[..., :size], -1, axis)
+    return np.ascontiguousarray(images)
 
 
-def make_body(rng: np.random.Generator, spine: Spine) -> Body:
-    """Outlines that follow the spine and the person's fat; the back is partly flattened by the table."""
-    person = spine.person
-    tips = np.array([spinous_tip(spine, i) for i in range(len(spine.vertebrae))])
-    sacral = np.array(
-        [s.frame.moved(v=0.5 * (s.half_depth_top + s.half_depth_bottom) + 21.0).center_mm for s in spine.sacrum[:4]]
-    )
-    points = np.vstack([sacral[::-1], tips])[:, 1:]
-    points = points[np.argsort(points[:, 1])]
-    z = np.arange(-140.0, 400.0, 2.0)
-    fascia = _smoothed(np.interp(z, points[:, 1], points[:, 0]), 14.0) + 4.0
-    lumbar = np.exp(-np.square((z - 15.0) / 70.0))
-    fat = person.subcutaneous_mm * (0.55 + 0.75 * lumbar)
-    skin = _smoothed(fascia + fat, 10.0)
-    flat = float(np.quantile(skin[(z > -60) & (z < 230)], 0.85))
-    skin = np.where(skin > flat, flat + 0.35 * (skin - flat), skin)
-    fronts = np.array([v.frame.moved(v=-v.half_depth).center_mm for v in spine.vertebrae])[:, 1:]
-    sacral_front = np.array([s.frame.moved(v=-s.half_depth_top).center_mm for s in spine.sacrum])[::-1, 1:]
-    line = np.vstack([sacral_front, fronts])
-    line = line[np.argsort(line[:, 1])]
-    front = _smoothed(np.interp(z, line[:, 1], line[:, 0]), 8.0)
-    depth = 75.0 + 2.4 * person.subcutaneous_mm + rng.uniform(-12.0, 25.0)
-    belly = _smoothed(front, 60.0) - depth - 12.0 * np.exp(-np.square((z - 60.0) / 90.0))
-    return Body(
-        z_mm=z,
-        skin_y_mm=skin,
-        fascia_y_mm=np.minimum(fascia, skin - 3.0),
-        spine_front_y_mm=front,
-        belly_y_mm=belly,
-        vessel_x_mm=float(rng.uniform(5.0, 17.0)),
-        vessel_radius_mm=float(rng.uniform(7.0, 10.5)),
-        bifurcation_z_mm=float(spine.vertebrae[1].frame.center_mm[2] + rng.uniform(-18.0, 15.0)),
-    )
-
-
-def _smoothed(values: Array, sigma_mm: float) -> Array:
-    from scipy.ndimage import gaussian_filter1d
-
-    return gaussian_filter1d(values, sigma_mm / 2.0, mode="nearest")
-
-
-def paint_background(canvas: Canvas, body: Body, spine: Spine, rng: np.random.Generator) -> None:
-    """Paint trunk, back muscles, abdomen and great vessels over the whole field of view."""
-    window = canvas.grid.whole()
-    _, y, z = window.world()
-    skin = y - body.at("skin_y_mm", z)
-    belly = body.at("belly_y_mm", z) - y
-    inside = canvas.alpha(np.maximum(skin, belly))
+def paint_background(canvas: Canvas, body: Body, rng: np.random.Generator) -> None:
+    """Paint the surroundings of the spine over the whole field of view; the stream decides what bowel lies where."""
     texture = canvas.textures
-    septa = smoothstep(np.abs(texture.medium), 0.10, 0.02) * (texture.coarse > 0.2)
-    gain = 0.97 + 0.035 * texture.fine + 0.05 * texture.coarse - 0.22 * septa
-    canvas.paint(window, inside, "fat", gain)
-    rim = canvas.alpha(np.abs(np.maximum(skin, belly) + 1.0) - 0.9)
-    canvas.paint(window, rim, "muscle", 1.1)
-    _paint_abdomen(canvas, window, body, rng)
-    _paint_vessels(canvas, window, body)
-    _paint_back_muscle(canvas, window, body, spine)
+    halves = Textures(*(field[:, ::2, ::2] for field in (texture.fine, texture.medium, texture.coarse)))
+    coarse = Canvas(coarse_grid(canvas.grid), canvas.signals, halves)
+    place = locate(body, coarse.grid)
+    _paint_fat(coarse, place)
+    abdomen.paint_organs(coarse, place, rng)
+    abdomen.paint_vessels(coarse, place)
+    _paint_muscles(coarse, place)
+    pelvis.paint_pelvis(coarse, place)
+    _paint_midline(coarse, place)
+    grain = 1.0 + np.float32(0.035) * texture.fine
+    canvas.water = _upscaled(coarse.water, *canvas.grid.shape[1:]) * grain
+    canvas.fat = _upscaled(coarse.fat, *canvas.grid.shape[1:]) * grain
 
 
-@dataclass(frozen=True)
-class _Organ:
-    """A loop of bowel or another organ in front of the spine: place, half axes and content."""
-
-    center_mm: tuple[float, float, float]
-    radii_mm: tuple[float, float, float]
-    content: str
-    wall: str
-    gain: float
-
-
-def _organs(rng: np.random.Generator, body: Body) -> list[_Organ]:
-    """Bowel loops and vessels in the mesentery; bladder and rectum in the pelvis. Sizes and numbers vary freely."""
-    organs = []
-    for _ in range(int(rng.integers(14, 34))):
-        z = float(rng.uniform(-60.0, 250.0))
-        front = float(np.interp(z, body.z_mm, body.spine_front_y_mm)) - 26.0
-        belly = float(np.interp(z, body.z_mm, body.belly_y_mm)) + 26.0
-        y = belly + (front - belly) * float(rng.uniform(0.0, 1.0))
-        radius = float(rng.uniform(6.0, 15.0))
-        content = str(rng.choice(("bowel", "bowel", "fluid", "air", "bowel")))
-        shape = (3.0 * radius, radius * float(rng.uniform(0.8, 1.7)), radius * float(rng.uniform(0.8, 1.8)))
-        organs.append(
-            _Organ((float(rng.uniform(-25, 25)), y, z), shape, content, "bowel", float(rng.uniform(0.6, 1.2)))
-        )
-    for _ in range(int(rng.integers(10, 30))):
-        z = float(rng.uniform(-40.0, 250.0))
-        y = float(np.interp(z, body.z_mm, body.spine_front_y_mm)) - float(rng.uniform(8.0, 60.0))
-        radius = float(rng.uniform(1.2, 3.2))
-        shape = (2.0 * radius, radius, radius * float(rng.uniform(1.0, 2.5)))
-        organs.append(_Organ((float(rng.uniform(-9, 9)), y, z), shape, "blood", "ligament", 1.0))
-    sacrum = float(np.interp(-50.0, body.z_mm, body.spine_front_y_mm))
-    rectum = (sacrum - float(rng.uniform(12.0, 24.0)), float(rng.uniform(-85.0, -55.0)))
-    rectum_content = str(rng.choice(("bowel", "air", "bowel")))
-    organs.append(_Organ((0.0, *rectum), (20.0, 11.0, 24.0), rectum_content, "muscle", float(rng.uniform(0.5, 1.0))))
-    bladder = (sacrum - float(rng.uniform(55.0, 80.0)), float(rng.uniform(-105.0, -70.0)))
-    organs.append(_Organ((0.0, *bladder), (32.0, 26.0, 22.0), "fluid", "muscle", 1.2))
-    return organs
+def _paint_fat(canvas: Canvas, place: Place) -> None:
+    """Skin over fat that septa and a fascia run through."""
+    window, texture = canvas.grid.whole(), canvas.textures
+    septa = smoothstep(np.abs(texture.medium + 0.5 * texture.coarse), 0.16, 0.03) * smoothstep(
+        texture.coarse, -0.8, 0.6
+    )
+    # the membranous layer halfway between skin and muscle
+    layer = np.abs(place.skin + np.float32(0.5 * place.body.fat_mm) + 1.5 * texture.coarse)
+    septa = np.maximum(0.8 * septa, 0.6 * smoothstep(layer, 0.9, 0.2))
+    gain = 0.98 + 0.06 * texture.coarse - 0.32 * septa
+    canvas.paint(window, canvas.alpha(place.skin), "fat", gain)
+    canvas.paint(window, canvas.alpha(np.abs(place.skin + 1.0) - 0.9), "muscle", 1.1)
 
 
-def _paint_abdomen(canvas: Canvas, window: Window, body: Body, rng: np.random.Generator) -> None:
-    """Belly wall, mesenteric fat with bowel and vessels, pelvic organs."""
-    _, y, z = window.world()
+def _back_compartment(place: Place, wobble: F32) -> F32:
+    """Distance to the space of the back muscles, between laminae, transverse processes and fascia."""
+    body, side = place.body, place.side
+    wide = (
+        np.float32(74.0 * body.bulk) - 34.0 * smoothstep(place.z, 45.0, -35.0) - 8.0 * smoothstep(place.z, 100.0, 190.0)
+    )
+    behind = place.y - place.line("fascia_y_mm")
+    swell = (side - 0.42 * wide) / wide
+    behind = behind - 3.5 + np.where(swell > 0.0, np.float32(52.0), np.float32(26.0)) * swell * swell
+    # the floor: laminae near the midline, transverse processes further out
+    floor = (
+        place.line("back_y_mm")
+        - 2.0
+        - (place.line("back_y_mm") - place.line("process_y_mm")) * smoothstep(side, 12.0, 26.0)
+    )
+    before = floor - place.y
+    return smax(smax(behind, before, 5.0), side - wide, 24.0) + 0.6 * wobble
+
+
+def _back_muscles(place: Place, canvas: Canvas) -> tuple[F32, F32, F32]:
+    """Distance to the muscles with the clefts between them, to multifidus, and to the whole compartment."""
+    body, side, z = place.body, place.side, place.z
     texture = canvas.textures
-    belly = y - body.at("belly_y_mm", z)
-    wall = belly - 6.0 - float(rng.uniform(4.0, 26.0)) - 2.0 * texture.coarse
-    canvas.paint(window, canvas.alpha(np.abs(wall) - 4.5), "muscle", 1.0 + 0.12 * texture.medium)
-    mesentery = smoothstep(y - body.at("spine_front_y_mm", z), -8.0, -22.0) * smoothstep(wall, 3.0, 9.0)
-    canvas.paint(window, 0.35 * mesentery * smoothstep(texture.coarse + 0.4 * texture.medium, -0.6, 1.2), "bowel")
-    for organ in _organs(rng, body):
-        part = canvas.grid.window(np.array(organ.center_mm), 1.5 * max(organ.radii_mm[1:]) + 4.0)
-        if part is None:
-            continue
-        grain = canvas.textures.within(part)
-        offsets = [axis - np.float32(c) for axis, c in zip(part.world(), organ.center_mm, strict=True)]
-        d = ellipsoid(offsets[0], offsets[1], offsets[2], organ.radii_mm)
-        size = min(organ.radii_mm[1:])
-        d = d + np.float32(0.16 * size) * grain.coarse + np.float32(0.05 * size) * grain.medium
-        inside = smoothstep(np.broadcast_to(wall, canvas.grid.shape)[part.index], 1.0, 4.0)
-        canvas.paint(part, canvas.alpha(d) * inside, organ.wall, 1.0 + 0.10 * grain.medium)
-        lining = canvas.alpha(d + 0.18 * size + 0.4) * inside
-        canvas.paint(part, lining, organ.content, organ.gain * (1.0 + 0.15 * grain.medium + 0.05 * grain.fine))
+    whole = _back_compartment(place, texture.coarse)
+    depth = place.line("fascia_y_mm") - place.y
+    # multifidus grows and iliocostalis shrinks towards the sacrum
+    first = 15.0 + 17.0 * smoothstep(z, 130.0, 10.0) + 0.22 * (depth - 18.0) + 1.2 * texture.coarse
+    second = 48.0 - 4.0 * smoothstep(z, 60.0, 0.0) + 0.35 * (depth - 15.0) + 1.8 * texture.coarse
+    first, second = first * body.bulk, second * body.bulk
+    multifidus = smax(whole, side - first, 6.0)
+    longissimus = smax(smax(whole, first - side, 6.0), side - second, 6.0)
+    iliocostalis = smax(whole, second - side, 6.0)
+    gap = 0.35 + 2.4 * body.muscle_fat + 0.5 * texture.medium
+    split = np.minimum(np.minimum(multifidus, longissimus), iliocostalis) + np.maximum(gap, 0.0)
+    return split, multifidus, whole
 
 
-def _paint_vessels(canvas: Canvas, window: Window, body: Body) -> None:
-    """Aorta in front of the spine on the left, cava on the right, iliac vessels below; fast blood is dark."""
-    x, y, z = window.world()
-    front = body.at("spine_front_y_mm", z) - 3.0
-    drift = np.clip(body.bifurcation_z_mm - z, 0.0, 60.0)
-    radius = body.vessel_radius_mm * (
-        1.0 - 0.30 * smoothstep(z, body.bifurcation_z_mm + 3.0, body.bifurcation_z_mm - 5.0)
-    )
-    forward = 0.12 * drift
-    for side in (1.0, -1.0):
-        center_x = side * (body.vessel_x_mm + 0.016 * drift * drift)
-        depth = radius * (1.0 if side > 0 else 0.75)
-        center_y = front - depth - 1.0 - forward
-        distance = np.sqrt(np.square((x - center_x) / radius) + np.square((y - center_y) / depth))
-        d = (distance - 1.0) * depth
-        below = smoothstep(z, -55.0, -35.0)
-        canvas.paint(window, canvas.alpha(d - 1.0) * below, "ligament")
-        gain = 1.0 + 0.25 * canvas.textures.medium
-        canvas.paint(
-            window, canvas.alpha(d) * below, "blood" if side > 0 else "muscle", gain * (1.0 if side > 0 else 0.4)
-        )
+def _paint_muscles(canvas: Canvas, place: Place) -> None:
+    """Back muscles with clefts and fat, psoas, quadratus lumborum, belly wall, each within its fascia."""
+    window, texture, body = canvas.grid.whole(), canvas.textures, place.body
+    split, multifidus, whole = _back_muscles(place, canvas)
+    deep = smoothstep(multifidus, 2.0, -7.0) * smoothstep(place.z, 120.0, -30.0)
+    noise = texture.medium + 0.6 * texture.coarse
+    streak = smoothstep(noise, 1.5 - 1.2 * body.muscle_fat, 2.3) + smoothstep(np.abs(noise + 0.3), 0.16, 0.02) * 0.5
+    fat = body.muscle_fat * (0.5 + 0.9 * deep) + (0.15 + 1.3 * body.muscle_fat) * streak * (0.45 + 0.75 * deep)
+    gain = 1.0 + 0.07 * texture.medium + 0.05 * texture.coarse
+    canvas.paint(window, canvas.alpha(split), "muscle", gain, np.clip(fat, 0.0, 0.9))
+    # vessels run in the clefts
+    vessel = canvas.alpha(whole + 3.0) * smoothstep(split, -1.0, 0.4) * smoothstep(texture.medium, 1.3, 1.9)
+    canvas.paint(window, 0.8 * vessel, "vein")
+    fascia = canvas.alpha(np.abs(whole - 0.4) - 0.5) * smoothstep(place.y - place.line("process_y_mm"), 8.0, 14.0)
+    canvas.paint(window, 0.85 * fascia, "ligament")
+    others = smin(_psoas(place), _quadratus(place), 1.0) + 0.7 * texture.coarse
+    canvas.paint(window, canvas.alpha(others), "muscle", gain, 0.4 * fat)
+    # the belly wall lies inside the fat, down to the lateral edge of quadratus
+    depth = np.float32(0.7 * body.fat_mm + 6.0)
+    wall = np.abs(place.skin + depth + 5.0 + 1.5 * texture.coarse) - 4.5
+    behind = place.y - place.line("process_y_mm") - 4.0
+    layers = 1.0 - 0.5 * smoothstep(np.abs(wall + 4.5 - 0.4 * texture.coarse), 0.9, 0.2)
+    canvas.paint(window, canvas.alpha(np.maximum(wall, behind)), "muscle", gain * layers)
 
 
-def _paint_back_muscle(canvas: Canvas, window: Window, body: Body, spine: Spine) -> None:
-    """Muscle beside the spinous processes, ligament and fat in the midline, under a dark fascia."""
-    x, y, z = window.world()
-    texture = canvas.textures
-    canal = spine.canal.at(z)
-    fascia = y - body.at("fascia_y_mm", z)
-    start = canal["y_mm"] + canal["half_ap_mm"] + 3.0
-    region = np.minimum(smoothstep(y - start, -1.0, 2.0), canvas.alpha(fascia))
-    lateral = np.abs(x - canal["x_mm"])
-    beside = smoothstep(lateral + 0.8 * texture.coarse, 3.0, 6.5)
-    streak = smoothstep(texture.medium + 0.5 * texture.coarse, 0.9, 1.7)
-    fat_share = spine.person.muscle_fat * (0.7 + 1.1 * streak) + 0.45 * smoothstep(z, 30.0, -40.0) * streak
-    canvas.paint(
-        window,
-        region * (0.25 + 0.75 * beside),
-        "muscle",
-        1.0 + 0.06 * texture.fine + 0.08 * texture.medium,
-        np.clip(fat_share, 0.0, 0.9),
-    )
-    middle = region * (1.0 - beside)
-    canvas.paint(
-        window,
-        middle * 0.9,
-        "interspinous",
-        1.0 + 0.10 * texture.medium + 0.06 * texture.fine,
-        np.clip(0.10 * texture.medium + 0.14 * texture.coarse + 0.5 * spine.person.muscle_fat + 0.1, -0.3, 0.6),
-    )
-    canvas.paint(window, canvas.alpha(np.abs(fascia + 0.8) - 0.8) * smoothstep(y - start, 4.0, 8.0), "ligament")
+def _psoas(place: Place) -> F32:
+    """Distance to psoas: slim beside L1, thick at L4/5, then forwards and outwards over the brim of the pelvis."""
+    body = place.body
+    low, high = body.disc_z_mm[0], body.disc_z_mm[4]
+    t = (high + 6.0 - place.z) * np.float32(1.0 / (high - low))
+    grown = np.clip(t, 0.0, 1.0)
+    half_u = np.float32(body.bulk) * (5.0 + 14.5 * grown)
+    half_v = np.float32(body.bulk) * (8.0 + 13.0 * grown)
+    beyond = np.maximum(t - 0.95, 0.0) * 60.0
+    at_u = 21.0 + 3.0 * grown + half_u + 0.55 * beyond
+    at_v = place.line("spine_middle_y_mm") + 4.0 - 9.0 * grown - 0.5 * beyond * smoothstep(t, 0.9, 1.3)
+    a, b = (place.side - at_u) / half_u, (place.y - at_v) / half_v
+    distance = (np.sqrt(a * a + b * b + 0.25 * a * b) - 1.0) * half_u
+    return np.where(t < 0.02, np.float32(8.0), distance)
+
+
+def _quadratus(place: Place) -> F32:
+    """Distance to quadratus lumborum: a strap from the twelfth rib to the iliac crest, lateral to the processes."""
+    body = place.body
+    at_u = 58.0 * body.bulk + 8.0 * smoothstep(place.z, body.disc_z_mm[4], body.disc_z_mm[1])
+    at_v = place.line("process_y_mm") - 3.0 - 0.16 * (place.side - at_u)
+    a, b = (place.side - at_u) * np.float32(1.0 / (19.0 * body.bulk)), (place.y - at_v) * np.float32(1.0 / 7.5)
+    inside = (np.sqrt(a * a + b * b) - 1.0) * 7.5
+    crest = np.where(place.x > 0.0, np.float32(body.crest_z_mm[0]), np.float32(body.crest_z_mm[1]))
+    return np.maximum(inside, np.maximum(crest - 4.0 - place.z, place.z - np.float32(body.disc_z_mm[4] + 30.0)))
+
+
+def _paint_midline(canvas: Canvas, place: Place) -> None:
+    """Ligament and fat between the spinous processes, and the dark band over their tips."""
+    window, texture = canvas.grid.whole(), canvas.textures
+    behind = place.y - place.line("back_y_mm")
+    before = place.y - place.line("fascia_y_mm") - 1.0
+    narrow = smoothstep(place.side + 0.8 * texture.coarse, 5.0, 2.6)
+    middle = narrow * smoothstep(behind, -2.0, 1.0) * canvas.alpha(before)
+    fat = 0.10 * texture.medium + 0.14 * texture.coarse + 0.5 * place.body.muscle_fat + 0.1
+    canvas.paint(window, 0.92 * middle, "interspinous", 1.0 + 0.10 * texture.medium, np.clip(fat, -0.3, 0.6))
+    band = canvas.alpha(np.abs(before + 1.2) - 1.1) * smoothstep(place.side, 9.0, 5.0)
+    canvas.paint(window, 0.9 * band, "ligament")

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.phantom.anatomy import Array, Disc, Spine, rotation_x, rotation_y
-from spinenet.phantom.background import Body
 from spinenet.phantom.canvas import Grid
+from spinenet.phantom.trunk import Body
 
 SIZES, SIZE_SHARES = (320, 384, 448, 512), (0.2, 0.4, 0.3, 0.1)
 AXIAL_SIZES, AXIAL_SIZE_SHARES = (256, 320, 384, 512), (0.2, 0.4, 0.25, 0.15)

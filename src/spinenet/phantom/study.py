@@ -9,7 +9,7 @@ from spinenet.errors import ConfigError
 from spinenet.labels import LEVELS, TARGETS, View
 from spinenet.phantom import artefacts, render, truth
 from spinenet.phantom.anatomy import Spine, build_spine, mirrored
-from spinenet.phantom.background import Body, make_body, paint_background
+from spinenet.phantom.background import paint_background
 from spinenet.phantom.canvas import Canvas, Grid
 from spinenet.phantom.disease import sample_discs
 from spinenet.phantom.keypoints import KeyPoint, place_keypoints
@@ -26,6 +26,7 @@ from spinenet.phantom.sequence import (
 )
 from spinenet.phantom.texture import make_textures
 from spinenet.phantom.tissue import Tissue, nucleus, sample_tissues
+from spinenet.phantom.trunk import Body, make_body
 from spinenet.study import Series
 
 GENERATOR_VERSION = "3"
@@ -162,8 +163,8 @@ class _Plan:
 def make(seed: int, options: StudyOptions) -> PhantomStudy:
     """As make_study, from ready options."""
     # separate streams: acquisition cannot depend on disease, and a change in one part leaves the others as they were
-    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(7)]
-    person_rng, disease_rng, tissue_rng, scanner_rng, texture_rng, noise_rng, plan_rng = streams
+    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(6)]
+    person_rng, disease_rng, tissue_rng, scanner_rng, noise_rng, plan_rng = streams
     person = sample_person(person_rng)
     spine = build_spine(person, sample_discs(disease_rng, options.mode, person))
     # planes are laid on the person as he is; a mirrored study is the mirror image of person and planes
@@ -176,7 +177,7 @@ def make(seed: int, options: StudyOptions) -> PhantomStudy:
     jobs = [plans[:2], *((plan,) for plan in plans[2:])] if shared else [(plan,) for plan in plans]
     series: list[PhantomSeries] = []
     for job in jobs:
-        painted = [_paint(grid, spine, body, job, tissues, options, texture_rng, seed) for grid in job[0].grids]
+        painted = [_paint(grid, spine, body, job, tissues, options, seed) for grid in job[0].grids]
         masks = [label_planes(grid, spine) for grid in job[0].grids]
         for index, plan in enumerate(job):
             series.append(_acquire(index, plan, painted, masks, body, options, scanner_rng, noise_rng))
@@ -228,16 +229,15 @@ def _paint(
     plans: tuple[_Plan, ...],
     tissues: dict[str, Tissue],
     options: StudyOptions,
-    rng: np.random.Generator,
     seed: int,
 ) -> Canvas:
     """Noise-free water and fat images of all series on these planes."""
     signals = tuple({name: tissue_signal(plan.protocol, tissue) for name, tissue in tissues.items()} for plan in plans)
-    textures = make_textures(rng, *grid.shape, grid.spacing_mm)
+    textures = make_textures(np.random.default_rng([seed, 3]), grid)
     # the surroundings are vague: one plane a slice is enough for them
     canvas = Canvas(grid, signals, textures)
     # all stacks of a study show the same patient: shapes that are drawn at random are drawn anew from one seed
-    paint_background(canvas, body, spine, np.random.default_rng([seed, 1]))
+    paint_background(canvas, body, np.random.default_rng([seed, 1]))
     canvas = canvas.repeated(sub_planes(grid, options.sub_slices, _thickness_mm(grid)))
     render.paint_spine(canvas, spine, np.random.default_rng([seed, 2]))
     canvas.water, canvas.fat = canvas.averaged(options.sub_slices)

@@ -1,16 +1,20 @@
-"""Smooth noise that keeps tissue from looking flat; the same for all series of a study, as it is the same patient."""
+"""Smooth noise that keeps tissue from looking flat: one patient-fixed field per grain, the same in every series."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, zoom
+from scipy.ndimage import gaussian_filter
 
 if TYPE_CHECKING:
-    from spinenet.phantom.canvas import Window
+    from spinenet.phantom.canvas import Grid, Window
 
 F32 = NDArray[Any]
+
+# grain -> sigma and voxel size in mm, voxels along each side of the periodic volume
+_GRAINS = {"fine": (0.75, 0.5, 96), "medium": (2.2, 0.7, 128), "coarse": (7.0, 2.0, 96)}
 
 
 @dataclass(frozen=True)
@@ -30,26 +34,25 @@ class Textures:
         return Textures(self.fine[window.index], self.medium[window.index], self.coarse[window.index])
 
 
-def _smooth(rng: np.random.Generator, shape: tuple[int, int, int], sigma_px: float, rho: float) -> F32:
-    """Noise of one grain size; neighbouring slices are correlated by ``rho``."""
-    # coarse grain is made on a coarser grid: the filter's cost grows with its width
-    step = max(1, int(sigma_px / 1.5))
-    small = (shape[0], -(-shape[1] // step) + 2, -(-shape[2] // step) + 2)
-    noise = rng.standard_normal(small, dtype=np.float32)
-    for index in range(1, shape[0]):
-        noise[index] = rho * noise[index - 1] + np.float32(np.sqrt(1.0 - rho**2)) * noise[index]
-    noise = gaussian_filter(noise, (0.0, sigma_px / step, sigma_px / step), mode="wrap", truncate=3.0)
-    if step > 1:
-        noise = np.stack([zoom(plane, step, order=1) for plane in noise])
-    noise = noise[:, : shape[1], : shape[2]]
-    return noise / noise.std()
+@lru_cache(maxsize=len(_GRAINS))
+def _volume(grain: str) -> F32:
+    """Periodic noise, the same in every process; studies differ in where they start to read it."""
+    sigma_mm, voxel_mm, size = _GRAINS[grain]
+    rng = np.random.default_rng(sorted(_GRAINS).index(grain))
+    noise = rng.standard_normal((size, size, size), dtype=np.float32)
+    noise = gaussian_filter(noise, sigma_mm / voxel_mm, mode="wrap", truncate=3.0)
+    return (noise / noise.std()).ravel()
 
 
-def make_textures(rng: np.random.Generator, slices: int, rows: int, cols: int, spacing_mm: float) -> Textures:
-    """Textures for a stack of slices with square pixels."""
-    shape = (slices, rows, cols)
-    return Textures(
-        fine=_smooth(rng, shape, 0.75 / spacing_mm, 0.2),
-        medium=_smooth(rng, shape, 2.2 / spacing_mm, 0.5),
-        coarse=_smooth(rng, shape, 7.0 / spacing_mm, 0.8),
-    )
+def make_textures(rng: np.random.Generator, grid: "Grid") -> Textures:
+    """Textures of the planes of a grid, read from the volumes at the nearest voxel; the stream decides where."""
+    world = grid.whole().world()
+    fields = {}
+    for grain, (_, voxel_mm, size) in _GRAINS.items():
+        starts, axes = rng.integers(0, size, 3), rng.permutation(3)
+        index: Any = 0
+        for axis, start in zip(axes, starts, strict=True):
+            steps = (np.round(world[axis] / np.float32(voxel_mm)).astype(np.int32) + np.int32(start)) % np.int32(size)
+            index = index * np.int32(size) + steps
+        fields[grain] = _volume(grain)[np.broadcast_to(index, grid.shape)]
+    return Textures(**fields)
