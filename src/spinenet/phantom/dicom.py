@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage
 
@@ -11,7 +12,7 @@ from spinenet.phantom.sequence import Weighting
 from spinenet.phantom.study import PhantomSeries, PhantomStudy
 from spinenet.study import Series
 
-_IMPLEMENTATION_UID = "2.25.302043790172249692526321623266752743501"
+IMPLEMENTATION_UID = "2.25.302043790172249692526321623266752743501"
 
 
 def uid(*parts: object) -> UID:
@@ -54,7 +55,7 @@ def _dataset(study: PhantomStudy, item: PhantomSeries, series: Series, numbers: 
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.file_meta.ImplementationClassUID = UID(_IMPLEMENTATION_UID)
+    dataset.file_meta.ImplementationClassUID = UID(IMPLEMENTATION_UID)
     dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = MRImageStorage
     dataset.SOPInstanceUID = uid("instance", study.seed, series.name, index)
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
@@ -63,8 +64,13 @@ def _dataset(study: PhantomStudy, item: PhantomSeries, series: Series, numbers: 
     dataset.SeriesInstanceUID = uid("series", study.seed, item.name)
     dataset.SeriesNumber = number
     dataset.InstanceNumber = instance
-    _describe_geometry(dataset, series, index)
-    _set_pixels(dataset, series, index)
+    describe_plane(dataset, series, index)
+    set_pixels(dataset, series.voxels_SRC[index])
+    if item.protocol.vendor.startswith("Philips"):
+        # Philips stores numbers of its own and says how they become grey values
+        dataset.RescaleSlope = _decimal(np.random.default_rng([study.seed, number]).uniform(0.5, 4.0))
+        dataset.RescaleIntercept = 0
+        dataset.RescaleType = "US"
     return dataset
 
 
@@ -73,6 +79,7 @@ def _describe_study(dataset: Dataset, study: PhantomStudy) -> None:
     dataset.SpecificCharacterSet = "ISO_IR 100"
     dataset.StudyInstanceUID = uid("study", study.seed)
     dataset.FrameOfReferenceUID = uid("frame", study.seed)
+    dataset.PositionReferenceIndicator = ""
     dataset.StudyID = str(study.seed % 100000)
     dataset.StudyDate = dataset.SeriesDate = dataset.ContentDate = "20200101"
     dataset.StudyTime = dataset.SeriesTime = dataset.ContentTime = "120000"
@@ -86,7 +93,8 @@ def _describe_study(dataset: Dataset, study: PhantomStudy) -> None:
     dataset.StudyDescription = "Synthetic lumbar spine"
     dataset.Modality = "MR"
     dataset.BodyPartExamined = "LSPINE"
-    dataset.PatientPosition = "HFS"
+    # one in twenty lies with the feet first; the coordinates are the patient's all the same
+    dataset.PatientPosition = "FFS" if study.seed % 20 == 0 else "HFS"
 
 
 def _describe_protocol(dataset: Dataset, item: PhantomSeries) -> None:
@@ -115,7 +123,8 @@ def _describe_protocol(dataset: Dataset, item: PhantomSeries) -> None:
     dataset.InPlanePhaseEncodingDirection = "COL" if protocol.phase_rows else "ROW"
 
 
-def _describe_geometry(dataset: Dataset, series: Series, index: int) -> None:
+def describe_plane(dataset: Dataset, series: Series, index: int) -> None:
+    """Where a slice lies: position, orientation and distances, rows and columns as they are in canonical order."""
     affine = series.affine_vox2mm
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     row_direction, column_direction = affine[:3, 2] / spacing[2], affine[:3, 1] / spacing[1]
@@ -133,8 +142,9 @@ def _decimal(value: float) -> str:
     return f"{value + 0.0:.9g}"
 
 
-def _set_pixels(dataset: Dataset, series: Series, index: int) -> None:
-    pixels = series.voxels_SRC[index].astype(np.uint16)
+def set_pixels(dataset: Dataset, pixels_RC: NDArray[np.float32]) -> None:
+    """Store grey values of up to 12 bits, and the window that shows them all."""
+    pixels = pixels_RC.astype(np.uint16)
     low, high = int(pixels.min()), max(int(pixels.max()), 1)
     dataset.SamplesPerPixel = 1
     dataset.PhotometricInterpretation = "MONOCHROME2"

@@ -7,6 +7,7 @@ from typing import Any
 
 from spinenet.phantom.dicom import write_dicom
 from spinenet.phantom.nifti import write_nifti
+from spinenet.phantom.rsna import write_rsna, write_rsna_tables
 from spinenet.phantom.study import PhantomStudy
 from spinenet.phantom.writers import write_spider_images, write_tables
 
@@ -36,6 +37,10 @@ def _dicom(study: PhantomStudy, root: Path, name: str) -> dict[str, Any]:
     return {}
 
 
+def _rsna(study: PhantomStudy, root: Path, name: str) -> dict[str, Any]:
+    return write_rsna(study, root)  # studies have numbers there, not names
+
+
 def _no_tables(root: Path) -> None:
     """Layouts without tables over all studies."""
 
@@ -44,4 +49,5 @@ LAYOUTS = {
     "phantom": Layout(_nifti, _no_tables),
     "spider": Layout(_spider, write_tables),
     "dicom": Layout(_dicom, _no_tables),
+    "rsna2024": Layout(_rsna, write_rsna_tables),
 }
