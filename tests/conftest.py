@@ -5,6 +5,7 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"  # before anything imports torch or numpy
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,10 +22,12 @@ from spinenet.labels import DISC_TARGETS, TARGETS
 from spinenet.locate import LOCATOR_CLASSES, candidate_slices, locator_grid, normalise, pad_to_multiple
 from spinenet.phantom import PhantomStudy, make_study, write_spider, write_tables
 from spinenet.phantom.pathology import Mode
+from spinenet.phantom.prescription import AxialPlan
 from spinenet.study import Series
 
 SMALL = {"mode": Mode.SCREENING, "axial": False, "size": 256, "slices": 3, "sub_slices": 1, "stir_share": 0.0}
 SEEDS = (2, 3, 4, 5, 7, 8)
+STENOSIS = [index for index in range(len(TARGETS)) if index not in DISC_TARGETS]
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +49,18 @@ def phantom_root(phantoms: tuple[PhantomStudy, ...], tmp_path_factory: pytest.Te
         write_spider(study, root, str(index + 1), storage=("PIR", "LPS")[index % 2])
     write_tables(root)
     return root
+
+
+@pytest.fixture(scope="session")
+def angled_study() -> PhantomStudy:
+    """A small study of three series, axial stacks along all five discs, and two readers of stenosis: one has called
+    everything moderate and one severe."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("spinenet.phantom.prescription.AXIAL_PLANS", {AxialPlan.FIVE_DISCS: 1.0})
+        study = make_study(7, size=160, axial_size=96, slices=11, sub_slices=1, stir_share=0.0, pixel="uint16")
+    readers_RLT = np.stack([study.grades_LT] * 2)
+    readers_RLT[:, :5, STENOSIS] = np.array([1, 2])[:, None, None]
+    return replace(study, reader_grades_RLT=readers_RLT)
 
 
 Masked = tuple[Series, np.ndarray]

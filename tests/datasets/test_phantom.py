@@ -1,7 +1,6 @@
 """Phantoms in their own layout come back as they were made: voxels, places, views, grades, readers and masks."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +10,15 @@ from spinenet.datasets import Dataset, load_dataset
 from spinenet.datasets.masks import locate_all, read_mask
 from spinenet.errors import DatasetError
 from spinenet.labels import LEVELS, UNKNOWN, View
-from spinenet.phantom import PhantomStudy, make_study
+from spinenet.phantom import PhantomStudy
 from spinenet.phantom.nifti import stack_name, write_nifti
 from spinenet.phantom.writers import truth_record, write_truth
 from spinenet.readers import read_study
 
 
 @pytest.fixture(scope="module")
-def study() -> PhantomStudy:
-    made = make_study(7, size=160, axial_size=96, slices=5, sub_slices=1, pixel="uint16")
-    readers_RLT = np.stack([made.grades_LT] * 3)
-    readers_RLT[2, 0, 0] = 4
-    return replace(made, reader_grades_RLT=readers_RLT)
+def study(angled_study: PhantomStudy) -> PhantomStudy:
+    return angled_study
 
 
 @pytest.fixture(scope="module")

@@ -10,15 +10,13 @@ import pydicom
 import pytest
 
 from spinenet.labels import View
-from spinenet.phantom import PhantomStudy, make_study, write_dicom
+from spinenet.phantom import PhantomStudy, write_dicom
 from spinenet.readers import find_studies, read_study
-
-SMALL = {"size": 160, "axial_size": 96, "slices": 11, "sub_slices": 1, "pixel": "uint16"}
 
 
 @pytest.fixture(scope="module", params=[6, 7], ids=["from the right", "from the left"])
-def study(request: pytest.FixtureRequest) -> PhantomStudy:
-    return make_study(request.param, **SMALL)
+def study(request: pytest.FixtureRequest, angled_study: PhantomStudy) -> PhantomStudy:
+    return replace(angled_study, seed=request.param)
 
 
 @pytest.fixture(scope="module")

@@ -9,26 +9,16 @@ import pydicom
 import pytest
 
 from spinenet.datasets.rsna_names import CONDITIONS, RSNA_LEVELS, column_of
-from spinenet.labels import LEVELS, TARGET_INDEX, View
-from spinenet.phantom import PhantomStudy, make_study
+from spinenet.labels import LEVELS, View
+from spinenet.phantom import PhantomStudy
 from spinenet.phantom.rsna import MISTAKES, published_series, write_rsna, write_rsna_tables
 from spinenet.phantom.writers import truth_record, write_truth
 from spinenet.readers import find_studies, read_study
 
-SMALL = {"size": 160, "axial_size": 96, "slices": 11, "sub_slices": 1, "pixel": "uint16"}
-
-
-def graded(study: PhantomStudy) -> PhantomStudy:
-    """With two readers that disagree everywhere."""
-    readers_RLT = np.stack([study.grades_LT] * 2)
-    for condition in CONDITIONS:
-        readers_RLT[:, :5, TARGET_INDEX[condition.target]] = [[1], [2]]
-    return replace(study, reader_grades_RLT=readers_RLT)
-
 
 @pytest.fixture(scope="module")
-def study() -> PhantomStudy:
-    return graded(make_study(7, **SMALL))
+def study(angled_study: PhantomStudy) -> PhantomStudy:
+    return angled_study
 
 
 @pytest.fixture(scope="module")
