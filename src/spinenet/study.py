@@ -17,6 +17,17 @@ from numpy.typing import NDArray
 from spinenet.labels import View
 
 
+class Basis(StrEnum):
+    """What a series' view was decided by. UNDECIDED: nothing told its weighting; EXCLUDED: it is no view that is used."""
+
+    USER = "user"
+    PHYSICS = "physics"
+    NAME = "name"
+    IMAGE = "image"
+    UNDECIDED = "undecided"
+    EXCLUDED = "excluded"
+
+
 @dataclass(frozen=True)
 class SourceImages:
     """The DICOM images a series was read from, for results that refer to them.
@@ -44,10 +55,11 @@ class Series:
     """One stack of parallel slices.
 
     ``voxels_SRC`` is (slices, rows, columns), float32, finite, in canonical order; ``affine_vox2mm`` (4, 4) takes
-    (slice, row, column, 1) to LPS mm. ``view`` is None where plane or weighting could not be decided, and ``reason``
-    says in words why it is what it is. ``laterality_known`` is false where the source does not say which side is left.
-    Series with different ``frame_of_reference`` do not share world coordinates; "" is not known, taken as shared.
-    ``images`` is None where the source is not DICOM.
+    (slice, row, column, 1) to LPS mm. ``view`` is None where plane or weighting could not be decided or are not used;
+    ``basis`` and in words ``reason`` say why it is what it is. ``laterality_known`` is false where the source does not
+    say which side is left, ``original`` where the images were computed from others (a reformatted series). Series with
+    different ``frame_of_reference`` do not share world coordinates; "" is not known, taken as shared. ``images`` is
+    None where the source is not DICOM.
     """
 
     name: str
@@ -59,6 +71,8 @@ class Series:
     laterality_known: bool = True
     frame_of_reference: str = ""
     images: SourceImages | None = None
+    basis: Basis = Basis.PHYSICS
+    original: bool = True
 
 
 @dataclass(frozen=True)
@@ -71,6 +85,8 @@ class Study:
     """What a user should know about the reading: skipped files, gaps, assumptions. Never identifying."""
     origin: Origin | None = None
     """None where the source is not DICOM."""
+    age_years: float | None = None
+    """Age at the examination where the source says it. Used to warn, never shown."""
 
 
 @dataclass(frozen=True)

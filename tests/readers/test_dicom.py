@@ -15,6 +15,7 @@ from pydicom.uid import (
     EnhancedMRImageStorage,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
+    JPEGExtended12Bit,
     JPEGLSLossless,
     RLELossless,
     SecondaryCaptureImageStorage,
@@ -83,7 +84,7 @@ def test_the_frame_of_reference_is_kept_where_the_header_names_one(tmp_path, pat
     assert series.frame_of_reference == uid
 
 
-@pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless])
+@pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless, JPEGLSLossless])
 def test_lossless_compression_changes_no_voxel(tmp_path, patient, syntax):
     stack = patient.stack(shape=(4, 40, 48))
     patient.write(tmp_path, stack, lambda ds, _: ds.compress(syntax, generate_instance_uid=False))
@@ -111,12 +112,12 @@ def test_unknown_compression_says_what_to_install(tmp_path, patient, monkeypatch
     def mislabel(dataset, _):
         dataset.PixelData = b"\xfe\xff\x00\xe0\x00\x00\x00\x00\xfe\xff\x00\xe0\x02\x00\x00\x00\xff\xd8"
         dataset["PixelData"].is_undefined_length = True
-        dataset.file_meta.TransferSyntaxUID = JPEGLSLossless
+        dataset.file_meta.TransferSyntaxUID = JPEGExtended12Bit
 
     patient.write(tmp_path, patient.stack(), mislabel)
     monkeypatch.setattr("pydicom.pixels.decoders.base.Decoder.is_available", False)
     (source,) = find_studies([tmp_path])
-    with pytest.raises(ReadError, match=r"compressed as JPEG-LS.*install 'spinenet-mri\[gdcm\]'"):
+    with pytest.raises(ReadError, match=r"compressed as JPEG Extended.*install 'spinenet-mri\[gdcm\]'"):
         read_study(source)
 
 

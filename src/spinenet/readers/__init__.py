@@ -12,14 +12,26 @@ from pathlib import Path
 
 from spinenet.errors import ReadError
 from spinenet.readers import files, names
-from spinenet.readers.dicom import dicom_studies, origin_of, read_dicom
+from spinenet.readers.dicom import dicom_studies, origin_of, read_dicom, study_key
 from spinenet.readers.mha import read_mha
 from spinenet.readers.nifti import read_nifti
 from spinenet.readers.records import StudySource, VolumeFile
 from spinenet.readers.summary import SeriesSummary, failure, summaries
+from spinenet.readers.wanted import Wanted, parse_wanted, with_views
 from spinenet.study import Series, Study
 
-__all__ = ["SeriesSummary", "StudySource", "find_studies", "inspect", "read_mha", "read_nifti", "read_study"]
+__all__ = [
+    "SeriesSummary",
+    "StudySource",
+    "Wanted",
+    "find_studies",
+    "inspect",
+    "parse_wanted",
+    "read_mha",
+    "read_nifti",
+    "read_study",
+    "with_views",
+]
 
 
 def find_studies(paths: Sequence[Path]) -> list[StudySource]:
@@ -39,6 +51,7 @@ def find_studies(paths: Sequence[Path]) -> list[StudySource]:
     sources = [
         *(study for each in files.without_repeats(found) for study in files.volume_studies(each)),
         *dicom_studies(file for each in found for file in each.dicom),
+        *(StudySource(study_key(str(path)), path, "zip", problem=why) for each in found for path, why in each.problems),
         *failed,
     ]
     keys = names.unique(source.key for source in sources)
@@ -63,7 +76,8 @@ def read_study(source: StudySource) -> Study:
     if not series:
         raise ReadError("; ".join([*problems, *source.notes]))
     origin = origin_of(source.frames) if source.frames else None
-    return Study(source.key, tuple(series), (*source.notes, *problems), origin)
+    ages = [frame.age_years for frame in source.frames if frame.age_years is not None]
+    return Study(source.key, tuple(series), (*source.notes, *problems), origin, min(ages, default=None))
 
 
 def inspect(paths: Sequence[Path]) -> list[SeriesSummary]:
@@ -79,4 +93,4 @@ def inspect(paths: Sequence[Path]) -> list[SeriesSummary]:
 
 def _read_volume(volume: VolumeFile) -> Series:
     read = read_nifti if files.volume_format(volume.path) == "NIfTI" else read_mha
-    return read(volume.path, volume.name)
+    return read(volume.path, volume.name, volume.wanted)

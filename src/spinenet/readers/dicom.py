@@ -12,22 +12,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.errors import ReadError
+from spinenet.readers import jpeg_lossless
 from spinenet.readers.dicom_headers import damage, first_value, layers, number, quiet, read_dataset, read_headers
 from spinenet.readers.dicom_stacks import affine_of, arrange, depths_mm, is_uneven, split_series
 from spinenet.readers.names import unique
 from spinenet.readers.records import Frame, StudySource
 from spinenet.readers.volume import check_shape, series_from_volume
-from spinenet.study import Origin, Series, SourceImages
+from spinenet.study import Basis, Origin, Series, SourceImages
 
 FORMAT = "DICOM"
+JPEG_LOSSLESS = "spinenet"
+_DECODERS = {
+    "1.2.840.10008.1.2.4.50": "pillow",
+    "1.2.840.10008.1.2.4.57": JPEG_LOSSLESS,
+    "1.2.840.10008.1.2.4.70": JPEG_LOSSLESS,
+    "1.2.840.10008.1.2.4.80": "pyjpegls",
+    "1.2.840.10008.1.2.4.81": "pyjpegls",
+    "1.2.840.10008.1.2.4.90": "pylibjpeg",
+    "1.2.840.10008.1.2.4.91": "pylibjpeg",
+    "1.2.840.10008.1.2.5": "pydicom",
+}
+"""Transfer syntax (JPEG baseline, lossless, LS, 2000; RLE) -> what decodes it: other libraries that may be installed
+end the process on damaged bytes."""
+LOCALISER_SLICES = 10
+"""A series with slices in several planes and no more than this in any of them is a localiser."""
 
 
 def dicom_studies(paths: Iterable[Path]) -> list[StudySource]:
     """Studies among DICOM files wherever they lie, by StudyInstanceUID; unreadable files are noted, or a problem."""
     headers = read_headers(dict.fromkeys(paths))
-    by_study: dict[str, list[Frame]] = {}
-    for frame in headers.frames:
-        by_study.setdefault(frame.study_uid, []).append(frame)
+    by_study = _by_study(headers.frames)
     broken = Counter(path.parent for path in headers.broken)
     sources = [_source(uid, frames, headers.skipped.pop(uid, []), broken) for uid, frames in by_study.items()]
     for uid, skipped in headers.skipped.items():
@@ -38,6 +52,18 @@ def dicom_studies(paths: Iterable[Path]) -> list[StudySource]:
         problem = f"{_files(count)} cannot be read as DICOM; damaged or cut short? Copy the study again"
         sources.append(StudySource(study_key(str(folder)), folder, FORMAT, problem=problem))
     return sources
+
+
+def _by_study(frames: Iterable[Frame]) -> dict[str, list[Frame]]:
+    """Frames of each study; where patients share a study UID (careless anonymisers), of each patient."""
+    by_study: dict[str, dict[str, list[Frame]]] = {}
+    for frame in frames:
+        by_study.setdefault(frame.study_uid, {}).setdefault(frame.patient, []).append(frame)
+    return {
+        uid if len(patients) == 1 else f"{uid} of {patient}": group
+        for uid, patients in by_study.items()
+        for patient, group in patients.items()
+    }
 
 
 def study_key(study_uid: str) -> str:
@@ -92,11 +118,21 @@ def _read_series(name: str, frames: Sequence[Frame]) -> tuple[list[Series], list
             continue
         series += read
         notes += remarks
+    if _is_localiser(series):
+        why = "Slices in several planes in one series: a localiser, not used."
+        series = [replace(each, view=None, basis=Basis.EXCLUDED, reason=why) for each in series]
     if len(series) > 1:
         series = [replace(each, name=f"{name}-{count}") for count, each in enumerate(series, start=1)]
     elif series:
         series = [replace(series[0], name=name)]
     return series, [f"{name}: {note}" for note in notes]
+
+
+def _is_localiser(series: Sequence[Series]) -> bool:
+    planes = {each.plane for each in series}
+    few = all(each.voxels_SRC.shape[0] <= LOCALISER_SLICES for each in series)
+    asked_for = any(each.basis is Basis.USER for each in series)
+    return "sagittal" in planes and len(planes) > 1 and few and not asked_for
 
 
 def _read_stack(frames: list[Frame]) -> tuple[list[Series], list[str]]:
@@ -197,16 +233,14 @@ def _decoded(frames: Sequence[Frame]) -> Iterator[tuple[int, NDArray[np.float32]
 
 def _pixels(dataset: Any, frame: Frame) -> NDArray[np.float32] | str:
     """Grey values of one frame after rescale, bright where much signal; or the reason why there are none."""
-    from pydicom.pixels import get_decoder, pixel_array
-    from pydicom.uid import RLELossless
+    from pydicom.pixels import get_decoder
 
     try:
         _complete(dataset)
         syntax = dataset.file_meta.TransferSyntaxUID
-        if syntax.is_compressed and not get_decoder(syntax).is_available:
+        if syntax.is_compressed and syntax not in _DECODERS and not get_decoder(syntax).is_available:
             return f"compressed as {syntax.name}; install 'spinenet-mri[gdcm]' to read it"
-        decoder = "pydicom" if syntax == RLELossless else ""  # others crash the process on damaged RLE
-        stored = pixel_array(dataset, index=frame.index, decoding_plugin=decoder)
+        stored = _stored(dataset, frame)
         described = layers(dataset, frame.index)
         slope, intercept = (number(first_value(described, key)) for key in ("RescaleSlope", "RescaleIntercept"))
         grey = stored.astype(np.float32)
@@ -216,6 +250,23 @@ def _pixels(dataset: Any, frame: Frame) -> NDArray[np.float32] | str:
     except damage():
         return "the pixels are damaged or cut short"
     return grey if grey.shape == (frame.rows, frame.columns) else "the frame is not of the size its header states"
+
+
+def _stored(dataset: Any, frame: Frame) -> NDArray[np.integer]:
+    """Values as stored, decompressed; raises what damage() lists."""
+    from pydicom.encaps import get_frame
+    from pydicom.pixels import pixel_array
+
+    decoder = _DECODERS.get(dataset.file_meta.TransferSyntaxUID, "")
+    if decoder != JPEG_LOSSLESS:
+        return pixel_array(dataset, index=frame.index, decoding_plugin=decoder)
+    count = int(number(dataset.get("NumberOfFrames")) or 1)
+    codestream = get_frame(dataset.PixelData, frame.index, number_of_frames=count)
+    values = jpeg_lossless.decode(codestream, (frame.rows, frame.columns))
+    if not dataset.PixelRepresentation:
+        return values
+    unused = 16 - int(dataset.BitsStored)
+    return (values << unused).view(np.int16) >> unused
 
 
 def _complete(dataset: Any) -> None:

@@ -6,6 +6,7 @@ the shared ones. Whether an object is multi-frame is told by its content: the SO
 
 import struct
 import warnings
+import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,14 +16,18 @@ from typing import Any
 
 import numpy as np
 
+from spinenet.readers.archives import open_image
 from spinenet.readers.records import Acquisition, Frame
 
 _KEYWORDS = (
     # fmt: off
     "SpecificCharacterSet",
     "StudyInstanceUID",
+    "StudyDate",
     "PatientID",
     "PatientName",
+    "PatientBirthDate",
+    "PatientAge",
     "SeriesInstanceUID",
     "SOPInstanceUID",
     "SOPClassUID",
@@ -38,6 +43,12 @@ _KEYWORDS = (
     "ScanOptions",
     "EchoPulseSequence",
     "InversionRecovery",
+    "MRAcquisitionType",
+    "SequenceName",
+    "PulseSequenceName",
+    "SpectrallySelectedSuppression",
+    "EchoTrainLength",
+    "MagneticFieldStrength",
     "RepetitionTime",
     "EchoTime",
     "InversionTime",
@@ -75,12 +86,15 @@ _CODES = {
 }
 
 
+_YEARS_PER_UNIT = {"Y": 1.0, "M": 1 / 12, "W": 1 / 52, "D": 1 / 365}
+
+
 def damage() -> tuple[type[Exception], ...]:
     """What pydicom and its decoders raise on damaged bytes (found by fuzzing). For ``except damage():``."""
     from pydicom.errors import BytesLengthException, InvalidDicomError
 
     plain = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError, AssertionError)
-    outside = (OSError, EOFError, MemoryError, struct.error, zlib.error)
+    outside = (OSError, EOFError, MemoryError, struct.error, zlib.error, zipfile.BadZipFile)
     return (*plain, *outside, BytesLengthException, InvalidDicomError)
 
 
@@ -106,15 +120,16 @@ def read_dataset(path: Path, keywords: Sequence[str] | None = None) -> Any:
     """The data set of a file, with ``keywords`` only those elements and no pixels; raises what damage() lists."""
     from pydicom import dcmread
 
-    with path.open("rb") as file:
+    with open_image(path) as file:
         start = file.read(132)
-    bare = start[128:] != b"DICM" and start[:2] in (b"\x02\x00", b"\x08\x00")
-    return dcmread(
-        path,
-        force=bare,
-        stop_before_pixels=keywords is not None,
-        specific_tags=list(keywords) if keywords else None,
-    )
+        file.seek(0)
+        bare = start[128:] != b"DICM" and start[:2] in (b"\x02\x00", b"\x08\x00")
+        return dcmread(
+            file,
+            force=bare,
+            stop_before_pixels=keywords is not None,
+            specific_tags=list(keywords) if keywords else None,
+        )
 
 
 @contextmanager
@@ -216,25 +231,27 @@ def _frame(dataset: Any, path: Path, study_uid: str, index: int) -> Frame | None
     if len(position) != 3 or not _orthonormal(orientation):
         return None
     spacing = numbers(first_value(described, "PixelSpacing"))
+    series_number, acquisition = int(number(dataset.get("SeriesNumber")) or 0), _acquisition(described)
     return Frame(
         path=path,
         index=index,
         uid=str(dataset.get("SOPInstanceUID") or path),
         study_uid=study_uid,
-        series_uid=str(dataset.get("SeriesInstanceUID") or path.parent),
-        series_number=int(number(dataset.get("SeriesNumber")) or 0),
+        series_uid=str(dataset.get("SeriesInstanceUID") or f"{path.parent} {series_number} {acquisition.description}"),
+        series_number=series_number,
         rows=int(dataset.Rows),
         columns=int(dataset.Columns),
         position_mm=(position[0], position[1], position[2]),
         orientation=orientation,
         spacing_mm=(spacing[0], spacing[1]) if len(spacing) == 2 and min(spacing) > 0 else None,
         gap_mm=_positive(described, "SpacingBetweenSlices", "SliceThickness"),
-        acquisition=_acquisition(described),
+        acquisition=acquisition,
         tags=_tags(described),
         frame_of_reference=str(first_value(described, "FrameOfReferenceUID") or ""),
         sop_class_uid=str(dataset.get("SOPClassUID") or ""),
         patient=_words(dataset.get("PatientID")).strip(),
         patient_name=str(dataset.get("PatientName") or ""),
+        age_years=_age_years(dataset),
     )
 
 
@@ -255,8 +272,10 @@ def _positive(described: Sequence[Any], *keywords: str) -> float | None:
 
 def _acquisition(described: Sequence[Any]) -> Acquisition:
     codes = [_words(first_value(described, key)) for key in ("ScanningSequence", "SequenceVariant", "ScanOptions")]
+    codes += [_words(first_value(described, key)) for key in ("MRAcquisitionType", "SequenceName", "PulseSequenceName")]
     codes += [code for (key, value), code in _CODES.items() if first_value(described, key) == value]
     names = [_words(first_value(described, key)) for key in ("SeriesDescription", "ProtocolName")]
+    echoes = _positive(described, "EchoTrainLength")
     return Acquisition(
         tr_ms=_positive(described, "RepetitionTime"),
         te_ms=_positive(described, "EffectiveEchoTime", "EchoTime"),
@@ -266,7 +285,22 @@ def _acquisition(described: Sequence[Any]) -> Acquisition:
         description=" ".join(dict.fromkeys(name for name in names if name)),
         body_part=_words(first_value(described, "BodyPartExamined")),
         contrast_agent=_words(first_value(described, "ContrastBolusAgent")).lower() not in _NO_AGENT,
+        field_t=_positive(described, "MagneticFieldStrength"),
+        echo_train=int(echoes) if echoes else None,
+        fat_suppressed="FAT" in _words(first_value(described, "SpectrallySelectedSuppression")).upper().split("_"),
     )
+
+
+def _age_years(dataset: Any) -> float | None:
+    """Age at the examination as stated (``014Y``, ``006M``), else from the dates of birth and study; else None."""
+    stated = _words(dataset.get("PatientAge")).strip().upper()
+    if len(stated) == 4 and stated[:3].isdigit() and stated[3] in _YEARS_PER_UNIT:
+        return int(stated[:3]) * _YEARS_PER_UNIT[stated[3]]
+    birth, study = (_words(dataset.get(key)).strip() for key in ("PatientBirthDate", "StudyDate"))
+    if len(birth) != 8 or len(study) != 8 or not (birth + study).isdigit():
+        return None
+    years = int(study[:4]) - int(birth[:4]) - int(study[4:] < birth[4:])
+    return years if 0 <= years <= 120 else None
 
 
 def _tags(described: Sequence[Any]) -> tuple[str, ...]:

@@ -145,13 +145,23 @@ def _sorted(frames: Sequence[Frame]) -> list[Frame]:
 
 def _untangled(frames: list[Frame]) -> list[list[Frame]]:
     """Stacks that lie through each other (echoes, overlapping slabs), told apart by the first tag that does it."""
-    if _is_regular(frames):
-        return [frames]
-    for tag in range(len(frames[0].tags)):
-        parts = list(_grouped(frames, lambda frame, tag=tag: frame.tags[tag]).values())  # type: ignore[misc]
-        if len(parts) > 1 and all(map(_is_regular, parts)):
-            return parts
+    for is_sound in (_is_even, _is_regular):
+        if is_sound(frames):
+            return [frames]
+        for tag in range(len(frames[0].tags)):
+            parts = list(_grouped(frames, lambda frame, tag=tag: frame.tags[tag]).values())  # type: ignore[misc]
+            if 1 < len(parts) <= len(frames) / 2 and all(map(is_sound, parts)):
+                return parts
     return [frames]
+
+
+def _is_even(frames: Sequence[Frame]) -> bool:
+    """Whether slices lie at whole multiples of one distance: a stack, perhaps with narrow gaps."""
+    steps = np.diff(depths_mm(frames))
+    if len(steps) == 0:
+        return True
+    ratios = steps / max(_typical(steps), SAME_PLACE_MM)
+    return bool(np.all(np.abs(ratios - np.round(ratios)) < 0.15) and 0.5 < ratios.min() and ratios.max() < MAX_FILLED + 1.5)
 
 
 def _is_regular(frames: Sequence[Frame]) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from spinenet.errors import ReadError
+from spinenet.labels import View
 from spinenet.readers import names
 from spinenet.readers.records import Acquisition
 from spinenet.readers.volume import check_affine, check_shape, series_from_volume
@@ -18,7 +19,7 @@ _HEADER_BYTES = 65_536
 _ORIENTATION_KEYS = ("TransformMatrix", "Rotation", "Orientation")
 
 
-def read_mha(path: Path, name: str | None = None) -> Series:
+def read_mha(path: Path, name: str | None = None, wanted: View | None = None) -> Series:
     """Read a .mha or .mhd file as one series; ReadError where it is damaged or no 3-D grey-value image.
 
     Needs SimpleITK (extra ``mha``). Sides are unknown where the header gives no orientation, and not
@@ -34,7 +35,7 @@ def read_mha(path: Path, name: str | None = None) -> Series:
         affine_vox2mm,
         name=name or names.stem_of(path),
         where=where,
-        acquisition=Acquisition(description=names.stem_of(path)),
+        acquisition=Acquisition(description=names.stem_of(path), wanted=wanted),
         laterality_known=oriented and not names.is_spider(path),
     )
 

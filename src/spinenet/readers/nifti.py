@@ -5,6 +5,7 @@ import json
 import logging
 import re
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from spinenet.errors import ReadError
 from spinenet.geometry import RAS_TO_LPS
+from spinenet.labels import View
 from spinenet.readers import names
 from spinenet.readers.records import Acquisition
 from spinenet.readers.volume import check_affine, check_shape, series_from_volume
@@ -22,7 +24,7 @@ SUFFIXES = (".nii", ".nii.gz")
 _MM_PER_UNIT = {"meter": 1000.0, "micron": 0.001}
 
 
-def read_nifti(path: Path, name: str | None = None) -> Series:
+def read_nifti(path: Path, name: str | None = None, wanted: View | None = None) -> Series:
     """Read a .nii or .nii.gz file as one series; ReadError where it is damaged or no 3-D grey-value image.
 
     sform is preferred to qform; where neither is set, sides are unknown. Units other than mm are converted.
@@ -53,7 +55,7 @@ def read_nifti(path: Path, name: str | None = None) -> Series:
         affine_vox2mm,
         name=name or names.stem_of(path),
         where=where,
-        acquisition=_acquisition(path, bytes(image.header["descrip"]).decode("latin-1")),
+        acquisition=replace(_acquisition(path, bytes(image.header["descrip"]).decode("latin-1")), wanted=wanted),
         laterality_known=oriented,
     )
 
@@ -105,6 +107,7 @@ def _acquisition(path: Path, description: str) -> Acquisition:
         image_type=" ".join(map(str, sidecar.get("ImageType") or ())),
         description=" ".join(words),
         body_part=str(sidecar.get("BodyPartExamined", "")),
+        field_t=_number(sidecar.get("MagneticFieldStrength")),
     )
 
 

@@ -3,13 +3,16 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from spinenet.labels import View
+
 
 @dataclass(frozen=True)
 class Acquisition:
     """What a file says about the making of its image. Times in ms, None where it does not say.
 
     ``sequence`` joins the codes of scanning sequence, variant, options and sequence name; ``description`` is free text
-    (series description, protocol or file name) and may identify a patient: it is looked at, never shown.
+    (series description, protocol or file name) and may identify a patient: it is looked at, never shown. ``wanted`` is
+    the view a user has named for the series.
     """
 
     tr_ms: float | None = None
@@ -20,14 +23,19 @@ class Acquisition:
     description: str = ""
     body_part: str = ""
     contrast_agent: bool = False
+    field_t: float | None = None
+    echo_train: int | None = None
+    fat_suppressed: bool = False
+    wanted: View | None = None
 
 
 @dataclass(frozen=True)
 class VolumeFile:
-    """One NIfTI or MHA file of a study and the name of its series there."""
+    """One NIfTI or MHA file of a study, the name of its series there, and the view a user has named for it."""
 
     path: Path
     name: str
+    wanted: View | None = None
 
 
 @dataclass(frozen=True)
@@ -38,8 +46,8 @@ class Frame:
     ``spacing_mm`` (between rows, between columns; None where the header lacks it) are DICOM's, in LPS. ``index`` is the
     frame in a multi-frame file, else 0; ``gap_mm`` the stated distance between slices, or their thickness. ``tags``
     are values that may tell overlapping stacks apart, in the order to be tried. ``frame_of_reference`` names the
-    coordinate system, "" where the header does not. ``patient`` (the header's id) and ``patient_name`` are never shown
-    unless asked for.
+    coordinate system, "" where the header does not. ``patient`` (the header's id) keeps patients apart whose studies
+    share a UID; it and ``patient_name`` are never shown unless asked for.
     """
 
     path: Path
@@ -60,6 +68,7 @@ class Frame:
     sop_class_uid: str = ""
     patient: str = ""
     patient_name: str = ""
+    age_years: float | None = None
 
 
 @dataclass(frozen=True)

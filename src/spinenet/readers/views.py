@@ -1,41 +1,56 @@
 """Which view a series is: the plane from its geometry, the weighting from physics first and from names second.
 
-Times are judged by what lumbar protocols at 1.5 and 3 T use: T1 has short TR and TE, T2 a long TE, STIR an inversion
-time that nulls fat (about 130 to 240 ms). Gradient echoes, diffusion, localisers, images after contrast agent or of
-another body part are no view of ours: they get None and a reason.
+Times are judged by what lumbar protocols from 0.2 to 3 T use: T1 has short TR and TE, T2 a long TE, STIR an inversion
+time that nulls fat at the field strength. Gradient echoes, diffusion, localisers, single shots, images after contrast
+agent or of another body part are no view of ours: they get None and a reason.
 """
 
 import re
-import unicodedata
+from dataclasses import dataclass
 
 from spinenet.labels import View
 from spinenet.readers.records import Acquisition
+from spinenet.readers.words import plain_text
+from spinenet.study import Basis
 
 T1_MAX_TR_MS, T1_MAX_TE_MS = 1300.0, 40.0
 T2_MIN_TR_MS, T2_MIN_TE_MS = 900.0, 55.0
 STIR_TI_MS = (80.0, 320.0)
+"""At any field strength from 0.2 to 3 T."""
+STIR_TI_OF_NULL = (0.5, 1.7)
+"""Shortest and longest inversion time of a STIR as multiples of the one that nulls fat."""
 T1_FLAIR_TI_MS = (500.0, 1300.0)
+T1_FLAIR_MAX_TE_MS, T1_FLAIR_MAX_TR_MS = 25.0, 3000.0
+MYELOGRAPHY_TE_MS = 400.0
+SINGLE_SHOT_ECHOES = 100
+"""A two-dimensional image with so long an echo train is taken in one shot: a localiser or a myelography."""
 
 _T = r"(?:(?<![a-z0-9])|(?<=sag)|(?<=ax)|(?<=axial)|(?<=tra)|(?<=cor)|(?<=tse)|(?<=fse)|(?<=se))"
 _PROTON_DENSITY = re.compile(r"(?<![a-z])(dp|pd|proton)w?(?![a-z])")
-_STIR = re.compile(r"(?<![a-z])(stir|tirm|turbo ?ir)|short tau|inversion[ -]recuper|inversion[ -]recover")
+_STIR = re.compile(r"(?<![a-z])(stir|tirm|turbo ?ir|tir2d\w*)|short tau|inversion[ -]recuper|inversion[ -]recover")
 _T1 = re.compile(_T + r"t1(?![0-9])")
 _T2 = re.compile(_T + r"t2(?![0-9])")
 _FAT_DARK = re.compile(
     r"(?<![a-z])(fs|fat ?sat|spair|spir|dixon w|chem ?sat)(?![a-z])|fat[ -]?(sup|sat)|fett(ges|unter|sup|sat)"
-    r"|(satur\w*|sup\w*)( de| di| da)?( la)? ?(gras|grais)|t[12]w?[ _-]?fs"
+    r"|(satur\w*|sup\w*)( de| di| da)?( la)? ?(gras|grais|gord)|vet(onder|sup)|yag ?bas|tluszcz|t[12]w?[ _-]?fs"
 )
-_OTHER_BODY_PART = re.compile(r"cervi|c[ -]?spine|(?<![a-z])(hws|brain|head|neck|skull|knee|hip|cerebr|crane)(?![a-z])")
-_LUMBAR = re.compile(r"lumb|lomb|lws|(?<![a-z])l[ -]?spine|(?<![a-z])ls(?![a-z])|rachis l")
+_OTHER_BODY_PART = re.compile(
+    r"cervi|servik|szyj|c[ -]?spine|t[ -]?spine|thorac|torac|torak|sacro ?ili"
+    r"|(?<![a-z])(hws|bws|brain|head|neck|skull|knee|hip|shoulder|ankle|wrist|breast|cerebr\w*|crane|isg|sij)(?![a-z])"
+)
+_LUMBAR = re.compile(r"lumb|lomb|ledzw|lws|(?<![a-z])l[ -]?spine|(?<![a-z])ls(?![a-z])|rachis l")
 
 _NOT_USED = (
     (re.compile(r"localiz|localis|localit|lokali|scout|survey|(?<![a-z])(loc|topo|reperage)(?![a-z])"), "a localiser"),
     (re.compile(r"diffusion|(?<![a-z])(dwi|dti|adc|trace|epi|ep2d)(?![a-z])"), "diffusion imaging"),
     (re.compile(r"t2 ?(\*|star)|(?<![a-z])(medic|merge|swi|gre|fiesta|ciss|trufi|ffe)(?![a-z])"), "a gradient echo"),
-    (re.compile(r"myelo|(?<![a-z])(mip|projection|(?<!in )phase|mosaic|subtraction)(?![a-z])"), "a computed picture"),
+    (
+        re.compile(r"myelo|(?<![a-z])(mip|projection|(?<!in )phase|mosaic|subtraction|t[12] map)(?![a-z])"),
+        "a computed picture",
+    ),
 )
 _CONTRAST = re.compile(r"(?<![a-z])(gad\w*|gd|km|post|contrast\w*|kontrast\w*|inject\w*|ce)(?![a-z])|\+ ?c(?![a-z])")
-_PLAIN = re.compile(r"without|ohne|nativ|sans|sin |sem |(?<![a-z])(pre|non)(?![a-z])")
+_PLAIN = re.compile(r"without|ohne|nativ|sans|sin |sem |bez |(?<![a-z])(pre|non)(?![a-z])")
 
 _VIEWS = {
     ("sagittal", "T1"): View.SAGITTAL_T1,
@@ -43,36 +58,48 @@ _VIEWS = {
     ("sagittal", "STIR"): View.SAGITTAL_STIR,
     ("axial", "T2"): View.AXIAL_T2,
 }
+PLANE_OF_VIEW = {view: plane for (plane, _), view in _VIEWS.items()}
 
 
-def decide_view(plane: str, acquisition: Acquisition) -> tuple[View | None, str]:
-    """View of a series lying in ``plane``, or None, with one sentence that says why.
+@dataclass(frozen=True)
+class Decision:
+    """The view of a series or None, one sentence that says why, and what it was decided by."""
 
-    >>> decide_view("sagittal", Acquisition(tr_ms=600, te_ms=12))
-    (<View.SAGITTAL_T1: 'sagittal_t1'>, 'Sagittal by orientation, T1 by TR 600 ms and TE 12 ms.')
-    >>> decide_view("coronal", Acquisition(description="t2 cor"))
-    (None, 'Coronal by orientation, T2 by name: not a view that is used.')
+    view: View | None
+    reason: str
+    basis: Basis
+
+
+def decide_view(plane: str, acquisition: Acquisition) -> Decision:
+    """Which view a series lying in ``plane`` is.
+
+    >>> decide_view("sagittal", Acquisition(tr_ms=600, te_ms=12)).reason
+    'Sagittal by orientation, T1 by TR 600 ms and TE 12 ms.'
+    >>> decide_view("coronal", Acquisition(description="t2 cor")).reason
+    'Coronal by orientation, T2 by name: not a view that is used.'
     """
+    said = f"{plane.capitalize()} by orientation"
+    wanted = acquisition.wanted
+    if wanted:
+        if PLANE_OF_VIEW[wanted] != plane:
+            return Decision(None, f"{said}, so it cannot be {wanted} as asked for: not used.", Basis.EXCLUDED)
+        return Decision(wanted, f"{said}, {wanted} as asked for.", Basis.USER)
     text = plain_text(acquisition.description)
     unwanted = _unwanted(text, acquisition)
     if unwanted:
-        return None, f"{plane.capitalize()} by orientation, but {unwanted}: not used."
-    weighting, why = _weighting(text, acquisition)
+        return Decision(None, f"{said}, but {unwanted}: not used.", Basis.EXCLUDED)
+    weighting, why, basis = _weighting(text, acquisition)
     if weighting is None:
-        return None, f"{plane.capitalize()} by orientation; weighting unknown: {why}."
+        return Decision(None, f"{said}; weighting unknown: {why}.", basis)
     view = _VIEWS.get((plane, weighting))
-    end = "." if view else ": not a view that is used."
-    return view, f"{plane.capitalize()} by orientation, {weighting} by {why}{end}"
+    if view is None:
+        return Decision(None, f"{said}, {weighting} by {why}: not a view that is used.", Basis.EXCLUDED)
+    return Decision(view, f"{said}, {weighting} by {why}.", basis)
 
 
-def plain_text(text: str) -> str:
-    """Lower case without accents, separators as single spaces, so that one pattern serves several languages.
-
-    >>> plain_text("T2_TSE-Sag (Répérage)")
-    't2 tse sag reperage '
-    """
-    bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    return re.sub(r"[^a-z0-9*+]+", " ", bare.lower())
+def view_of(plane: str, weighting: str) -> View | None:
+    """The view of a plane and a weighting (``T1``, ``T2``, ``STIR``), None where it is none that is used."""
+    return _VIEWS.get((plane, weighting))
 
 
 def _unwanted(text: str, acquisition: Acquisition) -> str:
@@ -88,38 +115,54 @@ def _unwanted(text: str, acquisition: Acquisition) -> str:
         return "after contrast agent by its header or name"
     if {"f", "fat"} & set(plain_text(acquisition.image_type).split()):
         return "a picture of fat alone by its type"
+    return _unwanted_sequence(acquisition)
+
+
+def _unwanted_sequence(acquisition: Acquisition) -> str:
     codes = acquisition.sequence.upper().split()
     if "GR" in codes and "SE" not in codes:
         return "a gradient echo by its sequence"
     if "EP" in codes:
         return "echo planar by its sequence"
+    if acquisition.te_ms and acquisition.te_ms > MYELOGRAPHY_TE_MS:
+        return f"so heavily weighted (TE {acquisition.te_ms:.0f} ms) that it shows water alone"
+    if (acquisition.echo_train or 0) >= SINGLE_SHOT_ECHOES and "3D" not in codes:
+        return f"a single shot by its {acquisition.echo_train} echoes"
+    if acquisition.ti_ms and acquisition.ti_ms > T1_FLAIR_TI_MS[1]:
+        return f"an inversion recovery that darkens fluid (TI {acquisition.ti_ms:.0f} ms)"
     return ""
 
 
-def _weighting(text: str, acquisition: Acquisition) -> tuple[str | None, str]:
-    """``T1``, ``T2`` or ``STIR`` and what told so; fat-suppressed T2 counts as STIR, fat-suppressed T1 as nothing."""
-    weighting, why = _by_times(acquisition)
-    named = _by_name(text)
+def _weighting(text: str, acquisition: Acquisition) -> tuple[str | None, str, Basis]:
+    """``T1``, ``T2`` or ``STIR``, what told so, and the basis where it is a view that is used.
+
+    Fat-suppressed T2 counts as STIR, fat-suppressed T1 as nothing. Without physics and name it is UNDECIDED.
+    """
+    timed, why = _by_times(acquisition)
+    named = _by_name(f"{text} {plain_text(acquisition.sequence)}")
+    weighting, basis = timed or named, Basis.PHYSICS if timed else Basis.NAME
+    if weighting is None:
+        open_to_image = not (acquisition.tr_ms and acquisition.te_ms) and not _PROTON_DENSITY.search(text)
+        return None, why, Basis.UNDECIDED if open_to_image else Basis.EXCLUDED
+    if not timed:
+        why = "name"
     kinds = {*acquisition.sequence.upper().split(), *acquisition.image_type.upper().split()}
-    fat_dark = bool(_FAT_DARK.search(text)) or bool(kinds & {"FS", "W", "WATER"})
-    if weighting is None and named:
-        weighting, why = named, "name"
+    fat_dark = acquisition.fat_suppressed or bool(_FAT_DARK.search(text)) or bool(kinds & {"FS", "W", "WATER"})
     if weighting == "T2" and named == "STIR":
-        return "STIR", f"name, with {why}" if why != "name" else why
+        return "STIR", f"name, with {why}" if timed else why, basis
     if weighting == "T2" and fat_dark:
-        return "STIR", f"{why} with fat suppressed (T2 without fat is read as STIR)"
+        return "STIR", f"{why} with fat suppressed (T2 without fat is read as STIR)", basis
     if weighting == "T1" and fat_dark:
-        return None, "T1 with fat suppressed looks unlike T1"
-    if named and weighting and named != weighting and why != "name":
+        return None, "T1 with fat suppressed looks unlike T1", Basis.EXCLUDED
+    if named and timed and named != timed:
         why += f" (its name says {named})"
-    return weighting, why
+    return weighting, why, basis
 
 
 def _by_times(acquisition: Acquisition) -> tuple[str | None, str]:
     tr, te, ti = acquisition.tr_ms, acquisition.te_ms, acquisition.ti_ms
-    codes = acquisition.sequence.upper().split()
     said = " and ".join(f"{name} {value:.0f} ms" for name, value in (("TR", tr), ("TE", te)) if value)
-    if ti and STIR_TI_MS[0] <= ti <= STIR_TI_MS[1]:
+    if ti and nulls_fat(ti, acquisition.field_t):
         return "STIR", f"TI {ti:.0f} ms"
     if not te:
         return None, "the file gives no echo time and no telling name"
@@ -127,11 +170,27 @@ def _by_times(acquisition: Acquisition) -> tuple[str | None, str]:
         return "T1", f"TI {ti:.0f} ms and TE {te:.0f} ms"
     if tr and tr <= T1_MAX_TR_MS and te <= T1_MAX_TE_MS:
         return "T1", said
-    if "IR" in codes and (tr is None or tr > T1_MAX_TR_MS) and not ti:
-        return "STIR", f"an inversion recovery with {said}"
+    if "IR" in acquisition.sequence.upper().split() and (tr is None or tr > T1_MAX_TR_MS) and not ti:
+        could_be_t1 = te <= T1_FLAIR_MAX_TE_MS and (tr is None or tr <= T1_FLAIR_MAX_TR_MS)
+        return (None, f"an inversion recovery with {said}") if could_be_t1 else ("STIR", f"inversion and {said}")
     if te >= T2_MIN_TE_MS and (tr is None or tr >= T2_MIN_TR_MS):
         return "T2", said
     return None, f"{said} fit neither T1, T2 nor STIR"
+
+
+def nulls_fat(ti_ms: float, field_t: float | None) -> bool:
+    """Whether an inversion time is that of a STIR; where the field strength is known, that of a STIR there.
+
+    The T1 of vertebral fat is about 290 ms at 1.5 T and 365 ms at 3 T (de Bazelaire et al. 2004), a power of the field
+    strength that is taken to hold below too; the null lies at ln 2 of it, with real TR somewhat earlier.
+
+    >>> nulls_fat(160, 1.5), nulls_fat(100, 0.3), nulls_fat(100, 3.0)
+    (True, True, False)
+    """
+    if field_t is None or not 0.1 <= field_t <= 8.0:
+        return STIR_TI_MS[0] <= ti_ms <= STIR_TI_MS[1]
+    null_ms = 0.69 * 265.0 * field_t**0.28
+    return STIR_TI_OF_NULL[0] * null_ms <= ti_ms <= STIR_TI_OF_NULL[1] * null_ms
 
 
 def _by_name(text: str) -> str | None:

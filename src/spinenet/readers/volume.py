@@ -13,6 +13,7 @@ MAX_VOXELS = 160_000_000
 """Twice the largest lumbar volume we know of; beyond it the header is wrong rather than the scanner good."""
 
 SPACING_RANGE_MM = (0.02, 100.0)
+_REFORMATTED = {"MPR", "REFORMATTED", "RESAMPLED", "INTERPOLATED"}
 
 
 def check_shape(shape: tuple[int, ...], where: str) -> None:
@@ -67,8 +68,18 @@ def series_from_volume(
     if slice_dim is None and voxels.shape.count(1) == 1:
         slice_dim = voxels.shape.index(1)
     voxels_SRC, affine, plane = geometry.canonical(voxels, affine_vox2mm, slice_dim)
-    view, reason = decide_view(plane, acquisition)
-    return Series(name, voxels_SRC, affine, plane, view, reason, laterality_known)
+    decision = decide_view(plane, acquisition)
+    return Series(
+        name,
+        voxels_SRC,
+        affine,
+        plane,
+        decision.view,
+        decision.reason,
+        laterality_known,
+        basis=decision.basis,
+        original=not _REFORMATTED & set(acquisition.image_type.upper().split()),
+    )
 
 
 def _times(shape: tuple[int, ...]) -> str:

@@ -1,0 +1,87 @@
+"""Zip archives read in place: nothing is unpacked, so nothing lands on the disk and no name in one can point elsewhere.
+
+A file inside an archive is called ``ARCHIVE.zip/name/inside`` and opened by that path like any other. An archive that
+looks built to do harm, or is locked, is refused as a whole before one of its files is opened.
+"""
+
+import io
+import stat
+import zipfile
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from spinenet.errors import ReadError
+
+MAX_MEMBER_BYTES = 1 << 30
+"""Largest file inside, unpacked: a multi-frame object of a few thousand slices."""
+MAX_MEMBERS = 500_000
+BOMB_BYTES, BOMB_RATIO = 1 << 28, 200
+"""An archive that unpacks to more than this, at more than this many times its size, is no archive of images."""
+
+
+def is_archive(path: Path) -> bool:
+    """Whether the file is named and begins like a zip archive."""
+    if path.suffix.lower() != ".zip":
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(2) == b"PK"
+    except OSError:
+        return False
+
+
+def members(archive: Path) -> list[Path]:
+    """Paths of the files inside, in order of their names; ReadError where the archive is damaged, locked or unsafe."""
+    try:
+        inside = _members(archive)
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError, EOFError):
+        raise ReadError("the zip archive is damaged or cut short; copy it again") from None
+    problem = _unsafe(inside, archive.stat().st_size)
+    if problem:
+        raise ReadError(f"the zip archive {problem}")
+    return [archive / name for name in sorted(inside)]
+
+
+def open_image(path: Path) -> IO[bytes]:
+    """Open a file on disk or inside an archive for reading; OSError where that cannot be done."""
+    try:
+        return path.open("rb")
+    except (FileNotFoundError, NotADirectoryError):
+        archive = next((parent for parent in path.parents if parent.is_file()), None)
+        if archive is None:
+            raise
+    try:
+        info = _members(archive)[path.relative_to(archive).as_posix()]
+        return io.BufferedReader(_opened(archive).open(info), 1 << 16)  # type: ignore[type-var]
+    except (zipfile.BadZipFile, KeyError, ValueError, NotImplementedError, RuntimeError) as error:
+        raise OSError(f"{path.name}: cannot be taken out of its archive") from error
+
+
+def _unsafe(inside: dict[str, zipfile.ZipInfo], size_bytes: int) -> str:
+    """Why an archive is not to be opened, or an empty string."""
+    if len(inside) > MAX_MEMBERS:
+        return f"holds {len(inside)} files, more than {MAX_MEMBERS}; unpack it and name the folders to read"
+    if any(name.startswith("/") or ".." in PurePosixPath(name).parts for name in inside):
+        return "holds names that point out of it; it may be tampered with, ask for it again"
+    if any(info.flag_bits & 1 for info in inside.values()):
+        return "is locked with a password; unpack it first"
+    if any(stat.S_ISLNK(info.external_attr >> 16) for info in inside.values()):
+        return "holds links instead of files; unpack it first"
+    total = sum(info.file_size for info in inside.values())
+    if total > BOMB_BYTES and total > BOMB_RATIO * size_bytes:
+        return f"would unpack to {total / size_bytes:.0f} times its size; that is no archive of images"
+    if any(info.file_size > MAX_MEMBER_BYTES for info in inside.values()):
+        return "holds a file of more than 1 GB; unpack it first"
+    return ""
+
+
+@lru_cache(maxsize=2)
+def _opened(archive: Path) -> zipfile.ZipFile:
+    return zipfile.ZipFile(archive)
+
+
+@lru_cache(maxsize=2)
+def _members(archive: Path) -> dict[str, zipfile.ZipInfo]:
+    infos = _opened(archive).infolist()
+    return {PurePosixPath(info.filename).as_posix(): info for info in infos if not info.is_dir()}
