@@ -18,7 +18,7 @@ from spinenet.labels import View
 
 
 class Basis(StrEnum):
-    """What a series' view was decided by. UNDECIDED: nothing told its weighting; EXCLUDED: it is no view that is used."""
+    """What a series' view was decided by; UNDECIDED where nothing told its weighting, EXCLUDED where it has no use."""
 
     USER = "user"
     PHYSICS = "physics"

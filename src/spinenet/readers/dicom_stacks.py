@@ -161,7 +161,9 @@ def _is_even(frames: Sequence[Frame]) -> bool:
     if len(steps) == 0:
         return True
     ratios = steps / max(_typical(steps), SAME_PLACE_MM)
-    return bool(np.all(np.abs(ratios - np.round(ratios)) < 0.15) and 0.5 < ratios.min() and ratios.max() < MAX_FILLED + 1.5)
+    return bool(
+        np.all(np.abs(ratios - np.round(ratios)) < 0.15) and ratios.min() > 0.5 and ratios.max() < MAX_FILLED + 1.5
+    )
 
 
 def _is_regular(frames: Sequence[Frame]) -> bool:
