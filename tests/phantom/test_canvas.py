@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from spinenet.phantom.anatomy import Frame, rotation_x, rotation_y
 from spinenet.phantom.canvas import Grid
+from spinenet.phantom.spine import Frame, rotation_x, rotation_y
 
 
 def stack(kind: str, tilt: float) -> Grid:

@@ -5,10 +5,12 @@ import pytest
 
 from spinenet.labels import LEVELS
 from spinenet.phantom import PhantomStudy, make_study, truth
-from spinenet.phantom.anatomy import Spine, build_spine
+from spinenet.phantom.anatomy import build_spine
 from spinenet.phantom.disease import sample_discs
+from spinenet.phantom.measure import measure
 from spinenet.phantom.pathology import DiscState, Mode
 from spinenet.phantom.person import sample_person
+from spinenet.phantom.spine import Spine
 
 
 def spine_of(seed: int, mode: Mode) -> Spine:
@@ -82,7 +84,7 @@ def test_a_healthy_disc_has_no_finding() -> None:
     person = sample_person(np.random.default_rng(3))
     spine = build_spine(person, tuple(DiscState() for _ in LEVELS))
     for index in range(6):
-        grades = truth.grade(truth.measure(spine, index))
+        grades = truth.grade(measure(spine, index))
         assert grades.pop("pfirrmann") == 1
         assert not any(grades.values())
 
@@ -105,19 +107,19 @@ def test_one_changed_parameter_changes_its_own_grade_only_at_its_level(change: d
     states = [DiscState() for _ in LEVELS]
     states[1] = DiscState(**change)
     spine = build_spine(person, tuple(states))
-    assert truth.grade(truth.measure(spine, 1))[target] >= 1
-    assert truth.grade(truth.measure(spine, 3))[target] == 0
+    assert truth.grade(measure(spine, 1))[target] >= 1
+    assert truth.grade(measure(spine, 3))[target] == 0
 
 
 def test_collapse_alone_makes_grade_five() -> None:
     states = tuple(DiscState(height_ratio=0.4, nucleus_t2_ms=80.0) for _ in LEVELS)
     spine = build_spine(sample_person(np.random.default_rng(3)), states)
-    assert truth.grade(truth.measure(spine, 2))["pfirrmann"] == 5
+    assert truth.grade(measure(spine, 2))["pfirrmann"] == 5
 
 
 def test_prevalence_of_the_two_modes() -> None:
     """Screening is mostly healthy and worse at lower levels; balanced shows every grade often."""
-    counts = {mode: [truth.grade(truth.measure(spine_of(s, mode), s % 5)) for s in range(60)] for mode in Mode}
+    counts = {mode: [truth.grade(measure(spine_of(s, mode), s % 5)) for s in range(60)] for mode in Mode}
 
     def share(mode: Mode, target: str, *values: int) -> float:
         return float(np.mean([grades[target] in values for grades in counts[mode]]))

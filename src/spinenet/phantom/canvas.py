@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.phantom.anatomy import Array, Frame
 from spinenet.phantom.sequence import PoolSignal
+from spinenet.phantom.spine import Array, Frame
 from spinenet.phantom.texture import Textures
 
 F32 = Any

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from spinenet.labels import View
-from spinenet.phantom.anatomy import EPIDURAL_GAP_MM, Array, Disc, Spine
 from spinenet.phantom.canvas import Grid
+from spinenet.phantom.measure import Measurements
+from spinenet.phantom.spine import Array
 
 SAGITTAL_T2 = (View.SAGITTAL_T2, View.SAGITTAL_STIR)
 
@@ -26,32 +27,28 @@ class KeyPoint:
     world_mm: tuple[float, float, float]
 
 
-def marked_points(spine: Spine, disc: Disc) -> dict[str, tuple[tuple[View, ...], Array]]:
+def marked_points(measured: Measurements) -> dict[str, tuple[tuple[View, ...], Array]]:
     """Target -> the views it is marked in and its place in LPS mm (one list of conventions: RSNA 2024's)."""
-    behind = disc.half_depth + EPIDURAL_GAP_MM
-    z = disc.frame.moved(v=behind).center_mm[2]
-    at = spine.canal.at(np.array([z]))
-    sac = np.array([at["x_mm"][0], at["y_mm"][0], z], np.float64)
-    points: dict[str, tuple[tuple[View, ...], Array]] = {"canal_stenosis": (SAGITTAL_T2, sac)}
-    for side, sign in (("left", 1.0), ("right", -1.0)):
-        root = disc.frame.moved(u=0.72 * sign * disc.half_width, v=behind, w=0.5 * disc.height + 3.0).center_mm
-        recess = disc.frame.moved(u=sign * (0.24 * disc.half_width + 3.0), v=behind + 1.0).center_mm
-        points[f"foraminal_stenosis_{side}"] = ((View.SAGITTAL_T1,), root)
-        points[f"subarticular_stenosis_{side}"] = ((View.AXIAL_T2,), recess)
+    points: dict[str, tuple[tuple[View, ...], Array]] = {
+        "canal_stenosis": (SAGITTAL_T2, np.array(measured.sac_center_mm))
+    }
+    for side, name in enumerate(("left", "right")):
+        exiting, traversing = measured.exiting_root_mm_lr[side], measured.traversing_root_mm_lr[side]
+        points[f"foraminal_stenosis_{name}"] = ((View.SAGITTAL_T1,), np.array(exiting))
+        points[f"subarticular_stenosis_{name}"] = ((View.AXIAL_T2,), np.array(traversing))
     return points
 
 
 def place_keypoints(
-    spine: Spine, planes: Mapping[str, tuple[View, tuple[Grid, ...]]], levels: Iterable[str]
+    measured: Iterable[Measurements], planes: Mapping[str, tuple[View, tuple[Grid, ...]]]
 ) -> tuple[KeyPoint, ...]:
-    """Every mark of these levels that falls into a stack; ``planes`` is series name -> view and stacks."""
-    named = {disc.level: disc for disc in spine.discs}
+    """Every mark of these lumbar levels that falls into a stack; ``planes`` is series name -> view and stacks."""
     placed = []
-    for level in levels:
-        for target, (views, point) in marked_points(spine, named[level]).items():
+    for level in measured:
+        for target, (views, point) in marked_points(level).items():
             found = _nearest(point, views, planes)
             if found is not None:
-                placed.append(KeyPoint(target, level, *found))
+                placed.append(KeyPoint(target, level.level, *found))
     return tuple(placed)
 
 

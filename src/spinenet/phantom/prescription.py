@@ -10,8 +10,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.phantom.anatomy import Array, Disc, Spine, rotation_x, rotation_y
 from spinenet.phantom.canvas import Grid
+from spinenet.phantom.spine import Array, Disc, Spine, rotation_x, rotation_y
 from spinenet.phantom.trunk import Body
 
 SIZES, SIZE_SHARES = (320, 384, 448, 512), (0.2, 0.4, 0.3, 0.1)

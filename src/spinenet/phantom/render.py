@@ -5,30 +5,45 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.phantom import shapes
-from spinenet.phantom.anatomy import Disc, SacralSegment, Spine, Vertebra
-from spinenet.phantom.canal import paint_canal
+from spinenet.phantom import discs as shapes
+from spinenet.phantom.canal import paint_canal, paint_roots
 from spinenet.phantom.canvas import Canvas, Window
 from spinenet.phantom.pathology import DiscState
-from spinenet.phantom.shapes import smoothstep
+from spinenet.phantom.shapes import Ball, ball_sdf, ellipsoid, smax, smoothstep, superellipse
+from spinenet.phantom.spine import Disc, Joint, Part, SacralSegment, Spine, Vertebra
 
 F32 = NDArray[Any]
 CORTEX_MM = 0.75
 
 
 def paint_spine(canvas: Canvas, spine: Spine, rng: np.random.Generator) -> None:
-    """Canal and contents, sacrum, arches, ligaments, discs and bodies, in that order."""
+    """Fat, canal and contents, roots, ligaments, arches, sacrum, discs and bodies, in that order."""
+    for disc in spine.discs:
+        _paint_foraminal_fat(canvas, disc)
     paint_canal(canvas, spine, rng)
+    paint_roots(canvas, spine)
+    _paint_behind(canvas, spine)
     for segment in spine.sacrum:
         _paint_sacral_segment(canvas, segment)
-    for body in spine.vertebrae:
-        _paint_arch(canvas, body)
-    for disc in spine.discs:
-        _paint_posterior_ligaments(canvas, disc)
     for disc in spine.discs:
         _paint_disc(canvas, disc)
-    for body, discs in zip(spine.vertebrae, spine.neighbours(), strict=True):
-        _paint_body(canvas, body, discs)
+    for body, neighbours in zip(spine.vertebrae, spine.neighbours(), strict=True):
+        _paint_body(canvas, body, neighbours)
+    stained, radius = spine.person.haemangioma
+    if stained >= 0:
+        _paint_haemangioma(canvas, spine.vertebrae[stained], radius)
+
+
+def _paint_behind(canvas: Canvas, spine: Spine) -> None:
+    """What lies behind the discs: ligaments and joint spaces, the arches over them, cysts last."""
+    joints = [(joint, disc) for pair, disc in zip(spine.joints, spine.discs, strict=True) for joint in pair]
+    for joint, disc in joints:
+        _paint_joint(canvas, joint, disc)
+    _paint_bones(canvas, spine.sacral_posterior())
+    for index in range(len(spine.vertebrae)):
+        _paint_bones(canvas, spine.posterior(index))
+    for joint, _ in joints:
+        _paint_cyst(canvas, joint)
 
 
 def _marrow_grain(canvas: Canvas, window: Window) -> tuple[F32, F32]:
@@ -45,48 +60,90 @@ def _paint_bone(canvas: Canvas, window: Window, d: F32, marrow: str, cortex_mm: 
     canvas.paint(window, canvas.alpha(d + cortex_mm), marrow, gain, fat)
 
 
+def _paint_bones(canvas: Canvas, parts: tuple[Part, ...]) -> None:
+    """The parts of one arch as one bone: all their cortex first, so that none runs through the marrow."""
+    seen = []
+    for part in parts:
+        window = canvas.grid.window(part.center_mm, part.radius_mm)
+        if window is not None:
+            d = part.within(window) + 0.30 * canvas.textures.medium[window.index]
+            canvas.paint(window, canvas.alpha(d), "cortical")
+            seen.append((window, d, part.cortex_mm))
+    for window, d, cortex_mm in seen:
+        gain, fat = _marrow_grain(canvas, window)
+        canvas.paint(window, canvas.alpha(d + cortex_mm), "arch_marrow", gain, fat)
+
+
+def _paint_foraminal_fat(canvas: Canvas, disc: Disc) -> None:
+    """Fat in and beside both foramina."""
+    window = canvas.grid.window(disc.frame.moved(v=disc.half_depth).center_mm, disc.half_width + 10.0)
+    if window is None:
+        return
+    u, v, w = window.local(disc.frame)
+    texture = canvas.textures.within(window)
+    side = np.abs(u) - np.float32(0.72 * disc.half_width)
+    d = ellipsoid(side, v - np.float32(disc.half_depth + 1.0), w - 2.0, (13.0, 9.5, 16.0)) + 0.8 * texture.coarse
+    canvas.paint(window, canvas.alpha(d), "fat", 0.90 + 0.07 * texture.medium + 0.04 * texture.fine, -0.10)
+
+
+def _paint_joint(canvas: Canvas, joint: Joint, disc: Disc) -> None:
+    """Yellow ligament, then cartilage and fluid between the processes, which are painted over it."""
+    if joint.flavum is not None:
+        window = canvas.grid.window(joint.flavum.center_mm, joint.flavum.radius_mm)
+        if window is not None:
+            d = joint.flavum.within(window)
+            canvas.paint(window, canvas.alpha(d), "flavum", 1.0 + 0.10 * canvas.textures.medium[window.index])
+    window = canvas.grid.window(joint.space.center_mm, joint.space.radius_mm)
+    if window is None or disc.state.fused:
+        return
+    d = joint.space.within(window)
+    canvas.paint(window, canvas.alpha(d - 1.0), "ligament")
+    canvas.paint(window, canvas.alpha(d), "inner_annulus", 1.2)
+    fluid = 0.25 + 0.75 * smoothstep(joint.space.shape.gap, 1.3, 2.6)
+    canvas.paint(window, fluid * canvas.alpha(d + 0.45), "fluid")
+
+
+def _paint_cyst(canvas: Canvas, joint: Joint) -> None:
+    """A synovial cyst: fluid in a dark wall."""
+    if joint.cyst is None:
+        return
+    window = canvas.grid.window(joint.cyst.center_mm, joint.cyst.radius_mm + 1.0)
+    if window is not None:
+        d = joint.cyst.within(window)
+        canvas.paint(window, canvas.alpha(d), "ligament")
+        canvas.paint(window, canvas.alpha(d + 0.9), "fluid", 0.9)
+
+
+def _paint_haemangioma(canvas: Canvas, body: Vertebra, radius: float) -> None:
+    """A fatty ball with coarse trabeculae inside a body."""
+    place = (0.25 * body.half_width, -0.1 * body.half_depth, 0.08 * body.height)
+    part = Part(ball_sdf, Ball(place, (radius, radius, radius)), body.frame, body.frame.world(place), radius + 1.0)
+    window = canvas.grid.window(part.center_mm, part.radius_mm)
+    if window is None:
+        return
+    texture = canvas.textures.within(window)
+    inside = canvas.alpha(part.within(window) + 0.4 * texture.medium) * canvas.alpha(body.part.within(window) + 1.5)
+    canvas.paint(window, 0.9 * inside, "modic_2", 1.1 - 0.22 * smoothstep(texture.fine, 0.3, 1.0), 0.05)
+
+
 def _paint_sacral_segment(canvas: Canvas, segment: SacralSegment) -> None:
-    window = canvas.grid.window(segment.frame.center_mm, segment.half_depth_top + 0.5 * segment.height + 16.0)
+    part = segment.part
+    window = canvas.grid.window(part.center_mm, part.radius_mm + 3.0)
     if window is None:
         return
     u, v, w = window.local(segment.frame)
     top, bottom = segment.half_depth_top, segment.half_depth_bottom
     # the rest of a disc below the segment, never a whole one
-    rest = shapes.superellipse(v, w + np.float32(0.5 * segment.height + 0.5 * segment.rest_mm), 0.9 * bottom, 2.0)
-    half = 0.5 * segment.rest_mm + CORTEX_MM
-    remnant = np.maximum((rest - 1.0) * 2.0, np.abs(w + np.float32(0.5 * (segment.height + segment.rest_mm))) - half)
+    middle = np.float32(0.5 * (segment.height + segment.rest_mm))
+    rest = superellipse(u, v, 0.75 * segment.half_width, 0.9 * bottom)
+    remnant = np.maximum((rest - 1.0) * bottom, np.abs(w + middle) - (0.5 * segment.rest_mm + CORTEX_MM))
     canvas.paint(window, canvas.alpha(remnant), "outer_annulus")
     canvas.paint(window, canvas.alpha(remnant + 0.9), "inner_annulus", 1.2)
-    # the roof of the sacral canal, an uneven crest
-    uneven = 0.9 * canvas.textures.medium[window.index] + 1.2 * canvas.textures.coarse[window.index]
-    back = np.float32(0.5 * (top + bottom) + segment.roof_mm) - 0.10 * w
-    crest = shapes.rounded_box(v - back, w + 2.0, 3.2, 0.40 * segment.height, 3.0)
-    crest = crest + np.maximum(np.abs(u) - 9.0, 0.0) + uneven
-    _paint_bone(canvas, window, crest, "arch_marrow")
-    d = shapes.sacral_sdf(u, v, w, segment)
+    d = part.within(window)
     _paint_bone(canvas, window, d, "marrow")
     if segment.above.modic_type and segment.above.modic_below_mm:
         depth = 0.5 * segment.height - w
         _paint_modic(canvas, window, d, depth, v / np.float32(top), segment.above, segment.above.modic_below_mm)
-
-
-def _paint_arch(canvas: Canvas, body: Vertebra) -> None:
-    center = body.frame.moved(v=body.half_depth + body.canal_ap + 8.0, w=-0.3 * body.height).center_mm
-    window = canvas.grid.window(center, 46.0)
-    if window is None:
-        return
-    uneven = 0.35 * canvas.textures.medium[window.index]
-    _paint_bone(canvas, window, shapes.posterior_sdf(*window.local(body.frame), body) + uneven, "arch_marrow", 0.6)
-
-
-def _paint_posterior_ligaments(canvas: Canvas, disc: Disc) -> None:
-    window = canvas.grid.window(disc.frame.moved(v=disc.half_depth + disc.sac_ap).center_mm, 26.0)
-    if window is None:
-        return
-    u, v, w = window.local(disc.frame)
-    flavum = shapes.flavum_sdf(u, v, w, disc)
-    canvas.paint(window, canvas.alpha(flavum), "flavum", 1.0 + 0.10 * canvas.textures.medium[window.index])
-    _paint_bone(canvas, window, shapes.facet_sdf(u, v, w, disc), "arch_marrow", 1.8)
 
 
 def nucleus_tissue(disc: Disc) -> str:
@@ -100,21 +157,21 @@ def herniated_tissue(disc: Disc) -> str:
 
 
 def _paint_disc(canvas: Canvas, disc: Disc) -> None:
-    reach = disc.half_depth + 0.5 * disc.mid_height + disc.state.herniation_mm + 8.0
-    window = canvas.grid.window(disc.frame.center_mm, reach)
+    part = disc.part
+    window = canvas.grid.window(part.center_mm, part.radius_mm)
     if window is None:
         return
     u, v, w = window.local(disc.frame)
     texture = canvas.textures.within(window)
-    d = shapes.disc_sdf(u, v, w, disc)
+    d = part.within(window)
     # a thin dark line in front and behind: the longitudinal ligaments
     canvas.paint(window, canvas.alpha(d - 0.5), "ligament")
     canvas.paint(window, canvas.alpha(d), "outer_annulus", 1.0 + 0.08 * texture.fine)
-    q = shapes.disc_outline(u, v, disc)
+    q = shapes.disc_outline(u, v, disc.shape)
     ring = canvas.alpha(d + 0.3) * smoothstep(q, 1.02, 0.80)
     canvas.paint(window, ring, "inner_annulus", 1.0 + 0.08 * texture.medium + 0.05 * texture.fine)
     if disc.state.herniation_mm:
-        behind = smoothstep(v, disc.half_depth - 3.0, disc.half_depth + 1.5)
+        behind = smoothstep(q, 0.9, 1.08) * (v > 0.0)
         canvas.paint(window, canvas.alpha(d + 0.7) * behind, herniated_tissue(disc), 1.0 + 0.1 * texture.medium)
     _paint_nucleus(canvas, window, disc, (u, v, w), d)
 
@@ -127,9 +184,7 @@ def _paint_nucleus(canvas: Canvas, window: Window, disc: Disc, uvw: tuple[F32, F
     border = 0.14 + 0.30 * dryness
     half = 0.5 * (disc.height - v * np.float32(np.tan(disc.wedge_rad))) + disc.concavity
     thickness = np.maximum(half - 0.2, 0.6)
-    flat = shapes.superellipse(
-        u, v + np.float32(0.03 * disc.half_depth), 0.72 * disc.half_width, 0.74 * disc.half_depth
-    )
+    flat = superellipse(u, v + np.float32(0.03 * disc.half_depth), 0.72 * disc.half_width, 0.74 * disc.half_depth)
     rho = np.sqrt(np.square(flat) + np.square(w / thickness) * 0.8)
     weight = smoothstep(rho, 1.0 + 0.5 * border, 1.0 - border) * canvas.alpha(d + 0.5)
     texture = canvas.textures.within(window)
@@ -137,9 +192,13 @@ def _paint_nucleus(canvas: Canvas, window: Window, disc: Disc, uvw: tuple[F32, F
     cleft_depth = float(np.interp(t2, (55.0, 90.0, 140.0, 175.0, 190.0), (0.1, 0.3, 0.4, 0.2, 0.0)))
     cleft = np.exp(-np.square(w + 0.5 * texture.coarse)) * smoothstep(flat, 0.95, 0.6)
     canvas.paint(window, weight, nucleus_tissue(disc), grain * (1.0 - np.float32(cleft_depth) * cleft))
+    if disc.state.gas:
+        across = (flat - np.float32(0.35 + 0.5 * disc.state.gas)) * disc.half_depth
+        void = np.maximum(across, np.abs(w + 0.3 * texture.coarse) - 1.3)
+        canvas.paint(window, canvas.alpha(void) * canvas.alpha(d + 0.5), "air")
     if disc.state.fissure_mm:
         radius = 0.5 * disc.state.fissure_mm
-        spot = shapes.ellipsoid(u, v - np.float32(0.86 * disc.half_depth), w, (4.0, radius, 0.8 * radius))
+        spot = ellipsoid(u, v - np.float32(0.86 * disc.half_depth), w, (4.0, radius, 0.8 * radius))
         canvas.paint(window, canvas.alpha(spot) * canvas.alpha(d + 0.5) * 0.8, "nucleus", grain)
 
 
@@ -158,8 +217,7 @@ def _paint_modic(
 
 
 def _paint_body(canvas: Canvas, body: Vertebra, discs: tuple[Disc | None, Disc]) -> None:
-    reach = float(np.hypot(body.half_depth, 0.5 * body.height)) + 8.0
-    window = canvas.grid.window(body.frame.center_mm, reach)
+    window = canvas.grid.window(body.part.center_mm, body.part.radius_mm)
     if window is None:
         return
     u, v, w = window.local(body.frame)
@@ -168,8 +226,8 @@ def _paint_body(canvas: Canvas, body: Vertebra, discs: tuple[Disc | None, Disc])
     near = smoothstep(np.abs(w), 0.5 * body.height, 0.42 * body.height) * (np.abs(u) < 12.0)
     canvas.paint(window, canvas.alpha(d - 0.6) * near, "ligament")
     _paint_bone(canvas, window, d, "marrow")
-    q = shapes.outline(u, v, body.half_width, body.half_depth, body.wall_concavity)
-    upper, lower = shapes.end_plate_distance(q, v, w, body)
+    q = shapes.outline(u, v, body.half_width, body.half_depth, body.shape.wall_hollow)
+    upper, lower = shapes.end_plate_distance(q, v, w, body.shape)
     v_fraction = v * np.float32(1.0 / body.half_depth)
     sides = ((body.above, body.above.modic_below_mm, upper), (body.below, body.below.modic_above_mm, lower))
     for state, extent, depth in sides:
@@ -183,8 +241,11 @@ def _paint_body(canvas: Canvas, body: Vertebra, discs: tuple[Disc | None, Disc])
 
 def body_with_nodes(window: Window, body: Vertebra, discs: tuple[Disc | None, Disc]) -> F32:
     """A vertebral body without the Schmorl nodes of the disc above and of the disc below it."""
-    d = shapes.body_sdf(*window.local(body.frame), body)
+    d = body.part.within(window)
     for disc, upper in ((discs[0], False), (discs[1], True)):
-        if disc is not None and shapes.has_node(disc, upper):
-            d = shapes.smax(d, -shapes.node_sdf(*window.local(disc.frame), disc, upper), 0.8)
+        if disc is None:
+            continue
+        node = disc.shape.above if upper else disc.shape.below
+        if node.radii[0]:
+            d = smax(d, -shapes.node_sdf(*window.local(disc.frame), node), 0.8)
     return d

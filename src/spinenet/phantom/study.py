@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 from spinenet.errors import ConfigError
 from spinenet.labels import LEVELS, TARGETS, View
 from spinenet.phantom import artefacts, render, truth
-from spinenet.phantom.anatomy import Spine, build_spine, mirrored
+from spinenet.phantom.anatomy import build_spine, mirrored
 from spinenet.phantom.background import paint_background
 from spinenet.phantom.canvas import Canvas, Grid
 from spinenet.phantom.disease import sample_discs
 from spinenet.phantom.keypoints import KeyPoint, place_keypoints
 from spinenet.phantom.masks import label_planes
+from spinenet.phantom.measure import Measurements, measure
 from spinenet.phantom.pathology import N_DISCS, Mode
 from spinenet.phantom.person import sample_person
 from spinenet.phantom.prescription import Coverage, plan_axial, plan_sagittal, resized, sub_planes
@@ -24,6 +25,7 @@ from spinenet.phantom.sequence import (
     sample_scanner,
     tissue_signal,
 )
+from spinenet.phantom.spine import LUMBAR_DISCS, Spine
 from spinenet.phantom.texture import make_textures
 from spinenet.phantom.tissue import Tissue, nucleus, sample_tissues
 from spinenet.phantom.trunk import Body, make_body
@@ -290,17 +292,16 @@ def _brightest(canvas: Canvas, index: int) -> float:
 def _with_truth(
     seed: int, options: StudyOptions, series: tuple[PhantomSeries, ...], spine: Spine, plans: tuple[_Plan, ...]
 ) -> PhantomStudy:
-    levels: dict[str, dict[str, object]] = {}
-    grades: dict[int, dict[str, int]] = {}
+    measured: dict[int, Measurements] = {}
     grid = plans[0].grids[0]
     for index, disc in enumerate(spine.discs):
-        if not _in_view(disc.frame.center_mm, disc.half_depth, disc.mid_height, grid):
-            continue
-        measured = truth.measure(spine, index)
-        levels[disc.level] = truth.as_record(measured)
-        grades[index] = truth.grade(measured)
-    keypoints = place_keypoints(spine, {plan.name: (plan.view, plan.grids) for plan in plans}, tuple(levels))
-    return PhantomStudy(seed, options, series, truth.grade_table(grades), levels, keypoints, spine)
+        if _in_view(disc.frame.center_mm, disc.half_depth, disc.mid_height, grid):
+            measured[index] = measure(spine, index)
+    levels = {m.level: truth.as_record(m) for m in measured.values()}
+    grades = truth.grade_table({index: truth.grade(m) for index, m in measured.items()})
+    lumbar = [m for index, m in measured.items() if index < LUMBAR_DISCS]
+    keypoints = place_keypoints(lumbar, {plan.name: (plan.view, plan.grids) for plan in plans})
+    return PhantomStudy(seed, options, series, grades, levels, keypoints, spine)
 
 
 def _in_view(center_mm: NDArray[np.float64], half_depth: float, height: float, grid: Grid) -> bool:

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from spinenet.phantom.anatomy import Array, Frame, Spine
 from spinenet.phantom.canvas import Grid
 from spinenet.phantom.shapes import smax
+from spinenet.phantom.spine import Array, Frame, Spine
 
 F32 = NDArray[Any]
 _STEP_MM = 0.5

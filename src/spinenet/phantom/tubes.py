@@ -1,0 +1,50 @@
+"""Thin curves (roots, rootlets, veins) as the share of each pixel that they fill, on planes of any direction."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinenet.phantom.canvas import Window
+from spinenet.phantom.spine import Array
+
+
+def slab_mm(offsets_mm: NDArray[np.floating]) -> float:
+    """Thickness that each plane stands for."""
+    return float(np.diff(offsets_mm).min()) if len(offsets_mm) > 1 else 2.0
+
+
+def tube_coverage(window: Window, points_mm: Array, radius_mm: Array) -> NDArray[np.float32]:
+    """Share of every pixel of a window inside round tubes through closely spaced points (N, 3), (planes, rows, cols).
+
+    A thin tube that lies in a slice fills only part of its thickness; one that crosses it fills it all.
+    """
+    grid = window.grid
+    cover = np.zeros([part.stop - part.start for part in window.index], np.float32)
+    if len(points_mm) < 2:
+        return cover
+    at = grid.indices(points_mm)
+    step = np.gradient(points_mm, axis=0)
+    length = np.maximum(np.linalg.norm(step, axis=1), 1e-6)
+    lying = np.sqrt(np.clip(1.0 - np.square(step @ grid.normal / length), 0.02, 1.0))
+    slab = slab_mm(grid.offsets_mm)
+    filled = np.minimum(1.57 * radius_mm / (slab * lying), 1.0)
+    for plane, offset in enumerate(grid.offsets_mm[window.planes]):
+        beyond = np.maximum(np.abs(at[:, 0] - offset) - 0.5 * slab + 0.5 * radius_mm, 0.0)
+        seen = np.flatnonzero(beyond < 0.95 * radius_mm)
+        if len(seen):
+            rho = np.sqrt(np.square(radius_mm[seen]) - np.square(beyond[seen]))
+            place = at[seen, 1:] - np.array([window.rows.start, window.cols.start])
+            _stamp(cover[plane], place, rho / grid.spacing_mm, filled[seen])
+    return cover
+
+
+def _stamp(image: NDArray[np.float32], place: Array, radius: Array, weight: Array) -> None:
+    """Soft discs (pixels) set into an image; where they meet the stronger one stays."""
+    half = int(np.ceil(float(radius.max()) + 0.5))
+    grid = np.arange(-half, half + 1)
+    rows = np.round(place[:, 0]).astype(int)[:, None, None] + grid[None, :, None]
+    cols = np.round(place[:, 1]).astype(int)[:, None, None] + grid[None, None, :]
+    distance = np.hypot(rows - place[:, 0, None, None], cols - place[:, 1, None, None])
+    alpha = np.clip(0.5 + radius[:, None, None] - distance, 0.0, 1.0) * weight[:, None, None]
+    rows, cols = np.broadcast_arrays(rows, cols)
+    inside = (alpha > 0.0) & (rows >= 0) & (rows < image.shape[0]) & (cols >= 0) & (cols < image.shape[1])
+    np.maximum.at(image, (rows[inside], cols[inside]), alpha[inside].astype(np.float32))
