@@ -4,14 +4,13 @@ All of it is painted on half the pixels of the images and scaled up: the resolut
 acquired data, and a quarter of the work. The axial anatomy is laid out by side, the distance from the midline.
 """
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.phantom import abdomen, pelvis
-from spinenet.phantom.canvas import Canvas, Grid
+from spinenet.phantom.canvas import Canvas, upscaled
 from spinenet.phantom.shapes import smax, smin, smoothstep
 from spinenet.phantom.texture import Textures
 from spinenet.phantom.trunk import Body, Place, locate
@@ -19,35 +18,11 @@ from spinenet.phantom.trunk import Body, Place, locate
 F32 = NDArray[Any]
 
 
-def coarse_grid(grid: Grid) -> Grid:
-    """Every second pixel of a grid, centred between the two it stands for."""
-    origin = grid.origin_mm + 0.5 * (grid.row_mm + grid.col_mm)
-    rows, cols = (grid.rows + 1) // 2, (grid.cols + 1) // 2
-    return replace(grid, origin_mm=origin, row_mm=2.0 * grid.row_mm, col_mm=2.0 * grid.col_mm, rows=rows, cols=cols)
-
-
-def _upscaled(images: F32, rows: int, cols: int) -> F32:
-    """(..., rows, columns) from half as many by linear interpolation."""
-    for axis, size in ((-2, rows), (-1, cols)):
-        images = np.moveaxis(images, axis, -1)
-        wide = np.empty((*images.shape[:-1], 2 * images.shape[-1]), np.float32)
-        near = np.float32(0.75) * images
-        far = np.float32(0.25) * images
-        wide[..., 0::2] = near
-        wide[..., 1::2] = near
-        wide[..., 2::2] += far[..., :-1]
-        wide[..., 1:-1:2] += far[..., 1:]
-        wide[..., 0] += far[..., 0]
-        wide[..., -1] += far[..., -1]
-        images = np.moveaxis(wide[..., :size], -1, axis)
-    return np.ascontiguousarray(images)
-
-
 def paint_background(canvas: Canvas, body: Body, rng: np.random.Generator) -> None:
     """Paint the surroundings of the spine over the whole field of view; the stream decides what bowel lies where."""
     texture = canvas.textures
     halves = Textures(*(field[:, ::2, ::2] for field in (texture.fine, texture.medium, texture.coarse)))
-    coarse = Canvas(coarse_grid(canvas.grid), canvas.signals, halves)
+    coarse = Canvas(canvas.grid.halved(), canvas.signals, halves)
     place = locate(body, coarse.grid)
     _paint_fat(coarse, place)
     abdomen.paint_organs(coarse, place, rng)
@@ -56,8 +31,8 @@ def paint_background(canvas: Canvas, body: Body, rng: np.random.Generator) -> No
     pelvis.paint_pelvis(coarse, place)
     _paint_midline(coarse, place)
     grain = 1.0 + np.float32(0.035) * texture.fine
-    canvas.water = _upscaled(coarse.water, *canvas.grid.shape[1:]) * grain
-    canvas.fat = _upscaled(coarse.fat, *canvas.grid.shape[1:]) * grain
+    canvas.water = upscaled(coarse.water, *canvas.grid.shape[1:]) * grain
+    canvas.fat = upscaled(coarse.fat, *canvas.grid.shape[1:]) * grain
 
 
 def _paint_fat(canvas: Canvas, place: Place) -> None:

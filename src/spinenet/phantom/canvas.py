@@ -78,6 +78,15 @@ class Grid:
         """All of it."""
         return Window(self, *(slice(0, size) for size in self.shape))
 
+    def halved(self) -> "Grid":
+        """Half as many rows and columns over the same field of view."""
+        origin, rows, cols = (
+            self.origin_mm + 0.5 * (self.row_mm + self.col_mm),
+            (self.rows + 1) // 2,
+            (self.cols + 1) // 2,
+        )
+        return replace(self, origin_mm=origin, row_mm=2.0 * self.row_mm, col_mm=2.0 * self.col_mm, rows=rows, cols=cols)
+
     def mirrored(self) -> "Grid":
         """The same planes seen in a mirror (x changes sign), again in canonical order."""
         flip = np.array([-1.0, 1.0, 1.0])
@@ -133,6 +142,23 @@ class Window:
         return projected
 
 
+def upscaled(images: F32, rows: int, cols: int) -> F32:
+    """(..., rows, columns) from half as many by linear interpolation."""
+    for axis, size in ((-2, rows), (-1, cols)):
+        images = np.moveaxis(images, axis, -1)
+        wide = np.empty((*images.shape[:-1], 2 * images.shape[-1]), np.float32)
+        near = np.float32(0.75) * images
+        far = np.float32(0.25) * images
+        wide[..., 0::2] = near
+        wide[..., 1::2] = near
+        wide[..., 2::2] += far[..., :-1]
+        wide[..., 1:-1:2] += far[..., 1:]
+        wide[..., 0] += far[..., 0]
+        wide[..., -1] += far[..., -1]
+        images = np.moveaxis(wide[..., :size], -1, axis)
+    return np.ascontiguousarray(images)
+
+
 class Canvas:
     """Water and fat images of several series that share their planes; painting is in place, later covers earlier."""
 
@@ -140,6 +166,8 @@ class Canvas:
         self.grid = grid
         self.signals = signals
         self.textures = textures
+        self.metal: list[tuple[Array, Array]] = []
+        """Both ends of every screw in view, LPS mm."""
         self.water: F32 = np.zeros((len(signals), *grid.shape), np.float32)
         self.fat: F32 = np.zeros((len(signals), *grid.shape), np.float32)
 

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from spinenet.errors import ConfigError
 from spinenet.labels import LEVELS, TARGETS, View
-from spinenet.phantom import artefacts, render, truth
+from spinenet.phantom import artefacts, render, scan, truth
 from spinenet.phantom.anatomy import build_spine, mirrored
+from spinenet.phantom.arch import screws
 from spinenet.phantom.background import paint_background
 from spinenet.phantom.canvas import Canvas, Grid
 from spinenet.phantom.disease import sample_discs
@@ -244,6 +245,7 @@ def _paint(
     render.paint_spine(canvas, spine, np.random.default_rng([seed, 2]))
     canvas.water, canvas.fat = canvas.averaged(options.sub_slices)
     canvas.grid = grid
+    canvas.metal = screws(spine.vertebrae, tuple(disc.state for disc in spine.discs))
     return canvas
 
 
@@ -259,16 +261,10 @@ def _acquire(
 ) -> PhantomSeries:
     """The series as the scanner stores it: all its stacks under one protocol and one grey scale."""
     acquisition = artefacts.sample_acquisition(rng, plan.view)
+    scanned = scan.ideal if options.clean else scan.acquire
+    images = scanned(index, plan.protocol, acquisition, canvases, body, noise_rng)
     if options.clean:
-        acquisition = replace(acquisition, ghost=0.0, window=(0.0, 0.9995))
-    images = []
-    for canvas in canvases:
-        water, fat, noise = canvas.water[index], canvas.fat[index], 0.0
-        if not options.clean:
-            profile = artefacts.sensitivity(canvas.grid, acquisition, body)
-            water, fat = water * profile, fat * profile
-            noise = 0.8 * _brightest(canvas, index) / acquisition.snr
-        images.append(artefacts.acquire(water, fat, plan.protocol, acquisition, noise_rng, noise))
+        acquisition = replace(acquisition, window=(0.0, 0.9995))
     pixels = (
         artefacts.to_uint8(images, acquisition)
         if options.pixel == "uint8"
@@ -281,12 +277,6 @@ def _acquire(
         series = Series(name, stored.astype(np.float32), canvas.grid.affine_vox2mm, plane, plan.view, "phantom")
         stacks.append(PhantomStack(series, mask))
     return PhantomSeries(plan.name, plan.view, tuple(stacks), plan.protocol, options.pixel)
-
-
-def _brightest(canvas: Canvas, index: int) -> float:
-    """Signal of the brightest tissue that is not fat."""
-    table = canvas.signals[index]
-    return max(table[name].water * (1 - table[name].fraction) for name in ("csf", "marrow", "cord"))
 
 
 def _with_truth(
