@@ -17,6 +17,7 @@ from spinenet.crops import CropSpec
 from spinenet.errors import ReadError, StudyError
 from spinenet.readers import StudySource
 from spinenet.report.claim import locked
+from spinenet.report.document import read_document
 from spinenet.report.tables import OutputError, StudyRow
 from spinenet.study import Prediction, Study, StudyResult
 
@@ -87,7 +88,9 @@ def test_one_bad_study_becomes_a_failed_row_and_the_others_go_on(
     assert studies["b"]["message"]
     assert set(rows(tmp_path / "predictions.csv")) == {"a", "c"}
     assert summary.exit_code == 1
-    assert sorted(page.name for page in (tmp_path / "reports").iterdir()) == ["a.html", "b.html", "c.html"]
+    names = [f"{key}.{kind}" for key in "abc" for kind in ("html", "json")]
+    assert sorted(page.name for page in (tmp_path / "reports").iterdir()) == names
+    assert [one["study"] for one in read_document(tmp_path / "predictions.json")["studies"]] == ["a", "b", "c"]
 
 
 def test_a_fault_of_ours_is_not_swallowed(clinic: Clinic, tmp_path: Path) -> None:

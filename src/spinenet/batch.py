@@ -28,11 +28,11 @@ from spinenet.errors import SpinenetError
 from spinenet.predict import predict_study
 from spinenet.readers import StudySource, find_studies, read_study
 from spinenet.report.claim import claim, locked
-from spinenet.report.html import write_study_report
+from spinenet.report.document import DOCUMENT_FILE, merge_documents
+from spinenet.report.files import DOCUMENT_SUFFIX, REPORTS_FOLDER, path_of, write_study_files
 from spinenet.report.tables import Row, StudyRow, append, arrange, drop, prediction_rows, recover, study_row
 from spinenet.study import StudyResult
 
-REPORTS_FOLDER = "reports"
 FAULTS = (OSError, MemoryError, RuntimeError, ValueError, ArithmeticError, LookupError, EOFError)
 """What damaged files make decoders and runtimes raise beside SpinenetError; anything else stops the run."""
 
@@ -62,7 +62,7 @@ class BatchSummary:
 
 @dataclass(frozen=True)
 class Done:
-    """A study's rows, its page being written already: what comes back from a worker."""
+    """A study's rows, its files being written already: what comes back from a worker."""
 
     row: StudyRow
     predictions: tuple[Row, ...]
@@ -74,6 +74,7 @@ class Worker:
 
     bundle: Bundle
     reports: Path
+    identify: bool = False
 
     def __call__(self, source: StudySource) -> Done:
         """Read, predict and report one study; its own faults become its ``failed`` row."""
@@ -82,8 +83,8 @@ class Worker:
         return self.report(replace(result, seconds=time.perf_counter() - start))
 
     def report(self, result: StudyResult) -> Done:
-        """Write the page of a result and keep its rows."""
-        write_study_report(result, self.reports, model=model_facts(self.bundle))
+        """Write the files of a result and keep its rows."""
+        write_study_files(result, self.reports, model=model_facts(self.bundle), identify=self.identify)
         return Done(study_row(result), tuple(prediction_rows(result)))
 
 
@@ -93,13 +94,15 @@ def predict_paths(
     bundle: Bundle,
     *,
     overwrite: bool = False,
+    identify: bool = False,
     workers: int = 1,
     cluster: str | None = None,
     on_progress: OnProgress = lambda done, total, row: None,
 ) -> BatchSummary:
     """Predict every study below ``paths`` that ``out`` has no result of; may be killed at any moment and run again.
 
-    With ``overwrite`` the results of these studies are removed first; ``cluster`` is the address of a Ray cluster that
+    With ``overwrite`` the results of these studies are removed first; with ``identify`` pages and structured reports
+    name the patient; ``cluster`` is the address of a Ray cluster that
     does the work instead of ``workers`` processes. Raises ReadError where there is no study at all, OutputError where
     ``out`` holds results that these must not be mixed with or another run is writing there, ClusterError where the
     cluster cannot be used, OSError where nothing can be written.
@@ -114,11 +117,14 @@ def predict_paths(
         drop(out, {source.key for source in todo})
         counts: Counter[str] = Counter()
         on_progress(0, len(todo), None)
-        for done in predict_sources(todo, Worker(bundle, out / REPORTS_FOLDER), workers, cluster):
+        for done in predict_sources(todo, Worker(bundle, out / REPORTS_FOLDER, identify), workers, cluster):
             append(out, done.row, done.predictions)
             counts[done.row.status] += 1
             on_progress(counts.total(), len(todo), done.row)
         arrange(out, [source.key for source in sources])
+        merge_documents(
+            [path_of(out / REPORTS_FOLDER, key, DOCUMENT_SUFFIX) for key in recover(out)], out / DOCUMENT_FILE
+        )
     return BatchSummary(counts, len(sources) - len(todo))
 
 
@@ -126,7 +132,7 @@ def predict_sources(
     sources: Sequence[StudySource], worker: Worker, workers: int, cluster: str | None = None
 ) -> Iterator[Done]:
     """The studies' rows as they become ready: from this process, from several of its own, or from a cluster."""
-    arguments = (worker.bundle.path.absolute(), worker.reports.absolute())
+    arguments = (worker.bundle.path.absolute(), worker.reports.absolute(), worker.identify)
     if cluster is not None:
         results = on_cluster(sources, work, arguments, cluster)
     elif min(workers, len(sources)) < 2:
@@ -139,17 +145,17 @@ def predict_sources(
 
 
 @functools.cache
-def _worker(bundle_path: Path, reports: Path) -> Worker:
+def _worker(bundle_path: Path, reports: Path, identify: bool) -> Worker:
     """The worker of this process, where it is one of several: the bundle is loaded once."""
-    return Worker(load_bundle(bundle_path), reports)
+    return Worker(load_bundle(bundle_path), reports, identify)
 
 
-def work(source: StudySource, bundle_path: Path, reports: Path) -> Done:
+def work(source: StudySource, bundle_path: Path, reports: Path, identify: bool) -> Done:
     """Predict one study in any process that sees the files, the bundle and the folder of reports."""
-    return _worker(bundle_path, reports)(source)
+    return _worker(bundle_path, reports, identify)(source)
 
 
-def _work(arguments: tuple[Path, Path], source: StudySource) -> Done:
+def _work(arguments: tuple[Path, Path, bool], source: StudySource) -> Done:
     return work(source, *arguments)
 
 
@@ -235,11 +241,11 @@ def _alone(
         return None
 
 
-def _start_worker(bundle_path: Path, reports: Path) -> None:
+def _start_worker(bundle_path: Path, reports: Path, identify: bool) -> None:
     """Load the bundle once, leave Ctrl-C to the parent, and end when the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _worker(bundle_path, reports)
+    _worker(bundle_path, reports, identify)
 
 
 def _end_with_parent() -> None:

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from spinenet import __version__
-from spinenet.labels import DISC_TARGETS, LEVELS, RESEARCH_ONLY, TARGET, TARGET_INDEX, TARGETS, Scale, Target, View
+from spinenet.labels import DISC_TARGETS, LEVELS, RESEARCH_ONLY, TARGET, TARGET_INDEX, TARGETS, Target, View
 from spinenet.locate import NUMBERING_NOTE
+from spinenet.report.document import NEVER_LOOKED_FOR
+from spinenet.report.findings import findings_of, weight_of
 from spinenet.report.pictures import Overview, Window, crop_window, data_uri, overview
 from spinenet.study import LevelCrop, LocatedSeries, Prediction, StudyResult
 
@@ -27,16 +29,6 @@ VIEW_WORDS = {
 TABLES = (
     ("Disc, endplates and alignment", set(DISC_TARGETS)),
     ("Canal, foramina and subarticular zones", set(range(len(TARGETS))) - set(DISC_TARGETS)),
-)
-NEVER_LOOKED_FOR = (
-    "fracture",
-    "tumour and metastasis",
-    "infection",
-    "inflammatory disease",
-    "conus and cauda equina",
-    "facet joints",
-    "scoliosis",
-    "changes after surgery",
 )
 
 
@@ -229,30 +221,6 @@ def cell_of(prediction: Prediction) -> Cell:
         weight=weight_of(target, decided),
         bar=tuple((words, round(100 * share, 2), index == decided) for index, (words, share) in enumerate(shares)),
     )
-
-
-def weight_of(target: Target, index: int) -> int:
-    """How much a grade stands out on a page; 0 up to Pfirrmann grade II and for whatever is absent or normal.
-
-    >>> [weight_of(TARGET["pfirrmann"], index) for index in range(5)]
-    [0, 0, 1, 1, 2]
-    """
-    if target.scale is not Scale.ORDINAL:
-        return min(index, 1)
-    share = index / (len(target.grades) - 1)
-    return int(share > 0.3) + int(share == 1)
-
-
-def findings_of(predictions: Sequence[Prediction]) -> str:
-    """The confident findings of a level in one line, for the heading above its crops."""
-    findings = []
-    for prediction in predictions:
-        target = TARGET[prediction.target]
-        index = target.index_of(prediction.grade)
-        if prediction.confident and weight_of(target, index):
-            words = target.title if target.scale is Scale.BINARY else f"{target.title}: {target.words[index]}"
-            findings.append(words)
-    return ", ".join(findings)
 
 
 def crop_windows(crops: Mapping[str, Sequence[LevelCrop]]) -> dict[str, Window]:

@@ -58,11 +58,15 @@ def window_of(images: Iterable[NDArray[np.float32]]) -> Window:
     return Window(float(black), float(white))
 
 
+def grey_of(image_HW: NDArray[np.float32], window: Window) -> NDArray[np.uint8]:
+    """The picture in 256 greys."""
+    scale = 255.0 / max(window.white - window.black, 1e-6)
+    return np.clip((image_HW - window.black) * scale, 0, 255).round().astype(np.uint8)
+
+
 def data_uri(image_HW: NDArray[np.float32], window: Window) -> str:
     """The picture as a PNG of 8 bits inside the page."""
-    scale = 255.0 / max(window.white - window.black, 1e-6)
-    grey_HW = np.clip((image_HW - window.black) * scale, 0, 255).round().astype(np.uint8)
-    picture = Image.fromarray(grey_HW)
+    picture = Image.fromarray(grey_of(image_HW, window))
     picture.thumbnail((MAX_PIXELS, MAX_PIXELS))
     png = io.BytesIO()
     picture.save(png, "PNG", compress_type=zlib.Z_RLE)  # as small as the default here in half the time

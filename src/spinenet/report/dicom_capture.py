@@ -1,0 +1,97 @@
+"""The overview of a study as a DICOM secondary capture: the mid-sagittal slice with named levels beside their findings.
+
+For a viewer that shows no structured report. No name of a patient is in the picture, whatever is asked for.
+"""
+
+import textwrap
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from pydicom.uid import RLELossless, SecondaryCaptureImageStorage
+
+from spinenet import __version__
+from spinenet.labels import LEVELS, RESEARCH_ONLY
+from spinenet.locate import NUMBERING_NOTE
+from spinenet.report.dicom_object import Made, new_object
+from spinenet.report.document import replacing
+from spinenet.report.findings import SYNTHETIC_NOTE, findings_of, uncertain_of
+from spinenet.report.pictures import grey_of, mark_of, spine_window
+from spinenet.study import LocatedSeries, StudyResult
+
+SERIES_NUMBER = 9002
+UNLISTED = "Grades without a finding are not listed. What was not looked for is never absent."
+HEIGHT, PICTURE_WIDTH, TEXT_WIDTH = 900, 700, 700
+YELLOW, WHITE, GREY, RED = (255, 210, 63), (235, 235, 235), (150, 150, 150), (255, 150, 120)
+
+
+def write_capture(made: Made, path: Path) -> None:
+    """Write the overview of a study; it is there whole or not at all."""
+    pixels_HWC = draw(made.result, f"{made.model['name']} {made.model['version']}, spinenet {__version__}")
+    capture = new_object(made, SecondaryCaptureImageStorage, "OT", SERIES_NUMBER, "spinenet overview, research only")
+    capture.ConversionType = "SYN"
+    capture.ImageType = ["DERIVED", "SECONDARY"]
+    capture.PatientOrientation = capture.Laterality = ""
+    capture.BurnedInAnnotation = "NO"  # of the patient, that is: level names and grades are burned in
+    capture.SamplesPerPixel, capture.PhotometricInterpretation, capture.PlanarConfiguration = 3, "RGB", 0
+    capture.Rows, capture.Columns = pixels_HWC.shape[:2]
+    capture.BitsAllocated, capture.BitsStored, capture.HighBit, capture.PixelRepresentation = 8, 8, 7, 0
+    capture.PixelData = pixels_HWC.tobytes()
+    capture["PixelData"].VR = "OB"
+    capture.compress(RLELossless, generate_instance_uid=False)
+    with replacing(path) as partial:
+        capture.save_as(partial, enforce_file_format=True)
+
+
+def draw(result: StudyResult, made_by: str) -> NDArray[np.uint8]:
+    """(UNLISTED = "Grades without a finding are not listed. What was not looked for is never absent."
+    HEIGHT, PICTURE_WIDTH + TEXT_WIDTH, 3): slice on the left, findings on the right, head of the page up."""
+    canvas = Image.new("RGB", (PICTURE_WIDTH + TEXT_WIDTH, HEIGHT))
+    _draw_slice(canvas, next(one for one in result.located if one.series.plane == "sagittal"))
+    _draw_findings(canvas, result, made_by)
+    return np.asarray(canvas)
+
+
+def _draw_slice(canvas: Image.Image, located: LocatedSeries) -> None:
+    """The slice the levels were found in, as large as fits, true to scale."""
+    slice_RC = located.series.voxels_SRC[located.midline_slice]
+    row_mm, column_mm = (float(np.linalg.norm(located.series.affine_vox2mm[:3, axis])) for axis in (1, 2))
+    height_mm, width_mm = slice_RC.shape[0] * row_mm, slice_RC.shape[1] * column_mm
+    scale = min(HEIGHT / height_mm, PICTURE_WIDTH / width_mm)
+    picture = Image.fromarray(grey_of(slice_RC, spine_window(located)))
+    picture = picture.resize((round(width_mm * scale), round(height_mm * scale)), Image.Resampling.BICUBIC)
+    canvas.paste(picture, (0, 0))
+    pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(20)
+    for frame in located.frames:
+        mark = mark_of(frame, located.series.affine_vox2mm)
+        line = [(x * scale, y * scale) for x, y in (mark.anterior_mm, mark.posterior_mm)]
+        pen.line(line, YELLOW, 2)
+        label = (mark.label_mm[0] * scale, mark.label_mm[1] * scale)
+        pen.text(label, frame.level, YELLOW, font, anchor="rm", stroke_width=2, stroke_fill="black")
+
+
+def _draw_findings(canvas: Image.Image, result: StudyResult, made_by: str) -> None:
+    pen = ImageDraw.Draw(canvas)
+    left, top = PICTURE_WIDTH + 20, 16
+
+    def write(text: str, colour: tuple[int, int, int], size: int, indent: int = 0) -> None:
+        nonlocal top
+        font = ImageFont.load_default(size)
+        for line in textwrap.wrap(text, int((TEXT_WIDTH - 40 - indent) / (0.5 * size))) or [""]:
+            pen.text((left + indent, top), line, colour, font)
+            top += round(1.3 * size)
+
+    write("Lumbar spine MRI: grades by spinenet", WHITE, 24)
+    write(RESEARCH_ONLY, RED, 16)
+    top += 8
+    for level in sorted(result.levels, key=LEVELS.index, reverse=True):
+        predictions = [one for one in result.predictions if one.level == level]
+        write(level, YELLOW, 18)
+        write(findings_of(predictions) or "no finding in what was graded with confidence", WHITE, 15, 20)
+        unsure = uncertain_of(predictions)
+        if unsure:
+            write(f"uncertain: {unsure}", GREY, 14, 20)
+        top += 4
+    for note in (SYNTHETIC_NOTE, NUMBERING_NOTE, UNLISTED, made_by):
+        write(note[0].upper() + note[1:], GREY, 13)

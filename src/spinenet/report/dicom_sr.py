@@ -1,0 +1,152 @@
+"""The grades of a study as a DICOM Comprehensive 3D SR: TID 1500, one group (TID 1501) a level and target."""
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pydicom.uid import Comprehensive3DSRStorage, MRImageStorage
+
+from spinenet.labels import TARGET
+from spinenet.report import dicom_codes as codes
+from spinenet.report.attention import deciding
+from spinenet.report.dicom_object import MANUFACTURER, Made, instances_of, new_object
+from spinenet.report.dicom_tree import (
+    CONTAINS,
+    CONTEXT,
+    MODIFIES,
+    code_item,
+    concept,
+    container,
+    contents,
+    dataset,
+    image_item,
+    number_item,
+    text_item,
+    uid_item,
+)
+from spinenet.report.document import measurements_of, replacing
+from spinenet.study import Prediction
+
+SERIES_NUMBER = 9001
+REFERENCED = 3
+"""So many slices are named for a grade: those the model looked at most."""
+
+
+def write_report(made: Made, path: Path) -> None:
+    """Write the structured report of a study; it is there whole or not at all."""
+    report = new_object(made, Comprehensive3DSRStorage, "SR", SERIES_NUMBER, "spinenet grades, research only")
+    report.CompletionFlag, report.VerificationFlag, report.PreliminaryFlag = "COMPLETE", "UNVERIFIED", "PRELIMINARY"
+    report.ReferencedPerformedProcedureStepSequence, report.PerformedProcedureCodeSequence = [], []
+    report.ValueType = "CONTAINER"
+    report.ConceptNameCodeSequence = [concept(codes.MEASUREMENT_REPORT)]
+    for keyword, value in contents([*_context(made), _measurements(made)], "1500").items():
+        setattr(report, keyword, value)
+    report.CurrentRequestedProcedureEvidenceSequence = [_evidence(made, report.ContentSequence)]
+    with replacing(path) as partial:
+        report.save_as(partial, enforce_file_format=True)
+
+
+def walk(items: Iterable[Any]) -> Iterable[Any]:
+    """All content items below these, in the order of the document."""
+    return chain.from_iterable((one, *walk(one.get("ContentSequence", ()))) for one in items)
+
+
+def _context(made: Made) -> list[Dataset]:
+    """Language, the device that observed (TID 1001) and the procedure."""
+    return [
+        code_item(MODIFIES, codes.LANGUAGE, codes.ENGLISH),
+        code_item(CONTEXT, codes.OBSERVER_TYPE, codes.DEVICE),
+        uid_item(CONTEXT, codes.DEVICE_UID, made.uid("device")),
+        text_item(CONTEXT, codes.DEVICE_NAME, "spinenet"),
+        text_item(CONTEXT, codes.DEVICE_MANUFACTURER, MANUFACTURER),
+        text_item(CONTEXT, codes.DEVICE_MODEL, f"{made.model['name']} {made.model['version']}"),
+        code_item(MODIFIES, codes.PROCEDURE_REPORTED, codes.PROCEDURE),
+    ]
+
+
+def _measurements(made: Made) -> Dataset:
+    groups = [_study_group(made)]
+    groups += [_level_group(made, level, values) for level, values in measurements_of(made.result).items()]
+    groups += [_grade_group(made, prediction) for prediction in made.result.predictions]
+    return container(codes.IMAGING_MEASUREMENTS, groups, "")
+
+
+def _study_group(made: Made) -> Dataset:
+    """What is to be known of the whole study: research only, numbering, and every flag by its code."""
+    cautions = [codes.NUMBERING, *(codes.private(flag.code, flag.message) for flag in made.result.flags)]
+    return _group(
+        made,
+        "study",
+        code_item(CONTAINS, codes.FINDING, codes.RESEARCH),
+        code_item(MODIFIES, codes.FINDING_SITE, codes.LUMBAR_SPINE),
+        *(code_item(CONTAINS, codes.CAUTION, caution) for caution in cautions),
+    )
+
+
+def _level_group(made: Made, level: str, values: dict[str, float]) -> Dataset:
+    sagittal = [(one.series.name, one.midline_slice) for one in made.result.located if one.series.plane == "sagittal"]
+    return _group(
+        made,
+        f"{level} measurements",
+        code_item(MODIFIES, codes.FINDING_SITE, codes.LEVEL_CODES[level]),
+        *(number_item(codes.MEASUREMENT_CODES[name], value, codes.MILLIMETRE) for name, value in values.items()),
+        *_references(made, sagittal),
+    )
+
+
+def _grade_group(made: Made, prediction: Prediction) -> Dataset:
+    target = TARGET[prediction.target]
+    side = codes.side_of(target)
+    laterality = [code_item(MODIFIES, codes.LATERALITY, codes.SIDES[side])] if side else []
+    crops = deciding(made.result.crops.get(prediction.level, ()), prediction.target)[:REFERENCED]
+    share = prediction.probabilities[target.index_of(prediction.grade)]
+    in_set = (codes.grade_code(target, grade) for grade in prediction.grade_set)
+    return _group(
+        made,
+        f"{prediction.level} {target.title}",
+        code_item(CONTAINS, codes.FINDING, codes.finding_code(target)),
+        code_item(MODIFIES, codes.FINDING_SITE, codes.LEVEL_CODES[prediction.level], laterality),
+        number_item(codes.PROBABILITY, round(share, 6), codes.RATIO),
+        code_item(CONTAINS, codes.GRADE, codes.grade_code(target, prediction.grade)),
+        code_item(CONTAINS, codes.STANDS_BY, codes.CONFIDENT[prediction.confident]),
+        code_item(CONTAINS, codes.EVIDENCE, codes.EVIDENCES[prediction.evidence]),
+        *(code_item(CONTAINS, codes.SET_MEMBER, grade) for grade in in_set),
+        *_references(made, [(crop.series_name, crop.slice_index) for crop in crops]),
+    )
+
+
+def _group(made: Made, name: str, *items: Dataset) -> Dataset:
+    identity = [
+        text_item(CONTEXT, codes.TRACKING_NAME, name),
+        uid_item(CONTEXT, codes.TRACKING_UID, made.uid("group", name)),
+    ]
+    return container(codes.MEASUREMENT_GROUP, [*identity, *items], "1501")
+
+
+def _references(made: Made, slices: Sequence[tuple[str, int]]) -> list[Dataset]:
+    """The source images of (series, slice) pairs; interpolated slices have none."""
+    found = []
+    for name, index in slices:
+        images = made.images.get(name)
+        instance = images.instances[index] if images else None
+        if images and instance:
+            frame = None if images.sop_class_uid == MRImageStorage else instance[1]
+            found.append(image_item(codes.SOURCE, images.sop_class_uid, instance[0], frame))
+    return found
+
+
+def _evidence(made: Made, items: Iterable[Dataset]) -> Dataset:
+    """The study, series and instances that the content refers to (PS3.3 C.17.2.3)."""
+    cited = {one.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for one in walk(items) if one.ValueType == "IMAGE"}
+    series = []
+    for images in made.images.values():
+        instances = [
+            dataset(ReferencedSOPClassUID=images.sop_class_uid, ReferencedSOPInstanceUID=uid)
+            for uid in instances_of(images)
+            if uid in cited
+        ]
+        if instances:
+            series.append(dataset(SeriesInstanceUID=images.series_uid, ReferencedSOPSequence=instances))
+    return dataset(StudyInstanceUID=made.origin.study_uid, ReferencedSeriesSequence=series)

@@ -1,0 +1,191 @@
+"""``predictions.json``: everything known about studies, for programs. ``SCHEMA`` describes it (JSON Schema 2020-12).
+
+Each study's page has such a file with that one study beside it; ``predictions.json`` holds all studies of a folder.
+Nothing in it identifies a patient, whatever else is asked for.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spinenet import __version__
+from spinenet.labels import LEVELS, RESEARCH_ONLY, TARGET, TARGETS
+from spinenet.locate import NUMBERING_NOTE
+from spinenet.report.tables import OutputError
+from spinenet.study import Flag, LocatedSeries, Prediction, StudyResult
+
+FORMAT = 1
+DOCUMENT_FILE = "predictions.json"
+SCHEMA = Path(__file__).parent / "schema" / "predictions.schema.json"
+NEVER_LOOKED_FOR = (
+    "fracture",
+    "tumour and metastasis",
+    "infection",
+    "inflammatory disease",
+    "conus and cauda equina",
+    "facet joints",
+    "scoliosis",
+    "changes after surgery",
+)
+MEASUREMENTS = ("disc_height_mm", "disc_depth_mm")
+
+Document = dict[str, Any]
+"""A file's content; ``studies`` is the list of its studies."""
+
+
+def document(model: Mapping[str, Any], studies: Iterable[Mapping[str, Any]]) -> Document:
+    """The whole content of a file; ``model`` as ``batch.model_facts`` gives it."""
+    targets = tuple(model.get("targets", ()))
+    facts = {name: model[name] for name in ("name", "version", "digest", "data", "licence") if name in model}
+    return {
+        "format": FORMAT,
+        "notice": RESEARCH_ONLY,
+        "numbering": NUMBERING_NOTE,
+        "spinenet": __version__,
+        "model": {**facts, "targets": list(targets)},
+        "not_graded": [target.name for target in TARGETS if target.name not in targets],
+        "never_looked_for": list(NEVER_LOOKED_FOR),
+        "studies": list(studies),
+    }
+
+
+def study_entry(result: StudyResult) -> dict[str, Any]:
+    """One study; a failed one has its reason and flags alone."""
+    failed = result.status == "failed"
+    return {
+        "study": result.key,
+        "status": result.status,
+        "message": result.message,
+        "seconds": round(result.seconds, 3),
+        "flags": [flag_entry(flag) for flag in result.flags],
+        "series": [] if failed else [_series_entry(located) for located in result.located],
+        "levels": [] if failed else _level_entries(result),
+    }
+
+
+def flag_entry(flag: Flag) -> dict[str, str]:
+    """One flag."""
+    return {
+        "scope": flag.scope.value,
+        "subject": flag.subject,
+        "code": flag.code,
+        "severity": flag.severity.value,
+        "message": flag.message,
+    }
+
+
+def measurements_of(result: StudyResult) -> dict[str, dict[str, float]]:
+    """level -> measurement -> mm: the mean over the sagittal series that show the level."""
+    found: dict[str, list[dict[str, float]]] = {}
+    for located in result.located:
+        if located.series.plane == "sagittal":
+            for frame in located.frames:
+                values = {"disc_height_mm": frame.height_mm, "disc_depth_mm": frame.depth_mm}
+                found.setdefault(frame.level, []).append(values)
+    return {
+        level: {name: round(float(np.mean([one[name] for one in several])), 1) for name in MEASUREMENTS}
+        for level, several in found.items()
+    }
+
+
+def predictions_of(study: Mapping[str, Any]) -> tuple[Prediction, ...]:
+    """The predictions of one study of a document, as they were before they were written."""
+    return tuple(
+        Prediction(
+            level=level["level"],
+            target=grade["target"],
+            grade=grade["grade"],
+            probabilities=tuple(grade["probabilities"]),
+            confident=grade["confident"],
+            evidence=grade["evidence"],
+            grade_set=tuple(grade["grade_set"]),
+        )
+        for level in study["levels"]
+        for grade in level["grades"]
+    )
+
+
+def write_document(path: Path, content: Document) -> None:
+    """Write a document; it is there whole or not at all."""
+    with replacing(path) as partial:
+        partial.write_text(_text(content) + "\n", encoding="utf-8")
+
+
+def merge_documents(parts: Sequence[Path], path: Path) -> None:
+    """Write one document with the studies of many, reading one at a time; nothing where there are no parts."""
+    if not parts:
+        return
+    opening, closing = _text({**read_document(parts[0]), "studies": []}).rsplit("[]", 1)
+    with replacing(path) as partial, partial.open("w", encoding="utf-8") as file:
+        for index, part in enumerate(parts):
+            studies = ",\n".join(_text(study) for study in read_document(part)["studies"])
+            file.write(("," if index else opening + "[") + "\n" + studies)
+        file.write("\n]" + closing + "\n")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A new file beside ``path`` to write into, which takes its place when that ended well."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    yield partial
+    partial.replace(path)
+
+
+def read_document(path: Path) -> Document:
+    """A document as written; OutputError where the file is not one or is of another format."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{path}: not a predictions.json of spinenet; predict the studies again") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise OutputError(f"{path}: not a predictions.json of this version (format {FORMAT}); predict again")
+    return content
+
+
+def _text(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _series_entry(located: LocatedSeries) -> dict[str, Any]:
+    series = located.series
+    return {
+        "name": series.name,
+        "plane": series.plane,
+        "view": None if series.view is None else series.view.value,
+        "reason": series.reason,
+        "slices": int(series.voxels_SRC.shape[0]),
+        "laterality_known": series.laterality_known,
+        "notes": [note for note in located.notes if note != NUMBERING_NOTE],
+    }
+
+
+def _level_entries(result: StudyResult) -> list[dict[str, Any]]:
+    """Levels from the sacrum up, those found but not graded too."""
+    measured = measurements_of(result)
+    levels = sorted({*measured, *result.levels}, key=LEVELS.index)
+    return [
+        {
+            "level": level,
+            "measurements": measured.get(level, {}),
+            "grades": [_grade_entry(one) for one in result.predictions if one.level == level],
+        }
+        for level in levels
+    ]
+
+
+def _grade_entry(prediction: Prediction) -> dict[str, Any]:
+    target = TARGET[prediction.target]
+    return {
+        "target": target.name,
+        "grade": prediction.grade,
+        "label": target.words[target.index_of(prediction.grade)],
+        "probabilities": [round(share, 6) for share in prediction.probabilities],
+        "grade_set": list(prediction.grade_set),
+        "confident": prediction.confident,
+        "evidence": prediction.evidence,
+    }

@@ -1,0 +1,47 @@
+"""The files of one study: its page, its ``predictions.json`` and, where it came from DICOM, the DICOM objects."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from spinenet.report.document import document, study_entry, write_document
+from spinenet.report.html import report_name, write_study_report
+from spinenet.study import StudyResult
+
+REPORTS_FOLDER = "reports"
+DOCUMENT_SUFFIX, REPORT_SUFFIX, CAPTURE_SUFFIX = ".json", ".sr.dcm", ".overview.dcm"
+
+
+def write_study_files(result: StudyResult, folder: Path, *, model: Mapping[str, Any], identify: bool = False) -> None:
+    """Write everything about a study into ``folder``, each file whole or not at all, in the place of earlier ones.
+
+    ``model`` as ``batch.model_facts`` gives it. With ``identify`` the page and the structured report name the patient;
+    nothing else ever does. A failed study has a page and a document with the reason, and no DICOM object.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_study_report(result, folder, model=model)
+    write_document(path_of(folder, result.key, DOCUMENT_SUFFIX), document(model, [study_entry(result)]))
+    _write_dicom(result, folder, model, identify)
+
+
+def path_of(folder: Path, key: str, suffix: str) -> Path:
+    """Where one of a study's files lies.
+
+    >>> path_of(Path("reports"), "study-0a1b", REPORT_SUFFIX).as_posix()
+    'reports/study-0a1b.sr.dcm'
+    """
+    return folder / (report_name(key).removesuffix(".html") + suffix)
+
+
+def _write_dicom(result: StudyResult, folder: Path, model: Mapping[str, Any], identify: bool) -> None:
+    from spinenet.report.dicom_capture import write_capture
+    from spinenet.report.dicom_object import made_from
+    from spinenet.report.dicom_sr import write_report
+
+    made = made_from(result, model, identify=identify)
+    for suffix, write in ((REPORT_SUFFIX, write_report), (CAPTURE_SUFFIX, write_capture)):
+        path = path_of(folder, result.key, suffix)
+        if made is None:
+            path.unlink(missing_ok=True)
+        else:
+            write(made, path)

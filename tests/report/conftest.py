@@ -1,0 +1,115 @@
+"""One made-up study with two sagittal series of images that have a DICOM origin, and what a model says of it."""
+
+import numpy as np
+import pytest
+
+from spinenet.labels import LEVELS, TARGETS, View
+from spinenet.locate import NUMBERING_NOTE
+from spinenet.study import (
+    Flag,
+    LevelCrop,
+    LevelFrame,
+    LocatedSeries,
+    Origin,
+    Prediction,
+    Scope,
+    Series,
+    Severity,
+    SourceImages,
+    StudyResult,
+)
+
+MODEL = {
+    "name": "test model",
+    "version": "2.1",
+    "digest": "0" * 64,
+    "data": "made-up patients",
+    "licence": "none",
+    "targets": [target.name for target in TARGETS],
+}
+SLICES = 5
+SHOWN = ("L5/S1", "L4/L5", "L3/L4", "L2/L3", "L1/L2")
+
+
+@pytest.fixture
+def model() -> dict[str, object]:
+    return dict(MODEL)
+
+
+def _frame(level: str, place: int) -> LevelFrame:
+    center_mm = np.array([0.0, 0, -60.0 + 35 * place])
+    return LevelFrame(level, center_mm, np.array([0.0, 1, 0]), np.array([0.0, 0, 1]), 30.0 + place, 8.0 + place)
+
+
+def _series(name: str, view: View, number: int) -> Series:
+    affine = np.array([[4.0, 0, 0, -8], [0, 0, 1, -50], [0, -1, 0, 130], [0, 0, 0, 1]])
+    voxels_SRC = np.random.default_rng(number).random((SLICES, 220, 100), np.float32)
+    instances = tuple((f"1.2.3.{number}.{index + 1}", 1) for index in range(SLICES))
+    images = SourceImages(f"1.2.3.{number}", "1.2.840.10008.5.1.4.1.1.4", instances)
+    return Series(name, voxels_SRC, affine, "sagittal", view, "TR and TE", frame_of_reference="1.2.9", images=images)
+
+
+def _predictions() -> tuple[Prediction, ...]:
+    generator = np.random.default_rng(7)
+    predictions = []
+    for level in SHOWN[:4]:
+        for target in TARGETS:
+            shares = generator.dirichlet(np.ones(len(target.grades)))
+            index = int(shares.argmax())
+            grades = sorted({target.grades[index], target.grades[int(generator.integers(len(target.grades)))]})
+            evidence = "synthetic" if "stenosis" in target.name else "real"
+            predictions.append(
+                Prediction(
+                    level,
+                    target.name,
+                    target.grades[index],
+                    tuple(float(share) for share in shares),
+                    len(grades) == 1,
+                    evidence,
+                    tuple(grades),
+                )
+            )
+    return tuple(predictions)
+
+
+@pytest.fixture
+def graded() -> StudyResult:
+    """Five levels found, four of them graded for every target; a flag; a DICOM origin with a patient's name."""
+    located = tuple(
+        LocatedSeries(
+            _series(name, view, number),
+            tuple(_frame(level, LEVELS.index(level)) for level in SHOWN),
+            2,
+            np.array([0, 1, 0.5, 0.8, 0.4], np.float32),
+            (NUMBERING_NOTE,),
+        )
+        for number, (name, view) in enumerate((("t2", View.SAGITTAL_T2), ("t1", View.SAGITTAL_T1)), start=1)
+    )
+    generator = np.random.default_rng(0)
+    attention = generator.dirichlet(np.ones(2 * SLICES), len(TARGETS)).T
+    crops = {
+        level: tuple(
+            LevelCrop(
+                one.series.name,
+                one.series.view or View.SAGITTAL_T2,
+                index,
+                4.0 * (index - 2),
+                generator.random((64, 80), np.float32),
+                tuple(float(share) for share in attention[number * SLICES + index]),
+            )
+            for number, one in enumerate(located)
+            for index in range(SLICES)
+        )
+        for level in SHOWN[:4]
+    }
+    return StudyResult(
+        "study-1",
+        "ok",
+        NUMBERING_NOTE,
+        0.4,
+        located,
+        _predictions(),
+        crops,
+        (Flag(Scope.LEVEL, "low-signal", Severity.FLAG, "little signal above L1/L2", "L1/L2"),),
+        Origin("1.2.3", "Doe^Jane", "ID4711"),
+    )

@@ -1,0 +1,211 @@
+"""The DICOM objects of a study: valid for others' tools, readable back to the same grades, and of nobody by default."""
+
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+from pydicom.uid import EnhancedMRImageStorage
+
+from spinenet import __version__
+from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, TARGETS
+from spinenet.report import dicom_codes
+from spinenet.report.dicom_capture import draw, write_capture
+from spinenet.report.dicom_object import Made, made_from
+from spinenet.report.dicom_reader import read_report
+from spinenet.report.dicom_sr import write_report
+from spinenet.report.document import measurements_of
+from spinenet.report.tables import OutputError
+from spinenet.study import StudyResult
+
+WRITERS = {"report": write_report, "capture": write_capture}
+
+
+def made(result: StudyResult, model: dict[str, Any], *, identify: bool = False) -> Made:
+    what = made_from(result, model, identify=identify)
+    assert what is not None
+    return what
+
+
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="no dciodvfy: apt-get install dicom3tools")
+@pytest.mark.parametrize("identify", [False, True])
+@pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
+def test_objects_are_valid_to_dciodvfy(
+    graded: StudyResult, model: dict[str, Any], tmp_path: Path, write: Any, identify: bool
+) -> None:
+    write(made(graded, model, identify=identify), tmp_path / "object.dcm")
+    told = subprocess.run(["dciodvfy", "-new", tmp_path / "object.dcm"], capture_output=True, text=True).stderr
+    assert [line for line in told.splitlines() if line.startswith("Error")] == []
+    assert "Comprehensive3DSR" in told or "SCImage" in told
+
+
+def test_the_structured_report_reads_back_to_the_same_grades(
+    graded: StudyResult, model: dict[str, Any], tmp_path: Path
+) -> None:
+    write_report(made(graded, model), tmp_path / "report.dcm")
+    report = read_report(tmp_path / "report.dcm")
+    assert len(report.grades) == len(graded.predictions)
+    for read, given in zip(report.grades, graded.predictions, strict=True):
+        for name in ("level", "target", "grade", "confident", "evidence", "grade_set"):
+            assert getattr(read, name) == getattr(given, name)
+        assert read.probability == pytest.approx(
+            given.probabilities[TARGET[given.target].index_of(given.grade)], abs=1e-6
+        )
+    assert report.measurements == measurements_of(graded)
+    assert report.flags == ("numbering", "low-signal")
+
+
+def test_another_implementation_reads_the_same_groups(
+    graded: StudyResult, model: dict[str, Any], tmp_path: Path
+) -> None:
+    highdicom = pytest.importorskip("highdicom")
+    write_report(made(graded, model), tmp_path / "report.dcm")
+    content = highdicom.sr.srread(tmp_path / "report.dcm").content
+    groups = content.get_image_measurement_groups(tracking_uid=None)
+    assert len(groups) == 1 + 5 + len(graded.predictions)
+    group, prediction = groups[-1], graded.predictions[-1]
+    assert prediction.target == "subarticular_stenosis_right"
+    assert group.finding_sites[0].value.meaning == f"{prediction.level} disc"
+    assert group.finding_sites[0].laterality.meaning == "Right"
+    assert group.get_measurements()[0].unit.scheme_designator == "UCUM"
+    heights = groups[1].get_measurements()
+    assert [(one.value, one.unit.value) for one in heights] == [(8.0, "mm"), (30.0, "mm")]
+
+
+def test_a_grade_refers_to_the_images_that_decided_it(
+    graded: StudyResult, model: dict[str, Any], tmp_path: Path
+) -> None:
+    report_path = tmp_path / "report.dcm"
+    crops = {}
+    for level, several in graded.crops.items():  # all attention on the third slice of T1
+        attention = [(1.0,) * len(TARGETS) if index == 7 else (0.0,) * len(TARGETS) for index in range(10)]
+        crops[level] = tuple(replace(crop, attention_T=row) for crop, row in zip(several, attention, strict=True))
+    write_report(made(replace(graded, crops=crops), model), report_path)
+    group = dcmread(report_path).ContentSequence[-1].ContentSequence[-1]
+    images = [one.ReferencedSOPSequence[0] for one in group.ContentSequence if one.ValueType == "IMAGE"]
+    assert images[0].ReferencedSOPInstanceUID == "1.2.3.2.3"
+    assert len(images) == 3 and "ReferencedFrameNumber" not in images[0]
+
+
+def test_every_image_referred_to_is_listed_as_evidence_of_its_study(
+    graded: StudyResult, model: dict[str, Any], tmp_path: Path
+) -> None:
+    write_report(made(graded, model), tmp_path / "report.dcm")
+    (evidence,) = dcmread(tmp_path / "report.dcm").CurrentRequestedProcedureEvidenceSequence
+    listed = [
+        one.ReferencedSOPInstanceUID for a in evidence.ReferencedSeriesSequence for one in a.ReferencedSOPSequence
+    ]
+    assert evidence.StudyInstanceUID == "1.2.3"
+    assert set(listed) == read_report(tmp_path / "report.dcm").referenced
+    assert len(set(listed)) == len(listed)
+
+
+def test_a_frame_of_a_multi_frame_image_is_referred_to_by_its_number(
+    graded: StudyResult, model: dict[str, Any], tmp_path: Path
+) -> None:
+    located = []
+    for one in graded.located:
+        instances = tuple(("1.2.3.4", frame) for frame in (5, 4, 3, 2, 1))
+        images = replace(one.series.images, sop_class_uid=EnhancedMRImageStorage, instances=instances)
+        located.append(replace(one, series=replace(one.series, images=images)))
+    write_report(made(replace(graded, located=tuple(located)), model), tmp_path / "report.dcm")
+    groups = dcmread(tmp_path / "report.dcm").ContentSequence[-1].ContentSequence
+    image = next(one for one in groups[1].ContentSequence if one.ValueType == "IMAGE").ReferencedSOPSequence[0]
+    assert (image.ReferencedSOPInstanceUID, image.ReferencedFrameNumber) == ("1.2.3.4", 3)
+
+
+def test_no_object_names_the_patient_unless_asked_for(
+    graded: StudyResult, model: dict[str, Any], tmp_path: Path
+) -> None:
+    for name, write in WRITERS.items():
+        write(made(graded, model), tmp_path / name)
+        content = (tmp_path / name).read_bytes()
+        assert b"Doe" not in content and b"4711" not in content
+        assert dcmread(tmp_path / name).PatientIdentityRemoved == "YES"
+
+
+def test_identified_objects_belong_to_the_patient_and_study(
+    graded: StudyResult, model: dict[str, Any], tmp_path: Path
+) -> None:
+    write_report(made(graded, model, identify=True), tmp_path / "report")
+    report = dcmread(tmp_path / "report")
+    assert (report.PatientName, report.PatientID, report.StudyInstanceUID) == ("Doe^Jane", "ID4711", "1.2.3")
+    assert "PatientIdentityRemoved" not in report
+
+
+def test_the_same_result_gets_the_same_uids_and_another_one_others(
+    graded: StudyResult, model: dict[str, Any], tmp_path: Path
+) -> None:
+    changed = replace(graded, predictions=graded.predictions[:-1])
+    uids = []
+    for name, result in (("a", graded), ("b", graded), ("c", changed)):
+        write_report(made(result, model), tmp_path / name)
+        uids.append(dcmread(tmp_path / name).SOPInstanceUID)
+    assert uids[0] == uids[1] != uids[2]
+
+
+@pytest.mark.parametrize("missing", ["origin", "study uid", "image uid", "images", "grades"])
+def test_what_cannot_be_referred_to_gets_no_object(graded: StudyResult, model: dict[str, Any], missing: str) -> None:
+    located = graded.located[0]
+    images = located.series.images
+    assert images is not None
+    if missing == "images":
+        images = None
+    elif missing == "image uid":
+        images = replace(images, instances=(("/some/file", 1), *images.instances[1:]))
+    result = replace(graded, located=(replace(located, series=replace(located.series, images=images)),))
+    if missing == "origin":
+        result = replace(result, origin=None)
+    elif missing == "study uid":
+        result = replace(result, origin=replace(graded.origin, study_uid="/a/folder"))
+    elif missing == "grades":
+        result = replace(graded, status="failed")
+    assert made_from(result, model, identify=False) is None
+
+
+def test_every_level_and_grade_has_a_code_of_its_own() -> None:
+    assert set(dicom_codes.LEVEL_CODES) == set(LEVELS)
+    assert len({code[0] for code in dicom_codes.LEVEL_CODES.values()}) == len(LEVELS)
+    assert len(dicom_codes.TARGET_OF_CODE) == len(TARGET_INDEX)
+    for target in TARGETS:
+        values = [dicom_codes.grade_code(target, grade)[0] for grade in target.grades]
+        assert [dicom_codes.grade_of_code(target, value) for value in values] == list(target.grades)
+
+
+def test_codes_of_the_standard_are_as_pydicom_lists_them() -> None:
+    from pydicom.sr.codedict import codes
+
+    assert dicom_codes.LEVEL_CODES["L5/S1"][0] == codes.SCT.L5S1Disc.value
+    assert dicom_codes.LEVEL_CODES["T12/L1"][0] == codes.SCT.T12L1Disc.value
+    assert dicom_codes.LEVEL_CODES["T8/T9"][0] == codes.SCT.T8T9Disc.value
+    assert dicom_codes.SIDES["left"][0] == codes.SCT.Left.value
+    assert dicom_codes.SIDES["right"][0] == codes.SCT.Right.value
+    assert dicom_codes.grade_code(TARGET["canal_stenosis"], 2)[0] == codes.SCT.Severe.value
+    assert dicom_codes.grade_code(TARGET["herniation"], 1)[0] == codes.SCT.Present.value
+
+
+def test_a_file_that_is_no_report_is_refused_in_one_line(
+    graded: StudyResult, model: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "text").write_text("no DICOM")
+    write_capture(made(graded, model), tmp_path / "capture")
+    for name in ("text", "capture", "missing"):
+        with pytest.raises(OutputError, match=f"{name}: not a structured report of spinenet"):
+            read_report(tmp_path / name)
+
+
+def test_the_capture_shows_slice_marks_and_text_the_head_up(
+    graded: StudyResult, model: dict[str, Any], tmp_path: Path
+) -> None:
+    write_capture(made(graded, model), tmp_path / "capture.dcm")
+    capture = dcmread(tmp_path / "capture.dcm")
+    pixels_HWC = capture.pixel_array
+    assert (pixels_HWC == draw(graded, f"test model 2.1, spinenet {__version__}")).all()
+    yellow_HW = (pixels_HWC == (255, 210, 63)).all(2)
+    rows = np.flatnonzero(yellow_HW[:, 150:250].sum(1) > 60)  # the discs' lines
+    assert len(rows) == 2 * len(graded.located[0].frames)
+    assert yellow_HW[:, 700:].any()
