@@ -1,5 +1,6 @@
 """The arches: pedicles, laminae and processes as bars, facet joints and yellow ligaments, each in its place."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -56,7 +57,7 @@ def _joint(disc: Disc, index: int, side: int) -> Joint:
     state = disc.state
     frame = disc.frame.sided(SIDES[side])
     # the arch above follows its body in a degenerative slip, less what the joint holds back
-    follows = 0.0 if state.isthmic else -0.5 * state.slip_mm
+    follows = 0.0 if state.isthmic else -0.8 * state.slip_mm
     drag = follows * disc.frame.axes[:, 1]
     joint = joint_frame(disc, index, side)
     shape = _facet_shape(disc, side)
@@ -86,7 +87,9 @@ def joint_frame(disc: Disc, index: int, side: int) -> Frame:
     angle = np.deg2rad(_FACET_ANGLE_DEG[index] + state.facet_angle_deg_lr[side])
     sine, cosine = float(np.sin(angle)), float(np.cos(angle))
     edge_u, edge_v = disc.recess.facet_edge
-    frame = disc.frame.sided(SIDES[side]).moved(u=edge_u + _HALF_JOINT_MM * sine, v=edge_v + _HALF_JOINT_MM * cosine)
+    # a joint that hypertrophies grows towards the canal
+    reach = _HALF_JOINT_MM - 4.0 * (state.facet_scale_lr[side] - 1.0)
+    frame = disc.frame.sided(SIDES[side]).moved(u=edge_u + reach * sine, v=edge_v + reach * cosine)
     turn = np.array([[sine, -cosine, 0.0], [cosine, sine, 0.0], [0.0, 0.0, 1.0]])
     return Frame(frame.center_mm, frame.axes @ turn)
 
@@ -99,7 +102,7 @@ def _facet_shape(disc: Disc, side: int) -> FacetShape:
         scale=state.facet_scale_lr[side],
         gap=0.1 if state.fused else 1.3 + state.facet_fluid_mm_lr[side],
         # as the disc collapses the tip rides up into the foramen
-        top=8.5 + 0.5 * lost + 0.6 * growth,
+        top=10.0 + 0.6 * lost + 0.9 * growth,
         bottom=-15.0,
         tip=growth,
     )
@@ -110,7 +113,8 @@ def _flavum(disc: Disc, side: int, frame: Frame) -> Part:
     shape = FlavumShape(
         normal=recess.normal,
         center_v=recess.center_v,
-        offset=recess.offset,
+        # and pushes the ligament before it
+        offset=recess.offset - 4.0 * (state.facet_scale_lr[side] - 1.0),
         thickness=state.flavum_mm_lr[side],
         end_u=recess.facet_edge[0] + 1.0,
         half_height=12.0,
@@ -151,7 +155,7 @@ def _half_arch(body: Vertebra, below: Disc, joint: Joint, above: Joint | None, s
     if state.isthmic:
         thumb = thumb - frame.axes.T @ stay
     root = (offset + 0.5, back + 8.0, up - 0.15 * tall)
-    parts = [_pedicle(frame, body), _transverse(frame, body)]
+    parts = [pedicle(body, side), _transverse(frame, body)]
     if above is not None:
         base = _point(frame.local(above.superior.frame.world((1.0, -3.4, -10.0))))
         parts.append(_bar(frame, Bar((offset + 0.5, back + 6.0, up), base, 0.42 * tall, 4.6)))
@@ -176,7 +180,9 @@ def _between(start: Point, end: Point, share: float) -> Point:
     return _point(np.asarray(start) + share * (np.asarray(end) - np.asarray(start)))
 
 
-def _pedicle(frame: Frame, body: Vertebra) -> Part:
+def pedicle(body: Vertebra, side: int) -> Part:
+    """The pedicle of one side."""
+    frame = body.frame.sided(SIDES[side])
     offset, width, tall, up = body.pedicle
     back = body.half_depth
     start, end = (offset - 0.5, 0.55 * back, up), (offset + 0.5, back + 7.5, up - 0.5)
@@ -195,7 +201,7 @@ def _transverse(frame: Frame, body: Vertebra) -> Part:
 def _sacral_process(body: Vertebra, side: int) -> Part:
     """The transverse process of a sacralised L5, which meets the wing of the sacrum."""
     frame, back, low = body.frame.sided(SIDES[side]), body.half_depth, -0.5 * body.height
-    return _bar(frame, Bar((30.0, back - 1.0, 0.0), (39.0, back + 2.0, low - 4.0), 8.0, 9.0, 1.3))
+    return _bar(frame, Bar((0.72 * 0.5 * body.process_span, back + 2.0, 2.0), (38.0, back - 2.0, low - 6.0), 5.0, 8.0))
 
 
 def _spinous(body: Vertebra, below: Disc) -> Part:
@@ -217,33 +223,32 @@ def _spinous(body: Vertebra, below: Disc) -> Part:
 
 
 def build_sacral_arch(sacrum: tuple[SacralSegment, ...], joints: tuple[Joint, Joint]) -> tuple[Part, ...]:
-    """Wings and roof of the sacrum."""
+    """Roof and side walls of the sacral canal, and what carries the uppermost articular processes."""
     parts: list[Part] = []
     for side in (0, 1):
-        for index, segment in enumerate(sacrum[:4]):
-            parts += _sacral_side(segment, index, side)
+        for segment in sacrum[:4]:
+            parts += _sacral_side(segment, side)
         frame = sacrum[0].frame.sided(SIDES[side])
         base = _point(frame.local(joints[side].superior.frame.world((1.0, -3.4, -11.0))))
         high = 0.5 * sacrum[0].height
-        parts.append(_bar(frame, Bar((21.0, sacrum[0].half_depth_top + 3.0, high - 8.0), base, 6.5, 4.6)))
+        back = sacrum[0].half_depth_top
+        # the root of the wing has no cortex of its own: it lies inside the wing, which belongs to the surroundings
+        stem = Bar((18.0, 0.45 * back, high - 9.0), (23.0, back + 8.0, high - 9.5), 6.5, 6.5)
+        parts += [replace(_bar(frame, stem), cortex_mm=0.0), _bar(frame, Bar(stem.end, base, 5.5, 4.6))]
     return tuple(parts)
 
 
-def _sacral_side(segment: SacralSegment, index: int, side: int) -> list[Part]:
+def _sacral_side(segment: SacralSegment, side: int) -> list[Part]:
     frame = segment.frame.sided(SIDES[side])
     depth, high = segment.half_depth_top, segment.height
     wide = segment.half_width
     low_depth = segment.half_depth_bottom
     back = 0.5 * (depth + low_depth) + segment.roof_mm
-    wing = Bar(
-        (0.75 * wide, 0.35 * depth, 0.12 * high), (wide + 6.0, depth + 1.0, 0.0),
-        0.34 * high, 0.46 * high - 1.5 * index, 1.0,
-    )  # fmt: skip
     # the roof keeps its distance from the back wall, which runs forwards on its way down
     lean = -(depth - low_depth) / high
     roof = Bar((0.0, back, -0.1 * high), (0.72 * wide, back - 4.5, -0.1 * high), 2.4, 3.2, 0.40 * high / 2.8, lean)
     wall = Bar((0.72 * wide, back - 4.5, 0.0), (0.85 * wide, depth, 0.0), 3.4, 4.5, 1.4)
-    return [_bar(frame, wing), _bar(frame, roof), _bar(frame, wall)]
+    return [_bar(frame, roof), _bar(frame, wall)]
 
 
 def screws(vertebrae: tuple[Vertebra, ...], states: tuple[DiscState, ...]) -> list[tuple[Array, Array]]:

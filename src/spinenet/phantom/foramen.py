@@ -67,12 +67,12 @@ def measure_foramen(spine: Spine, index: int, side: int) -> Foramen:
 
 
 def _widths(blocked: NDArray[np.bool_], step: float) -> Array:
-    """Free way from the front wall backwards in each row, up to DEEPEST_MM; rows begin inside the front wall."""
-    columns = np.arange(blocked.shape[1])
-    first = np.where(blocked.all(axis=1), len(columns), (~blocked).argmax(axis=1))
-    behind = blocked & (columns[None, :] >= first[:, None])
-    last = np.where(behind.any(axis=1), behind.argmax(axis=1), len(columns))
-    return np.minimum(np.maximum(last - first, 0) * step, DEEPEST_MM)
+    """Longest free stretch of each row: from the front wall back to joint or arch, up to DEEPEST_MM."""
+    length, longest = np.zeros(len(blocked)), np.zeros(len(blocked))
+    for column in blocked.T:
+        length = np.where(column, 0.0, length + step)
+        longest = np.maximum(longest, length)
+    return np.minimum(longest, DEEPEST_MM)
 
 
 def _run(free: NDArray[np.bool_], start: int) -> slice:
@@ -85,11 +85,12 @@ def _run(free: NDArray[np.bool_], start: int) -> slice:
 
 
 def _crossing(root: Root, frame: Frame, u: float) -> tuple[Array, float]:
-    """Centre and radius of the root where it passes the plane at ``u``."""
-    local = frame.local(root.points_mm)
-    # only the stretch below the pedicle: further out the root may come back to the plane
-    k = int(np.abs(local[:, 0] - u).argmin())
-    return root.points_mm[k], float(root.radius_mm[k])
+    """Centre and radius of the root where it first passes the plane at ``u`` on its way out."""
+    beyond = frame.local(root.points_mm)[:, 0] - u
+    k = max(int((beyond > 0.0).argmax()) - 1, 0)
+    share = np.clip(beyond[k] / (beyond[k] - beyond[k + 1]), 0.0, 1.0)
+    center = (1.0 - share) * root.points_mm[k] + share * root.points_mm[k + 1]
+    return center, float((1.0 - share) * root.radius_mm[k] + share * root.radius_mm[k + 1])
 
 
 _WAYS = np.array([[0.0, 0.0, 1.0], [0.0, 0.0, -1.0], [0.0, -1.0, 0.0], [0.0, 1.0, 0.0]])

@@ -45,9 +45,9 @@ def superior_sdf(t: F32, n: F32, w: F32, p: FacetShape) -> F32:
     """The superior articular process: a crescent in front of the joint, with a blunt tip at its top."""
     s = np.float32(p.scale)
     grown = np.float32(p.tip) * smoothstep(w, -2.0, 6.0)
-    slim = 1.0 - 0.25 * smoothstep(w, 0.0, p.top)
-    thick = (5.0 * s + 0.5 * grown) * slim
-    q = superellipse(t - 0.8, (n + 3.4 * s + 0.5 * grown) / thick, 8.4 * p.scale, 1.0)
+    slim = 1.0 - 0.22 * smoothstep(w, 0.0, p.top)
+    thick = (5.2 * s + 0.7 * grown) * slim
+    q = superellipse(t - 0.8 + 0.6 * grown, (n + 3.8 * s + 0.7 * grown) / thick, 8.4 * p.scale, 1.0)
     face = n - np.float32(TROUGH_PER_MM) * t * t + np.float32(0.5 * p.gap)
     ends = np.maximum(w - np.float32(p.top), np.float32(p.bottom) - w)
     return smax(smax((q - 1.0) * thick, face, 1.0), ends, 4.0)
@@ -55,7 +55,8 @@ def superior_sdf(t: F32, n: F32, w: F32, p: FacetShape) -> F32:
 
 def inferior_sdf(t: F32, n: F32, w: F32, p: FacetShape) -> F32:
     """The inferior articular process: a thumb behind the joint that fills the trough."""
-    s = p.scale
+    # spurs grow from the superior process most
+    s = 1.0 + 0.45 * (p.scale - 1.0)
     q = superellipse(t + 0.3, n - np.float32(4.6 * s), 7.2 * s, 6.2 * s)
     face = np.float32(TROUGH_PER_MM) * t * t + np.float32(0.5 * p.gap) - n
     ends = np.maximum(w - 16.0, -9.5 - w)

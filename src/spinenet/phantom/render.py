@@ -82,7 +82,10 @@ def _paint_foraminal_fat(canvas: Canvas, disc: Disc) -> None:
     u, v, w = window.local(disc.frame)
     texture = canvas.textures.within(window)
     side = np.abs(u) - np.float32(0.72 * disc.half_width)
-    d = ellipsoid(side, v - np.float32(disc.half_depth + 1.0), w - 2.0, (13.0, 9.5, 16.0)) + 0.8 * texture.coarse
+    # below L5/S1 lie the wings of the sacrum
+    high = (13.0, 9.5, 11.0) if disc.level == "L5/S1" else (13.0, 9.5, 16.0)
+    d = ellipsoid(side, v - np.float32(disc.half_depth + 1.0), w - np.float32(18.0 - high[2]), high)
+    d = d + 0.8 * texture.coarse
     canvas.paint(window, canvas.alpha(d), "fat", 0.90 + 0.07 * texture.medium + 0.04 * texture.fine, -0.10)
 
 
@@ -234,8 +237,10 @@ def _paint_body(canvas: Canvas, body: Vertebra, discs: tuple[Disc | None, Disc])
         if state.modic_type and extent:
             _paint_modic(canvas, window, d, depth, v_fraction, state, extent)
     # basivertebral vein: a notch in the middle of the back wall
-    half = 0.7 + 2.2 * np.square(np.clip(v_fraction, 0.0, 1.0))
-    notch = np.maximum(np.abs(w) - half, np.maximum(0.25 * body.half_depth - v, np.abs(u) - 6.0))
+    deep = np.square(np.clip(v_fraction, 0.0, 1.0))
+    notch = np.maximum(
+        np.abs(w) - 0.7 - 2.2 * deep, np.maximum(0.2 * body.half_depth - v, np.abs(u) - 0.8 - 5.5 * deep)
+    )
     canvas.paint(window, canvas.alpha(notch) * canvas.alpha(d - 0.4) * 0.75, "vein", 1.0, 0.15)
 
 

@@ -8,17 +8,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spinenet.phantom.arch import pedicle
 from spinenet.phantom.discs import disc_sdf
 from spinenet.phantom.spine import Array, Disc, Part, Root, Spine, Vertebra
 
 ROOTS = ("S1", "L5", "L4", "L3", "L2", "L1", "T12")
 _RADIUS_MM = np.array([2.1, 2.1, 2.0, 1.8, 1.7, 1.6, 1.5])
-_GANGLION_MM = np.array([3.0, 3.0, 2.8, 2.6, 2.5, 2.3, 2.1])
+_GANGLION_MM = np.array([3.1, 3.1, 3.0, 2.8, 2.6, 2.4, 2.2])
 _LEAVES_SAC_MM = np.array([2.6, 0.9, 0.0, -0.4, -0.7, -0.9, -1.0])
 """How far outside the sac a root lies at the disc above its vertebra."""
 CLEARANCE_MM = 0.4
 _STEP_MM = 0.5
-_FARTHEST_MM = 5.0
+_FARTHEST_MM = 3.0
 
 
 class _Bounds(NamedTuple):
@@ -77,7 +78,7 @@ def _below(spine: Spine, body: Vertebra, index: int, sign: float) -> list[Array]
     return [
         frame.world((offset - 0.5 * width - 2.2, back + 4.2, up)),
         frame.world((offset - 0.15 * width, 0.5 * (wall + back) + 5.4, lower - 3.8)),
-        frame.world((offset + 0.40 * width, wall + 5.2, lower - 5.2)),
+        frame.world((offset + 0.40 * width, wall + 5.0, lower - 5.6)),
         frame.world((offset + width + 2.0, wall + 2.0, lower - 10.0)),
         disc.world((spine.discs[index].half_width + 4.0, -2.0, -6.0)),
     ]
@@ -102,7 +103,8 @@ def _obstacles(spine: Spine, index: int, side: int) -> list[_Bounds]:
     bounds = [_Bounds(spine.discs[index], (above.superior, *above.soft()), slice(0, 3))]
     if index:
         below = spine.joints[index - 1][side]
-        bounds.append(_Bounds(spine.discs[index - 1], (below.superior, *below.soft()), slice(4, 6)))
+        roof = pedicle(spine.vertebrae[index - 1], side)
+        bounds.append(_Bounds(spine.discs[index - 1], (below.superior, *below.soft(), roof), slice(4, 6)))
     return bounds
 
 
@@ -128,13 +130,14 @@ def _within(part: Part, points: Array) -> bool:
     return bool((part.at(points) < 4.0).any())
 
 
-_PROBES = np.array([[0.0, 0.0, 0.0], [0.3, 0.0, 0.0], [0.0, 0.3, 0.0], [0.0, 0.0, 0.3]])
+# to both sides of each axis, so that a mirror changes nothing
+_PROBES = 0.2 * np.concatenate([np.zeros((1, 3)), np.eye(3), -np.eye(3)])
 
 
 def _pushed(points: Array, reach: Array, part: Part) -> Array:
     """Points moved away from a shape until its surface is ``reach`` off."""
     d = part.at(points[None] + _PROBES[:, None, :]).astype(float)
-    slope = (d[1:] - d[:1]).T
+    slope = (d[1:4] - d[4:]).T
     length = np.linalg.norm(slope, axis=1, keepdims=True)
     lacking = np.clip(reach - d[0], 0.0, 2.0)[:, None]
     return points + lacking * slope / np.maximum(length, 1e-6)

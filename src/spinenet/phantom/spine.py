@@ -264,7 +264,7 @@ class Spine:
         return (self.discs[index].part, self.vertebrae[index].part, lower, *joints)
 
     def sacral_posterior(self) -> tuple[Part, ...]:
-        """Wings, roof and articular processes of the sacrum."""
+        """Roof, side walls and articular processes of the sacrum."""
         return (*self.sacral_arch, *(joint.superior for joint in self.joints[0]))
 
 
