@@ -31,7 +31,7 @@ class Organ:
 def _bowel(rng: np.random.Generator, body: Body) -> list[Organ]:
     """Loops of small bowel in clusters that share their content."""
     organs = []
-    for _ in range(int(rng.integers(13, 26))):
+    for _ in range(int(rng.integers(24, 46))):
         at = np.array([rng.uniform(-85.0, 85.0), rng.uniform(0.0, 1.0), rng.uniform(-60.0, 250.0)])
         content, radius = str(rng.choice(("bowel", "bowel", "fluid", "stool", "air"))), float(rng.uniform(7.0, 13.0))
         for _ in range(int(rng.integers(2, 7))):
@@ -98,13 +98,22 @@ def paint_organs(canvas: Canvas, place: Place, rng: np.random.Generator) -> None
     canvas.paint(window, 0.45 * cavity * strands, "muscle")
     haze = smoothstep(before, 8.0, 24.0) * smoothstep(texture.coarse + 0.4 * texture.medium, 0.0, 1.6)
     canvas.paint(window, 0.4 * cavity * haze, "bowel")
-    for organ in [*_bowel(rng, body), *_colon(rng, body), *_small_vessels(rng, body), *_pelvic(rng, body)]:
-        _paint_organ(canvas, place, organ)
+    organs = [*_bowel(rng, body), *_colon(rng, body), *_small_vessels(rng, body), *_pelvic(rng, body)]
+    offset = canvas.grid.indices(np.array([organ.center_mm for organ in organs]))[:, 0]
+    first, last = canvas.grid.offsets_mm[0], canvas.grid.offsets_mm[-1]
+    for organ, at in zip(organs, offset, strict=True):
+        # most of them lie beside a thin stack
+        if first - _reach(organ) <= at <= last + _reach(organ):
+            _paint_organ(canvas, place, organ)
     _paint_kidneys(canvas, place)
 
 
+def _reach(organ: Organ) -> float:
+    return 1.3 * max(organ.radii_mm) + 3.0
+
+
 def _paint_organ(canvas: Canvas, place: Place, organ: Organ) -> None:
-    part = canvas.grid.window(np.array(organ.center_mm), 1.3 * max(organ.radii_mm) + 3.0)
+    part = canvas.grid.window(np.array(organ.center_mm), _reach(organ))
     if part is None:
         return
     grain = canvas.textures.within(part)

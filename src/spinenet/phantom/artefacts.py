@@ -66,7 +66,7 @@ def sample_acquisition(rng: np.random.Generator, view: View) -> Acquisition:
         ghost=float(rng.uniform(0.01, 0.07)) if rng.random() < 0.3 else 0.0,
         ghost_shift=float(rng.uniform(0.08, 0.4)),
         wrap=float(rng.uniform(0.02, 0.10)) if rng.random() < 0.03 else 0.0,
-        crosstalk=float(rng.uniform(0.15, 0.7)) if rng.random() < 0.6 else 0.0,
+        crosstalk=float(rng.uniform(0.1, 0.5)) if rng.random() < 0.35 else 0.0,
         zipper=float(rng.uniform(2.0, 8.0)) if rng.random() < 0.01 else 0.0,
         shift_sign=int(rng.choice((-1, 1))),
         filter_strength=float(rng.uniform(0.0, 0.9)),

@@ -79,10 +79,12 @@ def _back_muscles(place: Place, canvas: Canvas) -> tuple[F32, F32, F32]:
     second = 48.0 - 4.0 * smoothstep(z, 60.0, 0.0) + 0.35 * (depth - 15.0) + 1.8 * texture.coarse
     first, second = first * body.bulk, second * body.bulk
     multifidus = smax(whole, side - first, 6.0)
-    longissimus = smax(smax(whole, first - side, 6.0), side - second, 6.0)
-    iliocostalis = smax(whole, second - side, 6.0)
-    gap = 0.35 + 2.4 * body.muscle_fat + 0.5 * texture.medium
-    split = np.minimum(np.minimum(multifidus, longissimus), iliocostalis) + np.maximum(gap, 0.0)
+    # the inner cleft is always there, the outer one only in places
+    gap = np.maximum(0.1 + 2.2 * body.muscle_fat + 0.45 * texture.medium, 0.0)
+    faint = np.maximum(1.6 * body.muscle_fat - 0.5 + 0.45 * texture.medium + 0.5 * texture.coarse, 0.0)
+    inner = np.abs(side - first) - gap
+    outer = np.maximum(np.abs(side - second) - faint, first - side)
+    split = np.maximum(whole + 0.4, -np.minimum(inner, outer))
     return split, multifidus, whole
 
 
@@ -90,19 +92,24 @@ def _paint_muscles(canvas: Canvas, place: Place) -> None:
     """Back muscles with clefts and fat, psoas, quadratus lumborum, belly wall, each within its fascia."""
     window, texture, body = canvas.grid.whole(), canvas.textures, place.body
     split, multifidus, whole = _back_muscles(place, canvas)
+    # fat comes in streaks and lobules, first deep and medially, and spares the fibres between them
     deep = smoothstep(multifidus, 2.0, -7.0) * smoothstep(place.z, 120.0, -30.0)
-    noise = texture.medium + 0.6 * texture.coarse
-    streak = smoothstep(noise, 1.5 - 1.2 * body.muscle_fat, 2.3) + smoothstep(np.abs(noise + 0.3), 0.16, 0.02) * 0.5
-    fat = body.muscle_fat * (0.5 + 0.9 * deep) + (0.15 + 1.3 * body.muscle_fat) * streak * (0.45 + 0.75 * deep)
+    share = body.muscle_fat * (0.35 + 0.95 * deep)
+    noise = 0.8 * texture.medium + 0.45 * texture.fine + 0.6 * texture.coarse
+    lobules = smoothstep(noise - 2.2 + 4.4 * share, 0.0, 0.7)
+    strands = smoothstep(np.abs(noise + 0.3), 0.03 + 0.5 * share, 0.0) * smoothstep(texture.coarse, -0.6, 0.8)
+    fat = np.clip(0.3 * share + 0.62 * lobules + 0.45 * strands, 0.0, 0.85)
     gain = 1.0 + 0.07 * texture.medium + 0.05 * texture.coarse
-    canvas.paint(window, canvas.alpha(split), "muscle", gain, np.clip(fat, 0.0, 0.9))
+    canvas.paint(window, canvas.alpha(split), "muscle", gain, fat)
     # vessels run in the clefts
     vessel = canvas.alpha(whole + 3.0) * smoothstep(split, -1.0, 0.4) * smoothstep(texture.medium, 1.3, 1.9)
     canvas.paint(window, 0.8 * vessel, "vein")
     fascia = canvas.alpha(np.abs(whole - 0.4) - 0.5) * smoothstep(place.y - place.line("process_y_mm"), 8.0, 14.0)
     canvas.paint(window, 0.85 * fascia, "ligament")
+    # fat parts them from the back muscles
     others = smin(_psoas(place), _quadratus(place), 1.0) + 0.7 * texture.coarse
-    canvas.paint(window, canvas.alpha(others), "muscle", gain, 0.4 * fat)
+    others = np.maximum(others, 1.6 + 0.5 * texture.medium - whole)
+    canvas.paint(window, canvas.alpha(others), "muscle", gain, 0.25 * fat)
     # the belly wall lies inside the fat, down to the lateral edge of quadratus
     depth = np.float32(0.7 * body.fat_mm + 6.0)
     wall = np.abs(place.skin + depth + 5.0 + 1.5 * texture.coarse) - 4.5
@@ -120,10 +127,10 @@ def _psoas(place: Place) -> F32:
     half_u = np.float32(body.bulk) * (5.0 + 14.5 * grown)
     half_v = np.float32(body.bulk) * (8.0 + 13.0 * grown)
     beyond = np.maximum(t - 0.95, 0.0) * 60.0
-    at_u = 21.0 + 3.0 * grown + half_u + 0.55 * beyond
+    at_u = 17.0 + 3.5 * grown + half_u + 0.55 * beyond
     at_v = place.line("spine_middle_y_mm") + 4.0 - 9.0 * grown - 0.5 * beyond * smoothstep(t, 0.9, 1.3)
     a, b = (place.side - at_u) / half_u, (place.y - at_v) / half_v
-    distance = (np.sqrt(a * a + b * b + 0.25 * a * b) - 1.0) * half_u
+    distance = (np.sqrt(a * a + b * b + 0.3 * a * b) - 1.0) * half_u
     return np.where(t < 0.02, np.float32(8.0), distance)
 
 

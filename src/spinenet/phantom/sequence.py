@@ -151,6 +151,16 @@ def tissue_signal(protocol: Protocol, tissue: Tissue) -> PoolSignal:
     return PoolSignal(water, fat, tissue.fat)
 
 
+def random_signals(rng: np.random.Generator, tissues: dict[str, Tissue]) -> dict[str, PoolSignal]:
+    """Grey values without physics, one for each tissue, for networks that must not rely on contrast; air stays dark."""
+    values = rng.uniform(0.03, 1.0, (len(tissues), 2))
+    signals = {
+        name: PoolSignal(float(water), float(fat), tissue.fat)
+        for (name, tissue), (water, fat) in zip(tissues.items(), values, strict=True)
+    }
+    return signals | {"air": PoolSignal(0.0, 0.0, 0.0)}
+
+
 def signal(protocol: Protocol, tissue: Tissue) -> float:
     """Total signal: both pools by their share."""
     pools = tissue_signal(protocol, tissue)

@@ -20,8 +20,10 @@ from spinenet.phantom.pathology import N_DISCS, Mode
 from spinenet.phantom.person import sample_person
 from spinenet.phantom.prescription import Coverage, plan_axial, plan_sagittal, resized, sub_planes
 from spinenet.phantom.sequence import (
+    PoolSignal,
     Protocol,
     Weighting,
+    random_signals,
     sample_protocol,
     sample_scanner,
     tissue_signal,
@@ -56,6 +58,10 @@ class StudyOptions:
     axial_size: int = 320
     sub_slices: int = 2
     stir_share: float = 0.25
+    widened_share: float = 0.25
+    """Share of studies whose relaxation times spread by a quarter instead of a few per cent."""
+    random_share: float = 0.0
+    """Share of studies whose tissues have grey values drawn at random, physics aside: shapes must do."""
     pixel: str = "uint8"
     lowest_disc: int = 0
     discs_in_view: int = 0
@@ -174,13 +180,20 @@ def make(seed: int, options: StudyOptions) -> PhantomStudy:
     plans = _plan(plan_rng, scanner_rng, spine, make_body(np.random.default_rng(seed), spine), options)
     spine = mirrored(spine) if options.mirror else spine
     body = make_body(np.random.default_rng(seed), spine)
-    tissues = sample_tissues(tissue_rng, person, 0.25 if tissue_rng.random() < 0.25 else 0.07)
+    tissues = sample_tissues(tissue_rng, person, 0.25 if tissue_rng.random() < options.widened_share else 0.07)
     tissues |= _disc_tissues(spine)
+    randomised = tissue_rng.random() < options.random_share
     shared = len({id(plan.grids) for plan in plans[:2]}) == 1
     jobs = [plans[:2], *((plan,) for plan in plans[2:])] if shared else [(plan,) for plan in plans]
     series: list[PhantomSeries] = []
     for job in jobs:
-        painted = [_paint(grid, spine, body, job, tissues, options, seed) for grid in job[0].grids]
+        signals = tuple(
+            random_signals(tissue_rng, tissues)
+            if randomised
+            else {name: tissue_signal(plan.protocol, tissue) for name, tissue in tissues.items()}
+            for plan in job
+        )
+        painted = [_paint(grid, spine, body, signals, options, seed) for grid in job[0].grids]
         masks = [label_planes(grid, spine) for grid in job[0].grids]
         for index, plan in enumerate(job):
             series.append(_acquire(index, plan, painted, masks, body, options, scanner_rng, noise_rng))
@@ -229,13 +242,11 @@ def _paint(
     grid: Grid,
     spine: Spine,
     body: Body,
-    plans: tuple[_Plan, ...],
-    tissues: dict[str, Tissue],
+    signals: tuple[dict[str, PoolSignal], ...],
     options: StudyOptions,
     seed: int,
 ) -> Canvas:
     """Noise-free water and fat images of all series on these planes."""
-    signals = tuple({name: tissue_signal(plan.protocol, tissue) for name, tissue in tissues.items()} for plan in plans)
     textures = make_textures(np.random.default_rng([seed, 3]), grid)
     # the surroundings are vague: one plane a slice is enough for them
     canvas = Canvas(grid, signals, textures)
