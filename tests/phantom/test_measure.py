@@ -1,6 +1,7 @@
 """Measurements follow the shapes: physics in one direction, sides kept apart, a mirror that swaps them."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,7 +94,12 @@ def test_a_herniation_on_the_left_closes_the_left_recess_only() -> None:
 
 
 def test_a_collapsed_bulging_spurred_foramen_flattens_its_root() -> None:
-    both = {"bulge_mm": 4.0, "height_ratio": 0.45, "facet_scale_lr": (1.5, 1.0), "superior_process_mm_lr": (5.0, 0.0)}
+    both: dict[str, Any] = {
+        "bulge_mm": 4.0,
+        "height_ratio": 0.45,
+        "facet_scale_lr": (1.5, 1.0),
+        "superior_process_mm_lr": (5.0, 0.0),
+    }
     tight = measured(foraminal_osteophyte_mm_lr=(3.0, 0.0), **both)
     assert tight.exiting_root_overlap_lr[LEFT] > 0.1 > tight.exiting_root_overlap_lr[RIGHT]
 
@@ -105,7 +111,7 @@ def test_laminectomy_takes_the_ligament_of_its_side() -> None:
 
 
 def test_a_pars_defect_spares_the_canal_that_a_degenerative_slip_narrows() -> None:
-    slip = {"slip_mm": 8.0, "height_ratio": 0.7}
+    slip: dict[str, Any] = {"slip_mm": 8.0, "height_ratio": 0.7}
     assert measured(isthmic=True, **slip).canal_ratio > measured(**slip).canal_ratio + 0.1
 
 

@@ -66,12 +66,14 @@ def _paint_bones(canvas: Canvas, parts: tuple[Part, ...]) -> None:
     for part in parts:
         window = canvas.grid.window(part.center_mm, part.radius_mm)
         if window is not None:
-            d = part.within(window) + 0.30 * canvas.textures.medium[window.index]
+            texture = canvas.textures.within(window)
+            d = part.within(window) + 0.40 * texture.medium + 0.12 * texture.fine
             canvas.paint(window, canvas.alpha(d), "cortical")
             seen.append((window, d, part.cortex_mm))
     for window, d, cortex_mm in seen:
         gain, fat = _marrow_grain(canvas, window)
-        canvas.paint(window, canvas.alpha(d + cortex_mm), "arch_marrow", gain, fat)
+        # little marrow between thick plates: darker than the bodies
+        canvas.paint(window, canvas.alpha(d + cortex_mm), "arch_marrow", 0.84 * gain, fat)
 
 
 def _paint_foraminal_fat(canvas: Canvas, disc: Disc) -> None:
@@ -95,7 +97,7 @@ def _paint_joint(canvas: Canvas, joint: Joint, disc: Disc) -> None:
         window = canvas.grid.window(joint.flavum.center_mm, joint.flavum.radius_mm)
         if window is not None:
             d = joint.flavum.within(window)
-            canvas.paint(window, canvas.alpha(d), "flavum", 1.0 + 0.10 * canvas.textures.medium[window.index])
+            canvas.paint(window, canvas.alpha(d), "flavum", 1.25 + 0.20 * canvas.textures.medium[window.index])
     window = canvas.grid.window(joint.space.center_mm, joint.space.radius_mm)
     if window is None or disc.state.fused:
         return

@@ -45,7 +45,7 @@ def _root(spine: Spine, index: int, side: int) -> Root:
     rest += _sacral_course(spine, sign) if index == 0 else _below(spine, spine.vertebrae[index - 1], index - 1, sign)
     radius = _RADIUS_MM[index] * spine.person.scale
     swelling = _GANGLION_MM[index] * spine.person.scale
-    radii = np.array([0.75, 0.9, 1.0, 1.0, 1.0, 1.0, 0.95, 0.9]) * radius
+    radii = np.array([0.6, 0.75, 0.95, 1.0, 1.0, 1.0, 0.95, 0.9]) * radius
     radii[ganglion : ganglion + 2] = (0.9 * swelling, swelling)
     placed = _relaxed(np.array(rest), radii, _obstacles(spine, index, side))
     points, widths = _curve(placed, radii)
