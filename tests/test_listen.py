@@ -1,10 +1,14 @@
 """A node on the network keeps what it acknowledged, answers only whom it knows, and sends what it made of a study."""
 
 import errno
+import json
 import shutil
 import socket
 import subprocess
+import sys
 import threading
+import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +23,11 @@ from pynetdicom import AE, evt
 
 from spinenet import listen
 from spinenet.listen import Node, NodeConfig, NodeError, Peer, send
+from spinenet.phantom import make_study
+from spinenet.phantom.dicom import write_dicom
+from spinenet.phantom.pathology import Mode
+
+ORTHANC = shutil.which("Orthanc", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 
 
 def free_port() -> int:
@@ -86,12 +95,13 @@ class Ward:
             association.release()
 
 
-def until(true: Callable[[], object], seconds: float = 10.0) -> None:
-    wait = threading.Event()
-    for _ in range(int(seconds / 0.02)):
-        if true():
-            return
-        wait.wait(0.02)
+def until(get: Callable[[], Any], seconds: float = 20.0) -> Any:
+    """What ``get`` returns as soon as that is something."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := get():
+            return found
+        time.sleep(0.02)
     raise AssertionError("it did not happen")
 
 
@@ -249,3 +259,68 @@ def test_dcmtk_can_send_to_it(ward: Ward, tmp_path: Path) -> None:
         subprocess.run(command, check=True, timeout=60)
         until(lambda: ward.graded)
     assert ward.graded == [3]
+
+
+class Archive:
+    """A running Orthanc that knows the node as ``spinenet``."""
+
+    def __init__(self, folder: Path, node_port: int) -> None:
+        self.http, self.dicom = free_port(), free_port()
+        config = {
+            "StorageDirectory": str(folder / "storage"),
+            "IndexDirectory": str(folder / "storage"),
+            "HttpPort": self.http,
+            "DicomPort": self.dicom,
+            "DicomAet": "ARCHIVE",
+            "AuthenticationEnabled": False,
+            "RemoteAccessAllowed": False,
+            "Plugins": [],
+            "DicomModalities": {"spinenet": ["SPINENET", "127.0.0.1", node_port]},
+        }
+        (folder / "orthanc.json").write_text(json.dumps(config))
+        self.log = (folder / "orthanc.log").open("wb")
+        self.process = subprocess.Popen([str(ORTHANC), str(folder / "orthanc.json")], stdout=self.log, stderr=self.log)
+        until(lambda: self.ask("/system"), 60.0)
+
+    def ask(self, path: str, body: bytes | None = None) -> Any:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.http}{path}", body, timeout=60) as answer:
+                return json.loads(answer.read())
+        except OSError:
+            return None
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(timeout=30)
+        self.log.close()
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[tuple[Archive, int]]:
+    port = free_port()
+    archive = Archive(tmp_path, port)
+    yield archive, port
+    archive.stop()
+
+
+@pytest.mark.skipif(ORTHANC is None, reason="Orthanc is not installed (Debian: apt install orthanc)")
+def test_a_study_sent_from_orthanc_comes_back_as_a_report(archive: tuple[Archive, int], tmp_path: Path) -> None:
+    orthanc, port = archive
+    write_dicom(make_study(2, mode=Mode.SCREENING, axial=False, size=256, slices=3, sub_slices=1), tmp_path / "study")
+    for path in (tmp_path / "study").rglob("*.dcm"):
+        assert orthanc.ask("/instances", path.read_bytes())
+    (study,) = orthanc.ask("/studies")
+    command = [sys.executable, "-c", "from spinenet.cli import main; main()", "listen", "--out", str(tmp_path / "node")]
+    command += ["--allow", "ARCHIVE", "--port", str(port), "--host", "127.0.0.1", "--wait", "0.5"]
+    command += ["--send-to", f"ARCHIVE@127.0.0.1:{orthanc.dicom}", "--identify"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as node:
+        try:
+            sent = until(lambda: orthanc.ask("/modalities/spinenet/store", study.encode()), 60.0)
+            assert sent["FailedInstancesCount"] == 0
+            find = json.dumps({"Level": "Series", "Query": {"Modality": "SR"}, "Expand": True}).encode()
+            (report,) = until(lambda: orthanc.ask("/tools/find", find), 60.0)
+        finally:
+            node.terminate()
+    instance = orthanc.ask(f"/instances/{report['Instances'][0]}/simplified-tags")
+    assert instance["SOPClassUID"] == "1.2.840.10008.5.1.4.1.1.88.34"  # Comprehensive 3D SR
+    assert len(orthanc.ask("/studies")) == 1  # the report belongs to the study it was made of

@@ -29,7 +29,14 @@ from spinenet.predict import predict_study
 from spinenet.readers import StudySource, find_studies, read_study
 from spinenet.report.claim import claim, locked
 from spinenet.report.document import DOCUMENT_FILE, merge_documents
-from spinenet.report.files import DOCUMENT_SUFFIX, REPORTS_FOLDER, path_of, write_study_files
+from spinenet.report.files import (
+    CAPTURE_SUFFIX,
+    DOCUMENT_SUFFIX,
+    REPORT_SUFFIX,
+    REPORTS_FOLDER,
+    path_of,
+    write_study_files,
+)
 from spinenet.report.tables import Row, StudyRow, append, arrange, drop, prediction_rows, recover, study_row
 from spinenet.study import StudyResult
 
@@ -126,6 +133,17 @@ def predict_paths(
             [path_of(out / REPORTS_FOLDER, key, DOCUMENT_SUFFIX) for key in recover(out)], out / DOCUMENT_FILE
         )
     return BatchSummary(counts, len(sources) - len(todo))
+
+
+def grade_folder(images: Path, out: Path, bundle: Bundle, identify: bool) -> list[Path]:
+    """Predict the studies in a folder, again if need be; returns the DICOM objects that were made of them."""
+    predict_paths([images], out, bundle, overwrite=True, identify=identify)
+    made = [
+        path_of(out / REPORTS_FOLDER, source.key, suffix)
+        for source in find_studies([images])
+        for suffix in (REPORT_SUFFIX, CAPTURE_SUFFIX)
+    ]
+    return [path for path in made if path.exists()]
 
 
 def predict_sources(

@@ -1,4 +1,6 @@
-"""The command ``spinenet``: predict, inspect, verify. Each command imports what it needs, so that help is instant.
+"""The command ``spinenet``: predict, listen, inspect, verify.
+
+Each command imports what it needs, so that help is instant.
 
 Results and tables go to stdout, progress and complaints to stderr. Exit code 0: all well, 1: some study failed, 2: the
 call was wrong or nothing could be done.
@@ -88,6 +90,52 @@ def predict(
 
 
 @app.command()
+def listen(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for images and results.", show_default=False)],
+    allow: Annotated[
+        list[str], typer.Option(metavar="AET", help="Title that may send; may be repeated.", show_default=False)
+    ],
+    aet: Annotated[str, typer.Option(metavar="AET", help="Title of this node.")] = "SPINENET",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 11112,
+    host: Annotated[str, typer.Option(help="Address to listen on; empty is every one.")] = "",
+    send_to: Annotated[
+        str | None,
+        typer.Option(metavar="AET@HOST:PORT", help="Node that gets report and overview.", show_default=False),
+    ] = None,
+    wait: Annotated[float, typer.Option(min=0.0, help="Seconds without a new image that complete a study.")] = 30.0,
+    keep_hours: Annotated[float, typer.Option(min=0.0, help="Hours that images are kept after grading.")] = 24.0,
+    model: Annotated[
+        Path | None, typer.Option(help="Model bundle, folder or zip.", show_default="the one in the package")
+    ] = None,
+    identify: Annotated[
+        bool, typer.Option("--identify", help="Keep the patient's name and id in page and structured report.")
+    ] = False,
+) -> None:
+    """Be a DICOM node: take studies, grade them when they are complete, send the results on. Ctrl-C ends it."""
+    with _one_line_errors("stopped; what was received is kept, the same command goes on with it"):
+        import threading
+
+        from spinenet.batch import grade_folder
+        from spinenet.bundle import load_bundle
+        from spinenet.listen import Node, NodeConfig, Peer
+
+        bundle = load_bundle(model)
+        destination = Peer.parse(send_to) if send_to else None
+        config = NodeConfig(aet, port, out, tuple(allow), destination, host, quiet_s=wait, keep_s=3600.0 * keep_hours)
+        node = Node(config, lambda folder: grade_folder(folder, out / "results", bundle, identify), _say)
+        server = node.start()
+        _say(f"{aet} listens on port {port} for {', '.join(allow)}. {RESEARCH_ONLY}")
+        try:
+            node.work(threading.Event())
+        finally:
+            server.shutdown()
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+@app.command()
 def inspect(paths: Paths) -> None:
     """Say what was found, and how each series is understood, without predicting."""
     with _one_line_errors():
@@ -122,7 +170,9 @@ def verify(
 
 
 @contextmanager
-def _one_line_errors() -> Iterator[None]:
+def _one_line_errors(
+    stopped: str = "stopped; finished studies are kept, the same command goes on with the others",
+) -> Iterator[None]:
     """What a user can meet ends in one line on stderr; a fault of ours keeps its traceback."""
     try:
         yield
@@ -133,7 +183,7 @@ def _one_line_errors() -> Iterator[None]:
     except OSError as error:
         _stop(f"{error.filename}: {error.strerror}" if error.filename else str(error), 2)
     except KeyboardInterrupt:
-        _stop("stopped; finished studies are kept, the same command goes on with the others", INTERRUPTED)
+        _stop(stopped, INTERRUPTED)
 
 
 def _stop(message: str, code: int) -> NoReturn:

@@ -134,15 +134,25 @@ class Node:
     def _finish(self, study: str) -> None:
         count = len(_images(self.incoming / study))
         try:
-            results = self.grade(self.incoming / study)
+            results = self._grade(study)
             if self.config.destination:
                 send(results, self.config.aet, self.config.destination)
-        except (SpinenetError, OSError) as error:
+        except (NodeError, OSError) as error:
             self.not_before[study] = time.time() + self.config.retry_s
             self.say(f"study {study}: {error}; tried again in {self.config.retry_s:.0f} s")
             return
         _write(self.done / f"{study}.json", json.dumps({"images": count}).encode())
         self.say(f"study {study}: {count} images graded, {len(results)} objects sent")
+
+    def _grade(self, study: str) -> Sequence[Path]:
+        """The results of a study; none where it cannot be graded, which another try would not change."""
+        try:
+            return self.grade(self.incoming / study)
+        except NodeError:
+            raise
+        except SpinenetError as error:
+            self.say(f"study {study}: {error}")
+            return []
 
     def _graded(self, study: str) -> int:
         """How many images of a study had arrived when it was graded last; 0 if it never was."""
