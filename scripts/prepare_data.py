@@ -1,33 +1,49 @@
-"""Look at a data set before training: what is usable, what is not, and why.
+"""Look at a data set, then turn it into a folder of located, trimmed studies that training reads.
 
-python scripts/prepare_data.py data=spider data.root=PATH --check        read labels, images and masks
-python scripts/prepare_data.py data=spider list_fold=RUN/split.json      patients of one fold (data.fold)
+python scripts/prepare_data.py data=rsna2024 data.root=PATH --check            what is odd; nothing is written
+python scripts/prepare_data.py data=rsna2024 data.root=PATH workers=8          -> data/cache/rsna2024, resumable
+python scripts/prepare_data.py data=spider list_fold=RUN/split.json            patients of one fold (data.fold)
 """
 
 import sys
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.progress import track
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn, track
 
 from spinenet.config import script
+from spinenet.crops import CropSpec
+from spinenet.datasets import LabelledStudy
 from spinenet.datasets.splits import DataConfig
 
 
 @dataclass
 class PrepareConfig:
-    """``check`` reads every image and mask; without it only labels and file lists are looked at."""
+    """``check`` reads every image and mask, or RSNA's headers and points, and writes nothing."""
 
     check: bool = False
     list_fold: str | None = None
+    out: str = "data/cache"
+    workers: int = 1
+    locator: bool = False
+    """RSNA 2024: find levels with the bundle and take their names alone from the points."""
+    model: str | None = None
+    """Bundle that finds levels; none: the one in the package."""
+    crop: CropSpec = field(default_factory=CropSpec)
     data: DataConfig = field(default_factory=DataConfig)
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise ValueError(f"workers is {self.workers}; it must be 1 or more")
 
 
 @script("prepare_data", PrepareConfig)
 def main(config: PrepareConfig) -> None:
-    """Print what the data set holds and everything odd about it."""
+    """Print what the data set holds and everything odd about it; prepare it unless it is only to be checked."""
     from spinenet.datasets import load_dataset
-    from spinenet.datasets.check import image_findings, label_lines, summary
+    from spinenet.datasets.check import checker, label_lines, summary
     from spinenet.datasets.splits import load_split
 
     if config.list_fold:
@@ -38,11 +54,46 @@ def main(config: PrepareConfig) -> None:
     print("\n".join(label_lines(dataset)))
     findings = list(dataset.findings)
     if config.check:
-        for study in track(dataset.studies, "reading images and masks"):
-            findings.extend(image_findings(study))
+        findings_of = checker(config.data.name, Path(config.data.root))
+        for study in track(dataset.studies, "checking"):
+            findings.extend(findings_of(study))
     for line in findings:
         print(f"- {line}")
     print(summary(findings))
+    if not config.check:
+        _prepare(config, dataset.studies)
+
+
+def _prepare(config: PrepareConfig, studies: Sequence[LabelledStudy]) -> None:
+    """Write the studies that are missing in ``out``, with progress and studies a second."""
+    from spinenet.datasets.rsna2024 import NAME, read_tables
+    from spinenet.prepare import PROBLEMS, Job, prepare
+
+    root, out = Path(config.data.root), Path(config.out)
+    points = read_tables(root).points if config.data.name == NAME else {}
+    model = Path(config.model) if config.model else None
+    jobs = [
+        Job(config.data.name, study, out, config.crop, points.get(study.key, ()), config.locator, model)
+        for study in studies
+    ]
+    there = sum(job.path.exists() for job in jobs)
+    print(f"{there} of {len(jobs)} studies are prepared in {out}, {len(jobs) - there} to do")
+    written = failed = 0
+    start = time.perf_counter()
+    columns = (
+        TextColumn("preparing"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:.2f} studies/s"),
+    )
+    with Progress(*columns, TimeRemainingColumn()) as progress:
+        task = progress.add_task("", total=len(jobs) - there, rate=0.0)
+        for outcome in prepare(jobs, workers=config.workers):
+            written, failed = written + bool(outcome.series), failed + (not outcome.series)
+            rate = (written + failed) / (time.perf_counter() - start)
+            progress.update(task, advance=1, rate=rate)
+    seconds = time.perf_counter() - start
+    print(f"{out}: {written} written in {seconds:.0f} s, {failed} could not be ({PROBLEMS} in it says why)")
 
 
 if __name__ == "__main__":

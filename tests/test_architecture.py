@@ -34,6 +34,7 @@ BESIDE = {
     "config": {"errors"},
     "datasets": BASE | {"readers", "crops", "locate", "axial"},
     "phantom": BASE | {"datasets"},
+    "prepare": set(STAGES) - {"report", "batch", "listen", "cli"} | {"datasets"},
     "evaluate": set(STAGES) - {"batch", "listen", "cli"} | {"datasets"},
     "train": set(STAGES) - {"batch", "listen", "cli"} | {"datasets", "phantom", "evaluate"},
 }

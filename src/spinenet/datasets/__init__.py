@@ -5,10 +5,15 @@ from pathlib import Path
 
 from spinenet.datasets.phantom import load_phantom
 from spinenet.datasets.records import Dataset, LabelledStudy
+from spinenet.datasets.rsna2024 import load_rsna2024
 from spinenet.datasets.spider import load_spider
 from spinenet.errors import DatasetError
 
-DATASETS: dict[str, Callable[[Path], Dataset]] = {"spider": load_spider, "phantom": load_phantom}
+DATASETS: dict[str, Callable[[Path], Dataset]] = {
+    "spider": load_spider,
+    "phantom": load_phantom,
+    "rsna2024": load_rsna2024,
+}
 
 __all__ = ["DATASETS", "Dataset", "LabelledStudy", "load_dataset"]
 

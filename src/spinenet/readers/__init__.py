@@ -26,6 +26,7 @@ __all__ = [
     "Wanted",
     "find_studies",
     "inspect",
+    "opened",
     "parse_wanted",
     "read_mha",
     "read_nifti",
@@ -58,10 +59,35 @@ def find_studies(paths: Sequence[Path]) -> list[StudySource]:
     return [replace(source, key=key) for source, key in zip(sources, keys, strict=True)]
 
 
+def opened(source: StudySource) -> StudySource:
+    """A source whose folders have been looked into: their frames, headers only, join those it has.
+
+    A folder that is missing or holds no MR image becomes a note.
+    """
+    frames, notes = list(source.frames), list(source.notes)
+    for folder, words in source.folders:
+        try:
+            found = dicom_studies(files.find_files(folder).dicom)
+        except ReadError as error:
+            notes.append(str(error))
+            continue
+        for one in found:
+            notes += [*one.notes, *([one.problem] if one.problem else [])]
+            frames += [
+                replace(
+                    frame,
+                    acquisition=replace(frame.acquisition, description=f"{frame.acquisition.description} {words}"),
+                )
+                for frame in one.frames
+            ]
+    return replace(source, frames=tuple(frames), notes=tuple(notes), folders=())
+
+
 def read_study(source: StudySource) -> Study:
     """Read the pixels of one study; ReadError with the reason where not one series of it can be read."""
     if source.problem:
         raise ReadError(source.problem)
+    source = opened(source)
     series: list[Series] = []
     problems: list[str] = []
     for volume in source.volumes:
@@ -74,7 +100,7 @@ def read_study(source: StudySource) -> Study:
         series += stacks
         problems += remarks
     if not series:
-        raise ReadError("; ".join([*problems, *source.notes]))
+        raise ReadError("; ".join([*problems, *source.notes]) or "no image series in it")
     origin = origin_of(source.frames) if source.frames else None
     ages = [frame.age_years for frame in source.frames if frame.age_years is not None]
     return Study(source.key, tuple(series), (*source.notes, *problems), origin, min(ages, default=None))

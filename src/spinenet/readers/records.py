@@ -76,7 +76,8 @@ class StudySource:
     """A study found on disk, pixels not yet read.
 
     ``key`` names it in outputs and does not identify the patient. ``location`` is for the user's own screen: it may
-    hold names and never goes into a result. ``problem`` is the reason where nothing of it can be read.
+    hold names and never goes into a result. ``problem`` is the reason where nothing of it can be read. ``folders`` are
+    DICOM series that were not looked into yet, each with words that a data set has for it.
     """
 
     key: str
@@ -86,3 +87,4 @@ class StudySource:
     frames: tuple[Frame, ...] = ()
     notes: tuple[str, ...] = ()
     problem: str = ""
+    folders: tuple[tuple[Path, str], ...] = ()
