@@ -12,6 +12,7 @@ from spinenet.evaluate.rsna_score import (
     TRUTH,
     UNIFORM,
     constant_submission,
+    names_of,
     prior,
     rsna_score,
     submission_of,
@@ -20,6 +21,7 @@ from spinenet.evaluate.rsna_score import (
 )
 from spinenet.evaluate.table import PredictionsError
 from spinenet.labels import LEVELS, TARGET_INDEX
+from spinenet.readers.dicom import study_key
 
 CANAL, LEFT_FORAMEN, _, _, RIGHT_RECESS = CONDITIONS
 
@@ -154,6 +156,15 @@ def test_predictions_of_ours_become_25_rows_a_study_and_what_is_missing_its_prio
     assert truth_of_predictions(frame)["row_id"].tolist() == [
         "study-a_spinal_canal_stenosis_l4_l5", "other_spinal_canal_stenosis_l4_l5",
     ]  # fmt: skip
+
+
+def test_studies_are_known_by_their_number_and_by_the_key_that_prediction_gives_them():
+    row = ("L4/L5", "canal_stenosis", 2, 0.1, 0.2, 0.7)
+    names = names_of(["4003253", "77"])
+    submission, filled = submission_of(predictions((study_key("4003253"), *row), ("77", *row)), names)
+    assert len(submission) == 50 and filled == 48
+    rows = submission.set_index("row_id")
+    assert rows.loc["4003253_spinal_canal_stenosis_l4_l5"].tolist() == [0.1, 0.2, 0.7]
 
 
 def test_truth_of_grades_leaves_unknown_ones_out():

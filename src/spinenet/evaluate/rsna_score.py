@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from spinenet.datasets.rsna_names import CONDITION_OF, CONDITIONS, GROUPS, PUBLISHED_COUNTS, RSNA_LEVELS, row_id
 from spinenet.evaluate.table import PredictionsError
 from spinenet.labels import LEVELS, TARGET_INDEX, UNKNOWN
+from spinenet.readers.dicom import study_key
 
 GRADES = ["normal_mild", "moderate", "severe"]
 SUBMISSION = ["row_id", *GRADES]
@@ -87,6 +88,12 @@ def submission_of(predictions: pd.DataFrame, studies: Mapping[str, str]) -> tupl
     table.update(known)
     filled = int((~table.index.isin(known.index)).sum())
     return table.rename_axis("row_id").reset_index().sort_values("row_id", ignore_index=True), filled
+
+
+def names_of(studies: Iterable[str]) -> dict[str, str]:
+    """Names under which predictions may hold studies of the challenge: their numbers, or the keys that ``spinenet
+    predict`` makes of them (the number is the StudyInstanceUID in every file)."""
+    return {name: study for study in studies for name in (study, study_key(study))}
 
 
 def prior(group: str) -> NDArray[np.float64]:

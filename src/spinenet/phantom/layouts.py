@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydicom.uid import RLELossless
+
 from spinenet.phantom.dicom import write_dicom
 from spinenet.phantom.nifti import write_nifti
 from spinenet.phantom.rsna import write_rsna, write_rsna_tables
@@ -37,6 +39,11 @@ def _dicom(study: PhantomStudy, root: Path, name: str) -> dict[str, Any]:
     return {}
 
 
+def _dicom_rle(study: PhantomStudy, root: Path, name: str) -> dict[str, Any]:
+    write_dicom(study, root / "images" / name, transfer_syntax=RLELossless)
+    return {}
+
+
 def _rsna(study: PhantomStudy, root: Path, name: str) -> dict[str, Any]:
     return write_rsna(study, root)  # studies have numbers there, not names
 
@@ -49,5 +56,6 @@ LAYOUTS = {
     "phantom": Layout(_nifti, _no_tables),
     "spider": Layout(_spider, write_tables),
     "dicom": Layout(_dicom, _no_tables),
+    "dicom_rle": Layout(_dicom_rle, _no_tables),
     "rsna2024": Layout(_rsna, write_rsna_tables),
 }

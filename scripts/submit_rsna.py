@@ -1,0 +1,53 @@
+"""From predictions to the challenge's submission.csv, and its score where the labels are there.
+
+spinenet predict data/rsna2024/test_images --out out
+python scripts/submit_rsna.py predictions=out/predictions.csv images=test_images data.root=data/rsna2024
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spinenet.config import script
+from spinenet.datasets.splits import DataConfig
+from spinenet.errors import ConfigError
+
+
+@dataclass
+class SubmitConfig:
+    """``images`` is the folder below ``data.root`` whose studies are to be in the submission."""
+
+    predictions: str = "out/predictions.csv"
+    images: str = "train_images"
+    out: str = "submission.csv"
+    data: DataConfig = field(default_factory=DataConfig)
+
+
+@script("submit_rsna", SubmitConfig)
+def main(config: SubmitConfig) -> None:
+    """Write 25 rows a study; levels without a prediction get the prior of their condition, and that is said."""
+    import pandas as pd
+
+    from spinenet.datasets.rsna2024 import read_tables
+    from spinenet.evaluate.rsna_score import names_of, rsna_score, submission_of, truth_of_grades
+
+    folder = Path(config.data.root) / config.images
+    if not folder.is_dir() or not Path(config.predictions).is_file():
+        raise ConfigError(
+            f"{folder} and {config.predictions} must both be there; set data.root, images and predictions"
+        )
+    studies = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    predictions = pd.read_csv(config.predictions, dtype={"study": str})
+    submission, filled = submission_of(predictions, names_of(studies))
+    submission.to_csv(config.out, index=False)
+    print(f"{config.out}: {len(submission)} rows of {len(studies)} studies, {filled} of them without a prediction")
+    if config.images == "train_images":
+        grades = read_tables(Path(config.data.root)).grades
+        score = rsna_score(truth_of_grades((study, grades[study]) for study in studies if study in grades), submission)
+        print(
+            f"score {score.total:.4f}: canal {score.canal:.4f}, foraminal {score.foraminal:.4f}, "
+            f"subarticular {score.subarticular:.4f}, any severe canal {score.any_severe:.4f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
