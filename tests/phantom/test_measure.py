@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from spinenet.phantom.anatomy import build_spine, mirrored
+from spinenet.phantom.canvas import Grid
 from spinenet.phantom.disease import sample_discs
-from spinenet.phantom.measure import Measurements, measure
+from spinenet.phantom.masks import CANAL, label_planes
+from spinenet.phantom.measure import SAC_HEIGHTS_MM, Measurements, measure
 from spinenet.phantom.pathology import N_DISCS, DiscState, Mode
 from spinenet.phantom.person import Person, sample_person
 from spinenet.phantom.sac import conus_z
@@ -133,3 +135,18 @@ def test_cord_and_sac_end_where_they_should() -> None:
     assert spine.vertebrae[3].frame.center_mm[2] < conus_z(spine) < spine.vertebrae[4].frame.center_mm[2] + 14.0
     closed = spine.canal.z_mm[spine.canal.half_ap_mm < 0.2]
     assert spine.sacrum[2].frame.center_mm[2] < closed.max() < spine.sacrum[0].frame.center_mm[2]
+
+
+def test_the_open_sac_recounted_in_the_segmentation_has_the_measured_area() -> None:
+    rng = np.random.default_rng(6)
+    who = sample_person(rng)
+    spine = build_spine(who, sample_discs(rng, Mode.BALANCED, who))
+    pixel = 0.35
+    for index in range(LUMBAR_DISCS):
+        disc = spine.discs[index]
+        axes = disc.frame.axes
+        corner = disc.frame.world((-14.0, disc.recess.center_v - 14.0, 0.0))
+        heights = np.array(SAC_HEIGHTS_MM)
+        grid = Grid(corner, axes[:, 2], pixel * axes[:, 1], pixel * axes[:, 0], heights, 80, 80)
+        areas = (label_planes(grid, spine) == CANAL).sum(axis=(1, 2)) * pixel**2
+        assert areas.min() == pytest.approx(measure(spine, index).canal_area_mm2, rel=0.03, abs=1.0)

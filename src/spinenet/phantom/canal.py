@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from spinenet.phantom.canvas import Canvas, Grid, Window
 from spinenet.phantom.cauda import make_strands, open_room, strand_points
-from spinenet.phantom.sac import FAR_MM, conus_z, squeezed_distance
+from spinenet.phantom.sac import FAR_MM, conus_z, sac_distances
 from spinenet.phantom.shapes import Ball, ball_sdf, smoothstep
 from spinenet.phantom.spine import LUMBAR_DISCS, Canal, Part, Spine
 from spinenet.phantom.tubes import tube_coverage
@@ -36,7 +36,7 @@ def paint_canal(canvas: Canvas, spine: Spine, rng: np.random.Generator) -> None:
     fat = _fat_distance(xyz, at, spine.canal)
     canvas.paint(window, canvas.alpha(fat), "fat", 0.92 + 0.07 * texture.medium + 0.03 * texture.fine, -0.12)
     _paint_veins(canvas, window, spine)
-    sac = squeezed_distance(xyz, spine.canal)
+    sac = sac_distances(xyz, spine.canal)[1]
     canvas.paint(window, canvas.alpha(sac - _DURA_MM), "ligament")
     dorsal = 1.0 + 0.6 * smoothstep(xyz[1] - at["y_mm"], -3.0, 4.0)
     flow = 1.0 - strength * dorsal * smoothstep(texture.coarse + 0.4 * texture.medium, 0.2, 1.8)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spinenet.phantom.foramen import nearest
+from spinenet.phantom.foramen import blocked_at
 from spinenet.phantom.sac import conus_z
 from spinenet.phantom.shapes import smoothstep
 from spinenet.phantom.spine import Array, Part, SacralSegment, Spine
@@ -84,7 +84,9 @@ def _room_at(spine: Spine, z: Array, parts: tuple[Part, ...]) -> tuple[Array, Ar
     points = _to_world(spine, z[:, None, None], u[None], v[None])
     squeezed = np.interp(z, spine.canal.z_mm, spine.canal.squeeze_mm / np.maximum(spine.canal.half_ap_mm, 1.0))
     room = inside[None] & ((u**2 + v**2)[None] < np.square(1.0 - 0.5 * squeezed)[:, None, None])
-    room &= nearest(points, parts) > 0.0
+    middle = points.reshape(-1, 3).mean(axis=0)
+    near = tuple(part for part in parts if np.linalg.norm(part.center_mm - middle) < part.radius_mm + 25.0)
+    room[room] = ~blocked_at(points[room], near)
     total = np.maximum(room.sum(axis=(1, 2)), 1)
     center = np.stack([(room * axis).sum(axis=(1, 2)) / total for axis in (u, v)], axis=1)
     angle = 2.0 * np.pi * np.arange(_ANGLES) / _ANGLES

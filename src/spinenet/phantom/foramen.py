@@ -52,7 +52,7 @@ def measure_foramen(spine: Spine, index: int, side: int) -> Foramen:
     rays, around = at + _rays(radius), at + np.insert(DISC_SAMPLES * radius, 0, 0.0, axis=1)
     # all that is asked of the walls in one go
     points = frame.world(np.concatenate([part.reshape(-1, 3) for part in (plane, rays, around)]))
-    blocked = nearest(points, foramen_walls(spine, index, side)) < 0.0
+    blocked = blocked_at(points, foramen_walls(spine, index, side))
     in_plane, in_rays, in_root = np.split(blocked, np.cumsum([plane[..., 0].size, rays[..., 0].size]))
     widths = _widths(in_plane.reshape(plane.shape[:2]), _STEP_MM)
     opened = widths[_run(widths > SLIT_MM, int(np.abs(w - at[2]).argmin()))]
@@ -119,6 +119,11 @@ DISC_SAMPLES = np.array([(x, y) for x in _LINE for y in _LINE if x * x + y * y <
 """Evenly spread points of the unit disc, (N, 2)."""
 
 
-def nearest(points_mm: Array, parts: tuple[Part, ...]) -> NDArray[np.float32]:
-    """Signed distance to the nearest of several parts at points (..., 3)."""
-    return np.minimum.reduce([part.at(points_mm) for part in parts])
+def blocked_at(points_mm: Array, parts: tuple[Part, ...]) -> NDArray[np.bool_]:
+    """Whether points (N, 3) lie inside any of several parts; each part is asked only about what is still free."""
+    free = np.arange(len(points_mm))
+    for part in parts:
+        free = free[part.at(points_mm[free]) >= 0.0]
+    blocked = np.ones(len(points_mm), bool)
+    blocked[free] = False
+    return blocked

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from spinenet.phantom.canvas import Grid
 from spinenet.phantom.render import body_with_nodes
-from spinenet.phantom.sac import squeezed_distance
+from spinenet.phantom.sac import sac_distances
 from spinenet.phantom.spine import Part, Spine
 
 CANAL, FIRST_DISC = 100, 201
@@ -17,7 +17,7 @@ CANAL, FIRST_DISC = 100, 201
 def label_planes(grid: Grid, spine: Spine) -> NDArray[np.uint8]:
     """Labels of the planes of a grid, (P, H, W): the sac where it is free, and no sacrum, as in SPIDER."""
     labels = np.zeros(grid.shape, np.uint8)
-    labels[squeezed_distance(grid.whole().world(), spine.canal) < 0.0] = CANAL
+    labels[sac_distances(grid.whole().world(), spine.canal)[1] < 0.0] = CANAL
     soft = [part for pair in spine.joints for joint in pair for part in joint.soft()]
     _put(labels, grid, (*soft, *spine.sacral_posterior()), 0)
     for index in range(len(spine.vertebrae)):

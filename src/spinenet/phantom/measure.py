@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from spinenet.labels import LEVELS
 from spinenet.phantom import discs
 from spinenet.phantom.cauda import strand_area_mm2
-from spinenet.phantom.foramen import DISC_SAMPLES, Foramen, measure_foramen, nearest
-from spinenet.phantom.sac import sac_distance, squeezed_distance
+from spinenet.phantom.foramen import DISC_SAMPLES, Foramen, blocked_at, measure_foramen
+from spinenet.phantom.sac import sac_distances
 from spinenet.phantom.spine import LUMBAR_DISCS, Array, Disc, SacralSegment, Spine, Vertebra
 
 BULGE_MM, HERNIATION_MM = 1.0, 2.0
@@ -248,18 +248,14 @@ def _canal_section(spine: Spine, index: int) -> _Section:
     w = np.array(SAC_HEIGHTS_MM, np.float32)[None, None, :]
     axes, center = disc.frame.axes.astype(np.float32), disc.frame.center_mm.astype(np.float32)
     x, y, z = (center[i] + u * axes[i, 0] + v * axes[i, 1] + w * axes[i, 2] for i in range(3))
-    free = sac_distance((x, y, z), spine.canal) < 0.0
-    left = squeezed_distance((x, y, z), spine.canal) < 0.0
+    free, left = (distance < 0.0 for distance in sac_distances((x, y, z), spine.canal))
     # only samples inside the sac need the walls
-    where = np.nonzero(left)
-    points = np.stack(np.broadcast_arrays(x, y, z), axis=-1)[where]
-    nearest = np.full(len(points), 9.0, np.float32)
-    for part in spine.walls(index):
-        gap = np.linalg.norm(part.center_mm - disc.frame.moved(v=recess.center_v).center_mm)
-        if gap < part.radius_mm + half_u + 4.0:
-            nearest = np.minimum(nearest, part.at(points))
-    left[where] = nearest > 0.0
-    return _Section(u, v, free, left)
+    points = np.stack([np.broadcast_to(axis, left.shape)[left] for axis in (x, y, z)], axis=-1)
+    middle = disc.frame.moved(v=recess.center_v).center_mm
+    near = [p for p in spine.walls(index) if np.linalg.norm(p.center_mm - middle) < p.radius_mm + half_u + 4.0]
+    opened = left.copy()
+    opened[left] = ~blocked_at(points, tuple(near))
+    return _Section(u, v, free, opened)
 
 
 def _sac_center(spine: Spine, disc: Disc, section: _Section) -> tuple[float, float, float]:
@@ -288,7 +284,7 @@ def _measure_recess(spine: Spine, index: int, side: int) -> _Recess:
     around = np.insert(DISC_SAMPLES, 2, 0.0, axis=1)
     sections = local[places][:, None] + root.radius_mm[places][:, None, None] * around
     points = frame.world(np.concatenate([plane.reshape(-1, 3), sections.reshape(-1, 3)]))
-    wall, roof = nearest(points, front) < 0.0, nearest(points, behind) < 0.0
+    wall, roof = blocked_at(points, front), blocked_at(points, behind)
     count = plane[..., 0].size
     wall_plane, roof_plane = (blocked[:count].reshape(plane.shape[:2]) for blocked in (wall, roof))
     first = v[np.where(wall_plane, np.arange(len(v)), 0).max(axis=1)]

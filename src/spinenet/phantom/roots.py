@@ -118,8 +118,11 @@ def _relaxed(points: Array, radii: Array, bounds: list[_Bounds]) -> Array:
         disc = Part(disc_sdf, stretch.disc.shape, stretch.disc.frame, stretch.disc.frame.center_mm, 0.0)
         near = [p for p in (disc, *stretch.parts) if _within(p, points[part])]
         for _ in range(4):
+            before = points[part].copy()
             for obstacle in near:
                 points[part] = _pushed(points[part], radii[part] + CLEARANCE_MM, obstacle)
+            if np.array_equal(before, points[part]):
+                break
         moved = points[part] - rest[part]
         far = np.linalg.norm(moved, axis=1, keepdims=True)
         points[part] = rest[part] + moved * np.minimum(1.0, _FARTHEST_MM / np.maximum(far, 1e-6))
@@ -131,16 +134,17 @@ def _within(part: Part, points: Array) -> bool:
 
 
 # to both sides of each axis, so that a mirror changes nothing
-_PROBES = 0.2 * np.concatenate([np.zeros((1, 3)), np.eye(3), -np.eye(3)])
+_PROBES = 0.2 * np.concatenate([np.eye(3), -np.eye(3)])
 
 
 def _pushed(points: Array, reach: Array, part: Part) -> Array:
     """Points moved away from a shape until its surface is ``reach`` off."""
-    d = part.at(points[None] + _PROBES[:, None, :]).astype(float)
-    slope = (d[1:4] - d[4:]).T
-    length = np.linalg.norm(slope, axis=1, keepdims=True)
-    lacking = np.clip(reach - d[0], 0.0, 2.0)[:, None]
-    return points + lacking * slope / np.maximum(length, 1e-6)
+    lacking = np.clip(reach - part.at(points).astype(float), 0.0, 2.0)[:, None]
+    if not lacking.any():
+        return points
+    d = part.at(points + _PROBES[:, None, :]).astype(float)
+    slope = (d[:3] - d[3:]).T
+    return points + lacking * slope / np.maximum(np.linalg.norm(slope, axis=1, keepdims=True), 1e-6)
 
 
 def _curve(points: Array, radii: Array) -> tuple[Array, Array]:

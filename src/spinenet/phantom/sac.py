@@ -92,22 +92,15 @@ def section(xyz: tuple[F32, F32, F32], at: dict[str, F32]) -> tuple[F32, F32, F3
     return u, v, 0.62 * np.sqrt(a2 + b2) + 0.38 * np.sqrt(np.sqrt(a2 * a2 + b2 * b2))
 
 
-def sac_distance(xyz: tuple[F32, F32, F32], canal: Canal) -> F32:
-    """Signed distance to the dural sac in its unobstructed shape, from world coordinates."""
-    at = canal.at(xyz[2])
-    q = section(xyz, at)[2]
-    return np.where(xyz[2] < canal.z_mm[0], FAR_MM, (q - 1.0) * np.maximum(at["half_ap_mm"], 0.05))
-
-
-def squeezed_distance(xyz: tuple[F32, F32, F32], canal: Canal) -> F32:
-    """Signed distance to the sac as epidural fat leaves it: pressed in most from behind and from the sides in front."""
+def sac_distances(xyz: tuple[F32, F32, F32], canal: Canal) -> tuple[F32, F32]:
+    """Signed distances to the dural sac, from world coordinates: in its unobstructed shape, and as epidural fat leaves
+    it, pressed in most from behind and from both sides in front."""
     at = canal.at(xyz[2])
     u, v, q = section(xyz, at)
     free = np.where(xyz[2] < canal.z_mm[0], FAR_MM, (q - 1.0) * np.maximum(at["half_ap_mm"], 0.05))
     if not canal.squeeze_mm.any():
-        return free
-    radial = np.sqrt(u * u + v * v) + np.float32(1e-3)
-    back = v / radial
+        return free, free
+    back = v / (np.sqrt(u * u + v * v) + np.float32(1e-3))
     # cosine of three times the angle from the back: three lobes of fat, a star of three arms
     lobes = 4.0 * back * back * back - 3.0 * back
-    return free + at["squeeze_mm"] * (0.46 + 0.16 * lobes)
+    return free, free + at["squeeze_mm"] * (0.46 + 0.16 * lobes)

@@ -258,10 +258,14 @@ class Spine:
         return (*self.arches[index], *below, *above)
 
     def walls(self, index: int) -> tuple[Part, ...]:
-        """All that can narrow the canal at a disc: disc and bodies, joints, ligaments."""
+        """All that can narrow the canal at a disc: disc and bodies, joints, ligaments, the arches above and below."""
         lower = self.vertebrae[index - 1].part if index else self.sacrum[0].part
-        joints = [part for joint in self.joints[index] for part in (joint.superior, joint.inferior, *joint.soft())]
-        return (self.discs[index].part, self.vertebrae[index].part, lower, *joints)
+        arches = (*self.arches[index], *(self.arches[index - 1] if index else self.sacral_arch))
+        joints = [part for joint in self.joints[index] for part in (joint.superior, joint.inferior)]
+        # in a strong lordosis the ligaments of the discs beside reach this far
+        beside = self.joints[max(index - 1, 0) : index + 2]
+        joints += [part for pair in beside for joint in pair for part in joint.soft()]
+        return (self.discs[index].part, self.vertebrae[index].part, lower, *joints, *arches)
 
     def sacral_posterior(self) -> tuple[Part, ...]:
         """Roof, side walls and articular processes of the sacrum."""
