@@ -24,8 +24,6 @@ STAGES = (
     "locate",
     "numbering",
     "axial",
-    "contrast",
-    "routing",
     "calibration",
     "bundle",
     "predict",

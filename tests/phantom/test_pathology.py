@@ -1,11 +1,14 @@
 """Disease and persons: mirrored right, and nothing left out of the mirror."""
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 
 import numpy as np
+import pytest
 
-from spinenet.phantom.pathology import DiscState, mirrored_state
-from spinenet.phantom.person import mirrored_person, sample_person
+from spinenet.phantom.disease import sample_discs
+from spinenet.phantom.pathology import DiscState, Mode, mirrored_state
+from spinenet.phantom.person import Person, mirrored_person, sample_person
 
 LOPSIDED = DiscState(
     bulge_skew=0.2,
@@ -44,3 +47,63 @@ def test_two_mirrors_undo_each_other() -> None:
     person = replace(sample_person(np.random.default_rng(4)), lipomatosis_mm=2.0)
     assert mirrored_person(mirrored_person(person)) == person
     assert mirrored_person(person) != person
+
+
+@pytest.fixture(scope="module")
+def samples() -> dict[Mode, list[tuple[Person, tuple[DiscState, ...]]]]:
+    made: dict[Mode, list[tuple[Person, tuple[DiscState, ...]]]] = {}
+    for mode in Mode:
+        for seed in range(220):
+            rng = np.random.default_rng(seed)
+            person = sample_person(rng)
+            made.setdefault(mode, []).append((person, sample_discs(rng, mode, person)))
+    return made
+
+
+def test_modes_differ_in_how_ill_they_are_not_in_whom(samples: dict) -> None:
+    assert all(a[0] == b[0] == c[0] for a, b, c in zip(*samples.values(), strict=True))
+    black = {mode: np.mean([discs[1].nucleus_t2_ms < 42.0 for _, discs in items]) for mode, items in samples.items()}
+    assert 0.1 < black[Mode.BALANCED] < 0.3 > black[Mode.SCREENING]
+    thick = {mode: np.mean([discs[1].flavum_mm_lr for _, discs in items]) for mode, items in samples.items()}
+    assert thick[Mode.BALANCED] > thick[Mode.RSNA] > thick[Mode.SCREENING]
+
+
+@pytest.mark.parametrize(
+    ("name", "shows"),
+    [
+        ("bulge in a wide canal", lambda p, d: d.bulge_mm > 3.0 and p.canal_scale > 1.1),
+        (
+            "narrow canal, sound disc",
+            lambda p, d: p.canal_scale < 0.83 and d.nucleus_t2_ms > 105.0 and d.bulge_mm < 1.5,
+        ),
+        ("black disc in a wide canal", lambda p, d: d.nucleus_t2_ms < 42.0 and p.canal_scale > 1.1),
+        ("bright disc with extrusion", lambda p, d: d.extruded and d.nucleus_t2_ms > 105.0),
+        ("thick flavum in a wide canal", lambda p, d: min(d.flavum_mm_lr) > 5.0 and p.canal_scale > 1.1),
+        ("collapsed disc, no spurs", lambda p, d: d.height_ratio < 0.5 and max(d.superior_process_mm_lr) < 0.5),
+        ("left worse", lambda p, d: d.superior_process_mm_lr[0] > d.superior_process_mm_lr[1] + 2.0),
+        ("right worse", lambda p, d: d.superior_process_mm_lr[1] > d.superior_process_mm_lr[0] + 2.0),
+        ("lipomatosis", lambda p, d: p.lipomatosis_mm > 2.0),
+        ("gas", lambda p, d: d.gas > 0.0),
+        ("scoliosis", lambda p, d: abs(sum(p.cobb_deg[:5])) > 5.0),
+        ("transitional", lambda p, d: p.transitional != "none"),
+        ("operated", lambda p, d: d.laminectomy != 0.0),
+        ("prone", lambda p, d: p.prone),
+        ("isthmic", lambda p, d: d.isthmic),
+    ],
+)
+def test_every_confounder_of_the_reference_occurs(samples: dict, name: str, shows: Callable) -> None:
+    found = [shows(person, disc) for person, discs in samples[Mode.RSNA] for disc in discs[:2]]
+    assert 1 <= sum(found) < 0.3 * len(found), name
+
+
+def test_sides_are_alike_but_not_the_same_and_neither_is_the_worse(samples: dict) -> None:
+    lr = np.array([disc.flavum_mm_lr for _, discs in samples[Mode.RSNA] for disc in discs[:5]])
+    assert 0.4 < np.corrcoef(lr.T)[0, 1] < 0.9
+    assert abs(np.mean(lr[:, 0] - lr[:, 1])) < 0.1
+
+
+def test_findings_of_the_person_are_as_frequent_as_published(samples: dict) -> None:
+    people = [person for person, _ in samples[Mode.RSNA]]
+    assert 0.05 < np.mean([person.transitional != "none" for person in people]) < 0.12
+    assert 0.06 < np.mean([person.haemangioma[1] > 0.0 for person in people]) < 0.15
+    assert 0.02 < np.mean([person.canal_scale < 0.83 for person in people]) < 0.10

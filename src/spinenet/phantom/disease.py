@@ -9,6 +9,7 @@ without bulges, extrusions of bright discs. No grade is drawn here: grades are m
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from spinenet.phantom.pathology import N_DISCS, DiscState, Mode
@@ -25,6 +26,13 @@ _LOAD = np.array([1.10, 1.15, 0.80, 0.65, 0.50, 0.40, 0.40, 0.40, 0.35, 0.30])
 _PFIRRMANN = np.array([0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 5.5])
 _T2_MS = np.array([212, 190, 165, 133, 105, 86, 68, 55, 42, 35, 29], float)
 _HEIGHT = np.array([1.02, 1.0, 1.0, 0.99, 0.96, 0.91, 0.84, 0.74, 0.60, 0.45, 0.36])
+# how much of the growth into the foramen a level needs to be narrowed, and how prone it is to it
+_PROCESS = (2.6, 1.25, 1.1, 0.95, 0.8, 0.4)
+_SPUR = (1.3, 1.0, 0.9, 0.8, 0.6, 0.4)
+# shifts of the means of bulge (mm), flavum (mm) and facet size by level: disease of the canal peaks at L4/L5
+_BULGE = (0.0, 0.9, 0.3, -0.2, -0.5, -0.6)
+_FLAVUM = (-0.2, 1.0, 0.7, 0.3, -0.2, -0.3)
+_FACET = (0.02, 0.02, -0.06, -0.1, -0.13, -0.13)
 # probability that something is there at all in the population
 _HERNIATION = np.array([0.12, 0.11, 0.04, 0.025, 0.012, 0.008, 0.006, 0.005, 0.003, 0.002])
 _SLIP = np.array([0.02, 0.05, 0.02, 0.01, 0.008, 0.004, 0.003, 0.002, 0.001, 0.001])
@@ -50,8 +58,8 @@ class Habits:
 
 HABITS = {
     Mode.SCREENING: Habits(1.0, 1.0, 0.10, 0.10, (0.25, 0.68, 0.07), (0.5, 1.5), (3.4, 0.9), (1.03, 0.12), (-1.0, 1.4)),
-    Mode.RSNA: Habits(1.8, 1.6, 0.14, 0.21, (0.25, 0.65, 0.10), (1.1, 1.8), (4.0, 1.3), (1.10, 0.16), (-0.2, 1.8)),
-    Mode.BALANCED: Habits(0.2, 0.10, 0.30, 0.40, (0.32, 0.40, 0.28), (1.3, 2.2), (4.6, 1.9), (1.15, 0.20), (0.4, 2.2)),
+    Mode.RSNA: Habits(1.6, 1.6, 0.14, 0.21, (0.25, 0.65, 0.10), (1.0, 1.9), (3.9, 1.7), (1.07, 0.16), (1.0, 2.2)),
+    Mode.BALANCED: Habits(0.2, 0.10, 0.30, 0.40, (0.32, 0.40, 0.28), (1.8, 2.4), (5.2, 2.2), (1.2, 0.24), (2.0, 2.4)),
 }
 
 
@@ -137,7 +145,7 @@ def _pfirrmann(mode: Mode, z: float, level: int) -> float:
 def _disc_tissue(rng: np.random.Generator, mode: Mode, latent: _Latent, level: int) -> DiscState:
     grade = _pfirrmann(mode, latent.coupled(rng, 0.85), level)
     habits = HABITS[mode]
-    bulge = habits.bulge_mm[0] + habits.bulge_mm[1] * latent.coupled(rng, 0.65)
+    bulge = habits.bulge_mm[0] + _BULGE[min(level, 5)] + habits.bulge_mm[1] * latent.coupled(rng, 0.65)
     height = float(np.interp(grade, _PFIRRMANN, _HEIGHT)) * float(rng.normal(1.0, 0.06))
     vacuum = rng.uniform(size=2)
     second = (0.35 + 0.15 * max(bulge, 0.0)) * rng.standard_normal(3)
@@ -146,7 +154,7 @@ def _disc_tissue(rng: np.random.Generator, mode: Mode, latent: _Latent, level: i
         height_ratio=float(np.clip(height, 0.28, 1.15)),
         bulge_mm=float(np.clip(bulge, 0.0, 6.0)),
         bulge_skew=float(np.clip(rng.normal(0.0, 0.14), -0.35, 0.35)),
-        bulge_second=tuple(float(s) for s in np.clip(second, -1.5, 2.5)),  # type: ignore[arg-type]
+        bulge_second=tuple(float(s) for s in np.clip(second, -1.5, 1.6)),  # type: ignore[arg-type]
         osteophyte_mm=float(np.clip(1.2 * latent.coupled(rng, 0.7) - 0.3, 0.0, 3.6)),
         fissure_mm=float(rng.uniform(2.0, 4.0)) if 1.8 < grade < 4.2 and rng.random() < 0.2 else 0.0,
         gas=float(0.2 + 0.8 * vacuum[1]) if grade > 4.3 and vacuum[0] < 0.25 else 0.0,
@@ -240,33 +248,29 @@ def _with_modic(rng: np.random.Generator, habits: Habits, state: DiscState, late
 
 
 def _with_sides(rng: np.random.Generator, habits: Habits, state: DiscState, latent: _Latent, level: int) -> DiscState:
-    """Ligament, facet and foramen of either side, each side with its own share of the degeneration."""
-    caudal = float(np.interp(level, (0.0, 1.0, 4.0), (1.0, 1.0, 0.35)))
-    columns = []
-    for _ in range(2):
-        side = replace(latent, value=(latent.value + 0.5 * float(rng.standard_normal())) / 1.118)
-        flavum = habits.flavum_mm[0] + habits.flavum_mm[1] * side.coupled(rng, 0.6)
-        facet = habits.facet[0] + habits.facet[1] * side.coupled(rng, 0.6)
-        process, spur = (habits.foraminal_mm[0] + habits.foraminal_mm[1] * side.coupled(rng, 0.6) for _ in range(2))
-        angle = float(rng.normal(0.0, 6.0))
-        columns.append(
-            (
-                float(np.clip(flavum, 1.8, 9.0)),
-                float(np.clip(facet, 0.88, 1.65)),
-                float(np.clip(process * caudal, 0.0, 5.0)),
-                float(np.clip(spur * caudal, 0.0, 5.0)),
-                float(np.clip(angle, -14.0, 14.0)),
-            )
-        )
-    flavum_lr, facet_lr, process_lr, spur_lr, angle_lr = zip(*columns, strict=True)
+    """Ligament, facet and foramen of both sides, which are alike but not the same; either side may be the worse one."""
+    lumbar = min(level, len(_PROCESS) - 1)
+    shared = np.array([latent.coupled(rng, 0.6) for _ in range(4)])
+    worse = rng.standard_normal(2)
+    lopsided = 0.7 * worse[:, None] + 0.7 * rng.standard_normal((2, 4))
+    flavum, facet, process, spur = (0.87 * shared + 0.5 * lopsided).T
+    flavum = habits.flavum_mm[0] + _FLAVUM[lumbar] + habits.flavum_mm[1] * flavum
+    facet = habits.facet[0] + _FACET[lumbar] + habits.facet[1] * facet
+    growth = habits.foraminal_mm[0] + habits.foraminal_mm[1] * np.array([process, spur])
+    angle = rng.normal(0.0, 6.0, size=2)
     return replace(
         state,
-        flavum_mm_lr=flavum_lr,
-        facet_scale_lr=facet_lr,
-        superior_process_mm_lr=process_lr,
-        foraminal_osteophyte_mm_lr=spur_lr,
-        facet_angle_deg_lr=angle_lr,
+        flavum_mm_lr=_pair(flavum, 1.8, 9.0),
+        facet_scale_lr=_pair(facet, 0.88, 1.65),
+        superior_process_mm_lr=_pair(_PROCESS[lumbar] * growth[0], 0.0, 7.5),
+        foraminal_osteophyte_mm_lr=_pair(_SPUR[lumbar] * growth[1], 0.0, 6.0),
+        facet_angle_deg_lr=_pair(angle, -14.0, 14.0),
     )
+
+
+def _pair(values: NDArray[np.float64], low: float, high: float) -> Pair:
+    left, right = np.clip(values, low, high)
+    return float(left), float(right)
 
 
 def _with_joint_findings(rng: np.random.Generator, state: DiscState, level: int) -> DiscState:

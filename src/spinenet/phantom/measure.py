@@ -38,6 +38,10 @@ class Measurements:
     """Where the greatest local overhang lies, + left."""
     msu_share: float
     """Its depth as a share of the way from the disc to the line that joins the facets."""
+    facet_edge_u_mm: float
+    """From the midline to the inner edge of the facet joint."""
+    pedicle_u_mm: Pair
+    """From the midline to the inner and outer border of the pedicle above."""
     slip_mm: float
     """Positive: the upper body stands in front of the lower one."""
     depth_mm: float
@@ -107,7 +111,7 @@ def measure(spine: Spine, index: int) -> Measurements:
     lumbar = index < LUMBAR_DISCS
     foramina = (measure_foramen(spine, index, 0), measure_foramen(spine, index, 1)) if lumbar else (_NONE, _NONE)
     recesses = (_measure_recess(spine, index, 0), _measure_recess(spine, index, 1)) if lumbar else (_OPEN, _OPEN)
-    state = disc.state
+    state, pedicle = disc.state, spine.vertebrae[index].pedicle
     return Measurements(
         level=LEVELS[index],
         nucleus_t2_ms=state.nucleus_t2_ms,
@@ -118,6 +122,8 @@ def measure(spine: Spine, index: int) -> Measurements:
         local_share=local_share,
         herniation_u_mm=place,
         msu_share=_msu_share(disc, local, place),
+        facet_edge_u_mm=disc.recess.facet_edge[0],
+        pedicle_u_mm=(pedicle[0] - 0.5 * pedicle[1], pedicle[0] + 0.5 * pedicle[1]),
         slip_mm=slip,
         depth_mm=depth,
         schmorl_above_mm=_measure_schmorl(disc, upper=True),
@@ -171,8 +177,9 @@ def _measure_height(disc: Disc) -> float:
 
 
 def _without_nodes(disc: Disc) -> discs.DiscShape:
+    """The disc alone: no Schmorl nodes, and no bone at the foramina, which is not a herniation."""
     none = discs.Node(_NOWHERE, _NOWHERE)
-    return disc.shape._replace(above=none, below=none)
+    return disc.shape._replace(above=none, below=none, foraminal_lr=(0.0, 0.0))
 
 
 def _measure_outline(disc: Disc) -> tuple[float, float, float, float]:

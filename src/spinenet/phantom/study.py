@@ -8,17 +8,18 @@ from numpy.typing import NDArray
 from spinenet.errors import ConfigError
 from spinenet.labels import LEVELS, TARGETS, View
 from spinenet.phantom import artefacts, render, scan, truth
-from spinenet.phantom.anatomy import build_spine, mirrored
+from spinenet.phantom.anatomy import mirrored
 from spinenet.phantom.arch import screws
 from spinenet.phantom.background import paint_background
 from spinenet.phantom.canvas import Canvas, Grid
-from spinenet.phantom.disease import sample_discs
 from spinenet.phantom.keypoints import KeyPoint, place_keypoints
 from spinenet.phantom.masks import label_planes
 from spinenet.phantom.measure import Measurements, measure
 from spinenet.phantom.pathology import N_DISCS, Mode
 from spinenet.phantom.person import sample_person
 from spinenet.phantom.prescription import Coverage, plan_axial, plan_sagittal, resized, sub_planes
+from spinenet.phantom.prevalence import sample_spine
+from spinenet.phantom.readers import Findings, read
 from spinenet.phantom.sequence import (
     PoolSignal,
     Protocol,
@@ -129,8 +130,8 @@ class PhantomSeries:
 class PhantomStudy:
     """A synthetic study with its truth.
 
-    ``grades_LT`` is (len(LEVELS), len(TARGETS)) grade indices, UNKNOWN where a disc is not in view or the target needs
-    axial images; ``reader_grades_RLT`` the same as single simulated readers would give them. ``levels`` holds
+    ``grades_LT`` is (len(LEVELS), len(TARGETS)) grade indices, UNKNOWN where a disc is not in view or no slice shows
+    the stenosis; ``reader_grades_RLT`` the same as single simulated readers would give them. ``levels`` holds
     measurements, published grades and margins by level name.
     """
 
@@ -175,7 +176,7 @@ def make(seed: int, options: StudyOptions) -> PhantomStudy:
     streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(6)]
     person_rng, disease_rng, tissue_rng, scanner_rng, noise_rng, plan_rng = streams
     person = sample_person(person_rng)
-    spine = build_spine(person, sample_discs(disease_rng, options.mode, person))
+    spine = sample_spine(disease_rng, options.mode, person)
     # planes are laid on the person as he is; a mirrored study is the mirror image of person and planes
     plans = _plan(plan_rng, scanner_rng, spine, make_body(np.random.default_rng(seed), spine), options)
     spine = mirrored(spine) if options.mirror else spine
@@ -299,10 +300,26 @@ def _with_truth(
         if _in_view(disc.frame.center_mm, disc.half_depth, disc.mid_height, grid):
             measured[index] = measure(spine, index)
     levels = {m.level: truth.as_record(m) for m in measured.values()}
-    grades = truth.grade_table({index: truth.grade(m) for index, m in measured.items()})
     lumbar = [m for index, m in measured.items() if index < LUMBAR_DISCS]
     keypoints = place_keypoints(lumbar, {plan.name: (plan.view, plan.grids) for plan in plans})
-    return PhantomStudy(seed, options, series, grades, levels, keypoints, spine)
+    findings = _findings(measured, {(point.level, point.target) for point in keypoints})
+    grades = truth.grade_table(
+        {index: {name: truth.grade(measured[index])[name] for name in shown} for index, shown in findings.items()}
+    )
+    readers = read(np.random.default_rng([seed, 3]), findings, grades)
+    return PhantomStudy(seed, options, series, grades, levels, keypoints, spine, readers)
+
+
+def _findings(measured: dict[int, Measurements], marked: set[tuple[str, str]]) -> Findings:
+    """What can be graded: everything but the stenoses that no slice shows, known by their missing marks."""
+    return {
+        index: {
+            name: margins
+            for name, margins in truth.signed_margins(m).items()
+            if "stenosis" not in name or (m.level, name) in marked
+        }
+        for index, m in measured.items()
+    }
 
 
 def _in_view(center_mm: NDArray[np.float64], half_depth: float, height: float, grid: Grid) -> bool:

@@ -1,0 +1,47 @@
+"""Fit what phantoms are accepted by, and how findings rank among patients, into src/spinenet/phantom/calibration.json.
+
+To be run after every change of shapes, measurements, rules or habits of disease:
+python scripts/calibrate_phantom.py persons=150 proposals=6 workers=2
+"""
+
+import json
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+from rich.progress import track
+
+from spinenet.config import script
+from spinenet.phantom import calibrate
+from spinenet.phantom.pathology import Mode
+
+
+@dataclass
+class CalibrateConfig:
+    """How many persons, how many proposals for each, and where the numbers go."""
+
+    persons: int = 150
+    proposals: int = 6
+    workers: int = 1
+    out: str = "src/spinenet/phantom/calibration.json"
+
+
+@script("calibrate_phantom", CalibrateConfig)
+def main(config: CalibrateConfig) -> None:
+    tables: dict[str, object] = {}
+    with ProcessPoolExecutor(config.workers, mp_context=get_context("spawn")) as pool:
+        for mode in Mode:
+            job = partial(calibrate.propose, mode, count=config.proposals)
+            proposals = list(track(pool.map(job, range(config.persons)), mode.value, total=config.persons))
+            weights = calibrate.fit_weights(mode, proposals)
+            tables[mode.value] = calibrate.as_table(weights)
+            if mode is Mode.RSNA:
+                tables["readers"] = calibrate.fit_ranks(weights, proposals)
+    Path(config.out).write_text(json.dumps(tables, separators=(",", ":")) + "\n")
+    print(f"{config.out}: weights of {', '.join(Mode)} and the ranks of readers")
+
+
+if __name__ == "__main__":
+    main()
