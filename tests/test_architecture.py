@@ -24,6 +24,8 @@ STAGES = (
     "locate",
     "numbering",
     "axial",
+    "contrast",
+    "routing",
     "calibration",
     "bundle",
     "predict",

@@ -13,6 +13,7 @@ from spinenet.errors import StudyError
 from spinenet.labels import LEVELS, SAGITTAL_VIEWS, TARGET, TARGET_INDEX, View
 from spinenet.locate import NUMBERING_NOTE, detect
 from spinenet.numbering import number_study
+from spinenet.routing import route
 from spinenet.study import LocatedSeries, Prediction, Study, StudyResult
 
 
@@ -20,6 +21,7 @@ def predict_study(study: Study, bundle: Bundle) -> StudyResult:
     """Locate, crop and grade one study; a study that cannot be graded comes back as ``failed`` with the reason."""
     start = time.perf_counter()
     try:
+        study = route(study, bundle.segment)
         located, problems = locate_study(study, bundle)
         bag = build_bag(located, bundle.spec)
         predictions = decide_grades(bag, bundle.grade(bag).astype(float), bundle)

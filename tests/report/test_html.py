@@ -9,8 +9,20 @@ import pytest
 
 from spinenet.labels import RESEARCH_ONLY, TARGET, TARGETS, View
 from spinenet.locate import NUMBERING_NOTE
-from spinenet.report.html import caption_of, cell_of, findings_of, in_words, render, report_name, write_study_report
-from spinenet.study import LevelCrop, LevelFrame, LocatedSeries, Prediction, Series, StudyResult
+from spinenet.report.findings import findings_of
+from spinenet.report.html import cell_of, in_words, print_width_mm, render, report_name, write_study_report
+from spinenet.report.strips import caption_of
+from spinenet.study import (
+    Flag,
+    LevelCrop,
+    LevelFrame,
+    LocatedSeries,
+    Prediction,
+    Scope,
+    Series,
+    Severity,
+    StudyResult,
+)
 
 MODEL = {"name": "test model", "version": "2.1", "data": "made-up patients", "targets": ("pfirrmann", "herniation")}
 PREDICTIONS = (
@@ -58,11 +70,13 @@ def test_the_page_says_research_only_twice_and_names_its_model(result: StudyResu
 
 def test_levels_are_listed_from_the_head_down_as_in_the_picture(result: StudyResult) -> None:
     rows = re.findall(r'<th scope="row">([^<]+)</th>', render(result, model=MODEL))
-    assert rows == ["L3/L4", "L4/L5", "L5/S1"]
+    assert rows == ["L3/L4", "L4/L5", "L5/S1"] * 2  # at a glance, and the table
 
 
 def test_a_level_found_but_not_graded_is_shown_as_such(result: StudyResult) -> None:
-    assert text_of(render(result, model=MODEL)).count("not graded") == 2
+    text = text_of(render(result, model=MODEL))
+    assert "L3/L4 found, not graded 8.0 30.0" in text
+    assert "L3/L4 not graded L4/L5" in text
 
 
 def test_what_the_model_abstains_from_is_called_uncertain(result: StudyResult) -> None:
@@ -100,15 +114,19 @@ def test_what_was_not_looked_for_is_said(result: StudyResult) -> None:
 
 
 def test_what_a_target_was_learnt_from_stands_above_its_grades(result: StudyResult) -> None:
-    model = {**MODEL, "learnt_from": {"herniation": "phantoms alone"}}
-    assert "Disc herniation phantoms alone" in text_of(render(result, model=model))
+    predictions = tuple(
+        replace(one, evidence="synthetic" if one.target == "pfirrmann" else "real") for one in result.predictions
+    )
+    text = text_of(render(replace(result, predictions=predictions), model=MODEL))
+    assert "Pfirrmann degeneration learnt from synthetic studies Disc herniation L3/L4" in text
+    assert "Pfirrmann grade V*" in text
 
 
 def test_stenosis_has_a_table_of_its_own_so_that_no_column_is_out_of_view(result: StudyResult) -> None:
     html = render(result, model={**MODEL, "targets": [target.name for target in TARGETS]})
-    columns = [table.count('scope="col"') - 1 for table in html.split("<table>")[1:]]
+    columns = [table.count('scope="col"') - 1 for table in html.split("<table>")[2:]]
     assert columns == [8, 5]
-    assert render(result, model=MODEL).count("<table>") == 1
+    assert render(result, model=MODEL).count("<table>") == 2
 
 
 def test_the_numbering_is_never_shown_as_verified(result: StudyResult) -> None:
@@ -158,7 +176,7 @@ def test_a_bar_shows_the_whole_scale_and_marks_the_grade() -> None:
 
 
 def test_only_confident_findings_are_put_in_the_heading() -> None:
-    assert findings_of(PREDICTIONS) == "Pfirrmann degeneration: grade V"
+    assert findings_of(PREDICTIONS) == "Pfirrmann grade V"
 
 
 def test_a_report_is_one_file_named_after_the_key(result: StudyResult, tmp_path: Path) -> None:
@@ -176,3 +194,67 @@ def test_keys_cannot_leave_the_folder_or_collide() -> None:
 def test_nothing_said_about_the_data_is_left_out() -> None:
     assert in_words({"source": "SPIDER", "patients": 179}) == "SPIDER, 179"
     assert in_words(None) == ""
+
+
+def test_flags_stand_where_they_belong(result: StudyResult) -> None:
+    flags = (
+        Flag(Scope.STUDY, "a", Severity.FLAG, "metal in view"),
+        Flag(Scope.SERIES, "b", Severity.REFUSE, "blurred by motion", "t1"),
+        Flag(Scope.LEVEL, "c", Severity.FLAG, "partly out of view", "L4/L5"),
+    )
+    text = text_of(render(replace(result, flags=flags), model=MODEL))
+    assert "Caution metal in view" in text
+    assert "Refused t1: blurred by motion" in text
+    assert "L4/L5 no confident finding partly out of view" in text
+
+
+def test_a_prediction_set_is_shown_where_it_holds_more_than_the_grade(result: StudyResult) -> None:
+    sets = {("L5/S1", "pfirrmann"): (4, 5), ("L5/S1", "herniation"): (0, 1), ("L4/L5", "pfirrmann"): (2,)}
+    predictions = tuple(replace(one, grade_set=sets.get((one.level, one.target), ())) for one in result.predictions)
+    text = text_of(render(replace(result, predictions=predictions), model=MODEL))
+    assert "grade V 90 % {IV, V}" in text
+    assert "{absent, present}" in text
+    assert "{II}" not in text
+
+
+def test_the_slices_that_decided_are_shown_with_their_attention(graded: StudyResult, model: dict[str, object]) -> None:
+    html = render(graded, model=model)
+    strip = text_of(html).split("L2/L3 ")[-1]
+    assert re.search(r"sagittal T2 \(t2\) (\d mm|midline).* \d+ %", strip)
+    for section in html.split("<article>")[1:]:
+        shares = [float(share) for share in re.findall(r'class="attention"[^>]*><i style="width:([\d.]+)%', section)]
+        assert len(shares) == 10
+        assert max(shares) == 100.0
+    hidden = [part.split("</details>")[0] for part in html.split("<details>")[1:]]
+    for section, folded in zip(html.split("<article>")[1:], zip(hidden[::2], hidden[1::2], strict=True), strict=True):
+        shown = re.sub("<details>.*?</details>", "", section, flags=re.DOTALL)
+        t2 = [float(share) for share in re.findall(r"<b>(\d+) %</b>", shown)][:3]
+        assert min(t2) >= max(float(share) for share in re.findall(r"<b>(\d+) %</b>", folded[0])) - 1
+
+
+def test_without_attention_the_page_does_not_claim_to_know_what_decided(result: StudyResult) -> None:
+    text = text_of(render(result, model=MODEL))
+    assert "does not say which slice decided" in text
+    assert "Those that decided most" not in text
+
+
+def test_axial_slices_lie_above_or_below_the_disc() -> None:
+    axial = LevelCrop("axial", View.AXIAL_T2, 3, -4.2, np.zeros((4, 4), np.float32))
+    assert caption_of(axial, side_known=True) == "4 mm below"
+    assert caption_of(replace(axial, offset_mm=0.3), side_known=True) == "mid-disc"
+
+
+def test_the_patient_is_named_only_where_asked_for(graded: StudyResult, model: dict[str, object]) -> None:
+    assert not any(word in text_of(render(graded, model=model)) for word in ("Doe", "4711", "1.2.3"))
+    assert "Patient Doe^Jane , id ID4711" in text_of(render(graded, model=model, identify=True))
+
+
+def test_the_page_says_why_there_is_no_dicom_report(result: StudyResult, graded: StudyResult) -> None:
+    assert "No DICOM report" in render(result, model=MODEL)
+    assert "No DICOM report" not in render(graded, model=MODEL)
+
+
+def test_slices_are_printed_smaller_where_there_are_many_levels() -> None:
+    widths = [print_width_mm(levels) for levels in range(1, 11)]
+    assert widths[0] == widths[6] == 24.0 and widths[9] >= 10.0
+    assert widths == sorted(widths, reverse=True)

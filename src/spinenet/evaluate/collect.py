@@ -19,6 +19,7 @@ from spinenet.errors import DatasetError, SpinenetError
 from spinenet.labels import LEVELS, MAX_GRADES, TARGET, TARGET_INDEX, TARGETS, UNKNOWN
 from spinenet.predict import locate_study
 from spinenet.readers import read_study
+from spinenet.routing import route
 from spinenet.study import Study
 
 Centers = dict[str, dict[str, NDArray[np.float64]]]
@@ -73,7 +74,7 @@ def _collect_one(labelled: LabelledStudy, bundle: Bundle) -> Collected:
     found: Centers = {}
     failures = {}
     try:
-        study = read_study(labelled.source)
+        study = route(read_study(labelled.source), bundle.segment)
         located, _ = locate_study(study, bundle)
     except SpinenetError as error:
         failures[labelled.key] = str(error)

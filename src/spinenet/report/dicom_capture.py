@@ -17,7 +17,7 @@ from spinenet.locate import NUMBERING_NOTE
 from spinenet.report.dicom_object import Made, new_object
 from spinenet.report.document import replacing
 from spinenet.report.findings import SYNTHETIC_NOTE, findings_of, uncertain_of
-from spinenet.report.pictures import grey_of, mark_of, spine_window
+from spinenet.report.pictures import frames_in, grey_of, mark_of, spine_window
 from spinenet.study import LocatedSeries, StudyResult
 
 SERIES_NUMBER = 9002
@@ -63,7 +63,7 @@ def _draw_slice(canvas: Image.Image, located: LocatedSeries) -> None:
     picture = picture.resize((round(width_mm * scale), round(height_mm * scale)), Image.Resampling.BICUBIC)
     canvas.paste(picture, (0, 0))
     pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(20)
-    for frame in located.frames:
+    for frame in frames_in(located):
         mark = mark_of(frame, located.series.affine_vox2mm)
         line = [(x * scale, y * scale) for x, y in (mark.anterior_mm, mark.posterior_mm)]
         pen.line(line, YELLOW, 2)

@@ -19,7 +19,7 @@ def write_study_files(result: StudyResult, folder: Path, *, model: Mapping[str, 
     nothing else ever does. A failed study has a page and a document with the reason, and no DICOM object.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    write_study_report(result, folder, model=model)
+    write_study_report(result, folder, model=model, identify=identify)
     write_document(path_of(folder, result.key, DOCUMENT_SUFFIX), document(model, [study_entry(result)]))
     _write_dicom(result, folder, model, identify)
 

@@ -35,8 +35,8 @@ def findings_of(predictions: Sequence[Prediction]) -> str:
 
 
 def uncertain_of(predictions: Sequence[Prediction]) -> str:
-    """What the model leaves open at a level: findings it does not stand by."""
-    return ", ".join(f"{in_words(one)}?" for one in predictions if not one.confident)
+    """What the model leaves open at a level, whichever way it leans."""
+    return ", ".join(running(TARGET[one.target]) + _mark(one) for one in predictions if not one.confident)
 
 
 def in_words(prediction: Prediction) -> str:
@@ -47,8 +47,31 @@ def in_words(prediction: Prediction) -> str:
     """
     target = TARGET[prediction.target]
     words = target.words[target.index_of(prediction.grade)]
-    told = target.title if target.scale is Scale.BINARY and words == "present" else f"{target.title}: {words}"
-    return told + (SYNTHETIC_MARK if prediction.evidence == "synthetic" else "")
+    told = f"{target.title}: {words}"
+    if target.scale is Scale.BINARY and prediction.grade:
+        told = target.title
+    elif target.name in ("pfirrmann", "modic"):
+        told = words if target.name == "modic" else f"Pfirrmann {words}"
+    return told + _mark(prediction)
+
+
+def running(target: Target) -> str:
+    """A target's title within a sentence.
+
+    >>> running(TARGET["bulging"]), running(TARGET["modic"])
+    ('disc bulging', 'Modic change')
+    """
+    return target.title if target.title.startswith(("Pfirrmann", "Modic")) else target.title.lower()
+
+
+def short_words(target: Target, grade: int) -> str:
+    """A grade in as few words as its column allows.
+
+    >>> short_words(TARGET["pfirrmann"], 4), short_words(TARGET["modic"], 0), short_words(TARGET["bulging"], 1)
+    ('IV', 'none', 'present')
+    """
+    words = target.words[target.index_of(grade)]
+    return "none" if words == "no Modic change" else words.removeprefix("grade ").removeprefix("Modic type ")
 
 
 def urgency_of(predictions: Iterable[Prediction]) -> int:
@@ -59,6 +82,10 @@ def urgency_of(predictions: Iterable[Prediction]) -> int:
     order is a rule of thumb for reading, no triage of patients.
     """
     return max((_urgency(one) for one in predictions), default=0)
+
+
+def _mark(prediction: Prediction) -> str:
+    return SYNTHETIC_MARK if prediction.evidence == "synthetic" else ""
 
 
 def _urgency(prediction: Prediction) -> int:

@@ -1,11 +1,11 @@
 """One page a study: what was found, how sure the model is, what it looked at, and what nobody looked for.
 
-The page is one file without scripts or outside resources. It shows the study key and nothing else about the patient.
+The page is one file without scripts or outside resources; it prints to two pages of A4. It shows the study key, and the
+patient's name and id only where that is asked for.
 """
 
 import functools
 import hashlib
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,21 +15,27 @@ from typing import Any
 from spinenet import __version__
 from spinenet.labels import DISC_TARGETS, LEVELS, RESEARCH_ONLY, TARGET, TARGET_INDEX, TARGETS, Target, View
 from spinenet.locate import NUMBERING_NOTE
-from spinenet.report.document import NEVER_LOOKED_FOR
-from spinenet.report.findings import findings_of, weight_of
-from spinenet.report.pictures import Overview, Window, crop_window, data_uri, overview
-from spinenet.study import LevelCrop, LocatedSeries, Prediction, StudyResult
+from spinenet.report.document import NEVER_LOOKED_FOR, measurements_of, replacing
+from spinenet.report.findings import findings_of, running, short_words, uncertain_of, weight_of
+from spinenet.report.pictures import Overview, overview
+from spinenet.report.strips import VIEW_WORDS, Strip, crop_windows, strips_of
+from spinenet.study import Flag, LocatedSeries, Prediction, Scope, StudyResult
 
-VIEW_WORDS = {
-    View.SAGITTAL_T1: "sagittal T1",
-    View.SAGITTAL_T2: "sagittal T2",
-    View.SAGITTAL_STIR: "sagittal STIR",
-    View.AXIAL_T2: "axial T2",
-}
 TABLES = (
     ("Disc, endplates and alignment", set(DISC_TARGETS)),
     ("Canal, foramina and subarticular zones", set(range(len(TARGETS))) - set(DISC_TARGETS)),
 )
+MEASUREMENT_WORDS = {
+    "disc_height_mm": "disc height",
+    "disc_depth_mm": "disc depth",
+    "canal_depth_mm": "canal depth",
+    "slip_mm": "slip",
+}
+EVIDENCE_WORDS = {"real": "", "synthetic": "learnt from synthetic studies"}
+FIRST_VIEWS = (View.SAGITTAL_T2, View.SAGITTAL_STIR, View.SAGITTAL_T1)
+"""Which series shows the levels best, the best first."""
+_STRIPS_MM, _STRIP_TEXT_MM, _CROP_ASPECT = 222.0, 12.0, 1.25
+"""Height for all strips on a page of A4, that of a strip's words, and width over height of a slice."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,8 @@ class Cell:
     weight: int
     bar: tuple[tuple[str, float, bool], ...]
     """(words, percent, decided) of every grade on the scale."""
+    grade_set: str
+    """The grades of the prediction set in words; empty where the model states no coverage."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +62,15 @@ class GradeTable:
 
 
 @dataclass(frozen=True)
-class Strip:
-    """The crops of one level from one series, from the patient's right to the left."""
+class Glance:
+    """One level in a line: findings, what is open, flags, and mm by measurement."""
 
-    title: str
-    pictures: tuple[tuple[str, str], ...]
-    """(PNG data URI, caption)."""
+    level: str
+    findings: str
+    uncertain: str
+    flags: tuple[str, ...]
+    measurements: tuple[float | None, ...]
+    graded: bool
 
 
 @dataclass(frozen=True)
@@ -80,17 +91,15 @@ class Figure:
     notes: tuple[str, ...]
 
 
-def write_study_report(result: StudyResult, folder: Path, *, model: Mapping[str, Any]) -> Path:
+def write_study_report(result: StudyResult, folder: Path, *, model: Mapping[str, Any], identify: bool = False) -> Path:
     """Write the page of a study into ``folder`` and return its path; a page is there whole or not at all.
 
-    ``model`` describes the bundle: ``name, version, data, licence``, ``targets`` (the names it grades) and, where it is
-    known, ``learnt_from`` (target name -> words, shown above its grades).
+    ``model`` describes the bundle as ``batch.model_facts`` gives it. ``identify`` shows the patient's name and id.
     """
     path = folder / report_name(result.key)
     folder.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(render(result, model=model), encoding="utf-8")
-    partial.replace(path)
+    with replacing(path) as partial:
+        partial.write_text(render(result, model=model, identify=identify), encoding="utf-8")
     return path
 
 
@@ -106,30 +115,66 @@ def report_name(key: str) -> str:
     return f"{plain}.html"
 
 
-def render(result: StudyResult, *, model: Mapping[str, Any]) -> str:
-    """The page of a study as text. Of a failed study only its reason is shown, whatever else is known."""
-    failed = result.status == "failed"
+def render(result: StudyResult, *, model: Mapping[str, Any], identify: bool = False) -> str:
+    """The page of a study as text. Of a failed study only its reasons are shown, whatever else is known."""
     targets = graded_targets(result, model)
-    levels = levels_of(result)
+    shown = {} if result.status == "failed" else _shown(result, targets)
+    origin = result.origin if identify else None
     return _template().render(
         result=result,
-        failed=failed,
+        failed=result.status == "failed",
         research_only=RESEARCH_ONLY,
-        notes=() if failed else notes_of(result),
+        patient=(origin.patient_name, origin.patient_id) if origin else None,
+        flags=[flag for flag in result.flags if flag.scope is not Scope.LEVEL or result.status == "failed"],
         model_lines=model_lines(model),
-        tables=() if failed else grade_tables(result, levels, targets, model.get("learnt_from", {})),
-        figures=() if failed else figures(result.located),
-        sections=() if failed else level_sections(result, levels),
-        not_graded=[target.title.lower() for target in TARGETS if target not in targets],
+        excluded=in_words(model.get("excluded_use")),
+        not_graded=[running(target) for target in TARGETS if target not in targets],
         never_looked_for=NEVER_LOOKED_FOR,
+        from_dicom=result.origin is not None,
         version=__version__,
+        **{
+            "notes": (),
+            "figures": (),
+            "glances": (),
+            "measurements": (),
+            "tables": (),
+            "sections": (),
+            "crop_mm": 0,
+            **shown,
+        },
     )
 
 
+def _shown(result: StudyResult, targets: Sequence[Target]) -> dict[str, Any]:
+    """What the page of a graded study holds beside its head."""
+    levels = levels_of(result)
+    measured = measurements_of(result)
+    names = [name for name in MEASUREMENT_WORDS if any(name in values for values in measured.values())]
+    return {
+        "notes": notes_of(result),
+        "figures": figures(result.located),
+        "glances": [glance_of(level, result, measured.get(level, {}), names) for level in levels],
+        "measurements": [MEASUREMENT_WORDS[name] for name in names],
+        "tables": grade_tables(result, levels, targets),
+        "sections": level_sections(result, levels),
+        "crop_mm": print_width_mm(len(levels)),
+    }
+
+
+def print_width_mm(levels: int) -> float:
+    """Width of a slice in print at which the strips of all levels fit on the second page.
+
+    >>> [print_width_mm(levels) for levels in (5, 7, 8, 10)]
+    [24.0, 24.0, 19.7, 12.8]
+    """
+    return max(min(round((_STRIPS_MM / max(levels, 1) - _STRIP_TEXT_MM) * _CROP_ASPECT, 1), 24.0), 10.0)
+
+
 def notes_of(result: StudyResult) -> list[str]:
-    """What is to be known about the whole study: its message in parts, without what stands below a picture."""
+    """What is to be known about the whole study: its message in parts, without what is said elsewhere on the page."""
     below = {note for located in result.located for note in located.notes} - {NUMBERING_NOTE}
-    parts = [part for part in result.message.split("; ") if part and part not in below]
+    elsewhere = below | {flag.message for flag in result.flags}
+    parts = [part for part in result.message.split("; ") if part and part not in elsewhere]
     return list(dict.fromkeys([*parts, NUMBERING_NOTE]))
 
 
@@ -160,18 +205,20 @@ def in_words(value: object) -> str:
 
 
 def figures(located: Sequence[LocatedSeries]) -> list[Figure]:
-    """The slices that levels were found in; what is true of all of them stands once at the top of the page."""
+    """The slices that levels were found in, the one that shows them best first."""
+    sagittal = [one for one in located if one.series.plane == "sagittal"]
+    sagittal.sort(key=lambda one: FIRST_VIEWS.index(one.series.view) if one.series.view in FIRST_VIEWS else 9)
     return [
         Figure(series_title(one), overview(one), tuple(note for note in one.notes if note != NUMBERING_NOTE))
-        for one in located
-        if one.series.plane == "sagittal"
+        for one in sagittal
     ]
 
 
 def series_title(located: LocatedSeries) -> str:
     """Name and view of a series, and the slice shown (counted from 1, from the patient's right)."""
-    words = _named(located.series.name, located.series.view)
-    return f"{words}, slice {located.midline_slice + 1} of {located.series.voxels_SRC.shape[0]}"
+    words = VIEW_WORDS[located.series.view] if located.series.view else "view unknown"
+    place = f"slice {located.midline_slice + 1} of {located.series.voxels_SRC.shape[0]}"
+    return f"{words} ({located.series.name}), {place}"
 
 
 def levels_of(result: StudyResult) -> list[str]:
@@ -180,17 +227,29 @@ def levels_of(result: StudyResult) -> list[str]:
     return sorted(found, key=LEVELS.index, reverse=True)
 
 
-def grade_tables(
-    result: StudyResult, levels: Sequence[str], targets: Sequence[Target], learnt_from: Mapping[str, str]
-) -> list[GradeTable]:
+def glance_of(level: str, result: StudyResult, measured: Mapping[str, float], names: Sequence[str]) -> Glance:
+    """The line of one level."""
+    predictions = [one for one in result.predictions if one.level == level]
+    return Glance(
+        level=level,
+        findings=findings_of(predictions),
+        uncertain=uncertain_of(predictions),
+        flags=tuple(flag.message for flag in result.flags if _is_about(flag, level)),
+        measurements=tuple(measured.get(name) for name in names),
+        graded=bool(predictions),
+    )
+
+
+def grade_tables(result: StudyResult, levels: Sequence[str], targets: Sequence[Target]) -> list[GradeTable]:
     """One table for the disc and its neighbours and one for what narrows; both fit on a page."""
     by_key = {(prediction.level, prediction.target): prediction for prediction in result.predictions}
+    evidence = {prediction.target: prediction.evidence for prediction in result.predictions}
     tables = []
     for title, indices in TABLES:
         shown = [target for target in targets if TARGET_INDEX[target.name] in indices]
         cells = [[by_key.get((level, target.name)) for target in shown] for level in levels]
         rows = [tuple(None if one is None else cell_of(one) for one in row) for row in cells]
-        columns = [(target.title, str(learnt_from.get(target.name, ""))) for target in shown]
+        columns = [(target.title, EVIDENCE_WORDS[evidence.get(target.name, "real")]) for target in shown]
         tables.append(GradeTable(title, tuple(columns), tuple(zip(levels, rows, strict=True))))
     return [table for table in tables if table.columns]
 
@@ -199,18 +258,19 @@ def level_sections(result: StudyResult, levels: Sequence[str]) -> list[LevelSect
     """The crops of every level, below its findings."""
     windows = crop_windows(result.crops)
     two_sided = {located.series.name for located in result.located if located.series.laterality_known}
+    targets = list(dict.fromkeys(prediction.target for prediction in result.predictions))
     return [
         LevelSection(
             level=level,
             findings=findings_of([one for one in result.predictions if one.level == level]),
-            strips=strips_of(result.crops.get(level, ()), windows, two_sided),
+            strips=strips_of(result.crops.get(level, ()), windows, two_sided, targets),
         )
         for level in levels
     ]
 
 
 def cell_of(prediction: Prediction) -> Cell:
-    """A grade in words with its probability, and the probabilities of the whole scale."""
+    """A grade in words with its probability, its set, and the probabilities of the whole scale."""
     target = TARGET[prediction.target]
     decided = target.index_of(prediction.grade)
     shares = zip(target.words, prediction.probabilities, strict=True)
@@ -220,47 +280,27 @@ def cell_of(prediction: Prediction) -> Cell:
         confident=prediction.confident,
         weight=weight_of(target, decided),
         bar=tuple((words, round(100 * share, 2), index == decided) for index, (words, share) in enumerate(shares)),
+        grade_set=", ".join(short_words(target, grade) for grade in prediction.grade_set),
     )
 
 
-def crop_windows(crops: Mapping[str, Sequence[LevelCrop]]) -> dict[str, Window]:
-    """One window a series over all levels."""
-    by_series: dict[str, list[LevelCrop]] = {}
-    for crop in (crop for level_crops in crops.values() for crop in level_crops):
-        by_series.setdefault(crop.series_name, []).append(crop)
-    return {name: crop_window(series_crops) for name, series_crops in by_series.items()}
-
-
-def strips_of(crops: Sequence[LevelCrop], windows: Mapping[str, Window], two_sided: set[str]) -> tuple[Strip, ...]:
-    """The crops of a level, one strip a series; ``two_sided`` names the series whose left is known."""
-    strips = []
-    for name in dict.fromkeys(crop.series_name for crop in crops):
-        own = sorted((crop for crop in crops if crop.series_name == name), key=lambda crop: crop.offset_mm)
-        pictures = [(data_uri(crop.pixels_HW, windows[name]), caption_of(crop, name in two_sided)) for crop in own]
-        strips.append(Strip(_named(name, own[0].view), tuple(pictures)))
-    return tuple(strips)
-
-
-def caption_of(crop: LevelCrop, side_known: bool) -> str:
-    """Where a slice lies beside the midline."""
-    distance_mm = round(abs(crop.offset_mm))
-    if distance_mm == 0:
-        return "midline"
-    if not side_known:
-        return f"{distance_mm} mm, side unknown"
-    return f"{distance_mm} mm {'left' if crop.offset_mm > 0 else 'right'}"
-
-
-def _named(series_name: str, view: View | None) -> str:
-    words = VIEW_WORDS[view] if view else "view unknown"
-    return f"{words} ({series_name})"
+def _is_about(flag: Flag, level: str) -> bool:
+    return flag.scope is Scope.LEVEL and flag.subject == level
 
 
 @functools.cache
 def _template() -> Any:
+    return environment().get_template("study.html")
+
+
+def environment() -> Any:
+    """Templates of this package: every value is escaped, a name that is not given is an error."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    loader = PackageLoader("spinenet.report")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True).get_template(
-        "study.html"
+    return Environment(
+        loader=PackageLoader("spinenet.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )

@@ -81,8 +81,18 @@ def overview(located: LocatedSeries) -> Overview:
         image=data_uri(slice_RC, spine_window(located)),
         width_mm=float(slice_RC.shape[1] * column_mm),
         height_mm=float(slice_RC.shape[0] * row_mm),
-        marks=tuple(mark_of(frame, located.series.affine_vox2mm) for frame in located.frames),
+        marks=tuple(mark_of(frame, located.series.affine_vox2mm) for frame in frames_in(located)),
     )
+
+
+def frames_in(located: LocatedSeries) -> list[LevelFrame]:
+    """The levels whose centre the slices show; others may have been seen in another series alone."""
+    mm2vox = np.linalg.inv(located.series.affine_vox2mm)
+    last_rc = np.array(located.series.voxels_SRC.shape[1:]) - 1
+    places = [(mm2vox @ np.append(frame.center_mm, 1.0))[1:3] for frame in located.frames]
+    return [
+        frame for frame, rc in zip(located.frames, places, strict=True) if (rc >= 0).all() and (rc <= last_rc).all()
+    ]
 
 
 def spine_window(located: LocatedSeries) -> Window:
