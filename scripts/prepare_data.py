@@ -78,6 +78,8 @@ def _prepare(config: PrepareConfig, studies: Sequence[LabelledStudy]) -> None:
     ]
     there = sum(job.path.exists() for job in jobs)
     print(f"{there} of {len(jobs)} studies are prepared in {out}, {len(jobs) - there} to do")
+    if there == len(jobs):
+        return
     written = failed = 0
     start = time.perf_counter()
     columns = (

@@ -26,7 +26,7 @@ class PhantomConfig:
     validation_share: float = 0.15
     """Share of the studies whose subset is called validation."""
     layout: str = "phantom"
-    """Files to write: phantom (NIfTI), spider (MHA, sagittal series alone), dicom, dicom_rle or rsna2024."""
+    """Files to write: phantom (NIfTI), spider (MHA, sagittal series alone), dicom, dicom_jpeg2000 or rsna2024."""
     study: StudyOptions = field(default_factory=StudyOptions)
 
     def __post_init__(self) -> None:

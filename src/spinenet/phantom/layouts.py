@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydicom.uid import RLELossless
+from pydicom.uid import JPEG2000Lossless
 
 from spinenet.phantom.dicom import write_dicom
 from spinenet.phantom.nifti import write_nifti
@@ -39,8 +39,8 @@ def _dicom(study: PhantomStudy, root: Path, name: str) -> dict[str, Any]:
     return {}
 
 
-def _dicom_rle(study: PhantomStudy, root: Path, name: str) -> dict[str, Any]:
-    write_dicom(study, root / "images" / name, transfer_syntax=RLELossless)
+def _dicom_jpeg2000(study: PhantomStudy, root: Path, name: str) -> dict[str, Any]:
+    write_dicom(study, root / "images" / name, transfer_syntax=JPEG2000Lossless)
     return {}
 
 
@@ -56,6 +56,6 @@ LAYOUTS = {
     "phantom": Layout(_nifti, _no_tables),
     "spider": Layout(_spider, write_tables),
     "dicom": Layout(_dicom, _no_tables),
-    "dicom_rle": Layout(_dicom_rle, _no_tables),
+    "dicom_jpeg2000": Layout(_dicom_jpeg2000, _no_tables),
     "rsna2024": Layout(_rsna, write_rsna_tables),
 }
