@@ -1,100 +1,142 @@
-"""The formulas, each for many bootstrap resamples at once.
+"""Every figure of one target on one set of discs, for all columns of weights at once, with its kind of interval.
 
-Every function takes non-negative weights per disc (S, N), one row a resample (how often each disc was drawn; ones for
-the sample itself), and returns one value a resample (S,). A value that is not defined there, most often because only
-one class was drawn, is nan. Shape letters: S resamples, N discs, K grades, U distinct scores, B bins.
+Shape letters: C columns of weights, N discs, K grades.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.calibration import macro_f1, quadratic_kappa
+from spinenet.evaluate import agreement
+from spinenet.evaluate.agreement import ratio
+from spinenet.evaluate.intervals import (
+    Estimate,
+    Floats,
+    Indices,
+    Interval,
+    Resamples,
+    bca,
+    patients_of,
+    percentile,
+    reflected,
+    share,
+    without_interval,
+)
+from spinenet.evaluate.probability import (
+    brier_errors,
+    calibration_error,
+    equal_mass,
+    equal_width,
+    log_losses,
+)
+from spinenet.evaluate.questions import NORMAL_BELOW, PRESENCE, SEVERE, Question
+from spinenet.evaluate.ranking import auc_and_precision
 from spinenet.evaluate.table import Sample
 from spinenet.labels import Scale
 
-Floats = NDArray[np.float64]
-Metric = Callable[[Sample, Floats], Floats]
 
-BINS = 10
-"""Equal-width bins of probability for the calibration error and the reliability diagrams."""
+@dataclass(frozen=True)
+class Figure:
+    """A figure's value in every column of weights (C,), and how its interval is made of them."""
 
+    values_C: Floats
+    interval: Interval = bca
 
-def confusion(truth_N: NDArray[np.int64], grade_N: NDArray[np.int64], grades: int, weights_SN: Floats) -> Floats:
-    """Weighted counts (S, K, K), rows the truth, columns the decided grade."""
-    cells_NC = np.eye(grades**2)[truth_N * grades + grade_N]
-    return (weights_SN @ cells_NC).reshape(-1, grades, grades)
-
-
-def recall(confusion_SKK: Floats) -> Floats:
-    """Share of each true grade that was decided so (S, K), nan for a grade that does not occur."""
-    truth_SK = confusion_SKK.sum(axis=2)
-    return _ratio(np.diagonal(confusion_SKK, axis1=1, axis2=2), truth_SK)
+    def estimate(self, resamples: Resamples) -> Estimate:
+        """The sample's value with its interval."""
+        return self.interval(self.values_C, resamples)
 
 
-def balanced_accuracy(confusion_SKK: Floats) -> Floats:
-    """Mean recall over the grades that occur in the truth.
+MAIN = {Scale.ORDINAL: "quadratic_kappa", Scale.NOMINAL: "auc", Scale.BINARY: "auc"}
+"""The one figure that stands for a target where there is room for one."""
 
-    >>> balanced_accuracy(np.array([[[8.0, 0.0], [1.0, 1.0]]])).tolist()
-    [0.75]
+CHANCE = {"quadratic_kappa": 0.0, "auc": 0.5}
+"""What a main figure is for a reader who guesses."""
+
+
+def figures_of(sample: Sample, resamples: Resamples, threshold: float | None = None) -> dict[str, Figure]:
+    """Figures of a target's grades, of the question whether the finding is present, and of its probabilities.
+
+    ``sample`` holds graded discs only. ``threshold`` is the probability from which a disc counts as present; None
+    takes the decided grades.
     """
-    recall_SK = recall(confusion_SKK)
-    occurring_S = np.isfinite(recall_SK).sum(axis=1)
-    return _ratio(np.nansum(recall_SK, axis=1), occurring_S)
+    figures = dict(_of_grades(sample, resamples))
+    figures |= answer_figures(sample, PRESENCE[sample.target.name], resamples, threshold)
+    figures |= dict(_of_probabilities(sample, resamples))
+    return _where_patients_vary(figures, sample)
 
 
-def auc(positive_N: NDArray[np.bool_], score_N: Floats, weights_SN: Floats) -> Floats:
-    """Area under the ROC curve: the chance that a positive scores above a negative, ties counting half.
-
-    >>> auc(np.array([False, True, True]), np.array([0.2, 0.2, 0.9]), np.ones((1, 3))).tolist()
-    [0.75]
-    """
-    hits_SU, alarms_SU = roc_counts(positive_N, score_N, weights_SN)
-    area_S = (np.diff(alarms_SU, axis=1) * (hits_SU[:, 1:] + hits_SU[:, :-1])).sum(axis=1) / 2
-    return _ratio(area_S, hits_SU[:, -1] * alarms_SU[:, -1])
-
-
-def average_precision(positive_N: NDArray[np.bool_], score_N: Floats, weights_SN: Floats) -> Floats:
-    """Precision averaged over recall steps, not interpolated; nan where positives or negatives are lacking."""
-    hits_SU, alarms_SU = roc_counts(positive_N, score_N, weights_SN)
-    called_SU = hits_SU[:, 1:] + alarms_SU[:, 1:]
-    precision_SU = np.divide(hits_SU[:, 1:], called_SU, out=np.zeros_like(called_SU), where=called_SU > 0)
-    precision_S = _ratio((np.diff(hits_SU, axis=1) * precision_SU).sum(axis=1), hits_SU[:, -1])
-    return np.where(alarms_SU[:, -1] > 0, precision_S, np.nan)
+def severe_figures(sample: Sample, resamples: Resamples, threshold: float | None = None) -> dict[str, Figure]:
+    """Figures of the question whether a disc is severe, for an ordinal target; empty for others."""
+    question = SEVERE[sample.target.name]
+    if question is None:
+        return {}
+    figures = answer_figures(sample, question, resamples, threshold)
+    severe_N = sample.truth_N >= question.first
+    normal_N = sample.grade_N[severe_N] < NORMAL_BELOW[sample.target.name]
+    severe_C, overlooked_C = resamples.totals(sample.patient_N[severe_N], normal_N).T
+    figures["called_normal"] = _share(ratio(overlooked_C, severe_C), sample.patient_N[severe_N])
+    return _where_patients_vary(figures, sample)
 
 
-def roc_counts(positive_N: NDArray[np.bool_], score_N: Floats, weights_SN: Floats) -> tuple[Floats, Floats]:
-    """True and false positives (S, 1 + U) as the threshold falls through the distinct scores, from none called."""
-    order = np.argsort(-score_N, kind="stable")
-    ends = np.flatnonzero(np.diff(score_N[order], append=-np.inf))
-    drawn_SN = weights_SN[:, order]
-    hits_SU = np.cumsum(drawn_SN * positive_N[order], axis=1)[:, ends]
-    alarms_SU = np.cumsum(drawn_SN, axis=1)[:, ends] - hits_SU
-    none_S1 = np.zeros((len(weights_SN), 1))
-    return np.concatenate([none_S1, hits_SU], axis=1), np.concatenate([none_S1, alarms_SU], axis=1)
+def answer_figures(
+    sample: Sample, question: Question, resamples: Resamples, threshold: float | None = None
+) -> dict[str, Figure]:
+    """How well a yes-or-no question is answered and ranked."""
+    positive_N, score_N = sample.truth_N >= question.first, score(sample, question)
+    called_N = answered(sample, question, threshold)
+    area_C, precision_C = auc_and_precision(positive_N, score_N, sample.patient_N, resamples)
+    counts_CKK = confusions_of(positive_N.astype(int), called_N.astype(int), 2, sample.patient_N, resamples)
+    recall_CK, precision_CK = agreement.recall(counts_CKK), agreement.precision(counts_CKK)
+    patient_N = sample.patient_N
+    return {
+        "auc": Figure(area_C),
+        "average_precision": Figure(precision_C),
+        "sensitivity": _share(recall_CK[:, 1], patient_N[positive_N]),
+        "specificity": _share(recall_CK[:, 0], patient_N[~positive_N]),
+        "ppv": _share(precision_CK[:, 1], patient_N[called_N]),
+        "npv": _share(precision_CK[:, 0], patient_N[~called_N]),
+        "prevalence": _share(ratio(counts_CKK[:, 1].sum(axis=1), counts_CKK.sum(axis=(1, 2))), patient_N),
+    }
 
 
-def brier(truth_N: NDArray[np.int64], probabilities_NK: Floats, weights_SN: Floats) -> Floats:
-    """Mean squared error of the probabilities: of "present" for two grades (0 to 1), else of all, summed (0 to 2)."""
-    error_NK = (probabilities_NK - np.eye(probabilities_NK.shape[1])[truth_N]) ** 2
-    error_N = error_NK[:, 1] if error_NK.shape[1] == 2 else error_NK.sum(axis=1)
-    return _ratio(weights_SN @ error_N, weights_SN.sum(axis=1))
+def score(sample: Sample, question: Question) -> Floats:
+    """Probability (N,) that the answer is yes."""
+    return sample.probabilities_NK[:, question.first :].sum(axis=1)
 
 
-def expected_calibration_error(stated_N: Floats, happened_N: NDArray[np.bool_], weights_SN: Floats) -> Floats:
-    """Mean gap between stated probability and observed frequency over ``BINS`` equal-width bins, weighted by discs."""
-    gap_NB = np.eye(BINS)[bin_of(stated_N)] * (stated_N - happened_N)[:, None]
-    return _ratio(np.abs(weights_SN @ gap_NB).sum(axis=1), weights_SN.sum(axis=1))
+def answered(sample: Sample, question: Question, threshold: float | None) -> NDArray[np.bool_]:
+    """Whether the answer is yes (N,): by the decided grade, or by a threshold on its probability."""
+    return sample.grade_N >= question.first if threshold is None else score(sample, question) >= threshold
 
 
-def bin_of(stated_N: Floats) -> NDArray[np.int64]:
-    """Bin (N,) of each probability; 1 belongs to the last."""
-    return np.minimum((stated_N * BINS).astype(int), BINS - 1)
+def confusions(sample: Sample, resamples: Resamples) -> Floats:
+    """(C, K, K) weighted counts, rows the truth, columns the decided grade."""
+    return confusions_of(sample.truth_N, sample.grade_N, len(sample.target.grades), sample.patient_N, resamples)
+
+
+def confusions_of(
+    first_N: Indices, second_N: Indices, grades: int, patient_N: Indices, resamples: Resamples
+) -> Floats:
+    """(C, K, K) weighted counts of two sets of grade indices."""
+    counts = resamples.counts(patient_N, first_N * grades + second_N, grades**2)
+    return counts.reshape(-1, grades, grades)
+
+
+def agreement_figures(confusion_CKK: Floats, scale: Scale) -> dict[str, Figure]:
+    """Chance-corrected agreement, weighted by distance where the grades have an order."""
+    measures: dict[str, Callable[[Floats], Floats]] = {"kappa": agreement.cohen_kappa}
+    if scale is Scale.ORDINAL:
+        measures = {"quadratic_kappa": agreement.quadratic_kappa, "linear_kappa": agreement.linear_kappa}
+    measures["gwet_ac1"] = agreement.gwet_ac1
+    return {name: Figure(measure(confusion_CKK)) for name, measure in measures.items()}
 
 
 def stated_and_happened(sample: Sample, probabilities_NK: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """What the calibration error compares, both (N,).
+    """What the calibration errors compare, both (N,).
 
     Of a binary target P(present) and presence, of others the top probability and whether its grade is true.
     """
@@ -103,64 +145,64 @@ def stated_and_happened(sample: Sample, probabilities_NK: Floats) -> tuple[Float
     return probabilities_NK.max(axis=1), probabilities_NK.argmax(axis=1) == sample.truth_N
 
 
-def positive_and_score(sample: Sample) -> tuple[NDArray[np.bool_], Floats]:
-    """What the ROC curve is of: any grade but the first, scored by one minus the first grade's probability."""
-    return sample.truth_N > 0, 1 - sample.probabilities_NK[:, 0]
+def _of_grades(sample: Sample, resamples: Resamples) -> Iterator[tuple[str, Figure]]:
+    confusion_CKK = confusions(sample, resamples)
+    yield from agreement_figures(confusion_CKK, sample.target.scale).items()
+    yield "matthews", Figure(agreement.matthews(confusion_CKK))
+    # A mean over grades is undefined in a draw that lost a grade, so that all draws average the same grades.
+    occurs_K = np.bincount(sample.truth_N, minlength=confusion_CKK.shape[1]) > 0
+    lost_C = (occurs_K & (confusion_CKK.sum(axis=2) == 0)).any(axis=1)
+    for name, mean in (("macro_f1", agreement.macro_f1), ("balanced_accuracy", agreement.balanced_accuracy)):
+        yield name, Figure(np.where(lost_C, np.nan, mean(confusion_CKK)))
+    yield "accuracy", Figure(agreement.accuracy(confusion_CKK))
 
 
-def _ratio(numerator: Floats, denominator: Floats | NDArray[np.int64]) -> Floats:
-    return np.divide(numerator, denominator, out=np.full(np.shape(denominator), np.nan), where=denominator > 0)
+def _of_probabilities(sample: Sample, resamples: Resamples) -> Iterator[tuple[str, Figure]]:
+    patient_N = sample.patient_N
+    losses_N = [errors(sample.truth_N, sample.probabilities_NK) for errors in (brier_errors, log_losses)]
+    discs_C, brier_C, log_C, confident_C = resamples.totals(patient_N, *losses_N, sample.confident_N).T
+    yield "brier", Figure(ratio(brier_C, discs_C))
+    yield "log_loss", Figure(ratio(log_C, discs_C))
+    stated_N, happened_N = stated_and_happened(sample, sample.probabilities_NK)
+    for name, bins in (("ece", equal_width), ("ece_adaptive", equal_mass)):
+        error_C = calibration_error(stated_N, happened_N, bins(stated_N), patient_N, resamples)
+        yield name, Figure(error_C, reflected)
+    if sample.uncalibrated_NK is not None:
+        stated_N, happened_N = stated_and_happened(sample, sample.uncalibrated_NK)
+        error_C = calibration_error(stated_N, happened_N, equal_width(stated_N), patient_N, resamples)
+        yield "ece_uncalibrated", Figure(error_C, reflected)
+    yield "coverage", _share(ratio(confident_C, discs_C), patient_N)
 
 
-def _confusion_of(sample: Sample, weights_SN: Floats) -> Floats:
-    return confusion(sample.truth_N, sample.grade_N, len(sample.target.grades), weights_SN)
+def _share(values_C: Floats, patient_N: Indices) -> Figure:
+    """A share, with an interval that knows of how many patients the discs are that it is of."""
+    return Figure(values_C, partial(share, patients=patients_of(patient_N)))
 
 
-def _any_confusion_of(sample: Sample, weights_SN: Floats) -> Floats:
-    """Two grades: none, any."""
-    return confusion((sample.truth_N > 0).astype(int), (sample.grade_N > 0).astype(int), 2, weights_SN)
+def _where_patients_vary(figures: dict[str, Figure], sample: Sample) -> dict[str, Figure]:
+    return {
+        name: Figure(without_interval(figure.values_C, sample.patient_N), figure.interval)
+        for name, figure in figures.items()
+    }
 
 
-def _over_the_samples_grades(metric: Callable[[Floats], Floats]) -> Metric:
-    """A mean over grades, undefined in a resample that lost a grade, so that all resamples average the same grades."""
-
-    def over_grades(sample: Sample, weights_SN: Floats) -> Floats:
-        confusion_SKK = _confusion_of(sample, weights_SN)
-        occurs_K = np.bincount(sample.truth_N, minlength=confusion_SKK.shape[1]) > 0
-        lost_S = (occurs_K & (confusion_SKK.sum(axis=2) == 0)).any(axis=1)
-        return np.where(lost_S, np.nan, metric(confusion_SKK))
-
-    return over_grades
+def difference(first: Figure, second: Figure) -> Figure:
+    """First minus second in every column: a paired comparison, because both weigh the same patients alike."""
+    return Figure(first.values_C - second.values_C, percentile)
 
 
-def _uncalibrated_error(sample: Sample, weights_SN: Floats) -> Floats:
-    if sample.uncalibrated_NK is None:
-        return np.full(len(weights_SN), np.nan)
-    return expected_calibration_error(*stated_and_happened(sample, sample.uncalibrated_NK), weights_SN)
+def main_figure(sample: Sample, resamples: Resamples) -> Figure:
+    """The figure of MAIN alone: quadratic kappa of an ordinal target, else the area of "present"."""
+    if sample.target.scale is Scale.ORDINAL:
+        values_C = agreement.quadratic_kappa(confusions(sample, resamples))
+    else:
+        question = PRESENCE[sample.target.name]
+        positive_N = sample.truth_N >= question.first
+        values_C, _ = auc_and_precision(positive_N, score(sample, question), sample.patient_N, resamples)
+    return Figure(without_interval(values_C, sample.patient_N))
 
 
-METRICS: dict[str, Metric] = {
-    "quadratic_kappa": lambda sample, weights_SN: quadratic_kappa(_confusion_of(sample, weights_SN)),
-    "macro_f1": _over_the_samples_grades(macro_f1),
-    "balanced_accuracy": _over_the_samples_grades(balanced_accuracy),
-    "auc": lambda sample, weights_SN: auc(*positive_and_score(sample), weights_SN),
-    "average_precision": lambda sample, weights_SN: average_precision(*positive_and_score(sample), weights_SN),
-    "sensitivity": lambda sample, weights_SN: recall(_any_confusion_of(sample, weights_SN))[:, 1],
-    "specificity": lambda sample, weights_SN: recall(_any_confusion_of(sample, weights_SN))[:, 0],
-    "brier": lambda sample, weights_SN: brier(sample.truth_N, sample.probabilities_NK, weights_SN),
-    "ece": lambda sample, weights_SN: expected_calibration_error(
-        *stated_and_happened(sample, sample.probabilities_NK), weights_SN
-    ),
-    "ece_uncalibrated": _uncalibrated_error,
-    "coverage": lambda sample, weights_SN: _ratio(weights_SN @ sample.confident_N, weights_SN.sum(axis=1)),
-}
-
-_OF_GRADES = ("macro_f1", "balanced_accuracy")
-_OF_PRESENCE = ("auc", "average_precision", "sensitivity", "specificity")
-_OF_PROBABILITIES = ("brier", "ece", "ece_uncalibrated", "coverage")
-METRICS_OF: dict[Scale, tuple[str, ...]] = {
-    Scale.ORDINAL: ("quadratic_kappa", *_OF_GRADES, *_OF_PROBABILITIES),
-    Scale.BINARY: (*_OF_PRESENCE, *_OF_GRADES, *_OF_PROBABILITIES),
-    Scale.NOMINAL: (*_OF_GRADES, *_OF_PRESENCE, *_OF_PROBABILITIES),
-}
-"""Which metrics a target gets, most telling first. Presence in a nominal target means any grade but the first."""
+def error_figure(sample: Sample, resamples: Resamples) -> Figure:
+    """Share of the discs decided wrongly."""
+    discs_C, wrong_C = resamples.totals(sample.patient_N, sample.grade_N != sample.truth_N).T
+    return Figure(without_interval(ratio(wrong_C, discs_C), sample.patient_N))

@@ -3,8 +3,8 @@
 Rows are known by their key (study, level, target), never by their place in the file. Columns read: ``study, level,
 target, grade, p_0 .. p_4, confident, truth`` and, where an evaluation run kept them, ``u_0 .. u_4``: the probabilities
 before calibration. ``grade`` and ``truth`` are published values; an empty ``truth`` is unknown, an empty ``grade``
-(with empty probabilities) a labelled disc that the model did not grade. A study is a patient. Shape letters: N discs,
-K grades.
+(with empty probabilities) a labelled disc that the model did not grade. A study is a patient unless a column
+``patient`` says whose studies belong together. Shape letters: N discs, K grades.
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spinenet.errors import SpinenetError
+from spinenet.evaluate.questions import SIDES
 from spinenet.labels import LEVELS, MAX_GRADES, TARGET, TARGETS, UNKNOWN, Target
 
 KEY = ["study", "level", "target"]
@@ -36,7 +37,7 @@ class Sample:
     """The labelled discs of one target, rows aligned: grade indices, probabilities and whose disc it is.
 
     ``truth_N`` is never UNKNOWN; ``grade_N`` is where the model gave no grade. ``patient_N`` counts the sorted patients
-    of the whole table, ``level_N`` indexes LEVELS.
+    of the whole table, ``level_N`` indexes LEVELS, ``row_N`` is the place in the checked table.
     """
 
     target: Target
@@ -47,6 +48,7 @@ class Sample:
     confident_N: NDArray[np.bool_]
     patient_N: NDArray[np.int64]
     level_N: NDArray[np.int64]
+    row_N: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.truth_N)
@@ -62,6 +64,7 @@ class Sample:
             confident_N=self.confident_N[mask_N],
             patient_N=self.patient_N[mask_N],
             level_N=self.level_N[mask_N],
+            row_N=self.row_N[mask_N],
         )
 
     @property
@@ -70,15 +73,40 @@ class Sample:
         return self.where(self.grade_N != UNKNOWN)
 
 
-def load_predictions(path: Path) -> pd.DataFrame:
-    """Read and check one table; raises PredictionsError with the file, the row and what is wrong."""
+def load_predictions(path: Path, truth: Path | None = None) -> pd.DataFrame:
+    """Read and check one table, with the truth of another if it has none of its own.
+
+    ``truth`` is a CSV of ``study, level, target, truth``; a disc that it holds but the model did not grade is kept as
+    such. Raises PredictionsError with the file, the row and what is wrong.
+    """
+    frame = read_table(path)
+    if truth is not None:
+        known = read_table(truth)
+        _need(known, [*KEY, "truth"], str(truth))
+        _need(frame, [*KEY, "grade"], str(path))
+        _refuse(known.duplicated(KEY), known, str(truth), "a second row with the same key")
+        graded = frame[KEY].drop_duplicates("target")["target"]
+        known = known.loc[known["target"].isin(graded), [*KEY, "truth"]]
+        frame = frame.drop(columns="truth", errors="ignore").merge(known, on=KEY, how="outer").fillna("")
+    return check_predictions(frame, str(path))
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Any CSV with all cells as text; raises PredictionsError."""
     try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError as error:
-        raise PredictionsError(f"{path}: no such file; expected a predictions.csv with a truth column") from error
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
+    except OSError as error:
+        raise PredictionsError(f"{path}: no such file, or it can't be read; expected a CSV table") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise PredictionsError(f"{path}: not a CSV table: {str(error).strip()}") from error
-    return check_predictions(frame, str(path))
+
+
+def _need(frame: pd.DataFrame, columns: Sequence[str], name: str) -> None:
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise PredictionsError(f"{name}: no column {', '.join(missing)}; needed are {', '.join(columns)}")
+    if frame.empty:
+        raise PredictionsError(f"{name}: no rows")
 
 
 def check_predictions(frame: pd.DataFrame, name: str = "predictions") -> pd.DataFrame:
@@ -86,13 +114,10 @@ def check_predictions(frame: pd.DataFrame, name: str = "predictions") -> pd.Data
 
     A checked table comes back unchanged.
     """
-    missing = [column for column in REQUIRED if column not in frame.columns]
-    if missing:
-        raise PredictionsError(f"{name}: no column {', '.join(missing)}; an evaluation needs {', '.join(REQUIRED)}")
-    if frame.empty:
-        raise PredictionsError(f"{name}: no rows")
+    _need(frame, REQUIRED, name)
     frame = frame.copy()
     frame[KEY] = frame[KEY].astype(str)
+    frame["patient"] = frame["patient"].astype(str) if "patient" in frame else frame["study"]
     _refuse(~frame["level"].isin(LEVELS), frame, name, "unknown level")
     _refuse(~frame["target"].isin(list(TARGET)), frame, name, "unknown target")
     _refuse(frame["study"].str.strip() == "", frame, name, "no study")
@@ -109,8 +134,8 @@ def check_predictions(frame: pd.DataFrame, name: str = "predictions") -> pd.Data
 
 
 def sample_of(frame: pd.DataFrame, target: Target, patients: Sequence[str]) -> Sample:
-    """The discs of a checked table whose true grade is known, for one target."""
-    rows = frame[(frame["target"] == target.name) & frame["truth"].notna()]
+    """The discs of a checked table whose true grade is known, for one target or for both sides of one."""
+    rows = frame[frame["target"].isin(SIDES.get(target.name, (target.name,))) & frame["truth"].notna()]
     grades = len(target.grades)
     index = {float(grade): position for position, grade in enumerate(target.grades)}
     uncalibrated = rows[UNCALIBRATED[:grades]].to_numpy(float) if UNCALIBRATED[0] in rows else None
@@ -122,8 +147,9 @@ def sample_of(frame: pd.DataFrame, target: Target, patients: Sequence[str]) -> S
         probabilities_NK=rows[PROBABILITIES[:grades]].to_numpy(float),
         uncalibrated_NK=uncalibrated if whole else None,
         confident_N=rows["confident"].to_numpy(bool),
-        patient_N=np.searchsorted(np.array(patients, dtype=object), rows["study"].to_numpy(object)),
+        patient_N=pd.Index(patients).get_indexer(rows["patient"]).astype(int),
         level_N=rows["level"].map({level: position for position, level in enumerate(LEVELS)}).to_numpy(int),
+        row_N=rows.index.to_numpy(int),
     )
 
 
@@ -146,7 +172,8 @@ def _check_target(rows: pd.DataFrame, target: Target, uncalibrated: bool, name: 
 def _numbers(frame: pd.DataFrame, column: str, name: str) -> pd.Series:
     """A column as floats, empty cells as nan."""
     numbers = pd.to_numeric(frame[column], errors="coerce").astype(float)
-    empty = frame[column].isna() | (frame[column].astype(str).str.strip() == "")
+    text = not pd.api.types.is_numeric_dtype(frame[column])
+    empty = frame[column].isna() | (frame[column].astype(str).str.strip() == "") if text else frame[column].isna()
     _refuse((numbers.isna() & ~empty) | np.isinf(numbers), frame, name, f"{column} is not a number")
     return numbers
 

@@ -1,0 +1,41 @@
+"""How well readers agree among themselves: published values, the ceiling that a grade taken from readers can have."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published agreement: its ends (the same where one value is given), and whose it is."""
+
+    low: float
+    high: float
+    source: str
+
+    def text(self) -> str:
+        """For a table.
+
+        >>> Published(0.39, 0.9, "Lee grades").text()
+        'kappa 0.39 to 0.90 (Lee grades)'
+        """
+        value = f"{self.low:.2f}" if self.low == self.high else f"{self.low:.2f} to {self.high:.2f}"
+        return f"kappa {value} ({self.source})"
+
+
+_FORAMEN = Published(0.39, 0.9, "Lee grades of the foramen, general to expert readers")
+_ROOT = Published(0.47, 0.47, "nerve root compression, SPORT")
+
+AGREEMENT = {
+    "pfirrmann": Published(0.6, 0.6, "Pfirrmann grades, about"),
+    "herniation": Published(0.42, 0.81, "MSU grades of herniation; disc morphology in SPORT"),
+    "canal_stenosis": Published(0.44, 0.54, "Schizas grades of the canal; thecal sac in SPORT"),
+    "foraminal_stenosis": _FORAMEN,
+    "foraminal_stenosis_left": _FORAMEN,
+    "foraminal_stenosis_right": _FORAMEN,
+    "subarticular_stenosis": _ROOT,
+    "subarticular_stenosis_left": _ROOT,
+    "subarticular_stenosis_right": _ROOT,
+}
+"""Readers' agreement by target. The studies differ in readers, patients and weights: bounds to compare with by eye."""
+
+LEVELS_MISNAMED = 0.141
+"""Share of patients in whom a level is numbered wrongly from lumbar images alone."""
