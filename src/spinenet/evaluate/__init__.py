@@ -1,1 +1,39 @@
-"""How good are the grades?"""
+"""How good are the grades? From ``predictions.csv`` with truth to figures with intervals, tables and pictures.
+
+Needs the ``evaluate`` extra (pandas, matplotlib) but neither torch nor images.
+"""
+
+from spinenet.evaluate.assessment import Assessment, Beside, Settings, assess
+from spinenet.evaluate.comparison import Comparison, compare
+from spinenet.evaluate.evaluation import Metrics, TargetMetrics, evaluate
+from spinenet.evaluate.intervals import Estimate
+from spinenet.evaluate.levels import LevelErrors, level_errors
+from spinenet.evaluate.markdown import markdown_table, verdict_table
+from spinenet.evaluate.outputs import write_comparison, write_evaluation
+from spinenet.evaluate.readers import load_readers
+from spinenet.evaluate.subgroups import load_cases
+from spinenet.evaluate.table import PredictionsError, check_predictions, load_predictions
+
+__all__ = [
+    "Assessment",
+    "Beside",
+    "Comparison",
+    "Estimate",
+    "LevelErrors",
+    "Metrics",
+    "PredictionsError",
+    "Settings",
+    "TargetMetrics",
+    "assess",
+    "check_predictions",
+    "compare",
+    "evaluate",
+    "level_errors",
+    "load_cases",
+    "load_predictions",
+    "load_readers",
+    "markdown_table",
+    "verdict_table",
+    "write_comparison",
+    "write_evaluation",
+]

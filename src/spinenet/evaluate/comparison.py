@@ -12,10 +12,11 @@ import pandas as pd
 from spinenet.evaluate.correction import corrected
 from spinenet.evaluate.delong import areas
 from spinenet.evaluate.evaluation import make_cohort
-from spinenet.evaluate.intervals import Estimate, Resamples, p_value
+from spinenet.evaluate.intervals import COVERAGE, Estimate, Resamples, p_value
 from spinenet.evaluate.metrics import MAIN, difference, figures_of, score, severe_figures
 from spinenet.evaluate.questions import PRESENCE, target_named
 from spinenet.evaluate.table import KEY, PredictionsError, Sample, check_predictions
+from spinenet.labels import RESEARCH_ONLY
 
 LOWER_IS_BETTER = ("brier", "log_loss", "ece", "ece_adaptive", "ece_uncalibrated", "called_normal")
 NEITHER_IS_BETTER = ("prevalence", "coverage")
@@ -69,6 +70,19 @@ class Comparison:
     seed: int
     correction: str
     differences: tuple[Difference, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, as ``comparison.schema.json`` describes them."""
+        return {
+            "research_use_only": RESEARCH_ONLY,
+            "runs": list(self.names),
+            "patients": self.patients,
+            "discs": self.discs,
+            "left_out": self.left_out,
+            "bootstrap": {"unit": "patient", "samples": self.samples, "seed": self.seed, "interval": COVERAGE},
+            "correction": self.correction,
+            "differences": [row.to_dict() for row in self.differences],
+        }
 
     def main(self) -> dict[str, Difference]:
         """The difference of each target's main figure."""

@@ -5,13 +5,13 @@ Shape letters: P patients (studies), O outcomes.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spinenet.evaluate.intervals import Estimate, Floats, draw_patients, estimate
+from spinenet.evaluate.agreement import ratio
+from spinenet.evaluate.intervals import Estimate, draw_patients, share
 
 OUTCOMES = ("right", "misnamed", "missed", "extra")
 
@@ -75,10 +75,11 @@ def level_errors(
         sizes_P.append(len(discs[study]))
         distances += near
     table_PO, discs_P = np.array(counts_PO, float), np.array(sizes_P, float)
-    draws_SP = draw_patients(len(studies), samples, seed)
+    resamples, patient_P = draw_patients(len(studies), samples, seed), np.arange(len(studies))
+    discs_C, *counts_C = resamples.totals(patient_P, discs_P, *table_PO.T)[:, 1:].T
     fractions = {
-        name: estimate(partial(_fraction, counts_P, discs_P), draws_SP, np.arange(len(studies)))
-        for name, counts_P in zip(OUTCOMES, table_PO.T, strict=True)
+        name: share(ratio(count_C, discs_C), resamples, len(studies))
+        for name, count_C in zip(OUTCOMES, counts_C, strict=True)
     }
     return LevelErrors(
         graded=int(discs_P.sum()),
@@ -88,10 +89,6 @@ def level_errors(
         fractions=fractions,
         distance_mm=tuple(np.quantile(distances, [0.5, 0.95])) if distances else (np.nan, np.nan),
     )
-
-
-def _fraction(counts_P: Floats, discs_P: Floats, weights_SP: Floats) -> Floats:
-    return (weights_SP @ counts_P) / (weights_SP @ discs_P)
 
 
 def _compare(

@@ -125,30 +125,30 @@ def rsna_score(truth: pd.DataFrame, submission: pd.DataFrame) -> RsnaScore:
     wrong = ~np.isfinite(p_NK).all(1) | (p_NK < 0).any(1) | (p_NK.sum(1) <= 0)
     if wrong.any():
         raise PredictionsError(f"submission: {truth['row_id'].iloc[int(np.argmax(wrong))]} holds no probabilities")
+    losses = row_losses(truth, submission)
+    means = {group: float(np.average(rows["loss"], weights=rows["weight"])) for group, rows in losses.groupby("group")}
+    return RsnaScore(**{group: means.get(group, float("nan")) for group in (*GROUPS, "any_severe")})
+
+
+def row_losses(truth: pd.DataFrame, submission: pd.DataFrame) -> pd.DataFrame:
+    """What the score averages: ``study, group, loss, weight``, one row a label, and one a study for ``any_severe``."""
+    p_NK = submission.set_index("row_id")[GRADES].astype(float).loc[truth["row_id"]].to_numpy()
     grade_N = truth["grade"].to_numpy(int)
-    losses = {}
-    for group in GROUPS:
-        rows = (truth["group"] == group).to_numpy()
-        losses[group] = _log_loss(grade_N[rows], p_NK[rows], WEIGHTS[grade_N[rows]])
-    return RsnaScore(**losses, any_severe=_any_severe(truth, p_NK))
+    rows = truth[["study", "group"]].assign(loss=_log_losses(grade_N, p_NK), weight=WEIGHTS[grade_N])
+    canal = truth.assign(severe=p_NK[:, 2])[truth["group"] == "canal"]
+    studies = canal.groupby("study").agg({"grade": "max", "severe": "max"})
+    worst_N, severe_N = studies["grade"].to_numpy(int), studies["severe"].to_numpy(float)
+    any_severe = pd.DataFrame({"study": studies.index, "group": "any_severe", "weight": WEIGHTS[worst_N]})
+    any_severe["loss"] = _log_losses((worst_N == 2).astype(int), np.stack([1 - severe_N, severe_N], axis=1))
+    return pd.concat([rows, any_severe], ignore_index=True)
 
 
-def _any_severe(truth: pd.DataFrame, p_NK: NDArray[np.float64]) -> float:
-    rows = truth.assign(severe=p_NK[:, 2])[truth["group"] == "canal"]
-    studies = rows.groupby("study").agg({"grade": "max", "severe": "max"})
-    grade_N, severe_N = studies["grade"].to_numpy(int), studies["severe"].to_numpy(float)
-    two_NK = np.stack([1 - severe_N, severe_N], axis=1)
-    return _log_loss((grade_N == 2).astype(int), two_NK, WEIGHTS[grade_N])
-
-
-def _log_loss(grade_N: NDArray[np.int64], p_NK: NDArray[np.float64], weight_N: NDArray[np.float64]) -> float:
-    """Weighted mean of -log p(true grade); probabilities are clipped first and then made to sum to 1, as there."""
-    if not len(grade_N):
-        return float("nan")
+def _log_losses(grade_N: NDArray[np.int64], p_NK: NDArray[np.float64]) -> NDArray[np.float64]:
+    """-log p(true grade) of each row; probabilities are clipped first and then made to sum to 1, as there."""
     tiny = np.finfo(float).eps
     p_NK = np.clip(p_NK, tiny, 1 - tiny)
     p_NK = p_NK / p_NK.sum(1, keepdims=True)
-    return float(np.average(-np.log(p_NK[np.arange(len(grade_N)), grade_N]), weights=weight_N))
+    return -np.log(p_NK[np.arange(len(grade_N)), grade_N])
 
 
 def _scored(predictions: pd.DataFrame) -> pd.DataFrame:
