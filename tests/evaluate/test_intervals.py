@@ -1,20 +1,29 @@
-"""Intervals come from drawing patients, not discs."""
+"""Intervals come from drawing patients, not discs, and hold the truth as often as they say."""
 
 import numpy as np
 import pytest
+from scipy import stats
 
+from spinenet.evaluate.agreement import quadratic_kappa, ratio
 from spinenet.evaluate.intervals import (
     Estimate,
+    Resamples,
+    bca,
     draw_patients,
-    estimate,
-    estimate_reflected,
-    from_resamples,
-    weights_of_discs,
+    once,
+    p_value,
+    percentile,
+    reflected,
+    share,
+    side_by_side,
+    without_interval,
 )
+from spinenet.evaluate.ranking import auc_and_precision
 
 
-def share_of(hit_N):
-    return lambda weights_SN: (weights_SN @ hit_N) / weights_SN.sum(axis=1)
+def share_of(hit_N, patient_N, resamples):
+    discs_C, hits_C = resamples.totals(patient_N, hit_N).T
+    return ratio(hits_C, discs_C)
 
 
 def width(figure):
@@ -24,55 +33,127 @@ def width(figure):
 def test_discs_that_agree_within_a_patient_widen_the_interval():
     patient_N = np.arange(60).repeat(5)
     hit_N = (np.random.default_rng(0).random(60) < 0.5).astype(float).repeat(5)
-    over_patients = estimate(share_of(hit_N), draw_patients(60, 1000, 0), patient_N)
-    over_discs = estimate(share_of(hit_N), draw_patients(300, 1000, 0), np.arange(300))
+    patients, discs = draw_patients(60, 1000, 0), draw_patients(300, 1000, 0)
+    over_patients = percentile(share_of(hit_N, patient_N, patients), patients)
+    over_discs = percentile(share_of(hit_N, np.arange(300), discs), discs)
     assert over_patients.value == over_discs.value
     assert width(over_patients) == pytest.approx(np.sqrt(5) * width(over_discs), rel=0.15)
 
 
 def test_the_interval_of_a_mean_is_the_normal_one():
     hit_N = (np.arange(400) % 4 == 0).astype(float)
-    figure = estimate(share_of(hit_N), draw_patients(400, 4000, 1), np.arange(400))
+    resamples = draw_patients(400, 4000, 1)
     half = 1.96 * np.sqrt(0.25 * 0.75 / 400)
-    assert (figure.low, figure.high) == (pytest.approx(0.25 - half, abs=0.006), pytest.approx(0.25 + half, abs=0.006))
+    for interval in (percentile, bca):
+        figure = interval(share_of(hit_N, np.arange(400), resamples), resamples)
+        assert (figure.low, figure.high) == pytest.approx((0.25 - half, 0.25 + half), abs=0.006)
+
+
+@pytest.mark.parametrize("skewed", [False, True])
+def test_bca_is_scipys(skewed):
+    rng = np.random.default_rng(5)
+    value_N = rng.exponential(1, 120) ** 2 if skewed else rng.normal(0, 1, 120)
+    resamples = draw_patients(120, 8000, 0)
+    ours = bca(ratio(*resamples.totals(np.arange(120), value_N).T[::-1]), resamples)
+    theirs = stats.bootstrap((value_N,), np.mean, n_resamples=8000, method="BCa", rng=1).confidence_interval
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), rel=0.03, abs=0.01)
 
 
 def test_a_seed_gives_the_same_draws_and_every_draw_has_all_places():
-    assert (draw_patients(9, 20, 5) == draw_patients(9, 20, 5)).all()
-    assert (draw_patients(9, 20, 5) != draw_patients(9, 20, 6)).any()
-    assert (draw_patients(9, 20, 5).sum(axis=1) == 9).all()
+    draws = draw_patients(9, 20, 5)
+    assert (draws.weights_CP == draw_patients(9, 20, 5).weights_CP).all()
+    assert (draws.weights_CP != draw_patients(9, 20, 6).weights_CP).any()
+    assert (draws.draws.weights_CP.sum(axis=1) == 9).all()
+    assert (draws.weights_CP[0] == 1).all()
 
 
-def test_blocks_of_resamples_join_to_all(monkeypatch):
-    draws_SP, patient_N = draw_patients(4, 10, 0), np.array([0, 0, 2, 3, 3])
-    monkeypatch.setattr("spinenet.evaluate.intervals._CELLS_AT_ONCE", 15)
-    blocks = list(weights_of_discs(draws_SP, patient_N))
-    assert len(blocks) == 4
-    assert (np.concatenate(blocks) == draws_SP[:, patient_N]).all()
+def test_each_patient_is_left_out_once():
+    for patients in (9, 450):
+        left_out_GP = 1 - draw_patients(patients, 3, 0).weights_CP[4:]
+        assert (left_out_GP.sum(axis=0) == 1).all()
+        assert len(left_out_GP) == min(patients, 200)
 
 
 def test_one_patient_has_no_interval():
-    figure = estimate(share_of(np.array([1.0, 0.0])), draw_patients(3, 50, 0), np.array([1, 1]))
+    resamples = draw_patients(3, 50, 0)
+    patient_N = np.array([1, 1])
+    figure = bca(without_interval(share_of(np.array([1.0, 0.0]), patient_N, resamples), patient_N), resamples)
     assert figure.value == 0.5
     assert np.isnan([figure.low, figure.high]).all()
 
 
-def test_few_defined_resamples_give_no_interval():
-    values_S = np.where(np.arange(100) < 49, 0.5, np.nan)
-    assert np.isnan(from_resamples(0.5, values_S).low)
-    assert from_resamples(0.5, np.where(np.arange(100) < 51, 0.5, np.nan)).low == 0.5
+def test_few_defined_draws_give_no_interval():
+    resamples = Resamples(np.ones((101, 1)), 100)
+    values_C = np.r_[0.5, np.where(np.arange(100) < 49, 0.5, np.nan)]
+    assert np.isnan(percentile(values_C, resamples).low)
+    values_C = np.r_[0.5, np.where(np.arange(100) < 51, 0.5, np.nan)]
+    assert percentile(values_C, resamples).low == 0.5
+
+
+def test_a_share_of_one_has_clopper_and_pearsons_interval_over_patients():
+    resamples = draw_patients(20, 100, 0)
+    figure = share(np.ones(len(resamples.weights_CP)), resamples, 20)
+    theirs = stats.binomtest(20, 20).proportion_ci(0.95, method="exact")
+    assert (figure.low, figure.high) == pytest.approx((theirs.low, theirs.high))
+    figure = share(np.zeros(len(resamples.weights_CP)), resamples, 20)
+    theirs = stats.binomtest(0, 20).proportion_ci(0.95, method="exact")
+    assert (figure.low, figure.high) == pytest.approx((theirs.low, theirs.high))
 
 
 def test_a_mirrored_interval_reaches_below_what_noise_added():
-    def gap(weights_SN):  # mean of |mean of noise| over ten groups: 0 but for chance
-        return np.abs(weights_SN @ groups_NG).mean(axis=1) / len(groups_NG)
-
     groups_NG = np.random.default_rng(2).normal(0, 1, (200, 10))
-    draws_SP, discs = draw_patients(200, 500, 0), np.arange(200)
-    plain, mirrored = estimate(gap, draws_SP, discs), estimate_reflected(gap, draws_SP, discs)
+    resamples = draw_patients(200, 500, 0)
+    gap_C = np.abs(resamples.weights_CP @ groups_NG).mean(axis=1) / 200  # 0 but for chance
+    plain, mirrored = percentile(gap_C, resamples), reflected(gap_C, resamples)
     assert 0 <= mirrored.low < plain.low
     assert mirrored.low <= mirrored.value <= mirrored.high
 
 
+def test_p_and_interval_say_the_same():
+    rng = np.random.default_rng(4)
+    resamples = draw_patients(100, 2000, 0)
+    for shift in (0.0, 0.1, 0.2, 0.3):
+        values_C = share_of(rng.normal(shift, 1, 100), np.arange(100), resamples)
+        interval = percentile(values_C, resamples)
+        assert (p_value(values_C, resamples) < 0.05) == (interval.low > 0 or interval.high < 0)
+    assert p_value(np.zeros(len(resamples.weights_CP)), resamples) == 1
+
+
 def test_undefined_is_null_in_json():
     assert Estimate(0.5, np.nan, np.nan).to_dict() == {"value": 0.5, "low": None, "high": None}
+
+
+def simulate(patients, rng):
+    """Five discs of each patient: a score that ranks, and grades of two readers who see the same patient."""
+    spine_P = rng.normal(0, 1, patients)
+    latent_N = (0.6 * spine_P[:, None] + 0.8 * rng.normal(0, 1, (patients, 5))).ravel()
+    seen_N = latent_N + 0.7 * rng.normal(0, 1, len(latent_N))
+    cuts = [-0.8, 0, 0.8, 1.5]
+    return np.searchsorted(cuts, latent_N), np.searchsorted(cuts, seen_N), seen_N, np.arange(patients).repeat(5)
+
+
+def figures(truth_N, grade_N, score_N, patient_N, resamples):
+    counts = resamples.counts(patient_N, truth_N * 5 + grade_N, 25).reshape(-1, 5, 5)
+    severe_N = truth_N >= 3
+    seen = patient_N[severe_N]
+    return {
+        "AUC": auc_and_precision(severe_N, score_N, patient_N, resamples)[0],
+        "average precision": auc_and_precision(severe_N, score_N, patient_N, resamples)[1],
+        "quadratic kappa": quadratic_kappa(counts),
+        "sensitivity": ratio(*resamples.totals(seen, grade_N[severe_N] >= 3).T[::-1]),
+    }
+
+
+def test_intervals_hold_the_truth_in_93_to_97_of_100_draws():
+    rng = np.random.default_rng(2024)
+    many = simulate(100_000, rng)
+    truth = {name: values[0] for name, values in figures(*many, once(100_000)).items()}
+    draws = [simulate(120, rng) for _ in range(500)]
+
+    def held(index):
+        resamples = draw_patients(120, 400, index)
+        found = {name: bca(values_C, resamples) for name, values_C in figures(*draws[index], resamples).items()}
+        return [found[name].low <= value <= found[name].high for name, value in truth.items()]
+
+    coverage = dict(zip(truth, np.mean(side_by_side(held, range(500)), axis=0), strict=True))
+    assert all(0.93 <= share_held <= 0.97 for share_held in coverage.values()), coverage

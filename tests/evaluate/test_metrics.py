@@ -1,30 +1,33 @@
-"""Every formula agrees with scikit-learn, with and without weights, and with cases worked by hand."""
+"""Every formula agrees with scikit-learn, with and without weights, with published examples, and by hand."""
 
 import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from spinenet.calibration import macro_f1, quadratic_kappa
-from spinenet.evaluate import metrics
+from spinenet.evaluate import agreement, probability
+from spinenet.evaluate.intervals import Resamples, once
+from spinenet.evaluate.ranking import auc_and_precision
 
 EXACT = {"abs": 1e-9}
+DISCS = 400
+EACH = np.arange(DISCS)
 
 
 @pytest.fixture(params=["unweighted", "weighted", "resampled"])
 def weights(request):
     rng = np.random.default_rng(3)
     draw = {
-        "unweighted": lambda: np.ones(400),
-        "weighted": lambda: rng.uniform(0.1, 3, 400),
-        "resampled": lambda: rng.multinomial(400, np.full(400, 1 / 400)).astype(float),
+        "unweighted": lambda: np.ones(DISCS),
+        "weighted": lambda: rng.uniform(0.1, 3, DISCS),
+        "resampled": lambda: rng.multinomial(DISCS, np.full(DISCS, 1 / DISCS)).astype(float),
     }
     return draw[request.param]()
 
 
-@pytest.fixture(params=["distinct scores", "tied scores"])
+@pytest.fixture(params=["distinct scores", "tied scores", "mostly positive"])
 def ranked(request):
     rng = np.random.default_rng(4)
-    positive_N = rng.random(400) < 0.2
+    positive_N = rng.random(DISCS) < (0.9 if request.param == "mostly positive" else 0.2)
     score_N = np.clip(rng.normal(0.4 + 0.2 * positive_N, 0.2), 0, 1)
     return positive_N, score_N.round(1) if request.param == "tied scores" else score_N
 
@@ -32,75 +35,147 @@ def ranked(request):
 @pytest.fixture
 def graded():
     rng = np.random.default_rng(5)
-    truth_N = rng.integers(0, 5, 400)
-    return truth_N, np.clip(truth_N + rng.integers(-1, 2, 400), 0, 4)
+    truth_N = rng.integers(0, 5, DISCS)
+    return truth_N, np.clip(truth_N + rng.integers(-1, 2, DISCS), 0, 4)
 
 
 def test_auc_and_average_precision_are_scikit_learns(ranked, weights):
     positive_N, score_N = ranked
-    ours = metrics.auc(positive_N, score_N, weights[None])[0]
-    assert ours == pytest.approx(sklearn_metrics.roc_auc_score(positive_N, score_N, sample_weight=weights), **EXACT)
-    ours = metrics.average_precision(positive_N, score_N, weights[None])[0]
+    area, precision = auc_and_precision(positive_N, score_N, EACH, Resamples(weights[None], 0))
+    theirs = sklearn_metrics.roc_auc_score(positive_N, score_N, sample_weight=weights)
+    assert area[0] == pytest.approx(theirs, **EXACT)
     theirs = sklearn_metrics.average_precision_score(positive_N, score_N, sample_weight=weights)
-    assert ours == pytest.approx(theirs, **EXACT)
+    assert precision[0] == pytest.approx(theirs, **EXACT)
 
 
-def test_kappa_f1_and_balanced_accuracy_are_scikit_learns(graded, weights):
+def test_agreement_is_scikit_learns(graded, weights):
     truth_N, grade_N = graded
-    confusion_SKK = metrics.confusion(truth_N, grade_N, 5, weights[None])
+    counts_KK = Resamples(weights[None], 0).counts(EACH, truth_N * 5 + grade_N, 25).reshape(5, 5)
+    assert counts_KK == pytest.approx(sklearn_metrics.confusion_matrix(truth_N, grade_N, sample_weight=weights), **EXACT)
     weighted = {"sample_weight": weights}
-    kappa = sklearn_metrics.cohen_kappa_score(truth_N, grade_N, weights="quadratic", **weighted)
-    assert quadratic_kappa(confusion_SKK)[0] == pytest.approx(kappa, **EXACT)
-    f1 = sklearn_metrics.f1_score(truth_N, grade_N, average="macro", **weighted)
-    assert macro_f1(confusion_SKK)[0] == pytest.approx(f1, **EXACT)
-    accuracy = sklearn_metrics.balanced_accuracy_score(truth_N, grade_N, **weighted)
-    assert metrics.balanced_accuracy(confusion_SKK)[0] == pytest.approx(accuracy, **EXACT)
+    theirs = {
+        agreement.cohen_kappa: sklearn_metrics.cohen_kappa_score(truth_N, grade_N, **weighted),
+        agreement.linear_kappa: sklearn_metrics.cohen_kappa_score(truth_N, grade_N, weights="linear", **weighted),
+        agreement.quadratic_kappa: sklearn_metrics.cohen_kappa_score(truth_N, grade_N, weights="quadratic", **weighted),
+        agreement.macro_f1: sklearn_metrics.f1_score(truth_N, grade_N, average="macro", **weighted),
+        agreement.balanced_accuracy: sklearn_metrics.balanced_accuracy_score(truth_N, grade_N, **weighted),
+        agreement.accuracy: sklearn_metrics.accuracy_score(truth_N, grade_N, **weighted),
+        agreement.matthews: sklearn_metrics.matthews_corrcoef(truth_N, grade_N, **weighted),
+    }
+    for ours, value in theirs.items():
+        assert ours(counts_KK) == pytest.approx(value, **EXACT), ours.__name__
+    each = sklearn_metrics.recall_score(truth_N, grade_N, average=None, **weighted)
+    assert agreement.recall(counts_KK) == pytest.approx(each, **EXACT)
+    each = sklearn_metrics.precision_score(truth_N, grade_N, average=None, **weighted)
+    assert agreement.precision(counts_KK) == pytest.approx(each, **EXACT)
+
+
+def test_brier_and_log_loss_are_scikit_learns(weights):
+    rng = np.random.default_rng(6)
+    one = Resamples(weights[None], 0)
+    for grades in (2, 5):
+        p_NK, truth_N = rng.dirichlet(np.ones(grades), DISCS), rng.integers(0, grades, DISCS)
+        discs, brier, log = one.totals(
+            EACH, probability.brier_errors(truth_N, p_NK), probability.log_losses(truth_N, p_NK)
+        )[0]
+        scores = p_NK[:, 1] if grades == 2 else p_NK
+        theirs = sklearn_metrics.brier_score_loss(truth_N, scores, sample_weight=weights)
+        assert brier / discs == pytest.approx(theirs, **EXACT)
+        assert log / discs == pytest.approx(sklearn_metrics.log_loss(truth_N, p_NK, sample_weight=weights), **EXACT)
+
+
+def test_an_impossible_grade_that_came_true_costs_as_much_as_in_scikit_learn():
+    p_NK = np.array([[1.0, 0.0], [0.5, 0.5]])
+    ours = probability.log_losses(np.array([1, 1]), p_NK).mean()
+    assert ours == pytest.approx(sklearn_metrics.log_loss([1, 1], p_NK, labels=[0, 1]), **EXACT)
+
+
+def test_gwets_ac1_of_his_published_examples():
+    # Gwet 2002, "Kappa statistic is not satisfactory for assessing the extent of agreement between raters", table 1 and
+    # the same 125 subjects with the disagreement moved: kappa falls below 0, AC1 stays near the 94 % that agree
+    skewed = np.array([[118.0, 5.0], [2.0, 0.0]])
+    assert agreement.cohen_kappa(skewed) == pytest.approx(-0.0234, abs=5e-5)
+    assert agreement.gwet_ac1(skewed) == pytest.approx(0.9408, abs=5e-5)
+
+
+def test_gwets_ac1_of_several_grades_is_its_definition():
+    counts = np.random.default_rng(1).integers(0, 20, (4, 4)).astype(float)
+    n = counts.sum()
+    share = [(counts[k].sum() + counts[:, k].sum()) / (2 * n) for k in range(4)]
+    chance = sum(p * (1 - p) for p in share) / 3
+    assert agreement.gwet_ac1(counts) == pytest.approx((np.trace(counts) / n - chance) / (1 - chance), **EXACT)
+
+
+def test_kappa_is_statsmodels(graded):
+    from statsmodels.stats.inter_rater import cohens_kappa
+
+    truth_N, grade_N = graded
+    counts_KK = once(DISCS).counts(EACH, truth_N * 5 + grade_N, 25).reshape(5, 5)
+    assert agreement.cohen_kappa(counts_KK) == pytest.approx(cohens_kappa(counts_KK).kappa, **EXACT)
+    weighted = cohens_kappa(counts_KK, wt="linear").kappa
+    assert agreement.linear_kappa(counts_KK) == pytest.approx(weighted, **EXACT)
 
 
 def test_a_grade_that_is_only_decided_counts_as_in_scikit_learn():
     truth_N, grade_N = np.array([0, 0, 1, 1]), np.array([0, 2, 1, 1])
-    confusion_SKK = metrics.confusion(truth_N, grade_N, 4, np.ones((1, 4)))
+    counts_KK = once(4).counts(np.arange(4), truth_N * 4 + grade_N, 16).reshape(4, 4)
     theirs = sklearn_metrics.f1_score(truth_N, grade_N, average="macro")
-    assert macro_f1(confusion_SKK)[0] == pytest.approx(theirs, **EXACT)
+    assert agreement.macro_f1(counts_KK) == pytest.approx(theirs, **EXACT)
 
 
-def test_brier_is_scikit_learns(weights):
-    rng = np.random.default_rng(6)
-    for grades in (2, 5):
-        probabilities_NK, truth_N = rng.dirichlet(np.ones(grades), 400), rng.integers(0, grades, 400)
-        scores = probabilities_NK[:, 1] if grades == 2 else probabilities_NK
-        theirs = sklearn_metrics.brier_score_loss(truth_N, scores, sample_weight=weights)
-        assert metrics.brier(truth_N, probabilities_NK, weights[None])[0] == pytest.approx(theirs, **EXACT)
-
-
-def test_many_resamples_at_once_are_what_each_is_alone(ranked):
+def test_many_columns_at_once_are_what_each_is_alone(ranked):
     positive_N, score_N = ranked
-    weights_SN = np.random.default_rng(7).integers(0, 3, (6, 400)).astype(float)
-    alone = [metrics.auc(positive_N, score_N, weights_N[None])[0] for weights_N in weights_SN]
-    assert metrics.auc(positive_N, score_N, weights_SN) == pytest.approx(alone, **EXACT)
+    weights_CP = np.random.default_rng(7).integers(0, 3, (6, DISCS)).astype(float)
+    together = auc_and_precision(positive_N, score_N, EACH, Resamples(weights_CP, 5))
+    for column, weights_P in enumerate(weights_CP):
+        alone = auc_and_precision(positive_N, score_N, EACH, Resamples(weights_P[None], 0))
+        assert [one[column] for one in together] == pytest.approx([one[0] for one in alone], **EXACT)
 
 
-def test_expected_calibration_error_of_a_case_worked_by_hand():
+def test_the_discs_of_a_patient_are_weighed_together(ranked):
+    positive_N, score_N = ranked
+    patient_N = EACH // 5
+    weights_P = np.random.default_rng(8).integers(0, 4, DISCS // 5).astype(float)
+    by_patient = auc_and_precision(positive_N, score_N, patient_N, Resamples(weights_P[None], 0))
+    by_disc = auc_and_precision(positive_N, score_N, EACH, Resamples(weights_P[patient_N][None], 0))
+    assert by_patient[0] == pytest.approx(by_disc[0], **EXACT)
+
+
+def test_calibration_errors_of_a_case_worked_by_hand():
     stated_N = np.array([0.12, 0.18, 0.95, 0.95, 0.95, 1.0])
     happened_N = np.array([False, True, True, True, True, False])
+
+    def error(bins, weights):
+        bin_N, each = bins(stated_N), np.arange(6)
+        return probability.calibration_error(stated_N, happened_N, bin_N, each, Resamples(weights[None], 0))[0]
+
     # bin 0.1-0.2: stated 0.15, happened 0.5; bin 0.9-1: stated 0.9625, happened 0.75
-    by_hand = 2 / 6 * 0.35 + 4 / 6 * 0.2125
-    assert metrics.expected_calibration_error(stated_N, happened_N, np.ones((1, 6)))[0] == pytest.approx(by_hand)
+    assert error(probability.equal_width, np.ones(6)) == pytest.approx(2 / 6 * 0.35 + 4 / 6 * 0.2125)
     # the last disc never drawn: stated 0.95, happened 1
-    weights_SN = np.array([[1.0, 1, 1, 1, 1, 0]])
-    by_hand = 2 / 5 * 0.35 + 3 / 5 * 0.05
-    assert metrics.expected_calibration_error(stated_N, happened_N, weights_SN)[0] == pytest.approx(by_hand)
+    assert error(probability.equal_width, np.array([1.0, 1, 1, 1, 1, 0])) == pytest.approx(2 / 5 * 0.35 + 3 / 5 * 0.05)
+    # ten bins for six discs: each distinct probability has its own
+    by_hand = (0.12 + 0.82 + 3 * 0.05 + 1) / 6
+    assert error(probability.equal_mass, np.ones(6)) == pytest.approx(by_hand)
+
+
+def test_bins_of_equal_mass_hold_equally_many_discs():
+    stated_N = np.random.default_rng(2).beta(0.3, 3, 1000)
+    assert np.bincount(probability.equal_mass(stated_N)).tolist() == [100] * 10
+    assert np.bincount(probability.equal_width(stated_N)).max() > 600
 
 
 def test_one_class_alone_has_no_ranking_and_no_kappa():
-    score_N, ones = np.array([0.1, 0.7, 0.9]), np.ones((1, 3))
+    score_N, each = np.array([0.1, 0.7, 0.9]), np.arange(3)
     for positive_N in (np.zeros(3, bool), np.ones(3, bool)):
-        assert np.isnan(metrics.auc(positive_N, score_N, ones)).all()
-        assert np.isnan(metrics.average_precision(positive_N, score_N, ones)).all()
-    assert np.isnan(quadratic_kappa(metrics.confusion(np.zeros(3, int), np.zeros(3, int), 3, ones))).all()
+        assert np.isnan(auc_and_precision(positive_N, score_N, each, once(3))).all()
+    never_drawn = Resamples(np.array([[0.0, 1, 1]]), 0)
+    assert np.isnan(auc_and_precision(np.array([True, False, False]), score_N, each, never_drawn)).all()
+    lone = np.diag([3.0, 0, 0])
+    for measure in (agreement.cohen_kappa, agreement.quadratic_kappa, agreement.matthews):
+        assert np.isnan(measure(lone))
 
 
 def test_sensitivity_of_a_finding_nobody_has_is_undefined_not_zero():
-    recall_SK = metrics.recall(np.array([[[7.0, 2.0], [0.0, 0.0]]]))
-    assert recall_SK[0, 0] == pytest.approx(7 / 9)
-    assert np.isnan(recall_SK[0, 1])
+    recall_K = agreement.recall(np.array([[7.0, 2.0], [0.0, 0.0]]))
+    assert recall_K[0] == pytest.approx(7 / 9)
+    assert np.isnan(recall_K[1])

@@ -1,11 +1,23 @@
 """An evaluation as files."""
 
 import json
+from importlib.resources import files
 
+import jsonschema
 import numpy as np
+import pandas as pd
 import pytest
 
-from spinenet.evaluate import evaluate, level_errors, markdown_table, write_evaluation
+from spinenet.evaluate import (
+    Beside,
+    Settings,
+    compare,
+    evaluate,
+    level_errors,
+    markdown_table,
+    write_comparison,
+    write_evaluation,
+)
 from spinenet.labels import LEVELS, RESEARCH_ONLY
 
 
@@ -22,52 +34,110 @@ def levels():
     return level_errors(dict(list(truth.items())[1:]), truth)
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Figures take most of the time; where a test is not about them they are made but not drawn."""
+    monkeypatch.setattr("spinenet.evaluate.outputs._write_figures", lambda drawn, folder: list(drawn))
+
+
+def written(frame, folder, samples=50, **beside):
+    """The content of metrics.json, which must be strict JSON that fits the published schema."""
+    assessment = write_evaluation(frame, folder, Settings("Made-up spines", samples), Beside(**beside))
+    content = strict((folder / "metrics.json").read_text())
+    jsonschema.validate(content, schema("metrics"))
+    assert json.loads(json.dumps(assessment.to_dict())) == content
+    return content
+
+
+def schema(name):
+    found = json.loads((files("spinenet.evaluate") / f"{name}.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(found)
+    return found
+
+
 def test_everything_is_written_and_says_what_it_is(predictions, levels, tmp_path):
-    frame = predictions("pfirrmann", "modic", "herniation", patients=12)
-    content = write_evaluation(frame, tmp_path / "run", title="Made-up spines", samples=50, levels=levels)
-    assert strict((tmp_path / "run" / "metrics.json").read_text()) == content
+    names = ("pfirrmann", "modic", "foraminal_stenosis_left", "foraminal_stenosis_right")
+    frame = predictions(*names, patients=36)
+    readers = pd.concat(
+        [
+            frame[["study", "level", "target"]].assign(reader=reader, grade=frame.truth.where(keep, frame.grade))
+            for reader, keep in (("A", frame.index % 3 > 0), ("B", frame.index % 4 > 0))
+        ]
+    )
+    cases = pd.DataFrame({"study": frame.study.unique(), "vendor": ["A", "A", "B"] * 12})
+    beside = {"levels": levels, "readers": readers, "cases": cases, "previous": frame.assign(grade=frame.truth)}
+    content = written(frame, tmp_path / "run", **beside)
     assert content["levels"]["counts"]["missed"] == 5
     assert content["targets"]["pfirrmann"]["metrics"]["quadratic_kappa"]["low"] is not None
     report = (tmp_path / "run" / "report.md").read_text()
-    for words in ("# Made-up spines", RESEARCH_ONLY, "12 patients, 60 discs", "ECE before", "L4/L5", "kappa about 0.6"):
+    for words in ("# Made-up spines", RESEARCH_ONLY, "36 patients, 180 discs", "ECE before", "L4/L5", "kappa 0.60"):
         assert words in report
-    for name in ("confusion", "roc", "reliability"):
+    for words in ("Fewer than 30 patients", "vendor B (12)", "RSNA 2024 score", "both sides", "14.1 %"):
+        assert words in report
+    drawn = ("confusion", "roc", "precision_recall", "reliability", "decision", "risk_coverage", "levels", "readers")
+    for name in (*drawn, "subgroup_vendor"):
         assert f"figures/{name}.png" in report
         for suffix in (".png", ".svg"):
             assert (tmp_path / "run" / "figures" / name).with_suffix(suffix).stat().st_size > 5000
+    for name in ("metrics", "confusion", "verdicts", "subgroups", "readers", "previous", "rsna_score", "curve_roc"):
+        assert len(pd.read_csv(tmp_path / "run" / "tables" / f"{name}.csv")) > 0
+
+
+def test_every_figure_of_every_table_has_its_interval(predictions, tmp_path, undrawn):
+    written(predictions("pfirrmann", "herniation", patients=60), tmp_path, samples=100)
+    table = pd.read_csv(tmp_path / "tables" / "metrics.csv")
+    pooled = table[table.level == "all"]
+    assert pooled[["value", "low", "high"]].notna().all(axis=None)
+    assert (table["value"].notna() | table["low"].isna()).all()
 
 
 def test_the_same_table_gives_the_same_bytes(predictions, tmp_path):
     frame = predictions("bulging", patients=12)
     for run in ("a", "b"):
-        write_evaluation(frame, tmp_path / run, title="twice", samples=20, seed=4)
-    for name in ("metrics.json", "report.md", "figures/roc.svg", "figures/roc.png"):
+        write_evaluation(frame, tmp_path / run, Settings("twice", samples=20, seed=4))
+    for name in ("metrics.json", "report.md", "figures/roc.svg", "figures/roc.png", "tables/metrics.csv"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 
 
 @pytest.mark.parametrize("patients", [1, 2])
-def test_a_handful_of_discs_with_one_class_still_gives_a_report(predictions, patients, tmp_path):
+def test_a_handful_of_discs_with_one_class_still_gives_a_report(predictions, patients, tmp_path, undrawn):
     frame = predictions("herniation", "modic", patients=patients).assign(truth=0)
-    content = write_evaluation(frame, tmp_path, title="tiny", samples=20)
+    content = written(frame, tmp_path, samples=20)
     assert content["targets"]["herniation"]["metrics"]["auc"]["value"] is None
-    assert strict((tmp_path / "metrics.json").read_text()) == content
     assert "nan" not in (tmp_path / "report.md").read_text()
 
 
 def test_a_single_positive_gives_a_report(predictions, tmp_path):
     frame = predictions("herniation", patients=3)
     frame["truth"] = (np.arange(len(frame)) == 0).astype(int)
-    content = write_evaluation(frame, tmp_path, title="one positive", samples=30)
-    assert content["targets"]["herniation"]["positives"] == 1
+    assert written(frame, tmp_path, samples=30)["targets"]["herniation"]["positives"] == 1
 
 
-def test_a_target_that_was_never_predicted_is_reported_so(predictions, tmp_path):
+def test_a_target_that_was_never_predicted_is_reported_so(predictions, tmp_path, undrawn):
     frame = predictions("bulging", "narrowing", patients=6).astype({"confident": object})
     lost = frame.target == "bulging"
     frame.loc[lost, ["grade", "p_0", "p_1", "u_0", "u_1"]] = np.nan
-    content = write_evaluation(frame, tmp_path, title="half", samples=20)
+    content = written(frame, tmp_path, samples=20)
     assert content["targets"]["bulging"]["n"] == 0
     assert "without a prediction, in none of these figures: Disc bulging 30" in (tmp_path / "report.md").read_text()
+
+
+def test_grades_learnt_from_synthetic_studies_alone_are_named(predictions, tmp_path, undrawn):
+    frame = predictions("bulging", "canal_stenosis", patients=6)
+    frame["evidence"] = np.where(frame.target == "bulging", "real", "synthetic")
+    assert written(frame, tmp_path, samples=20)["synthetic"] == ["canal_stenosis"]
+    assert "synthetic studies alone, not from patients: Spinal canal stenosis" in (tmp_path / "report.md").read_text()
+
+
+def test_a_comparison_is_written_and_fits_its_schema(predictions, tmp_path):
+    frame = predictions("pfirrmann", "herniation")
+    write_comparison(compare(frame, frame, ("new", "old"), samples=50), tmp_path)
+    content = strict((tmp_path / "comparison.json").read_text())
+    jsonschema.validate(content, schema("comparison"))
+    assert {row["verdict"] for row in content["differences"]} == {"not shown"}
+    assert RESEARCH_ONLY in (tmp_path / "report.md").read_text()
+    assert (tmp_path / "figures" / "comparison.png").stat().st_size > 5000
+    assert len(pd.read_csv(tmp_path / "tables" / "comparison.csv")) == len(content["differences"])
 
 
 def test_the_table_for_the_readme(predictions):
@@ -77,6 +147,6 @@ def test_the_table_for_the_readme(predictions):
     assert len(table) == 4
     assert {line.count("|") for line in table} == {6}
     assert table[2].startswith("| Pfirrmann degeneration | 100 | 0.")
-    assert table[2].endswith("| – | 0.80 |")
+    assert table[2].endswith(" | 0.80 |") and table[3].endswith(" | – |")
     assert str(metrics.targets["herniation"].estimates["auc"]) in table[3]
     assert len(markdown_table(metrics, targets=["herniation"]).splitlines()) == 3

@@ -1,8 +1,8 @@
 """Agreement of two sets of grades, from their confusion matrices.
 
-``confusion`` is (..., K, K), counts or weights, rows the truth (or one reader), columns the decision (or the other); each
-function returns (...,), nan where the figure is not defined. Quadratic kappa and macro F1, which also choose the cuts of
-a calibration, live in ``spinenet.calibration``. K grades.
+``confusion`` is (..., K, K), counts or weights, rows the truth (or one reader), columns the decision (or the other);
+each function returns (...,), nan where the figure is not defined. Quadratic kappa and macro F1, which also choose the
+cuts of a calibration, live in ``spinenet.calibration``. K grades.
 """
 
 import numpy as np

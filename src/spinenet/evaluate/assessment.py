@@ -1,20 +1,21 @@
 """Everything that is said of one table of predictions: figures, curves, subgroups, readers, another run, verdicts."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from spinenet.evaluate.comparison import Comparison, compare
 from spinenet.evaluate.competition import rsna_estimates
-from spinenet.evaluate.curves import CURVES, Curve, reliability_before
+from spinenet.evaluate.curves import CURVES, Curve, CurveOf, reliability_before
 from spinenet.evaluate.evaluation import Cohort, Metrics, TargetMetrics, evaluate_cohort, make_cohort
-from spinenet.evaluate.intervals import COVERAGE, Estimate
+from spinenet.evaluate.intervals import COVERAGE, Estimate, Resamples, side_by_side
 from spinenet.evaluate.levels import LevelErrors
 from spinenet.evaluate.questions import SIDES
 from spinenet.evaluate.readers import Readers, compare_readers
 from spinenet.evaluate.subgroups import Subgroup, subgroups
-from spinenet.evaluate.table import check_predictions
+from spinenet.evaluate.table import Sample, check_predictions
 from spinenet.evaluate.verdicts import Verdict, verdicts
 from spinenet.labels import RESEARCH_ONLY
 
@@ -35,8 +36,8 @@ class Settings:
 class Beside:
     """What an evaluation may be given besides the predictions: each is left out where it is None.
 
-    ``cases`` and ``readers`` as ``load_cases`` and ``load_readers`` give them, ``previous`` another run's predictions of
-    the same patients, ``levels`` how well discs were found. ``consensus`` says that the truth was made of ``readers``.
+    ``cases`` and ``readers`` as ``load_cases`` and ``load_readers`` give them, ``previous`` another run's predictions
+    of the same patients, ``levels`` how well discs were found. ``consensus`` says that ``readers`` made the truth.
     """
 
     cases: pd.DataFrame | None = None
@@ -105,7 +106,7 @@ def assess(frame: pd.DataFrame, settings: Settings, beside: Beside) -> Assessmen
     readers = None if beside.readers is None else compare_readers(cohort, beside.readers)
     previous = None
     if beside.previous is not None:
-        chosen = {"samples": settings.samples, "seed": settings.seed, "correction": settings.correction}
+        chosen: dict[str, Any] = {"samples": settings.samples, "seed": settings.seed, "correction": settings.correction}
         previous = compare(frame, beside.previous, ("this run", "previous run"), **chosen)
     judged = verdicts(cohort, previous, readers, consensus=beside.consensus, correction=settings.correction)
     curves, before = _curves(cohort)
@@ -129,8 +130,15 @@ def _curves(cohort: Cohort) -> tuple[dict[str, dict[str, Curve]], dict[str, Curv
     apart = {name for sides in SIDES if sides in cohort.graded for name in SIDES[sides]}
     shown = {name: sample for name, sample in cohort.graded.items() if name not in apart}
     draws = cohort.resamples.draws
-    curves = {kind: {name: curve(sample, draws) for name, sample in shown.items()} for kind, curve in CURVES.items()}
+    curves = {
+        kind: dict(zip(shown, side_by_side(partial(_curve, curve, draws), shown.values()), strict=True))
+        for kind, curve in CURVES.items()
+    }
     return curves, {name: reliability_before(sample, draws) for name, sample in shown.items()}
+
+
+def _curve(curve: CurveOf, draws: Resamples, sample: Sample) -> Curve:
+    return curve(sample, draws)
 
 
 def _synthetic(frame: pd.DataFrame) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import pandas as pd
 from spinenet.evaluate.correction import corrected
 from spinenet.evaluate.delong import areas
 from spinenet.evaluate.evaluation import make_cohort
-from spinenet.evaluate.intervals import COVERAGE, Estimate, Resamples, p_value
+from spinenet.evaluate.intervals import COVERAGE, Estimate, Resamples, p_value, side_by_side
 from spinenet.evaluate.metrics import MAIN, difference, figures_of, score, severe_figures
 from spinenet.evaluate.questions import PRESENCE, target_named
 from spinenet.evaluate.table import KEY, PredictionsError, Sample, check_predictions
@@ -102,11 +102,8 @@ def compare(
     """Compare two checked tables of predictions; PredictionsError where they share no disc or disagree on the truth."""
     ours, theirs, left_out = _on_common_discs(check_predictions(first), check_predictions(second), names)
     cohort, other = (make_cohort(frame, samples=samples, seed=seed) for frame in (ours, theirs))
-    rows = [
-        row
-        for name, sample in cohort.graded.items()
-        for row in _differences(sample, other.graded[name], cohort.resamples)
-    ]
+    both = [(sample, other.graded[name]) for name, sample in cohort.graded.items()]
+    rows = sum(side_by_side(lambda pair: _differences(*pair, cohort.resamples), both), [])
     return Comparison(
         names=names,
         patients=len(cohort.patients),
@@ -125,7 +122,9 @@ def _on_common_discs(
     known = [frame[frame["truth"].notna() & frame["grade"].notna()].set_index(KEY) for frame in (first, second)]
     common = known[0].index.intersection(known[1].index).sort_values()
     if not len(common):
-        raise PredictionsError(f"{names[0]} and {names[1]}: no labelled disc that both graded; compare the same patients")
+        raise PredictionsError(
+            f"{names[0]} and {names[1]}: no labelled disc that both graded; compare the same patients"
+        )
     ours, theirs = (frame.loc[common] for frame in known)
     unequal = ours["truth"].to_numpy() != theirs["truth"].to_numpy()
     if unequal.any():

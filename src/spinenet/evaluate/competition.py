@@ -11,8 +11,8 @@ from spinenet.evaluate.rsna_score import row_losses, submission_of, truth_of_pre
 def rsna_estimates(cohort: Cohort) -> dict[str, Estimate]:
     """The four log losses (``canal``, ``foraminal``, ``subarticular``, ``any_severe``) and ``total``; lower is better.
 
-    Labelled levels that were not graded get the challenge's weighted frequencies. Empty where no target of the challenge
-    has a label.
+    Labelled levels that were not graded get the challenge's weighted frequencies. Empty where no target of the
+    challenge has a label.
     """
     frame = cohort.frame
     truth = truth_of_predictions(frame)

@@ -1,21 +1,67 @@
-"""Configuration of ``scripts/evaluate.py``."""
+"""Configuration of ``scripts/evaluate.py`` and ``scripts/compare.py``."""
 
 from dataclasses import dataclass, field
 
 from spinenet.datasets.splits import DataConfig
 
+FEWEST_SAMPLES = 100
+
 
 @dataclass
 class EvaluateConfig:
-    """``runs`` are run folders of train_grader.py or export.py, one a fold; ``data`` is where their patients lie."""
+    """Either ``runs``: run folders of train_grader.py or export.py, one a fold, whose patients lie where ``data`` says.
+
+    Or ``predictions``: a predictions.csv, with the truth in a column of its own or in the CSV ``truth`` (study, level,
+    target, truth); ``truth=consensus`` takes the consensus of ``readers``.
+    """
 
     runs: list[str] = field(default_factory=list)
+    predictions: str | None = None
+    truth: str | None = None
+    cases: str | None = None
+    """CSV of what is known of the studies: ``study`` and any columns to form subgroups by."""
+    readers: str | None = None
+    """CSV of readers' grades: ``reader, study, level, target, grade``."""
+    previous: str | None = None
+    """Another run's predictions.csv (or its folder) of the same patients."""
     out: str = "data/evaluation"
-    title: str = "Cross-validated test patients"
+    title: str = "Evaluation"
     samples: int = 1000
     seed: int = 0
+    threshold: float | None = None
+    """Probability from which a finding counts as present; null takes the decided grades."""
+    correction: str = "holm"
+    """How p-values are corrected for many targets: holm or benjamini_hochberg."""
     data: DataConfig = field(default_factory=DataConfig)
 
     def __post_init__(self) -> None:
-        if self.samples < 100:
-            raise ValueError(f"samples is {self.samples}; an interval needs at least 100 bootstrap samples")
+        _check(self.samples, self.correction)
+        if self.threshold is not None and not 0 < self.threshold < 1:
+            raise ValueError(f"threshold is {self.threshold}; it is a probability between 0 and 1, or null")
+        if self.truth is not None and not self.predictions:
+            raise ValueError("truth belongs to predictions; runs have the truth of their data set")
+        if self.truth == "consensus" and self.readers is None:
+            raise ValueError("truth=consensus needs readers")
+
+
+@dataclass
+class CompareConfig:
+    """``first`` and ``second`` are run folders with a predictions.csv, or such files, of the same patients."""
+
+    first: str = ""
+    second: str = ""
+    truth: str | None = None
+    out: str = "data/comparison"
+    samples: int = 1000
+    seed: int = 0
+    correction: str = "holm"
+
+    def __post_init__(self) -> None:
+        _check(self.samples, self.correction)
+
+
+def _check(samples: int, correction: str) -> None:
+    if samples < FEWEST_SAMPLES:
+        raise ValueError(f"samples is {samples}; an interval needs at least {FEWEST_SAMPLES} bootstrap samples")
+    if correction not in ("holm", "benjamini_hochberg"):
+        raise ValueError(f"correction is {correction!r}; choose holm or benjamini_hochberg")

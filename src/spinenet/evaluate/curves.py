@@ -1,7 +1,7 @@
 """Curves with 95 % bands over patients: ROC, precision-recall, net benefit, risk over coverage, and reliability.
 
-Bands are pointwise percentile intervals, so give ``resamples.draws``. Shape letters: C columns of weights, S bootstrap draws, N discs, U thresholds,
-G grid points of a curve, B bins.
+Bands are pointwise percentile intervals: give ``Resamples.draws``. Shape letters: C columns of weights, S bootstrap
+draws, N discs, U thresholds, G grid points of a curve, B bins.
 """
 
 from collections.abc import Callable
@@ -114,7 +114,8 @@ def _reliability(sample: Sample, probabilities_NK: Floats, resamples: Resamples)
     bin_N = equal_mass(stated_N)
     discs_B = np.bincount(bin_N, minlength=BINS)
     enough_B = discs_B >= _FEWEST_IN_BIN
-    stated_B = ratio(np.bincount(bin_N, stated_N, minlength=BINS), discs_B.astype(float))
+    sums_B = np.bincount(bin_N, stated_N, minlength=BINS)
+    stated_B = ratio(sums_B, discs_B.astype(float))
     seen_CB = resamples.counts(sample.patient_N, bin_N, BINS)
     happened_CB = resamples.counts(sample.patient_N, bin_N, BINS, happened_N.astype(float))
     return _curve(stated_B[enough_B], ratio(happened_CB, seen_CB)[:, enough_B], sample)

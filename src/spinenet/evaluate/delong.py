@@ -27,7 +27,7 @@ class Areas:
         contrast = np.zeros(len(self.area_R))
         contrast[first] += 1
         contrast[second] -= 1
-        return float(contrast @ self.area_R), float(np.sqrt(max(contrast @ self.covariance_RR @ contrast, 0)))
+        return float(contrast @ self.area_R), float(np.sqrt(max(float(contrast @ self.covariance_RR @ contrast), 0.0)))
 
     def p_of_difference(self, first: int, second: int) -> float:
         """Two-sided p of "both areas are equal"; nan where it is not defined."""

@@ -35,7 +35,14 @@ STYLE: dict[Any, Any] = {
 
 @contextmanager
 def panels(
-    count: int, xlabel: str, ylabel: str, *, columns: int = 4, width: float = 2.5, height: float = 2.6, legend: bool = True
+    count: int,
+    xlabel: str,
+    ylabel: str,
+    *,
+    columns: int = 4,
+    width: float = 2.5,
+    height: float = 2.6,
+    legend: bool = True,
 ) -> Iterator[tuple[Figure, list[Axes]]]:
     """A figure of so many panels in rows, unused places empty; one legend of all panels on top."""
     columns = min(columns, count)
@@ -84,7 +91,7 @@ CORNERS = {"lower right": (0.98, 0.03), "upper right": (0.98, 0.97), "upper left
 def note(axis: Axes, text: str, corner: str = "lower right") -> None:
     """Small words in a corner of a panel."""
     vertical, horizontal = corner.split()
-    place = {"ha": horizontal, "va": {"lower": "bottom", "upper": "top"}[vertical]}
+    place: dict[str, Any] = {"ha": horizontal, "va": {"lower": "bottom", "upper": "top"}[vertical]}
     axis.text(*CORNERS[corner], text, transform=axis.transAxes, fontsize=7.5, color=INK, **place)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spinenet.evaluate.intervals import Estimate, Resamples, draw_patients, once, patients_of
+from spinenet.evaluate.intervals import Estimate, Resamples, draw_patients, once, patients_of, side_by_side
 from spinenet.evaluate.metrics import Figure, confusions, figures_of, severe_figures
 from spinenet.evaluate.questions import PRESENCE, SEVERE, SIDES, both_sides
 from spinenet.evaluate.table import PredictionsError, Sample, check_predictions, sample_of
@@ -20,9 +20,9 @@ class TargetMetrics:
     """One target on one set of discs.
 
     ``n`` discs with a known grade that the model graded, of ``patients`` patients; in ``positives`` of them the finding
-    is present (``questions.PRESENCE``), in ``severe_positives`` it is severe; ``not_graded`` more have a known grade but
-    no prediction. ``confusion_KK`` rows are the truth. ``severe`` holds the figures of the question whether a disc is
-    severe, empty where the grades have no order. ``levels`` holds the same again per level name, from the sacrum up.
+    is present (``questions.PRESENCE``), in ``severe_positives`` it is severe; ``not_graded`` more have a known grade
+    but no prediction. ``confusion_KK`` rows are the truth. ``severe`` holds the figures of the question whether a disc
+    is severe, empty where the grades have no order. ``levels`` holds the same again per level name, from the sacrum up.
     """
 
     target: Target
@@ -109,20 +109,21 @@ def _targets(labelled: set[str]) -> Iterable[Target]:
     yield from (both_sides(name) for name, sides in SIDES.items() if set(sides) <= labelled)
 
 
-def evaluate(
-    frame: pd.DataFrame, *, samples: int = 1000, seed: int = 0, threshold: float | None = None
-) -> Metrics:
+def evaluate(frame: pd.DataFrame, *, samples: int = 1000, seed: int = 0, threshold: float | None = None) -> Metrics:
     """Figures of every target that has labels, with 95 % intervals from ``samples`` resamples of the patients.
 
     ``frame`` is what ``load_predictions`` returns, or a table like it. All targets and levels share the same resamples.
     Raises PredictionsError for a bad table or one without a single known label.
     """
-    return evaluate_cohort(make_cohort(check_predictions(frame), samples=samples, seed=seed), seed=seed, threshold=threshold)
+    return evaluate_cohort(
+        make_cohort(check_predictions(frame), samples=samples, seed=seed), seed=seed, threshold=threshold
+    )
 
 
 def evaluate_cohort(cohort: Cohort, *, seed: int, threshold: float | None = None) -> Metrics:
     """As ``evaluate``, of a table that is ready."""
-    found = {name: _with_levels(sample, cohort.resamples, threshold) for name, sample in cohort.samples.items()}
+    done = side_by_side(lambda sample: _with_levels(sample, cohort.resamples, threshold), cohort.samples.values())
+    found = dict(zip(cohort.samples, done, strict=True))
     labelled = cohort.frame[cohort.frame["truth"].notna()]
     return Metrics(
         patients=len(cohort.patients),

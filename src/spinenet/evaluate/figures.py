@@ -52,7 +52,9 @@ def roc_figure(targets: Sequence[TargetMetrics], curves: Curves) -> Figure:
             if _line(axis, curves[target.target.name]):
                 figures = target.estimates
                 place = (1 - figures["specificity"].value, figures["sensitivity"].value)
-                axis.plot(*place, "o", markersize=6, color=ORANGE, markeredgecolor="white", label="as decided", zorder=3)
+                axis.plot(
+                    *place, "o", markersize=6, color=ORANGE, markeredgecolor="white", label="as decided", zorder=3
+                )
     return drawn[0]
 
 
@@ -67,7 +69,9 @@ def precision_recall_figure(targets: Sequence[TargetMetrics], curves: Curves) ->
             note(axis, f"AP {figures['average_precision']}", "lower right" if high else "upper right")
             if _line(axis, curves[target.target.name]):
                 place = (figures["sensitivity"].value, figures["ppv"].value)
-                axis.plot(*place, "o", markersize=6, color=ORANGE, markeredgecolor="white", label="as decided", zorder=3)
+                axis.plot(
+                    *place, "o", markersize=6, color=ORANGE, markeredgecolor="white", label="as decided", zorder=3
+                )
     return drawn[0]
 
 
@@ -77,7 +81,9 @@ def decision_figure(targets: Sequence[TargetMetrics], curves: Curves) -> Figure:
         for axis, target in zip(drawn[1], targets, strict=True):
             prevalence = target.estimates["prevalence"].value
             axis.set_title(_title(target))
-            axis.plot(PROBABILITY_GRID, net_benefit_of_all(prevalence), color=ORANGE, linewidth=1, label="call every disc")
+            axis.plot(
+                PROBABILITY_GRID, net_benefit_of_all(prevalence), color=ORANGE, linewidth=1, label="call every disc"
+            )
             axis.axhline(0, color=GREY, linewidth=0.8, label="call none")
             _line(axis, curves[target.target.name])
             top = max(prevalence, 0.01)
@@ -86,9 +92,7 @@ def decision_figure(targets: Sequence[TargetMetrics], curves: Curves) -> Figure:
     return drawn[0]
 
 
-def reliability_figure(
-    targets: Sequence[TargetMetrics], curves: Curves, before: Mapping[str, Curve | None]
-) -> Figure:
+def reliability_figure(targets: Sequence[TargetMetrics], curves: Curves, before: Mapping[str, Curve | None]) -> Figure:
     """Observed frequency over stated probability after calibration, and before it where that is known."""
     xlabel = "stated probability (of the finding, or of the most probable grade)"
     with panels(len(targets), xlabel, "observed frequency") as drawn:
@@ -98,7 +102,15 @@ def reliability_figure(
             note(axis, _calibration_note(target), "upper left")
             earlier, now = before[target.target.name], curves[target.target.name]
             if earlier is not None:
-                axis.plot(earlier.x_G, earlier.y_G, "x--", color=ORANGE, linewidth=0.9, markersize=4, label="before calibration")
+                axis.plot(
+                    earlier.x_G,
+                    earlier.y_G,
+                    "x--",
+                    color=ORANGE,
+                    linewidth=0.9,
+                    markersize=4,
+                    label="before calibration",
+                )
             axis.vlines(now.x_G, now.low_G, now.high_G, color=BLUE, linewidth=1)
             axis.plot(now.x_G, now.y_G, "o-", color=BLUE, linewidth=1.2, markersize=3.5, label="stated (95 % interval)")
     return drawn[0]
@@ -145,5 +157,3 @@ def _asked(target: TargetMetrics) -> str:
 
 def _title(target: TargetMetrics) -> str:
     return f"Any {target.target.title}" if target.target.scale is Scale.NOMINAL else target.target.title
-
-

@@ -1,6 +1,7 @@
 """Figures with intervals side by side: levels, subgroups, readers, and two runs."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -53,7 +54,7 @@ def subgroup_figure(variable: str, groups: Sequence[Subgroup], pooled: Mapping[s
     """The main figure of each target in each group of one variable; orange where there are fewer than 30 patients."""
     names = list(dict.fromkeys(group.target for group in groups))
     height = 1.15 + 0.2 * (1 + len({group.group for group in groups}))
-    size = {"columns": 3, "width": 3.4, "height": height}
+    size: dict[str, Any] = {"columns": 3, "width": 3.4, "height": height}
     with panels(len(names), "quadratic kappa, or AUC", variable, **size, legend=False) as drawn:
         drawn[0].subplots_adjust(left=1.3 / drawn[0].get_size_inches()[0], wspace=0.55)
         for axis, name in zip(drawn[1], names, strict=True):
@@ -87,20 +88,25 @@ def _lows(means: Mapping[str, Estimate]) -> list[float]:
 def _human(axis: Axes, name: str) -> None:
     if name in AGREEMENT:
         known = AGREEMENT[name]
-        axis.axvspan(known.low - 0.006, known.high + 0.006, color=GREY, alpha=0.25, linewidth=0, label="published, readers")
+        axis.axvspan(
+            known.low - 0.006, known.high + 0.006, color=GREY, alpha=0.25, linewidth=0, label="published, readers"
+        )
 
 
 def comparison_figure(comparison: Comparison) -> Figure:
     """How much better the first run is in each target's main figure, with the interval of the difference."""
     rows = comparison.main()
-    with panels(1, f"difference: {comparison.names[0]} − {comparison.names[1]}", "", width=6.4, height=0.6 + 0.3 * len(rows), legend=False) as drawn:  # fmt: skip
+    size: dict[str, Any] = {"width": 6.4, "height": 0.6 + 0.3 * len(rows)}
+    with panels(1, f"difference: {comparison.names[0]} − {comparison.names[1]}", "", **size, legend=False) as drawn:
         drawn[0].subplots_adjust(left=0.4)
         axis = drawn[1][0]
         axis.axvline(0, color=GREY, linewidth=0.8, linestyle=":")
         for place, row in enumerate(rows.values()):
             colour = {"better": GREEN, "worse": ORANGE}.get(row.verdict, BLUE)
             interval_row(axis, -place, row.gap, colour)
-        words = [f"{target_named(name).title} ({'AUC' if row.metric == 'auc' else 'kappa'})" for name, row in rows.items()]
+        words = [
+            f"{target_named(name).title} ({'AUC' if row.metric == 'auc' else 'kappa'})" for name, row in rows.items()
+        ]
         axis.set_yticks([-place for place in range(len(rows))], words)
         axis.set_ylim(-len(rows) + 0.4, 0.6)
     return drawn[0]

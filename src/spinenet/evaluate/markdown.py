@@ -93,7 +93,11 @@ def report(assessment: Assessment, figure_names: Sequence[str]) -> str:
         markdown_table(assessment.metrics, _CALIBRATION, targets=assessment.targets),
         *(line for name in ("reliability", "risk_coverage") for line in _figure(name, figure_names)),
         "## Curves and decisions",
-        *(line for name in ("confusion", "roc", "precision_recall", "decision") for line in _figure(name, figure_names)),
+        *(
+            line
+            for name in ("confusion", "roc", "precision_recall", "decision")
+            for line in _figure(name, figure_names)
+        ),
         *_subgroups(assessment.subgroups, figure_names),
         *_readers(assessment.readers, figure_names),
         *_previous(assessment.previous),
@@ -128,8 +132,8 @@ def _how_judged(assessment: Assessment) -> str:
     else:
         reader = "agrees with the truth as well as readers do (mean kappa)"
     return (
-        f"Better or worse: p below 0.05 after correction over the targets ({assessment.settings.correction}). Not shown is "
-        f"not the same as equal. Than a reader: whether the model {reader}; differences in brackets."
+        f"Better or worse: p below 0.05 after correction over the targets ({assessment.settings.correction}). Not "
+        f"shown is not the same as equal. Than a reader: whether the model {reader}; differences in brackets."
     )
 
 
@@ -174,7 +178,7 @@ def _rsna(rsna: Mapping[str, Estimate]) -> Iterator[str]:
     if rsna:
         yield "## RSNA 2024 score"
         yield markdown(["Part", "Weighted log loss"], [[name, estimate.text(3)] for name, estimate in rsna.items()])
-        yield "Lower is better; 1.0986 is knowing nothing. A labelled level without a grade gets the weighted frequencies."
+        yield "Lower is better; 1.0986 is knowing nothing. A level without a grade gets the weighted frequencies."
 
 
 def _level_names(levels: LevelErrors | None) -> Iterator[str]:
@@ -189,8 +193,8 @@ def _level_names(levels: LevelErrors | None) -> Iterator[str]:
     yield (
         f"Right: a located centre within {levels.tolerance_mm:g} mm under the disc's name; misnamed: under another; "
         "extra: a located centre at no disc, or a second one at a disc. From true to located centre "
-        f"{median:.1f} mm (median), {high:.1f} mm (95th percentile). Readers numbered a level wrongly from lumbar images "
-        f"alone in {100 * LEVELS_MISNAMED:.1f} % of patients."
+        f"{median:.1f} mm (median), {high:.1f} mm (95th percentile). Readers numbered a level wrongly from lumbar "
+        f"images alone in {100 * LEVELS_MISNAMED:.1f} % of patients."
     )
 
 
@@ -222,8 +226,8 @@ def _subgroups(groups: Sequence[Subgroup], figure_names: Sequence[str]) -> Itera
     apart = sorted((group for group in asked if group.p_corrected < 0.05), key=lambda group: group.p_corrected)
     yield "## Subgroups"
     yield (
-        f"{len(asked)} gaps between a group and the largest group of its variable were looked at; {len(apart)} differ after "
-        "correction. All of them: tables/subgroups.csv."
+        f"{len(asked)} gaps between a group and the largest group of its variable were looked at; {len(apart)} differ "
+        "after correction. All of them: tables/subgroups.csv."
     )
     if apart:
         head = ["Target", "Group", "Patients", "Figure", "Decided wrongly", "Gap to", "Gap", "p, corrected"]
@@ -247,9 +251,21 @@ def _readers(readers: Readers | None, figure_names: Sequence[str]) -> Iterator[s
     if readers is None or not readers.means:
         return
     names = ("model_truth", "reader_truth", "gap_truth", "model_reader", "reader_reader", "gap")
-    head = ["Target", "Model, truth", "Readers, truth", "Difference", "Model, readers", "Readers, readers", "Difference"]
+    head = [
+        "Target",
+        "Model, truth",
+        "Readers, truth",
+        "Difference",
+        "Model, readers",
+        "Readers, readers",
+        "Difference",
+    ]
     rows = [
-        [target_named(name).title, *(str(means[key]) for key in names), AGREEMENT[name].text() if name in AGREEMENT else "–"]
+        [
+            target_named(name).title,
+            *(str(means[key]) for key in names),
+            AGREEMENT[name].text() if name in AGREEMENT else "–",
+        ]
         for name, means in readers.means.items()
     ]
     yield "## Readers"

@@ -118,9 +118,7 @@ def confusions(sample: Sample, resamples: Resamples) -> Floats:
     return confusions_of(sample.truth_N, sample.grade_N, len(sample.target.grades), sample.patient_N, resamples)
 
 
-def confusions_of(
-    first_N: Indices, second_N: Indices, grades: int, patient_N: Indices, resamples: Resamples
-) -> Floats:
+def confusions_of(first_N: Indices, second_N: Indices, grades: int, patient_N: Indices, resamples: Resamples) -> Floats:
     """(C, K, K) weighted counts of two sets of grade indices."""
     counts = resamples.counts(patient_N, first_N * grades + second_N, grades**2)
     return counts.reshape(-1, grades, grades)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from spinenet.evaluate.agreement import ratio
-from spinenet.evaluate.intervals import Floats, Indices, Resamples, once
+from spinenet.evaluate.intervals import Floats, Indices, Resamples
 
 Bools = NDArray[np.bool_]
 
@@ -44,7 +44,7 @@ def auc_and_precision(
 
 
 def _areas(hits_UC: Floats, ties_UC: Floats, between_UC: Floats) -> tuple[Floats, Floats]:
-    """From positives and tied negatives at each threshold, and negatives between it and the one above (one row more)."""
+    """From positives and tied negatives at each threshold, and negatives between it and the one above."""
     alarms_UC = np.cumsum(between_UC[:-1] + ties_UC, axis=0)
     positives_C, negatives_C = hits_UC.sum(axis=0), alarms_UC[-1] + between_UC[-1]
     beaten_UC = negatives_C - alarms_UC + ties_UC / 2

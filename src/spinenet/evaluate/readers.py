@@ -44,8 +44,8 @@ class Readers:
     """All pairs, and per target in ``means`` what a reviewer asks first, as mean kappas with intervals.
 
     ``reader_reader``: readers among themselves; ``model_reader``: the model with the readers; ``gap``: the second minus
-    the first; ``model_truth``, ``reader_truth``, ``gap_truth``: the same against the truth. ``p`` and ``p_truth`` belong
-    to the gaps. A figure that needs readers or pairs that are not there is undefined.
+    the first; ``model_truth``, ``reader_truth``, ``gap_truth``: the same against the truth. ``p`` and ``p_truth``
+    belong to the gaps. A figure that needs readers or pairs that are not there is undefined.
     """
 
     pairs: tuple[Pair, ...]
@@ -56,9 +56,7 @@ class Readers:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         means = {name: {key: one.to_dict() for key, one in mean.items()} for name, mean in self.means.items()}
-        chances = {
-            name: {"p": _finite(self.p[name]), "p_truth": _finite(self.p_truth[name])} for name in self.means
-        }
+        chances = {name: {"p": _finite(self.p[name]), "p_truth": _finite(self.p_truth[name])} for name in self.means}
         return {"pairs": [pair.to_dict() for pair in self.pairs], "means": means, "p": chances}
 
 
@@ -67,7 +65,7 @@ def _finite(value: float) -> float | None:
 
 
 def load_readers(path: Path) -> pd.DataFrame:
-    """Read and check readers' grades: one row a reader, study, level and target, ``grade`` as a float; empty left out."""
+    """Readers' grades, checked: one row a reader, study, level and target, ``grade`` a float; empty ones left out."""
     table = read_table(path)
     missing = [column for column in ("reader", *KEY, "grade") if column not in table.columns]
     if missing:
@@ -91,6 +89,17 @@ def _on_scale(table: pd.DataFrame) -> pd.Series:
     scales = {name: set(target.grades) for name, target in TARGET.items()}
     pairs = zip(table["target"], table["grade"], strict=True)
     return pd.Series([grade in scales.get(name, ()) for name, grade in pairs], table.index, dtype=bool)
+
+
+def consensus(readers: pd.DataFrame) -> pd.DataFrame:
+    """The readers' own truth: ``study, level, target, truth``. The lower median of ordered grades, else the commonest.
+
+    Where as many readers say one as the other the lower grade is taken.
+    """
+    ordered = readers["target"].map({name: target.scale is not Scale.NOMINAL for name, target in TARGET.items()})
+    medians = readers[ordered].groupby(KEY)["grade"].quantile(0.5, interpolation="lower")
+    modes = readers[~ordered].groupby(KEY)["grade"].agg(lambda grades: grades.mode().min())
+    return pd.concat([medians, modes]).rename("truth").reset_index()
 
 
 def compare_readers(cohort: Cohort, readers: pd.DataFrame) -> Readers:

@@ -5,9 +5,8 @@ A run folder holds ``config.yaml`` (its ``data`` says fold and seed), ``split.js
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ from spinenet.calibration import TargetCalibration
 from spinenet.datasets import LabelledStudy, load_dataset
 from spinenet.datasets.splits import load_split
 from spinenet.errors import DatasetError
+from spinenet.evaluate.assessment import Assessment, Beside, Settings
 from spinenet.evaluate.collect import Centers, Collected, collect, cross_calibration, fit_calibration, merge, to_frame
 from spinenet.evaluate.levels import LevelErrors, level_errors
 from spinenet.evaluate.outputs import write_evaluation
@@ -52,8 +52,12 @@ def open_run(folder: Path, data_name: str, data_root: Path) -> RunToTest:
 
 
 def evaluate_runs(
-    runs: Sequence[RunToTest], out: Path, *, title: str, samples: int, seed: int, on_study: OnStudy
-) -> dict[str, Any]:
+    runs: Sequence[RunToTest],
+    out: Path,
+    settings: Settings,
+    beside: Beside | None = None,
+    on_study: OnStudy = lambda study: None,
+) -> Assessment:
     """Predict every run's test patients and write predictions.csv, calibration.json and the evaluation to ``out``.
 
     One run alone is judged with the calibration in its bundle. Several folds are calibrated across: each with cuts and
@@ -72,8 +76,8 @@ def evaluate_runs(
     frame.to_csv(out / "predictions.csv", index=False)
     (out / "failures.json").write_text(json.dumps(together.failures, indent=1) + "\n")
     save_calibration(out / "calibration.json", fit_calibration(together, targets))
-    levels = errors_of_levels(together, samples=samples, seed=seed)
-    return write_evaluation(frame, out, title=title, samples=samples, seed=seed, levels=levels)
+    levels = errors_of_levels(together, samples=settings.samples, seed=settings.seed)
+    return write_evaluation(frame, out, settings, replace(beside or Beside(), levels=levels))
 
 
 def errors_of_levels(collected: Collected, *, samples: int, seed: int) -> LevelErrors:

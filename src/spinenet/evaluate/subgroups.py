@@ -14,7 +14,7 @@ import pandas as pd
 
 from spinenet.evaluate.correction import corrected
 from spinenet.evaluate.evaluation import Cohort
-from spinenet.evaluate.intervals import Estimate, Resamples, p_value, patients_of
+from spinenet.evaluate.intervals import Estimate, Resamples, p_value, patients_of, side_by_side
 from spinenet.evaluate.metrics import MAIN, Figure, difference, error_figure, main_figure
 from spinenet.evaluate.questions import PRESENCE, SIDES
 from spinenet.evaluate.table import PredictionsError, Sample, read_table
@@ -97,10 +97,12 @@ def grouped(values: pd.Series, name: str) -> pd.Series:
 
 def subgroups(cohort: Cohort, cases: pd.DataFrame | None = None, correction: str = "holm") -> list[Subgroup]:
     """Every target in every group of every variable; p-values corrected over all gaps together."""
-    rows: list[Subgroup] = []
-    for sample in cohort.graded.values():
-        for variable, group_N in _groupings(cohort.frame, sample, cases):
-            rows += _compare_groups(sample, variable, group_N, cohort.resamples)
+    asked = [
+        (sample, variable, group_N)
+        for sample in cohort.graded.values()
+        for variable, group_N in _groupings(cohort.frame, sample, cases)
+    ]
+    rows = sum(side_by_side(lambda one: list(_compare_groups(*one, cohort.resamples)), asked), [])
     p_corrected = corrected(np.array([row.p for row in rows], float), correction)
     return [Subgroup(**{**vars(row), "p_corrected": float(p)}) for row, p in zip(rows, p_corrected, strict=True)]
 

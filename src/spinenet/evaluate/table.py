@@ -73,22 +73,28 @@ class Sample:
         return self.where(self.grade_N != UNKNOWN)
 
 
-def load_predictions(path: Path, truth: Path | None = None) -> pd.DataFrame:
-    """Read and check one table, with the truth of another if it has none of its own.
+def load_predictions(path: Path, truth: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Read and check one table, with a truth from elsewhere if given (``load_truth``).
 
-    ``truth`` is a CSV of ``study, level, target, truth``; a disc that it holds but the model did not grade is kept as
-    such. Raises PredictionsError with the file, the row and what is wrong.
+    A disc that the truth holds but the model did not grade is kept as such. ``path`` may be a folder that holds a
+    predictions.csv. Raises PredictionsError with the file, the row and what is wrong.
     """
+    path = path / "predictions.csv" if path.is_dir() else path
     frame = read_table(path)
     if truth is not None:
-        known = read_table(truth)
-        _need(known, [*KEY, "truth"], str(truth))
         _need(frame, [*KEY, "grade"], str(path))
-        _refuse(known.duplicated(KEY), known, str(truth), "a second row with the same key")
-        graded = frame[KEY].drop_duplicates("target")["target"]
-        known = known.loc[known["target"].isin(graded), [*KEY, "truth"]]
-        frame = frame.drop(columns="truth", errors="ignore").merge(known, on=KEY, how="outer").fillna("")
+        known = truth.loc[truth["target"].isin(frame["target"].unique()), [*KEY, "truth"]]
+        frame = frame.drop(columns="truth", errors="ignore").merge(known, on=KEY, how="outer")
+        frame = frame.astype(object).where(frame.notna(), "")
     return check_predictions(frame, str(path))
+
+
+def load_truth(path: Path) -> pd.DataFrame:
+    """Read a table of true grades: ``study, level, target, truth``; raises PredictionsError."""
+    table = read_table(path)
+    _need(table, [*KEY, "truth"], str(path))
+    _refuse(table.duplicated(KEY), table, str(path), "a second row with the same key")
+    return table[[*KEY, "truth"]]
 
 
 def read_table(path: Path) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from spinenet.bundle import load_bundle, write_bundle
 from spinenet.calibration import TargetCalibration, neutral
 from spinenet.datasets.splits import Split, save_split, split_studies
 from spinenet.errors import ConfigError
+from spinenet.evaluate.assessment import Settings
 from spinenet.evaluate.card import card_metrics, model_card
 from spinenet.evaluate.collect import collect, fit_calibration
 from spinenet.evaluate.runs import evaluate_runs, load_calibration, open_run
@@ -70,9 +71,7 @@ def train_grader(config: TrainGraderConfig, out: Path) -> None:
             write_bundle(out / "bundle", bundle.networks, bundle.spec, fit_calibration(seen, bundle.targets), facts)
         if split.test:
             test = open_run(out, config.data.name, Path(config.data.root))
-            evaluate_runs(
-                [test], out, title=f"Test patients of {out.name}", samples=1000, seed=0, on_study=lambda study: None
-            )
+            evaluate_runs([test], out, Settings(title=f"Test patients of {out.name}"))
 
 
 def export_run(config: ExportConfig, out: Path) -> None:
