@@ -51,7 +51,9 @@ def test_auc_and_average_precision_are_scikit_learns(ranked, weights):
 def test_agreement_is_scikit_learns(graded, weights):
     truth_N, grade_N = graded
     counts_KK = Resamples(weights[None], 0).counts(EACH, truth_N * 5 + grade_N, 25).reshape(5, 5)
-    assert counts_KK == pytest.approx(sklearn_metrics.confusion_matrix(truth_N, grade_N, sample_weight=weights), **EXACT)
+    assert counts_KK == pytest.approx(
+        sklearn_metrics.confusion_matrix(truth_N, grade_N, sample_weight=weights), **EXACT
+    )
     weighted = {"sample_weight": weights}
     theirs = {
         agreement.cohen_kappa: sklearn_metrics.cohen_kappa_score(truth_N, grade_N, **weighted),

@@ -114,7 +114,7 @@ def _reliability(sample: Sample, probabilities_NK: Floats, resamples: Resamples)
     bin_N = equal_mass(stated_N)
     discs_B = np.bincount(bin_N, minlength=BINS)
     enough_B = discs_B >= _FEWEST_IN_BIN
-    sums_B = np.bincount(bin_N, stated_N, minlength=BINS)
+    sums_B = np.bincount(bin_N, stated_N, minlength=BINS).astype(float)
     stated_B = ratio(sums_B, discs_B.astype(float))
     seen_CB = resamples.counts(sample.patient_N, bin_N, BINS)
     happened_CB = resamples.counts(sample.patient_N, bin_N, BINS, happened_N.astype(float))
