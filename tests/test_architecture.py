@@ -26,6 +26,7 @@ STAGES = (
     "axial",
     "contrast",
     "routing",
+    "conformal",
     "calibration",
     "bundle",
     "predict",

@@ -1,6 +1,7 @@
 """Calibration: temperature, cuts and abstention are learnt from known labels, and only from enough of them."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -151,7 +152,7 @@ def test_rare_grades_share_one_weight():
 @pytest.mark.parametrize("target", [PFIRRMANN, MODIC, HERNIATION])
 def test_the_model_stands_by_at_least_four_discs_in_five(target):
     logits_NK, grades_N = labelled_logits(len(target.grades), discs=333, seed=9)
-    fitted = calibration.fit(target, logits_NK, grades_N)
+    fitted = replace(calibration.fit(target, logits_NK, grades_N), set_thresholds=())
     _, confident_N = calibration.decide(target, calibration.probabilities(logits_NK, fitted), fitted)
     assert 0.8 <= confident_N.mean() < 1
     assert 0 < fitted.abstain_below <= calibration.SURE
@@ -159,7 +160,7 @@ def test_the_model_stands_by_at_least_four_discs_in_five(target):
 
 def test_a_sure_grade_is_never_withheld():
     logits_NK, grades_N = labelled_logits(2, discs=500, seed=10)
-    fitted = calibration.fit(HERNIATION, logits_NK * 20, grades_N)
+    fitted = replace(calibration.fit(HERNIATION, logits_NK * 20, grades_N), set_thresholds=())
     sure_NK = np.array([[1 - calibration.SURE, calibration.SURE]])
     assert calibration.decide(HERNIATION, sure_NK, fitted)[1].all()
 

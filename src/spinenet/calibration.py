@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spinenet import conformal
 from spinenet.labels import Scale, Target
 
 Floats = NDArray[np.float64]
@@ -43,33 +44,38 @@ class TargetCalibration:
 
     ``cuts``: binary, the threshold on the probability of "present"; ordinal, K - 1 increasing cuts on the expected
     grade index; nominal, K weights that multiply the probabilities before the largest is taken. ``abstain_below`` is
-    compared with the calibrated probability of the decided grade.
+    compared with the calibrated probability of the decided grade. ``set_thresholds`` are those of ``conformal``, empty
+    where no coverage is stated.
     """
 
     temperature: float
     cuts: tuple[float, ...]
     abstain_below: float = 0.0
+    set_thresholds: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.temperature) and self.temperature > 0):
             raise ValueError(f"temperature {self.temperature} is not a positive number")
-        if not np.isfinite([*self.cuts, self.abstain_below]).all():
-            raise ValueError(f"cuts {self.cuts} and abstain_below {self.abstain_below} must be finite")
+        if not np.isfinite([*self.cuts, self.abstain_below, *self.set_thresholds]).all():
+            raise ValueError(f"cuts {self.cuts}, abstain_below {self.abstain_below} and set_thresholds must be finite")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; ``from_dict`` gives the same calibration back."""
-        return {"temperature": self.temperature, "cuts": list(self.cuts), "abstain_below": self.abstain_below}
+        values = {"temperature": self.temperature, "cuts": list(self.cuts), "abstain_below": self.abstain_below}
+        sets = {"coverage": conformal.COVERAGE, "set_thresholds": list(self.set_thresholds)}
+        return values | (sets if self.set_thresholds else {})
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TargetCalibration":
         """The calibration of a ``model.json``; raises ValueError if a value is missing or is not a number.
 
         >>> TargetCalibration.from_dict({"temperature": 2, "cuts": [0.5], "abstain_below": 0})
-        TargetCalibration(temperature=2.0, cuts=(0.5,), abstain_below=0.0)
+        TargetCalibration(temperature=2.0, cuts=(0.5,), abstain_below=0.0, set_thresholds=())
         """
         try:
             cuts = tuple(float(cut) for cut in values["cuts"])
-            return cls(float(values["temperature"]), cuts, float(values["abstain_below"]))
+            thresholds = tuple(float(threshold) for threshold in values.get("set_thresholds", ()))
+            return cls(float(values["temperature"]), cuts, float(values["abstain_below"]), thresholds)
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a calibration: {dict(values)}") from error
 
@@ -103,7 +109,9 @@ def fit(target: Target, log_probabilities_NK: Floats, grades_N: Indices) -> Targ
     probabilities_NK = probabilities(log_probabilities_NK, uncut)
     cuts = _fit_cuts(target, probabilities_NK, grades_N)
     decided = TargetCalibration(uncut.temperature, cuts)
-    return TargetCalibration(uncut.temperature, cuts, _fit_abstention(target, probabilities_NK, decided))
+    abstain_below = _fit_abstention(target, probabilities_NK, decided)
+    thresholds = conformal.fit_thresholds(target, probabilities_NK, grades_N)
+    return TargetCalibration(uncut.temperature, cuts, abstain_below, tuple(thresholds))
 
 
 def probabilities(log_probabilities_NK: Floats, calibration: TargetCalibration) -> Floats:
@@ -119,13 +127,31 @@ def probabilities(log_probabilities_NK: Floats, calibration: TargetCalibration) 
 def decide(
     target: Target, probabilities_NK: Floats, calibration: TargetCalibration
 ) -> tuple[Indices, NDArray[np.bool_]]:
-    """Grade index (N,) of each disc and whether the model stands by it (N,)."""
+    """Grade index (N,) of each disc and whether the model stands by it (N,).
+
+    It does where the grade's probability is not below the limit and the prediction set, if there is one, leaves no more
+    grades open than it may.
+    """
     probabilities_NK = np.asarray(probabilities_NK, float)[:, : len(target.grades)]
     if target.scale is Scale.NOMINAL:
         grades_N = np.argmax(probabilities_NK * np.array(calibration.cuts), axis=1)
     else:
         grades_N = np.searchsorted(calibration.cuts, _expected_grade(probabilities_NK), side="right")
-    return grades_N, _decided_probability(probabilities_NK, grades_N) >= calibration.abstain_below
+    likely_N = _decided_probability(probabilities_NK, grades_N) >= calibration.abstain_below
+    if not calibration.set_thresholds:
+        return grades_N, likely_N
+    inside_NK = conformal.in_set(target, probabilities_NK, grades_N, calibration.set_thresholds)
+    return grades_N, likely_N & (inside_NK.sum(axis=1) <= conformal.most_open(target))
+
+
+def grade_sets(target: Target, probabilities_NK: Floats, calibration: TargetCalibration) -> list[tuple[int, ...]]:
+    """Published grades in each disc's prediction set, with ``conformal.COVERAGE``; empty where none is stated."""
+    probabilities_NK = np.asarray(probabilities_NK, float)[:, : len(target.grades)]
+    if not calibration.set_thresholds:
+        return [()] * len(probabilities_NK)
+    grades_N, _ = decide(target, probabilities_NK, calibration)
+    inside_NK = conformal.in_set(target, probabilities_NK, grades_N, calibration.set_thresholds)
+    return [tuple(grade for grade, is_in in zip(target.grades, row, strict=True) if is_in) for row in inside_NK]
 
 
 def macro_f1(confusion: Floats) -> Floats:

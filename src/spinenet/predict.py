@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from spinenet.axial import locate_axial
 from spinenet.bundle import Bundle
-from spinenet.calibration import decide, probabilities
+from spinenet.calibration import decide, grade_sets, probabilities
 from spinenet.crops import Bag, build_bag
 from spinenet.errors import StudyError
 from spinenet.labels import LEVELS, SAGITTAL_VIEWS, TARGET, TARGET_INDEX, View
@@ -64,6 +64,7 @@ def decide_grades(bag: Bag, log_probabilities_LTK: NDArray[np.float64], bundle: 
         logp_LK = log_probabilities_LTK[:, TARGET_INDEX[name], : len(target.grades)]
         p_LK = probabilities(logp_LK, calibration)
         grade_L, confident_L = decide(target, p_LK, calibration)
+        sets_L = grade_sets(target, p_LK, calibration)
         for row, level_index in enumerate(bag.level_L):
             predictions.append(
                 Prediction(
@@ -72,6 +73,7 @@ def decide_grades(bag: Bag, log_probabilities_LTK: NDArray[np.float64], bundle: 
                     grade=target.grades[int(grade_L[row])],
                     probabilities=tuple(float(p) for p in p_LK[row]),
                     confident=bool(confident_L[row]),
+                    grade_set=sets_L[row],
                 )
             )
     order = {name: index for index, name in enumerate(bundle.calibration)}

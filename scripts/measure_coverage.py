@@ -1,0 +1,30 @@
+"""How often prediction sets hold the true grade, cross-validated on a table of out-of-fold predictions.
+
+python scripts/measure_coverage.py notebooks/cross_validation/predictions.csv
+"""
+
+import json
+from pathlib import Path
+
+import typer
+
+from spinenet.evaluate import load_predictions
+from spinenet.evaluate.coverage import measure_coverage
+
+
+def main(predictions: Path, out: Path | None = None) -> None:
+    """Print the figures of every target; with OUT also write them as JSON."""
+    figures = measure_coverage(load_predictions(predictions))
+    print("| Target | Discs | Coverage | Grades in a set | One grade | Confident | Coverage of each grade |")
+    print("|---|---|---|---|---|---|---|")
+    for one in figures.values():
+        by_grade = ", ".join(f"{grade}: {value.text()}" for grade, value in one.coverage_of_grade.items())
+        shares = " | ".join(str(value) for value in (one.coverage, one.size, one.single, one.confident))
+        print(f"| {one.target.title} | {one.n} | {shares} | {by_grade} |")
+    if out is not None:
+        content = {name: one.to_dict() for name, one in figures.items()}
+        out.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    typer.run(main)
