@@ -28,13 +28,12 @@ from spinenet.errors import SpinenetError
 from spinenet.predict import predict_study
 from spinenet.readers import StudySource, find_studies, read_study
 from spinenet.report.claim import claim, locked
-from spinenet.report.document import DOCUMENT_FILE, merge_documents
 from spinenet.report.files import (
     CAPTURE_SUFFIX,
-    DOCUMENT_SUFFIX,
     REPORT_SUFFIX,
     REPORTS_FOLDER,
     path_of,
+    write_folder_files,
     write_study_files,
 )
 from spinenet.report.tables import Row, StudyRow, append, arrange, drop, prediction_rows, recover, study_row
@@ -129,9 +128,7 @@ def predict_paths(
             counts[done.row.status] += 1
             on_progress(counts.total(), len(todo), done.row)
         arrange(out, [source.key for source in sources])
-        merge_documents(
-            [path_of(out / REPORTS_FOLDER, key, DOCUMENT_SUFFIX) for key in recover(out)], out / DOCUMENT_FILE
-        )
+        write_folder_files(out, list(recover(out)))
     return BatchSummary(counts, len(sources) - len(todo))
 
 

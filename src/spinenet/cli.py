@@ -72,8 +72,11 @@ def predict(
         typer.Option(metavar="ADDRESS", help="Spread the studies over this Ray cluster.", show_default=False),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict studies again that have results.")] = False,
+    identify: Annotated[
+        bool, typer.Option("--identify", help="Keep the patient's name and id in page and structured report.")
+    ] = False,
 ) -> None:
-    """Grade every study and write predictions.csv, studies.csv and one report a study."""
+    """Grade every study: tables, predictions.json, a worklist, and a page and DICOM objects a study."""
     with _one_line_errors():
         from spinenet.batch import REPORTS_FOLDER, predict_paths
         from spinenet.bundle import load_bundle
@@ -81,10 +84,18 @@ def predict(
         bundle = load_bundle(model)
         with _progress() as show:
             summary = predict_paths(
-                paths, out, bundle, overwrite=overwrite, workers=workers, cluster=ray, on_progress=show
+                paths,
+                out,
+                bundle,
+                overwrite=overwrite,
+                identify=identify,
+                workers=workers,
+                cluster=ray,
+                on_progress=show,
             )
         typer.echo(_in_words(summary))
-        typer.echo(f"tables: {out / 'predictions.csv'}, {out / 'studies.csv'}\nreports: {out / REPORTS_FOLDER}")
+        typer.echo(f"tables: {out / 'predictions.csv'}, {out / 'studies.csv'}, {out / 'predictions.json'}")
+        typer.echo(f"worklist: {out / 'worklist.html'}\nreports: {out / REPORTS_FOLDER}")
         typer.echo(RESEARCH_ONLY)
     raise typer.Exit(summary.exit_code)
 

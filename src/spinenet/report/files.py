@@ -1,11 +1,12 @@
 """The files of one study: its page, its ``predictions.json`` and, where it came from DICOM, the DICOM objects."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from spinenet.report.document import document, study_entry, write_document
+from spinenet.report.document import DOCUMENT_FILE, document, merge_documents, study_entry, write_document
 from spinenet.report.html import report_name, write_study_report
+from spinenet.report.worklist import WORKLIST_FILE, write_worklist
 from spinenet.study import StudyResult
 
 REPORTS_FOLDER = "reports"
@@ -22,6 +23,13 @@ def write_study_files(result: StudyResult, folder: Path, *, model: Mapping[str, 
     write_study_report(result, folder, model=model, identify=identify)
     write_document(path_of(folder, result.key, DOCUMENT_SUFFIX), document(model, [study_entry(result)]))
     _write_dicom(result, folder, model, identify)
+
+
+def write_folder_files(out: Path, keys: Sequence[str]) -> None:
+    """Write what is about all studies of a folder, given the keys of those that are complete."""
+    documents = [path_of(out / REPORTS_FOLDER, key, DOCUMENT_SUFFIX) for key in keys]
+    merge_documents(documents, out / DOCUMENT_FILE)
+    write_worklist(documents, out / WORKLIST_FILE)
 
 
 def path_of(folder: Path, key: str, suffix: str) -> Path:

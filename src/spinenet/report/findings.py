@@ -81,14 +81,15 @@ def urgency_of(predictions: Iterable[Prediction]) -> int:
     An uncertain grade counts like a sure one: a list that is read from the top must not hide what is left open. The
     order is a rule of thumb for reading, no triage of patients.
     """
-    return max((_urgency(one) for one in predictions), default=0)
+    return max((urgency(one) for one in predictions), default=0)
 
 
 def _mark(prediction: Prediction) -> str:
     return SYNTHETIC_MARK if prediction.evidence == "synthetic" else ""
 
 
-def _urgency(prediction: Prediction) -> int:
+def urgency(prediction: Prediction) -> int:
+    """Of one grade, as ``urgency_of`` says."""
     if prediction.target == "canal_stenosis":
         return (0, 2, 3)[prediction.grade]
     if "stenosis" in prediction.target:
