@@ -150,3 +150,18 @@ def test_the_open_sac_recounted_in_the_segmentation_has_the_measured_area() -> N
         grid = Grid(corner, axes[:, 2], pixel * axes[:, 1], pixel * axes[:, 0], heights, 80, 80)
         areas = (label_planes(grid, spine) == CANAL).sum(axis=(1, 2)) * pixel**2
         assert areas.min() == pytest.approx(measure(spine, index).canal_area_mm2, rel=0.03, abs=1.0)
+
+
+def test_every_part_lies_inside_its_ball() -> None:
+    """Windows and culling rely on it: what reaches beyond would be cut off in the picture."""
+    rng = np.random.default_rng(4)
+    who = sample_person(rng)
+    spine = build_spine(who, sample_discs(rng, Mode.BALANCED, who))
+    directions = rng.normal(size=(2000, 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    whole = [item.part for group in (spine.discs, spine.vertebrae, spine.sacrum) for item in group]
+    arches = [part for index in range(len(spine.vertebrae)) for part in spine.posterior(index)]
+    soft = [part for pair in spine.joints for joint in pair for part in (*joint.soft(), joint.space)]
+    for part in (*whole, *arches, *spine.sacral_posterior(), *soft):
+        for beyond in (1.01, 1.2):
+            assert (part.at(part.center_mm + beyond * part.radius_mm * directions) > 0.0).all(), part.sdf

@@ -122,7 +122,7 @@ def _flavum(disc: Disc, side: int, frame: Frame) -> Part:
         buckle=0.30 * float(np.clip(1.0 - state.height_ratio, 0.0, 0.6)),
     )
     middle = (0.5 * shape.end_u, recess.center_v + 0.5 * recess.offset, 0.0)
-    return Part(flavum_sdf, shape, frame, frame.world(middle), 15.0 + 0.3 * shape.end_u)
+    return Part(flavum_sdf, shape, frame, frame.world(middle), 20.0 + 0.4 * shape.end_u)
 
 
 def build_arches(

@@ -106,7 +106,7 @@ class Vertebra:
     def part(self) -> Part:
         """The body, Schmorl nodes not cut."""
         reach = float(np.hypot(self.half_depth, 0.5 * self.height))
-        return Part(body_sdf, self.shape, self.frame, self.frame.center_mm, max(reach, self.half_width) + 5.0)
+        return Part(body_sdf, self.shape, self.frame, self.frame.center_mm, max(reach, self.half_width) + 8.0)
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class Disc:
     @property
     def part(self) -> Part:
         """All of the disc, herniated material and nodes included."""
-        beyond = 8.0 + self.state.herniation_mm + 1.2 * abs(self.shape.fragment_up)
+        beyond = 12.0 + self.state.herniation_mm + 1.2 * abs(self.shape.fragment_up)
         return Part(disc_sdf, self.shape, self.frame, self.frame.center_mm, self.half_width + beyond)
 
 
@@ -176,7 +176,7 @@ class SacralSegment:
     def part(self) -> Part:
         """The body."""
         reach = max(self.half_width, float(np.hypot(self.half_depth_top, 0.5 * self.height)))
-        return Part(sacral_sdf, self.shape, self.frame, self.frame.center_mm, reach + 4.0)
+        return Part(sacral_sdf, self.shape, self.frame, self.frame.center_mm, reach + 7.0)
 
 
 @dataclass(frozen=True)
