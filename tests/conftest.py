@@ -57,7 +57,9 @@ def angled_study() -> PhantomStudy:
     everything moderate and one severe."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("spinenet.phantom.prescription.AXIAL_PLANS", {AxialPlan.FIVE_DISCS: 1.0})
-        study = make_study(7, size=160, axial_size=96, slices=11, sub_slices=1, stir_share=0.0, pixel="uint16")
+        study = make_study(
+            7, mode=Mode.SCREENING, size=160, axial_size=96, slices=11, sub_slices=1, stir_share=0.0, pixel="uint16"
+        )
     readers_RLT = np.stack([study.grades_LT] * 2)
     readers_RLT[:, :5, STENOSIS] = np.array([1, 2])[:, None, None]
     return replace(study, reader_grades_RLT=readers_RLT)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from spinenet.datasets import Dataset, LabelledStudy, load_dataset
-from spinenet.datasets.rsna2024 import NOT_LUMBAR, read_tables
+from spinenet.datasets.rsna2024 import NOT_LUMBAR, Point, read_tables
 from spinenet.datasets.rsna_check import place_findings, point_checker
 from spinenet.datasets.rsna_names import CONDITIONS
 from spinenet.datasets.rsna_points import (
@@ -139,9 +139,44 @@ def test_locator_names_give_way_to_those_of_the_points(root: Path, dataset: Data
     assert named_by_points(tuple(replace(one, frames=far) for one in located), frames)[0] == ()
 
 
-def test_a_faithful_study_has_nothing_odd_about_its_points(root: Path, dataset: Dataset) -> None:
-    for study in dataset.studies:
-        assert place_findings(marks(root, study)) == []
+def usual_marks() -> dict[tuple[str, str], Mark]:
+    """Points of a spine with a usual lordosis, each where a reader puts it."""
+    heights = {
+        "L5/S1": (0.0, 0.0),
+        "L4/L5": (-10.0, 26.0),
+        "L3/L4": (-14.0, 56.0),
+        "L2/L3": (-12.0, 88.0),
+        "L1/L2": (-6.0, 121.0),
+    }
+    canal = {level: np.array([0.0, y, z]) for level, (y, z) in heights.items()}
+    places = {("canal_stenosis", level): point for level, point in canal.items()}
+    for frame in point_frames(canal):
+        for side, x in (("left", 1.0), ("right", -1.0)):
+            foramen = frame.center_mm + 18.0 * frame.posterior + 9.5 * frame.superior
+            recess = frame.center_mm + 23.0 * frame.posterior
+            places[f"foraminal_stenosis_{side}", frame.level] = foramen + np.array([18.0 * x, 0, 0])
+            places[f"subarticular_stenosis_{side}", frame.level] = recess + np.array([9.0 * x, 0, 0])
+    return {key: Mark(Point("1", 1, *key, 0.0, 0.0), place, True) for key, place in places.items()}
+
+
+def test_usual_points_have_nothing_odd_about_them() -> None:
+    assert place_findings(list(usual_marks().values())) == []
+
+
+def test_a_point_of_a_level_at_the_place_of_another_is_told() -> None:
+    marks = usual_marks()
+    moved = replace(
+        marks["subarticular_stenosis_left", "L5/S1"], world_mm=marks["subarticular_stenosis_left", "L4/L5"].world_mm
+    )
+    marks["subarticular_stenosis_left", "L5/S1"] = moved
+    assert place_findings(list(marks.values())) == [
+        "subarticular_stenosis_left L5/S1 lies at L4/L5 of the canal points; a level mistake?"
+    ]
+
+
+def test_points_of_another_part_of_the_spine_are_told_by_their_distances() -> None:
+    marks = [replace(mark, world_mm=mark.world_mm * 0.5) for mark in usual_marks().values()]
+    assert "is not the distance of lumbar levels" in place_findings(marks)[0]
 
 
 @pytest.mark.parametrize(

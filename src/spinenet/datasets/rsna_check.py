@@ -21,7 +21,7 @@ from spinenet.study import LevelFrame
 
 STEP_MM = (14.0, 52.0)
 """Between neighbouring lumbar canal points; less is another part of the spine or a level named twice."""
-OUT_OF_LINE_MM = 9.0
+OUT_OF_LINE_MM = 12.0
 """A canal point from the line between its neighbours."""
 FROM_DISC_MM = {"foraminal": (18.0, 9.5), "subarticular": (23.0, 0.0)}
 """Usual place behind and above a disc's centre along its axes; mean of 60 phantoms, SD 2.5 mm."""
