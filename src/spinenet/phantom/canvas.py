@@ -1,11 +1,13 @@
 """Planes on which structures are painted one over the other, with soft edges, for several series at once."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spinenet.phantom.kernels import cover
 from spinenet.phantom.sequence import PoolSignal
 from spinenet.phantom.spine import Array, Frame
 from spinenet.phantom.texture import Textures
@@ -30,7 +32,7 @@ class Grid:
     rows: int
     cols: int
 
-    @property
+    @cached_property
     def spacing_mm(self) -> float:
         """Pixel size, the same along rows and columns."""
         return float(np.linalg.norm(self.col_mm))
@@ -51,9 +53,12 @@ class Grid:
 
     def indices(self, points_mm: Array) -> Array:
         """Offset along the normal in mm, row and column (fractions) of points (..., 3)."""
-        relative = np.asarray(points_mm) - self.origin_mm
-        steps = np.stack([self.normal, self.row_mm / self.spacing_mm**2, self.col_mm / self.spacing_mm**2], axis=-1)
-        return relative @ steps
+        return (np.asarray(points_mm) - self.origin_mm) @ self._steps
+
+    @cached_property
+    def _steps(self) -> Array:
+        square = self.spacing_mm**2
+        return np.stack([self.normal, self.row_mm / square, self.col_mm / square], axis=-1)
 
     def window(self, points_mm: Array, radius_mm: float) -> "Window | None":
         """The smallest part of the stack with all pixels within ``radius_mm`` of a point or of any of several points
@@ -166,6 +171,10 @@ class Canvas:
         self.grid = grid
         self.signals = signals
         self.textures = textures
+        self._pools = {
+            name: np.array([(s[name].water, s[name].fat, s[name].fraction) for s in signals], np.float32)
+            for name in signals[0]
+        }
         self.metal: list[tuple[Array, Array]] = []
         """Both ends of every screw in view, LPS mm."""
         self.water: F32 = np.zeros((len(signals), *grid.shape), np.float32)
@@ -197,13 +206,6 @@ class Canvas:
         fat_change: F32 | float | None = None,
     ) -> None:
         """Cover with a tissue: ``gain`` multiplies its signal, ``fat_change`` is added to its fat fraction."""
-        index = window.index
-        for series, table in enumerate(self.signals):
-            pools = table[tissue]
-            fraction = pools.fraction if fat_change is None else np.clip(pools.fraction + fat_change, 0.0, 1.0)
-            _cover(self.water[series][index], alpha, gain * ((1.0 - fraction) * np.float32(pools.water)))
-            _cover(self.fat[series][index], alpha, gain * (fraction * np.float32(pools.fat)))
-
-
-def _cover(view: F32, alpha: F32, value: F32 | float) -> None:
-    view += alpha * (value - view)
+        index = (slice(None), *window.index)
+        change = 0.0 if fat_change is None else fat_change
+        cover(self.water[index], self.fat[index], alpha, self._pools[tissue], gain, change)

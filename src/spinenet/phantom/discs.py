@@ -107,6 +107,11 @@ def _herniation_axes(u: F32, v: F32, p: DiscShape) -> tuple[F32, F32]:
     return du * fv - dv * fu, du * fu + dv * fv
 
 
+def _either(first: F32, one: float, other: float) -> F32:
+    """``one`` where ``first`` is true, else ``other``."""
+    return np.float32(other) + np.float32(one - other) * first
+
+
 def disc_outline(u: F32, v: F32, p: DiscShape) -> F32:
     """Outline coordinate of the disc's healthy rim."""
     return outline(u, v, p.half_width, p.half_depth, DISC_HOLLOW_MM)
@@ -164,10 +169,10 @@ def body_sdf(u: F32, v: F32, w: F32, p: BodyShape) -> F32:
     q = outline(u, v, p.half_width, p.half_depth, p.wall_hollow)
     up = w > 0.0
     front = 0.35 + 0.65 * smoothstep(v, 0.3 * p.half_depth, -0.5 * p.half_depth)
-    spur = np.where(up, np.float32(p.osteophyte[0]), np.float32(p.osteophyte[1])) * front
+    spur = _either(up, p.osteophyte[0], p.osteophyte[1]) * front
     lateral = u * np.float32(1.0 / p.half_width)
-    left = np.where(up, np.float32(p.foraminal[0]), np.float32(p.foraminal[2])) * _bump(lateral, 0.62, 0.4)
-    right = np.where(up, np.float32(p.foraminal[1]), np.float32(p.foraminal[3])) * _bump(lateral, -0.62, 0.4)
+    left = _either(up, p.foraminal[0], p.foraminal[2]) * _bump(lateral, 0.62, 0.4)
+    right = _either(up, p.foraminal[1], p.foraminal[3]) * _bump(lateral, -0.62, 0.4)
     spur = (spur + (left + right) * (v > 0.0)) * smoothstep(t, 0.72, 1.0)
     side = (q - 1.0 + np.float32(p.waist) * (1.0 - t * t)) * np.float32(p.half_depth) - spur
     upper, lower = end_plate_distance(q, v, w, p)

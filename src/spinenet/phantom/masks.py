@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.phantom.canvas import Grid
+from spinenet.phantom.fields import near
 from spinenet.phantom.render import body_with_nodes
 from spinenet.phantom.sac import sac_distances
 from spinenet.phantom.spine import Part, Spine
@@ -26,14 +27,14 @@ def label_planes(grid: Grid, spine: Spine) -> NDArray[np.uint8]:
     for index, disc in enumerate(spine.discs):
         _put(labels, grid, (disc.part,), FIRST_DISC + index)
     for index, (body, discs) in enumerate(zip(spine.vertebrae, spine.neighbours(), strict=True)):
-        window = grid.window(body.part.center_mm, body.part.radius_mm)
-        if window is not None:
-            labels[window.index][body_with_nodes(window, body, discs) < 0.0] = index + 1
+        found = body_with_nodes(grid, body, discs)
+        if found is not None:
+            labels[found[0].index][found[1] < 0.0] = index + 1
     return labels
 
 
 def _put(labels: NDArray[Any], grid: Grid, parts: tuple[Part, ...], value: int) -> None:
     for part in parts:
-        window = grid.window(part.center_mm, part.radius_mm)
-        if window is not None:
-            labels[window.index][part.within(window) < 0.0] = value
+        found = near(part, grid)
+        if found is not None:
+            labels[found[0].index][found[1] < 0.0] = value

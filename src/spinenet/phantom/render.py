@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from spinenet.phantom import discs as shapes
 from spinenet.phantom.canal import paint_canal, paint_roots
-from spinenet.phantom.canvas import Canvas, Window
+from spinenet.phantom.canvas import Canvas, Grid, Window
+from spinenet.phantom.fields import near
 from spinenet.phantom.pathology import DiscState
 from spinenet.phantom.shapes import Ball, ball_sdf, ellipsoid, smax, smoothstep, superellipse
 from spinenet.phantom.spine import Disc, Joint, Part, SacralSegment, Spine, Vertebra
@@ -64,10 +65,11 @@ def _paint_bones(canvas: Canvas, parts: tuple[Part, ...]) -> None:
     """The parts of one arch as one bone: all their cortex first, so that none runs through the marrow."""
     seen = []
     for part in parts:
-        window = canvas.grid.window(part.center_mm, part.radius_mm)
-        if window is not None:
+        found = near(part, canvas.grid)
+        if found is not None:
+            window, d = found
             texture = canvas.textures.within(window)
-            d = part.within(window) + 0.40 * texture.medium + 0.12 * texture.fine
+            d = d + np.float32(0.40) * texture.medium + np.float32(0.12) * texture.fine
             canvas.paint(window, canvas.alpha(d), "cortical")
             seen.append((window, d, part.cortex_mm))
     for window, d, cortex_mm in seen:
@@ -94,14 +96,14 @@ def _paint_foraminal_fat(canvas: Canvas, disc: Disc) -> None:
 def _paint_joint(canvas: Canvas, joint: Joint, disc: Disc) -> None:
     """Yellow ligament, then cartilage and fluid between the processes, which are painted over it."""
     if joint.flavum is not None:
-        window = canvas.grid.window(joint.flavum.center_mm, joint.flavum.radius_mm)
-        if window is not None:
-            d = joint.flavum.within(window)
+        found = near(joint.flavum, canvas.grid)
+        if found is not None:
+            window, d = found
             canvas.paint(window, canvas.alpha(d), "flavum", 1.25 + 0.20 * canvas.textures.medium[window.index])
-    window = canvas.grid.window(joint.space.center_mm, joint.space.radius_mm)
-    if window is None or disc.state.fused:
+    found = near(joint.space, canvas.grid)
+    if found is None or disc.state.fused:
         return
-    d = joint.space.within(window)
+    window, d = found
     canvas.paint(window, canvas.alpha(d - 1.0), "ligament")
     canvas.paint(window, canvas.alpha(d), "inner_annulus", 1.2)
     fluid = 0.25 + 0.75 * smoothstep(joint.space.shape.gap, 1.3, 2.6)
@@ -162,13 +164,12 @@ def herniated_tissue(disc: Disc) -> str:
 
 
 def _paint_disc(canvas: Canvas, disc: Disc) -> None:
-    part = disc.part
-    window = canvas.grid.window(part.center_mm, part.radius_mm)
-    if window is None:
+    found = near(disc.part, canvas.grid)
+    if found is None:
         return
+    window, d = found
     u, v, w = window.local(disc.frame)
     texture = canvas.textures.within(window)
-    d = part.within(window)
     # a thin dark line in front and behind: the longitudinal ligaments
     canvas.paint(window, canvas.alpha(d - 0.5), "ligament")
     canvas.paint(window, canvas.alpha(d), "outer_annulus", 1.0 + 0.08 * texture.fine)
@@ -222,11 +223,11 @@ def _paint_modic(
 
 
 def _paint_body(canvas: Canvas, body: Vertebra, discs: tuple[Disc | None, Disc]) -> None:
-    window = canvas.grid.window(body.part.center_mm, body.part.radius_mm)
-    if window is None:
+    found = body_with_nodes(canvas.grid, body, discs)
+    if found is None:
         return
+    window, d = found
     u, v, w = window.local(body.frame)
-    d = body_with_nodes(window, body, discs)
     # ligaments in front and behind: only where no disc has been painted
     near = smoothstep(np.abs(w), 0.5 * body.height, 0.42 * body.height) * (np.abs(u) < 12.0)
     canvas.paint(window, canvas.alpha(d - 0.6) * near, "ligament")
@@ -246,13 +247,16 @@ def _paint_body(canvas: Canvas, body: Vertebra, discs: tuple[Disc | None, Disc])
     canvas.paint(window, canvas.alpha(notch) * canvas.alpha(d - 0.4) * 0.75, "vein", 1.0, 0.15)
 
 
-def body_with_nodes(window: Window, body: Vertebra, discs: tuple[Disc | None, Disc]) -> F32:
-    """A vertebral body without the Schmorl nodes of the disc above and of the disc below it."""
-    d = body.part.within(window)
+def body_with_nodes(grid: Grid, body: Vertebra, discs: tuple[Disc | None, Disc]) -> tuple[Window, F32] | None:
+    """A vertebral body without the Schmorl nodes of the disc above and of the disc below it; None out of view."""
+    found = near(body.part, grid)
+    if found is None:
+        return None
+    window, d = found
     for disc, upper in ((discs[0], False), (discs[1], True)):
         if disc is None:
             continue
         node = disc.shape.above if upper else disc.shape.below
         if node.radii[0]:
             d = smax(d, -shapes.node_sdf(*window.local(disc.frame), node), 0.8)
-    return d
+    return window, d
