@@ -1,4 +1,4 @@
-"""The command ``spinenet``: predict, listen, inspect, verify.
+"""The command ``spinenet``: predict, listen, compare, inspect, verify.
 
 Each command imports what it needs, so that help is instant.
 
@@ -166,6 +166,48 @@ def inspect(paths: Paths) -> None:
             for note in study.notes:
                 typer.echo(f"  note: {note}")
     raise typer.Exit(int(unreadable > 0))
+
+
+@app.command()
+def compare(
+    prior: Annotated[Path, typer.Argument(help="Earlier results: an output folder or reports/STUDY.json.")],
+    current: Annotated[Path, typer.Argument(help="Later results of the same patient.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for changes.csv and changes.html.", show_default=False)
+    ] = None,
+) -> None:
+    """Say what changed between two studies of a patient, and whether it is more than the model's own noise."""
+    with _one_line_errors():
+        from spinenet.report import compare as pairs
+
+        comparison = pairs.compare(prior, current)
+        _print_changes(comparison)
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            (out / "changes.csv").write_text(pairs.table(comparison.changes), encoding="utf-8")
+            (out / "changes.html").write_text(pairs.page(comparison), encoding="utf-8")
+            typer.echo(f"tables: {out / 'changes.csv'}, {out / 'changes.html'}")
+        typer.echo(RESEARCH_ONLY)
+
+
+def _print_changes(comparison: Any) -> None:
+    """What changed as a table, the rest as a count."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from spinenet.report.compare import SAME, TITLES
+
+    shown = [change for change in comparison.changes if change.verdict != SAME]
+    table = Table("Level", "What", "Earlier", "Later", "Difference", "Noise", "Verdict")
+    for one in shown:
+        numbers = ["" if value is None else f"{value:.2f}" for value in (one.difference, one.noise)]
+        doubt = "" if one.confident else " (uncertain)"
+        table.add_row(one.level, TITLES[one.target], one.prior, one.current, *numbers, one.verdict + doubt)
+    if shown:
+        Console(soft_wrap=True).print(table)
+    typer.echo(f"{len(comparison.changes) - len(shown)} of {len(comparison.changes)} are the same")
+    if comparison.unpaired:
+        typer.echo(f"without a partner: {', '.join(comparison.unpaired)}")
 
 
 @app.command()

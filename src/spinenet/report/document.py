@@ -41,7 +41,7 @@ Document = dict[str, Any]
 def document(model: Mapping[str, Any], studies: Iterable[Mapping[str, Any]]) -> Document:
     """The whole content of a file; ``model`` as ``batch.model_facts`` gives it."""
     targets = tuple(model.get("targets", ()))
-    facts = {name: model[name] for name in ("name", "version", "digest", "data", "licence") if name in model}
+    facts = {name: model[name] for name in ("name", "version", "digest", "data", "licence", "noise") if name in model}
     return {
         "format": FORMAT,
         "notice": RESEARCH_ONLY,

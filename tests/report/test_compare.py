@@ -1,0 +1,151 @@
+"""Two studies of a patient: only what exceeds the model's own noise is called a change."""
+
+import csv
+import io
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from spinenet.cli import app
+from spinenet.labels import RESEARCH_ONLY, TARGETS
+from spinenet.report.compare import Change, compare, page, table
+from spinenet.report.document import document, study_entry, write_document
+from spinenet.report.tables import OutputError
+from spinenet.study import Prediction, StudyResult
+
+NOISE = {"pfirrmann": 0.5, "canal_stenosis": 0.4, "modic": 0.3}
+MODEL = {"name": "m", "version": "1", "digest": "0" * 64, "targets": [one.name for one in TARGETS], "noise": NOISE}
+
+
+def pfirrmann(*shares: float, level: str = "L4/L5", confident: bool = True) -> Prediction:
+    return Prediction(level, "pfirrmann", 1 + shares.index(max(shares)), shares, confident)
+
+
+def write(path: Path, *results: StudyResult, model: dict[str, Any] = MODEL) -> Path:
+    write_document(path, document(model, map(study_entry, results)))
+    return path
+
+
+def study(key: str, *predictions: Prediction) -> StudyResult:
+    return StudyResult(key, "ok", "", 0.1, predictions=predictions)
+
+
+def changed(tmp_path: Path, before: Prediction, after: Prediction, **options: Any) -> Change:
+    files = [write(tmp_path / f"{key}.json", study(key, one), **options) for key, one in (("a", before), ("b", after))]
+    (change,) = compare(*files).changes
+    return change
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [
+        ((0.1, 0.8, 0.1, 0, 0), (0, 0, 0.1, 0.8, 0.1), "changed"),
+        ((0, 0.52, 0.48, 0, 0), (0, 0.48, 0.52, 0, 0), "within noise"),
+        ((0, 0.9, 0.1, 0, 0), (0, 0.4, 0, 0.3, 0.3), "same grade, probability moved"),
+        ((0, 0.9, 0.1, 0, 0), (0, 0.8, 0.2, 0, 0), "same"),
+    ],
+)
+def test_a_change_has_to_exceed_the_noise(
+    tmp_path: Path, before: tuple[float, ...], after: tuple[float, ...], verdict: str
+) -> None:
+    assert changed(tmp_path, pfirrmann(*before), pfirrmann(*after)).verdict == verdict
+
+
+def test_a_difference_is_later_minus_earlier_in_grades(tmp_path: Path) -> None:
+    change = changed(tmp_path, pfirrmann(0, 1, 0, 0, 0), pfirrmann(0, 0, 0, 0.5, 0.5))
+    assert change.difference == pytest.approx(2.5)
+    assert (change.prior, change.current, change.noise) == ("grade II", "grade IV", 0.5)
+
+
+def test_modic_types_have_no_order_so_only_what_moved_counts(tmp_path: Path) -> None:
+    before = Prediction("L4/L5", "modic", 1, (0.1, 0.8, 0.1, 0.0), True)
+    after = Prediction("L4/L5", "modic", 0, (0.8, 0.1, 0.1, 0.0), True)
+    assert changed(tmp_path, before, after).difference == pytest.approx(0.7)
+    assert changed(tmp_path, after, before).difference == pytest.approx(0.7)
+
+
+def test_without_measured_noise_no_change_is_called_real(tmp_path: Path) -> None:
+    model = {**MODEL, "noise": {}}
+    change = changed(tmp_path, pfirrmann(1, 0, 0, 0, 0), pfirrmann(0, 0, 0, 0, 1), model=model)
+    assert (change.verdict, change.noise) == ("noise not known", None)
+
+
+def test_a_level_in_one_study_only_is_said_not_guessed(tmp_path: Path) -> None:
+    files = [
+        write(tmp_path / "a.json", study("a", pfirrmann(1, 0, 0, 0, 0))),
+        write(tmp_path / "b.json", study("b", pfirrmann(1, 0, 0, 0, 0, level="L3/L4"))),
+    ]
+    changes = compare(*files).changes
+    assert [(one.level, one.prior, one.current, one.verdict) for one in changes] == [
+        ("L4/L5", "grade I", "", "in one study only"),
+        ("L3/L4", "", "grade I", "in one study only"),
+    ]
+
+
+def test_an_uncertain_grade_makes_the_change_uncertain(tmp_path: Path) -> None:
+    unsure = pfirrmann(0, 0, 0, 0, 1, confident=False)
+    assert not changed(tmp_path, pfirrmann(1, 0, 0, 0, 0), unsure).confident
+
+
+def test_measurements_are_compared_in_mm(graded: StudyResult, tmp_path: Path) -> None:
+    taller = tuple(
+        replace(one, frames=tuple(replace(frame, height_mm=frame.height_mm - 2) for frame in one.frames))
+        for one in graded.located
+    )
+    model = {**MODEL, "noise": {"disc_height_mm": 0.8}}
+    files = [
+        write(tmp_path / "a.json", graded, model=model),
+        write(tmp_path / "b.json", replace(graded, located=taller), model=model),
+    ]
+    heights = [one for one in compare(*files).changes if one.target == "disc_height_mm"]
+    assert {(one.difference, one.verdict) for one in heights} == {(-2.0, "changed")}
+
+
+def test_results_of_two_models_are_not_compared(tmp_path: Path) -> None:
+    before = write(tmp_path / "a.json", study("a", pfirrmann(1, 0, 0, 0, 0)))
+    after = write(tmp_path / "b.json", study("b", pfirrmann(1, 0, 0, 0, 0)), model={**MODEL, "digest": "1" * 64})
+    with pytest.raises(OutputError, match="different models"):
+        compare(before, after)
+
+
+def test_a_study_that_was_not_graded_is_not_called_unchanged(tmp_path: Path) -> None:
+    before = write(tmp_path / "a.json", study("a", pfirrmann(1, 0, 0, 0, 0)))
+    after = write(tmp_path / "b.json", StudyResult("b", "failed", "no spine", 0.1))
+    with pytest.raises(OutputError, match=r"b: was not graded \(no spine\)"):
+        compare(before, after)
+
+
+def test_folders_of_many_studies_are_paired_by_key(tmp_path: Path) -> None:
+    one, other = pfirrmann(1, 0, 0, 0, 0), pfirrmann(0, 0, 0, 0, 1)
+    for name, studies in (("a", [study("x", one), study("y", one)]), ("b", [study("y", other), study("z", one)])):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name / "predictions.json", *studies)
+    comparison = compare(tmp_path / "a", tmp_path / "b")
+    assert [(change.prior_study, change.verdict) for change in comparison.changes] == [("y", "changed")]
+    assert comparison.unpaired == ("x", "z")
+    with pytest.raises(OutputError, match="no study in common"):
+        compare(tmp_path / "a", write(tmp_path / "c.json", study("p", one), study("q", one)))
+
+
+def test_the_command_writes_table_and_page_with_what_changed_on_top(tmp_path: Path) -> None:
+    same, other = pfirrmann(0, 1, 0, 0, 0, level="L5/S1"), Prediction("L4/L5", "modic", 0, (1.0, 0, 0, 0), True)
+    before = write(tmp_path / "a.json", study("a", same, other, pfirrmann(1, 0, 0, 0, 0)))
+    after = write(tmp_path / "b.json", study("b", same, other, pfirrmann(0, 0, 0, 0, 1)))
+    done = CliRunner().invoke(app, ["compare", str(before), str(after), "--out", str(tmp_path / "out")])
+    assert done.exit_code == 0 and RESEARCH_ONLY in done.output and "2 of 3 are the same" in done.output
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "out" / "changes.csv").read_text())))
+    assert [row["verdict"] for row in rows] == ["changed", "same", "same"]
+    assert (rows[0]["difference"], rows[0]["confident"]) == ("4.0", "true")
+    html = (tmp_path / "out" / "changes.html").read_text()
+    assert html.count('<tr class="changed">') == 1 and html.count(RESEARCH_ONLY) == 2 and "<script" not in html
+
+
+def test_table_and_page_agree_on_every_change(graded: StudyResult, model: dict[str, Any], tmp_path: Path) -> None:
+    files = [write(tmp_path / f"{key}.json", replace(graded, key=key), model=model) for key in "ab"]
+    comparison = compare(*files)
+    rows = list(csv.DictReader(io.StringIO(table(comparison.changes))))
+    assert len(rows) == len(comparison.changes) == len(graded.predictions) + 2 * 5
+    assert f"{len(rows)} of {len(rows)} grades and measurements are the same" in page(comparison)
