@@ -1,42 +1,75 @@
 #!/usr/bin/env bash
-# From SPIDER to the bundle in the package and its cross-validated figures: bash scripts/make_default_bundle.sh SPIDER [OUT]
-# About 3 hours on 2 CPU cores. Finished steps are skipped, so it may be stopped and started again.
+# From SPIDER to the bundle in the package, its figures and the comparison of networks:
+#   bash scripts/make_default_bundle.sh SPIDER [OUT]
+# About 2 hours on 2 CPU cores, most of it a budget of processor time per network (fit.minutes). Finished steps are
+# skipped, so it may be stopped and started again.
 set -euo pipefail
 spider=$(cd "$1" && pwd)
 out=${2:-data/default}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/environment.sh "${SPINENET_VENV:-.venv}" train
+export OMP_NUM_THREADS=1
 
 once() { # FILE COMMAND...: run the command unless it has already made the file
   local made=$1
   shift
   [ -e "$made" ] || "$@"
 }
+trained() { # FOLDER OVERRIDES...: a grader's run
+  once "$1/learnt.json" python scripts/train_grader.py "out=$1" "${@:2}"
+}
 
-once "$out/phantoms/radiological_gradings.csv" \
-  python scripts/make_phantom.py "out=$out/phantoms" layout=spider studies=350 seed=11 workers=2 \
-  study.axial=false study.slices=3
-once "$out/pretrained/done" python scripts/train_grader.py data=phantom "data.root=$out/phantoms" \
-  experiment=pretrain_grader "out=$out/pretrained"
-touch "$out/pretrained/done"
-
-# Folds 0 to 2 are tested on patients they never saw; -1 is trained on everyone and shipped.
-for fold in 0 1 2 -1; do
-  once "$out/locator$fold/locator.onnx" python scripts/train_locator.py "data.root=$spider" "data.fold=$fold" \
-    data.validation=0 "out=$out/locator$fold"
-  for seed in 1 2; do
-    once "$out/grader$fold-$seed/done" python scripts/train_grader.py "data.root=$spider" "data.fold=$fold" \
-      experiment=finetune_grader "init=$out/pretrained/checkpoints/last.ckpt" "seed=$seed" "out=$out/grader$fold-$seed"
-    touch "$out/grader$fold-$seed/done"
-  done
+# Phantoms: many with every grade frequent and as many as RSNA 2024 has them, some for the locator, some to calibrate and to test on.
+phantoms() { # FOLDER STUDIES SEED OVERRIDES...
+  once "$1/overview.csv" python scripts/make_phantom.py "out=$1" "studies=$2" "seed=$3" workers=2 "${@:4}"
+}
+phantoms "$out/balanced" 700 11 study.mode=BALANCED
+phantoms "$out/rsna" 400 12 study.mode=RSNA
+phantoms "$out/test" 500 13 study.mode=RSNA
+phantoms "$out/calibration" 200 15 study.mode=RSNA
+phantoms "$out/spines" 200 14 layout=spider study.axial=false study.slices=3
+for part in balanced rsna test calibration; do
+  python scripts/prepare_data.py data=phantom "data.root=$out/$part" "out=$out/prepared-$part" workers=2
+done
+learn=$out/prepared
+mkdir -p "$learn"
+for part in balanced rsna; do
+  for file in "$out/prepared-$part"/phantom/*.npz; do ln -sf "$(realpath "$file")" "$learn/$part-$(basename "$file")"; done
 done
 
+# Graders: phantoms first, then patients and phantoms together. Folds 0 to 2 are tested on patients they never saw; -1 is
+# trained on everyone and shipped.
+trained "$out/pretrained" data=phantom "data.root=$learn" experiment=pretrain_grader
+for fold in 0 1 2 -1; do
+  once "$out/locator$fold/locator.onnx" python scripts/train_locator.py data=joint "data.root=$spider" \
+    "data.extra.phantom=$out/spines" "data.fold=$fold" data.validation=0 "out=$out/locator$fold"
+  trained "$out/grader$fold" data=joint "data.root=$spider" "data.extra.phantom=$learn" "data.fold=$fold" \
+    experiment=finetune_grader "init=$out/pretrained/checkpoints/last.ckpt"
+done
+
+# Figures: patients by cross-validation; stenosis on phantoms, calibrated on others than it is tested on.
+evaluated() { # FOLDER OVERRIDES...
+  once "$1/metrics.json" python scripts/evaluate.py "out=$1" "${@:2}"
+}
 for fold in 0 1 2; do
   once "$out/fold$fold/bundle/model.json" python scripts/export.py "out=$out/fold$fold" \
-    "graders=[$out/grader$fold-1,$out/grader$fold-2]" "locator=$out/locator$fold"
+    "graders=[$out/grader$fold]" "locator=$out/locator$fold"
 done
-once "$out/evaluation/metrics.json" python scripts/evaluate.py "data.root=$spider" "out=$out/evaluation" \
-  "runs=[$out/fold0,$out/fold1,$out/fold2]" "title='SPIDER, 3-fold cross-validation'"
-python scripts/export.py experiment=default_bundle "out=$out/all" "graders=[$out/grader-1-1,$out/grader-1-2]" \
-  "locator=$out/locator-1" "calibration=$out/evaluation/calibration.json" "metrics=$out/evaluation/metrics.json"
+evaluated "$out/patients" data=spider "data.root=$spider" "runs=[$out/fold0,$out/fold1,$out/fold2]" \
+  "title='SPIDER, 3-fold cross-validation'"
+once "$out/uncalibrated/bundle/model.json" python scripts/export.py "out=$out/uncalibrated" \
+  "graders=[$out/grader-1]" "locator=$out/locator-1"
+evaluated "$out/calibrated" data=phantom "data.root=$out/calibration" "runs=[$out/uncalibrated]"
+python scripts/export.py experiment=default_bundle "out=$out/all" "graders=[$out/grader-1]" "locator=$out/locator-1" \
+  "calibration=[$out/patients/calibration.json,$out/calibrated/calibration.json]" "metrics=$out/patients/metrics.json"
+evaluated "$out/phantoms" data=phantom "data.root=$out/test" "runs=[$out/all]" "title='500 synthetic studies, exact truth'"
 echo "bundle: $out/all/bundle; it belongs in src/spinenet/models/default"
+
+# Networks of other kinds with the same data and the same budget.
+for model in grader grader_mean grader_resnet18_3d grader_resnet34_3d; do
+  trained "$out/contest/$model" data=phantom "data.root=$learn" "model=$model" experiment=compare_grader
+  once "$out/contest/$model-exported/bundle/model.json" python scripts/export.py "out=$out/contest/$model-exported" \
+    "graders=[$out/contest/$model]" "locator=$out/locator-1"
+done
+python scripts/compare_models.py data=phantom "data.root=$out/prepared-test/phantom" "out=$out/contest/judged" \
+  "runs=[$(printf "$out/contest/%s-exported," grader grader_mean grader_resnet18_3d)$out/contest/grader_resnet34_3d-exported]"

@@ -27,6 +27,7 @@ STAGES = (
     "contrast",
     "routing",
     "conformal",
+    "visible",
     "calibration",
     "bundle",
     "predict",

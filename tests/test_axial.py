@@ -111,7 +111,17 @@ def test_angled_groups_show_each_its_own_disc():
     assert [[frame.level for frame in one.frames] for one in located] == [["L5/S1"], ["L4/L5"]] and not problems
     bag = build_bag(located, SPEC)
     assert [[crop.series_name for crop in crops] for crops in bag.shown] == [["axial.0"] * 3, ["axial.1"] * 3]
-    assert np.allclose(bag.offset_LS[0], [0, -4, 4]) and np.allclose(bag.offset_LS[1], [0, -4, 4])
+    assert np.allclose(bag.offset_LS, [[0, -4, 4] * 2] * 2)
+
+
+def test_every_axial_slice_is_there_as_it_is_and_mirrored():
+    series = acquire(CENTER_MM + np.array([0, 19.0, 0]), ball_mm=CENTER_MM + np.array([12.0, 19, 0]))
+    (located,), _ = locate_axial([series], [sagittal(disc())])
+    bag = build_bag([located], SPEC)
+    count = len(bag.shown[0])
+    assert bag.mirrored_LS[0].tolist() == [False] * count + [True] * count
+    assert bag.shown_LS[0].tolist() == [*range(count), *range(count)]
+    assert np.array_equal(bag.crops_LSHW[0, :count], bag.crops_LSHW[0, count:, :, ::-1])
 
 
 def test_a_block_shows_all_the_discs_it_crosses():

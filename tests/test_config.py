@@ -36,7 +36,9 @@ COMPOSITIONS += [
     for group, pattern in (("data", "*"), ("model", f"{network}*"), ("experiment", f"*{network}"), ("debug", "*"))
     for choice in choices(group, pattern)
 ]
-COMPOSITIONS += [(name, [f"data={choice}"]) for name in ("evaluate", "prepare_data") for choice in choices("data")]
+COMPOSITIONS += [
+    (name, [f"data={choice}"]) for name in ("evaluate", "prepare_data", "compare_models") for choice in choices("data")
+]
 
 
 def load_script(name: str) -> ModuleType:

@@ -213,7 +213,7 @@ def test_an_exported_bundle_can_be_judged_like_its_run_and_carries_its_card(
     config = ExportConfig(
         graders=[str(runs[1])],
         locator=str(runs[0]),
-        calibration=str(runs[1] / "calibration.json"),
+        calibration=[str(runs[1] / "calibration.json")],
         metrics=str(runs[1] / "metrics.json"),
         name="phantoms-only",
     )

@@ -60,6 +60,10 @@ class Bundle:
         """Views that the grader has learnt from; no other is shown to it."""
         return tuple(View(view) for view in self.metadata.get("views", SAGITTAL_VIEWS))
 
+    def evidence(self, target: str) -> str:
+        """What a target's grades were learnt from: ``real`` patients or ``synthetic`` studies alone."""
+        return str(self.metadata.get("evidence", {}).get(target, "real"))
+
     @cached_property
     def _sessions(self) -> dict[str, Any]:
         import onnxruntime
@@ -75,17 +79,19 @@ class Bundle:
 
     def segment(self, images_N1HW: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, classes, H, W) probabilities of ``locate.LOCATOR_CLASSES``; one slice at a time keeps memory low."""
-        return np.concatenate([self._run("locator.onnx", {"images": image[None]}) for image in images_N1HW])
+        return np.concatenate([self._run("locator.onnx", {"images": image[None]})[0] for image in images_N1HW])
 
-    def grade(self, bag: Bag) -> NDArray[np.float32]:
-        """(L, T, MAX_GRADES) log-probabilities before calibration, T all targets of the label space."""
-        return self._run("grader.onnx", bag.inputs())[0]
+    def grade(self, bag: Bag) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """(L, T, MAX_GRADES) log-probabilities before calibration, T all targets of the label space, and (L, S, T) the
+        share of its attention that each target gave each place of the bag, None where the grader does not say."""
+        logp_BLTK, *attention = self._run("grader.onnx", bag.inputs())
+        return logp_BLTK[0], attention[0][0] if attention else None
 
-    def _run(self, name: str, inputs: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
-        """First output of a network; StudyError where ONNX Runtime cannot run it on this study."""
+    def _run(self, name: str, inputs: Mapping[str, NDArray[np.generic]]) -> list[NDArray[np.float32]]:
+        """Outputs of a network for those of ``inputs`` it wants; StudyError where it cannot run on this study."""
         session = self._sessions[name]
         try:
-            return session.run(None, inputs)[0]
+            return session.run(None, {one.name: inputs[one.name] for one in session.get_inputs()})
         except _runtime_errors() as error:
             raise StudyError(
                 f"{name} could not be run on this study ({type(error).__name__}); is it unusually large?"
@@ -110,6 +116,13 @@ def label_space() -> dict[str, Any]:
     }
 
 
+def _fits(space: Mapping[str, Any]) -> bool:
+    """Do a bundle's outputs mean what ours do, and are all inputs it wants in a bag?"""
+    ours = label_space()
+    same = all(space.get(key) == value for key, value in ours.items() if key != "inputs")
+    return same and set(space.get("inputs", ("?",))) <= set(ours["inputs"])
+
+
 def load_bundle(path: Path | None = None) -> Bundle:
     """Open a bundle folder or zip, or the one in the package; BundleError if missing, altered or misfit."""
     path = DEFAULT if path is None else path
@@ -119,7 +132,7 @@ def load_bundle(path: Path | None = None) -> Bundle:
     if found is None or found[1] != _digest(text):
         raise BundleError(f"{path}: model.json was altered or is not spinenet's; get the bundle again")
     metadata = json.loads(text)
-    if metadata.get("format") != FORMAT or metadata.get("label_space") != label_space():
+    if metadata.get("format") != FORMAT or not _fits(metadata.get("label_space") or {}):
         raise BundleError(f"{path}: made for another version of spinenet (label space differs)")
     networks = {name: content[name] for name in NETWORKS}
     for name, data in networks.items():

@@ -5,7 +5,7 @@ pixels; spacing, orientation, the disc's rotation and the crop are that one matr
 is used, so augmentation is folded into the same resample, and prediction and training cannot drift apart.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -138,21 +138,27 @@ def resample(slice_RC: NDArray[np.float32], matrix: NDArray[np.float64], spec: C
 
 @dataclass(frozen=True)
 class Bag:
-    """Every slice that shows each level of one study: the grader's input. S is the most slices any level has.
+    """Every slice that shows each level of one study: the grader's input. S is the most places any level has.
 
     ``crops_LSHW`` grey values on the scale of their series: 0 dark and 1 bright around the spine, so that a disc stays
     comparable with the CSF and with the other discs; ``tissue_LS3`` the series' bodies, canal and discs on that scale
     (``locate.reference_values``); ``view_LS`` index into VIEWS; ``offset_LS`` mm of sagittal slices to the left of the
-    midline and of axial ones above the disc; ``mask_LS`` true where a slice is present; ``level_L`` index into LEVELS;
-    ``shown`` the same crops with their origin, for reports.
+    midline and of axial ones above the disc; ``mirrored_LS`` true where an axial slice is shown mirrored left to right;
+    ``mask_LS`` true where a slice is present; ``level_L`` index into LEVELS.
+
+    Every axial slice is there twice, as it is and mirrored, so that the bag of the mirrored study holds the same
+    pictures: only the signs of sagittal offsets and ``mirrored_LS`` of axial slices change. ``shown`` holds the slices
+    with their origin, for reports, and ``shown_LS`` which of them is at a place (-1 where none is).
     """
 
     crops_LSHW: NDArray[np.float32]
     tissue_LS3: NDArray[np.float32]
     view_LS: NDArray[np.int64]
     offset_LS: NDArray[np.float32]
+    mirrored_LS: NDArray[np.bool_]
     mask_LS: NDArray[np.bool_]
     level_L: NDArray[np.int64]
+    shown_LS: NDArray[np.int64]
     shown: tuple[tuple[LevelCrop, ...], ...]
 
     def inputs(self) -> dict[str, NDArray[np.generic]]:
@@ -160,39 +166,65 @@ class Bag:
         return {name: getattr(self, name)[None] for name in BAG_ARRAYS}
 
 
-BAG_ARRAYS = ("crops_LSHW", "tissue_LS3", "view_LS", "offset_LS", "mask_LS", "level_L")
+BAG_ARRAYS = ("crops_LSHW", "tissue_LS3", "view_LS", "offset_LS", "mirrored_LS", "mask_LS", "level_L")
+Choose = Callable[[Series, list[int], NDArray[np.float64]], list[int]]
+"""Series, slices that show a level and their offsets in mm -> the slices to take."""
 
 
-def build_bag(located: Sequence[LocatedSeries], spec: CropSpec) -> Bag:
+def every_slice(series: Series, slices: list[int], offsets_mm: NDArray[np.float64]) -> list[int]:
+    """What prediction takes."""
+    return slices
+
+
+def build_bag(located: Sequence[LocatedSeries], spec: CropSpec, choose: Choose = every_slice) -> Bag:
     """Crop every level of a study from every located series that shows it, levels from the sacrum up."""
     crops: dict[str, list[LevelCrop]] = {}
-    references: dict[str, list[NDArray[np.float32]]] = {}
+    scales: dict[str, list[NDArray[np.float32]]] = {}
     for one in located:
         for frame in one.frames:
-            shown = crop_level(one.series, frame, slices_of(one.series, frame, spec), spec)
+            placement = place(one.series, frame, spec)
+            slices = slices_of(one.series, frame, spec)
+            slices = choose(one.series, slices, np.array([placement.offset_mm(index) for index in slices]))
+            shown = crop_level(one.series, frame, slices, spec)
             if shown:
                 crops.setdefault(frame.level, []).extend(shown)
-                references.setdefault(frame.level, []).extend([one.reference] * len(shown))
+                scales.setdefault(frame.level, []).extend([one.reference] * len(shown))
     levels = sorted(crops, key=LEVELS.index)
-    shape = (len(levels), max(map(len, crops.values())))
+    places = {level: _places(crops[level]) for level in levels}
+    shape = (len(levels), max(map(len, places.values())))
     bag = Bag(
         crops_LSHW=np.zeros((*shape, spec.rows, spec.columns), np.float32),
         tissue_LS3=np.zeros((*shape, 3), np.float32),
         view_LS=np.zeros(shape, np.int64),
         offset_LS=np.zeros(shape, np.float32),
+        mirrored_LS=np.zeros(shape, np.bool_),
         mask_LS=np.zeros(shape, np.bool_),
         level_L=np.array([LEVELS.index(level) for level in levels], np.int64),
+        shown_LS=np.full(shape, -1, np.int64),
         shown=tuple(tuple(crops[level]) for level in levels),
     )
     for row, level in enumerate(levels):
-        for column, (crop, reference) in enumerate(zip(crops[level], references[level], strict=True)):
-            dark, bright = reference[:2]
-            bag.crops_LSHW[row, column] = (crop.pixels_HW - dark) / (bright - dark)
-            bag.tissue_LS3[row, column] = (reference[2:] - dark) / (bright - dark)
-            bag.view_LS[row, column] = VIEWS.index(crop.view)
-            bag.offset_LS[row, column] = crop.offset_mm
-            bag.mask_LS[row, column] = True
+        for column, (index, mirrored) in enumerate(places[level]):
+            _fill(bag, (row, column), crops[level][index], scales[level][index], mirrored)
+            bag.shown_LS[row, column] = index
     return bag
+
+
+def _places(crops: Sequence[LevelCrop]) -> list[tuple[int, bool]]:
+    """(index of the crop, whether mirrored) of every place: the crops in order, then the mirrored axial ones."""
+    axial = [index for index, crop in enumerate(crops) if crop.view is View.AXIAL_T2]
+    return [(index, False) for index in range(len(crops))] + [(index, True) for index in axial]
+
+
+def _fill(bag: Bag, at: tuple[int, int], crop: LevelCrop, scale: NDArray[np.float32], mirrored: bool) -> None:
+    dark, bright = scale[:2]
+    pixels_HW = crop.pixels_HW[:, ::-1] if mirrored else crop.pixels_HW
+    bag.crops_LSHW[at] = (pixels_HW - dark) / (bright - dark)
+    bag.tissue_LS3[at] = (scale[2:] - dark) / (bright - dark)
+    bag.view_LS[at] = VIEWS.index(crop.view)
+    bag.offset_LS[at] = crop.offset_mm
+    bag.mirrored_LS[at] = mirrored
+    bag.mask_LS[at] = True
 
 
 def crop_level(series: Series, frame: LevelFrame, slices: Sequence[int], spec: CropSpec) -> list[LevelCrop]:

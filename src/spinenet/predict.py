@@ -1,6 +1,7 @@
 """From a study to calibrated grades: the one torch-free code path, used by prediction and by evaluation alike."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,8 @@ from spinenet.labels import LEVELS, SAGITTAL_VIEWS, TARGET, TARGET_INDEX, View
 from spinenet.locate import NUMBERING_NOTE, detect
 from spinenet.numbering import number_study
 from spinenet.routing import route
-from spinenet.study import LocatedSeries, Prediction, Study, StudyResult
+from spinenet.study import LevelCrop, LocatedSeries, Prediction, Study, StudyResult
+from spinenet.visible import visible_targets
 
 
 def predict_study(study: Study, bundle: Bundle) -> StudyResult:
@@ -24,7 +26,8 @@ def predict_study(study: Study, bundle: Bundle) -> StudyResult:
         study = route(study, bundle.segment)
         located, problems = locate_study(study, bundle)
         bag = build_bag(located, bundle.spec)
-        predictions = decide_grades(bag, bundle.grade(bag).astype(float), bundle)
+        logp_LTK, attention_LST = bundle.grade(bag)
+        predictions = decide_grades(bag, visible_targets(bag, located), logp_LTK.astype(float), bundle)
     except StudyError as error:
         return StudyResult(study.key, "failed", str(error), time.perf_counter() - start, origin=study.origin)
     notes = [f"{one.series.name}: {note}" for one in located for note in one.notes if note != NUMBERING_NOTE]
@@ -35,7 +38,7 @@ def predict_study(study: Study, bundle: Bundle) -> StudyResult:
         seconds=time.perf_counter() - start,
         located=located,
         predictions=predictions,
-        crops={LEVELS[level]: shown for level, shown in zip(bag.level_L, bag.shown, strict=True)},
+        crops=crops_shown(bag, attention_LST),
         origin=study.origin,
     )
 
@@ -56,8 +59,26 @@ def locate_study(study: Study, bundle: Bundle) -> tuple[tuple[LocatedSeries, ...
     return (*located, *axial), [*problems, *axial_problems]
 
 
-def decide_grades(bag: Bag, log_probabilities_LTK: NDArray[np.float64], bundle: Bundle) -> tuple[Prediction, ...]:
-    """Calibrate and decide every target of the bundle at every level of the bag."""
+def crops_shown(bag: Bag, attention_LST: NDArray[np.float32] | None) -> dict[str, tuple[LevelCrop, ...]]:
+    """level -> the crops of the bag, each with its share of every target's attention where that is known."""
+    shown = {}
+    for row, level in enumerate(bag.level_L):
+        crops = bag.shown[row]
+        if attention_LST is not None:
+            shares_NT = np.zeros((len(crops), attention_LST.shape[2]))
+            np.add.at(shares_NT, bag.shown_LS[row][bag.mask_LS[row]], attention_LST[row][bag.mask_LS[row]])
+            crops = tuple(
+                replace(crop, attention_T=tuple(float(share) for share in shares_T))
+                for crop, shares_T in zip(crops, shares_NT, strict=True)
+            )
+        shown[LEVELS[level]] = crops
+    return shown
+
+
+def decide_grades(
+    bag: Bag, visible_LT: NDArray[np.bool_], log_probabilities_LTK: NDArray[np.float64], bundle: Bundle
+) -> tuple[Prediction, ...]:
+    """Calibrate and decide every target of the bundle at every level of the bag where it can be seen."""
     predictions = []
     for name, calibration in bundle.calibration.items():
         target = TARGET[name]
@@ -66,6 +87,8 @@ def decide_grades(bag: Bag, log_probabilities_LTK: NDArray[np.float64], bundle: 
         grade_L, confident_L = decide(target, p_LK, calibration)
         sets_L = grade_sets(target, p_LK, calibration)
         for row, level_index in enumerate(bag.level_L):
+            if not visible_LT[row, TARGET_INDEX[name]]:
+                continue
             predictions.append(
                 Prediction(
                     level=LEVELS[level_index],
@@ -74,6 +97,7 @@ def decide_grades(bag: Bag, log_probabilities_LTK: NDArray[np.float64], bundle: 
                     probabilities=tuple(float(p) for p in p_LK[row]),
                     confident=bool(confident_L[row]),
                     grade_set=sets_L[row],
+                    evidence=bundle.evidence(name),
                 )
             )
     order = {name: index for index, name in enumerate(bundle.calibration)}

@@ -94,7 +94,7 @@ def test_training_on_everybody_tests_nobody(datasets: dict[str, list[LabelledStu
 
 
 def test_extra_data_is_for_training_alone(datasets: dict[str, list[LabelledStudy]]) -> None:
-    split = split_studies(DataConfig(extra_name="phantom", extra_root="anywhere"))
+    split = split_studies(DataConfig(extra={"phantom": "anywhere"}))
     extra = {one.patient for one in datasets["phantom"]}
     assert extra <= names(split.train)
     assert not extra & (names(split.validation) | names(split.test) | set(split.folds))

@@ -30,7 +30,12 @@ def located(phantom: PhantomStudy) -> tuple[LocatedSeries, ...]:
 @pytest.fixture
 def item(phantom: PhantomStudy, located: tuple[LocatedSeries, ...]) -> dict[str, Any]:
     """A study as it is cached for the grader's training."""
-    return {"study": "1", "located": located, "grades_LT": phantom.grades_LT}
+    return {
+        "study": "1",
+        "located": located,
+        "grades_LT": phantom.grades_LT,
+        "readers_RLT": phantom.grades_LT[None],
+    }
 
 
 @pytest.fixture

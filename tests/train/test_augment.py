@@ -5,14 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spinenet.crops import BAG_ARRAYS, build_bag
-from spinenet.geometry import spacing_mm
-from spinenet.labels import View
+from spinenet.crops import BAG_ARRAYS, CropSpec, build_bag
+from spinenet.labels import MIRROR, View
 from spinenet.study import LevelFrame, LocatedSeries, Series
-from spinenet.train.augment import AugmentConfig, CropBagd, JitterFramesd, RandScannerd, RandWindowd
+from spinenet.train.augment import (
+    AugmentConfig,
+    CropBagd,
+    JitterFramesd,
+    RandScannerd,
+    RandWindowd,
+    SampleBagd,
+    mirrored,
+)
 from spinenet.train.data import grader_transforms
 
-STILL = AugmentConfig(shift_mm=0, rotation_deg=0, zoom=0, window=0, gamma=0, noise=0, artefacts=0, drop_series=0)
+STILL = AugmentConfig(shift_mm=0, rotation_deg=0, zoom=0, window=0, gamma=0, noise=0, artefacts=0, drop_view=0)
 
 
 def augmented(item, config, spec, seed=0):
@@ -66,6 +73,8 @@ def test_without_any_augmentation_training_sees_what_prediction_sees(item, spec)
         expected = getattr(bag, name)
         if name in ("crops_LSHW", "tissue_LS3"):  # as far as a window shows them
             expected = expected.clip(0, 1.3)
+        if name == "offset_LS":  # it may have been mirrored
+            expected, seen[name] = np.abs(expected), np.abs(seen[name])
         assert np.allclose(seen[name], expected, atol=1e-6), name
 
 
@@ -111,8 +120,8 @@ def test_one_zoom_serves_all_levels_of_a_study(item, spec):
     assert spec.pixel_mm * np.exp(-0.2) <= min(sizes) < spec.pixel_mm < max(sizes) <= spec.pixel_mm * np.exp(0.2)
 
 
-def test_of_several_series_one_may_go_but_never_the_last(item, spec):
-    jitter = JitterFramesd(replace(STILL, drop_series=1.0), spec)
+def test_of_several_views_one_may_go_but_never_the_last(item, spec):
+    jitter = JitterFramesd(replace(STILL, drop_view=1.0), spec)
     jitter.set_random_state(0)
     kept = [jitter(item)["located"] for _ in range(20)]
     assert {len(located) for located in kept} == {1}
@@ -120,14 +129,62 @@ def test_of_several_series_one_may_go_but_never_the_last(item, spec):
     assert len(jitter({**item, "located": item["located"][:1]})["located"]) == 1
 
 
-def test_the_midline_stays_in_the_stack_and_near_where_it_was(item, spec):
-    jitter = JitterFramesd(STILL, spec)
+def test_some_levels_are_taken_alike_from_all_series(item, spec):
+    jitter = JitterFramesd(replace(STILL, levels=3), spec)
     jitter.set_random_state(0)
-    for _ in range(30):
-        for old, new in zip(item["located"], jitter(item)["located"], strict=True):
-            step_mm = spacing_mm(old.series.affine_vox2mm)[0]
-            assert 0 <= new.midline_slice < len(old.series.voxels_SRC)
-            assert abs(new.midline_slice - old.midline_slice) * step_mm <= 4.0 + step_mm / 2
+    taken = [[{frame.level for frame in one.frames} for one in jitter(item)["located"]] for _ in range(10)]
+    assert all(first == second and len(first) == 3 for first, second in taken)
+    assert len({frozenset(first) for first, _ in taken}) > 1
+
+
+OFFSETS_MM = np.arange(-24.0, 25.0, 4.0)
+
+
+def choose(config, plane="sagittal", seed=0, slices=13):
+    sample = SampleBagd(config, CropSpec())
+    sample.set_random_state(seed)
+    series = Series("one", np.zeros((13, 4, 4), np.float32), np.eye(4), plane, View.SAGITTAL_T1)
+    return OFFSETS_MM[sample.choose(series, list(range(slices)), OFFSETS_MM[:slices])]
+
+
+def test_a_training_bag_has_slices_of_the_midline_and_of_both_foramina():
+    for seed in range(20):
+        offsets_mm = choose(AugmentConfig(midline_slices=1, lateral_slices=2), seed=seed)
+        sides = [(np.abs(offsets_mm) <= 9).sum(), (offsets_mm > 9).sum(), (offsets_mm < -9).sum()]
+        assert sides == [1, 2, 2] and len(set(offsets_mm)) == 5
+
+
+def test_foramina_are_looked_for_where_they_mostly_are():
+    beside_mm = [abs(choose(AugmentConfig(), seed=seed)[-1]) for seed in range(200)]
+    assert np.mean([14 < beside < 22 for beside in beside_mm]) > 0.6 and max(beside_mm) == 24
+
+
+def test_axial_slices_are_taken_near_the_disc():
+    offsets_mm = np.concatenate([choose(AugmentConfig(axial_slices=2), "axial", seed) for seed in range(100)])
+    assert len(offsets_mm) == 200 and np.mean(np.abs(offsets_mm) <= 8) > 0.8
+
+
+def test_a_single_slice_is_always_taken():
+    assert len(choose(AugmentConfig(midline_slices=0), slices=1)) == 1
+
+
+def test_mirrored_bags_permute_sides_and_come_back(item, spec):
+    seen = CropBagd(spec)(item)
+    there = mirrored(seen)
+    assert np.array_equal(there["grades_LT"], seen["grades_LT"][:, list(MIRROR)])
+    assert np.array_equal(there["offset_LS"], -seen["offset_LS"])
+    back = mirrored(there)
+    assert all(np.array_equal(back[name], seen[name]) for name in (*BAG_ARRAYS, "grades_LT"))
+
+
+def test_one_reader_is_asked_at_a_time_and_the_truth_where_there_is_none(item, spec):
+    readers_RLT = np.stack([item["grades_LT"], np.where(item["grades_LT"] >= 0, 0, -1)])
+    sample = SampleBagd(STILL, spec, "reader")
+    sample.set_random_state(0)
+    seen = {tuple(sample({**item, "readers_RLT": readers_RLT})["grades_LT"][:, 0]) for _ in range(10)}
+    assert len(seen) == 2
+    alone = sample({**item, "readers_RLT": readers_RLT[:0]})["grades_LT"]
+    assert np.array_equal(alone, SampleBagd(STILL, spec)(item)["grades_LT"])
 
 
 def test_a_window_is_a_monotone_map_that_takes_the_tissue_values_along(item, spec):

@@ -7,14 +7,15 @@ from monai.transforms import Compose
 
 from spinenet.crops import BAG_ARRAYS, CropSpec, build_bag
 from spinenet.datasets import load_dataset
+from spinenet.datasets.cache import located_study, save_study
 from spinenet.datasets.masks import locate_all
 from spinenet.datasets.splits import DataConfig, split_studies
 from spinenet.labels import DISC_TARGETS, LEVELS, TARGETS, UNKNOWN
 from spinenet.locate import LOCATOR_CLASSES, LOWEST_DISC, SIZE_MULTIPLE
 from spinenet.readers import read_study
-from spinenet.train.augment import AugmentConfig, CropBagd
-from spinenet.train.config import RandomiseConfig
-from spinenet.train.data import ReadSlicesd, StudyBags, collate_bags, grader_loaders, locator_loaders
+from spinenet.train.augment import CropBagd
+from spinenet.train.config import FitConfig, RandomiseConfig, TrainGraderConfig, TrainLocatorConfig
+from spinenet.train.data import Balanced, ReadSlicesd, StudyBags, collate_bags, grader_loaders, locator_loaders
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +42,12 @@ def replace_frames(one, count):
     return replace(one, frames=one.frames[:count])
 
 
+def config(spec, **changes):
+    return TrainGraderConfig(fit=FitConfig(batch_size=2), crop=spec, **changes)
+
+
 def test_validation_bags_are_what_prediction_would_build(split, spec):
-    bags = StudyBags(split.validation, Compose([CropBagd(spec)]), progress=False)
+    bags = StudyBags(split.validation, Compose([CropBagd(spec)]), spec, progress=False)
     for seen, study in zip((bags[index] for index in range(len(bags))), split.validation, strict=True):
         bag = build_bag(locate_all(read_study(study.source).series, study.masks), spec)
         for name in BAG_ARRAYS:
@@ -51,7 +56,7 @@ def test_validation_bags_are_what_prediction_would_build(split, spec):
 
 
 def test_the_graders_loaders_hold_each_their_part_of_the_patients(split, spec):
-    train, validation = grader_loaders(split, AugmentConfig(), spec, 2, seed=0)
+    train, validation = grader_loaders(split, config(spec, seed=0))
     assert len(train.dataset) == len(split.train) and len(validation.dataset) == len(split.validation)
     batch = next(iter(train))
     assert batch["crops_LSHW"].dtype == torch.float32 and batch["grades_LT"].shape[2] == len(TARGETS)
@@ -60,13 +65,36 @@ def test_the_graders_loaders_hold_each_their_part_of_the_patients(split, spec):
 
 
 def test_two_runs_with_one_seed_see_the_same_batches(split, spec):
-    first, again = (list(grader_loaders(split, AugmentConfig(), spec, 2, seed=5)[0]) for _ in range(2))
+    first, again = (list(grader_loaders(split, config(spec, seed=5))[0]) for _ in range(2))
     assert all(torch.equal(one[name], other[name]) for one, other in zip(first, again, strict=True) for name in one)
 
 
 def test_without_validation_patients_there_is_no_validation_loader(phantom_root):
     everybody = split_studies(DataConfig(name="phantom", root=str(phantom_root), fold=-1, validation=0.0))
-    assert grader_loaders(everybody, AugmentConfig(), CropSpec(rows=16, columns=16), 2, seed=0)[1] is None
+    assert grader_loaders(everybody, config(CropSpec(rows=16, columns=16)))[1] is None
+
+
+def test_an_epoch_has_every_sources_share_and_sees_each_study_before_any_twice():
+    sources = ["spider"] * 6 + ["phantom"] * 20
+    sampler = Balanced(sources, {"spider": 1.0, "phantom": 2.0}, "spider", seed=0)
+    first, second = list(sampler), list(sampler)
+    assert len(sampler) == len(first) == 18
+    for epoch in (first, second):
+        assert sorted(index for index in epoch if index < 6) == list(range(6))
+    phantoms = [index for index in first + second if index >= 6]
+    assert len(phantoms) == 24 and len(set(phantoms)) == 20
+
+
+def test_prepared_studies_give_the_bags_that_their_files_give(split, spec, tmp_path):
+    for study in split.train:
+        located = locate_all(read_study(study.source).series, study.masks)
+        save_study(tmp_path / f"{study.key}.npz", located_study("phantom", study, located), spec)
+    prepared = load_dataset("phantom", tmp_path).studies
+    direct = {study.key: study for study in split.train}
+    for study, bag in zip(prepared, StudyBags(prepared, Compose([CropBagd(spec)]), spec), strict=True):
+        (expected,) = StudyBags([direct[study.key]], Compose([CropBagd(spec)]), spec, progress=False)
+        assert np.array_equal(bag["grades_LT"], expected["grades_LT"])
+        assert np.allclose(bag["crops_LSHW"], expected["crops_LSHW"], atol=1e-3)
 
 
 def test_the_locator_learns_from_the_midline_and_its_neighbours(phantom_root):
@@ -80,7 +108,12 @@ def test_the_locator_learns_from_the_midline_and_its_neighbours(phantom_root):
 
 
 def test_locator_windows_have_one_size_and_validation_slices_fit_the_network(split):
-    train, validation = locator_loaders(split, RandomiseConfig(rows=96, columns=80), 1, 2, seed=0)
+    train, validation = locator_loaders(
+        split,
+        TrainLocatorConfig(
+            fit=FitConfig(batch_size=2), randomise=RandomiseConfig(rows=96, columns=80), slices_per_volume=1
+        ),
+    )
     batch = next(iter(train))
     assert batch["image"].shape == (2, 1, 96, 80) and batch["classes"].shape == (2, 96, 80)
     assert batch["image"].dtype == torch.float32 and batch["classes"].dtype == torch.int64

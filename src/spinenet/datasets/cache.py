@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.crops import CropSpec
-from spinenet.datasets.records import LabelledStudy
+from spinenet.datasets.records import Dataset, LabelledStudy
 from spinenet.errors import DatasetError
 from spinenet.labels import TARGETS, View
+from spinenet.readers import StudySource
 from spinenet.study import LevelFrame, LocatedSeries, Series
 
 MAX_ZOOM = 1.25
@@ -33,6 +34,9 @@ AXIAL_MM = 20.0
 """How far above and below a disc axial slices are kept."""
 MARGIN_PIXELS = 6
 """Pixels beside a crop that its smoothing and interpolation read."""
+
+PREPARED = "prepared"
+"""``StudySource.format`` of a study that lies in a cache."""
 
 _FORMAT = 1
 _ARRAYS = ("stored", "grey", "affine", "frames", "sizes", "reference")
@@ -152,6 +156,16 @@ def cached_studies(folder: Path) -> list[Path]:
     if not paths:
         raise DatasetError(f"{folder}: no prepared studies; make them with scripts/prepare_data.py")
     return paths
+
+
+def load_prepared(name: str, folder: Path) -> Dataset:
+    """The labels of a cache folder as a data set; its studies are read with ``load_study``."""
+    studies = []
+    for path in cached_studies(folder):
+        labels = load_labels(path)
+        source = StudySource(labels.key, path, PREPARED)
+        studies.append(LabelledStudy(labels.key, labels.patient, source, labels.grades_LT, {}, labels.readers_RLT))
+    return Dataset(name, tuple(studies), ())
 
 
 def _reaches(spec: CropSpec) -> dict[str, list[float]]:

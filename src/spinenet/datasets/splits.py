@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,27 +24,38 @@ class DataConfig:
     validation: float = 0.15
     """Share of the remaining patients kept for early stopping and calibration; 0 trains on all of them."""
     seed: int = 0
-    extra_name: str = "phantom"
-    extra_root: str | None = None
-    """A second data set of the given name that is used for training alone, such as phantoms."""
+    extra: dict[str, str] = field(default_factory=dict)
+    """Further data sets, name -> root, that are used for training alone, such as phantoms."""
+    shares: dict[str, float] = field(default_factory=dict)
+    """Data set -> its share of the studies of an epoch, which is long enough to see the first data set once; none: an
+    epoch is every study once."""
 
     def __post_init__(self) -> None:
         if self.folds < 1:
             raise ValueError(f"data.folds is {self.folds}; it must be 1 or more")
         if not -1 <= self.fold < self.folds:
             raise ValueError(f"data.fold is {self.fold}; it must be -1 (train on all) or 0 to {self.folds - 1}")
+        unknown = set(self.shares) - {self.name, *self.extra}
+        if unknown or any(share < 0 for share in self.shares.values()):
+            raise ValueError(f"data.shares {dict(self.shares)} must be 0 or more and name data.name or data.extra")
+        if self.shares and not self.shares.get(self.name):
+            raise ValueError(f"data.shares must give {self.name} a share: an epoch is as long as it is seen once")
         if not 0 <= self.validation < 1:
             raise ValueError(f"data.validation is {self.validation}; it is a share, 0 or more and below 1")
 
 
 @dataclass(frozen=True)
 class Split:
-    """The studies of one run, by patient: ``train`` (extra data included), ``validation``, ``test``."""
+    """The studies of one run, by patient: ``train`` (extra data included), ``validation``, ``test``.
+
+    ``sources`` names the data set of every training study.
+    """
 
     train: tuple[LabelledStudy, ...]
     validation: tuple[LabelledStudy, ...]
     test: tuple[LabelledStudy, ...]
     folds: dict[str, int]
+    sources: tuple[str, ...]
 
 
 def split_studies(config: DataConfig) -> Split:
@@ -59,11 +70,14 @@ def split_studies(config: DataConfig) -> Split:
         inner = patient_folds(rest, parts, config.seed + 1)
         validation = tuple(study for study in rest if inner[study.patient] == 0)
         rest = [study for study in rest if inner[study.patient] != 0]
-    if config.extra_root:
-        rest.extend(load_dataset(config.extra_name, Path(config.extra_root)).studies)
+    sources = [config.name] * len(rest)
+    for name, root in config.extra.items():
+        further = load_dataset(name, Path(root)).studies
+        rest.extend(further)
+        sources.extend([name] * len(further))
     if not rest:
         raise DatasetError(f"{config.root}: no patient is left to train on; use fewer folds or less validation")
-    return Split(tuple(rest), validation, test, folds)
+    return Split(tuple(rest), validation, test, folds, tuple(sources))
 
 
 def patient_folds(studies: Sequence[LabelledStudy], folds: int, seed: int) -> dict[str, int]:

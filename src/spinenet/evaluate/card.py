@@ -47,7 +47,9 @@ def _lines(metadata: Mapping[str, Any]) -> Iterator[str]:
             yield f"\n## {title}\n\n{metadata[key]}"
     yield "\n## What each target was learnt from\n"
     for name in metadata["calibration"]:
-        yield f"- {TARGET[name].title}: {metadata.get('learnt_from', {}).get(name, 'see training data')}"
+        synthetic = metadata.get("evidence", {}).get(name) == "synthetic"
+        unsaid = "learnt from synthetic studies" if synthetic else "see training data"
+        yield f"- {TARGET[name].title}: {metadata.get('learnt_from', {}).get(name, unsaid)}"
     metrics = metadata.get("metrics")
     if metrics:
         yield f"\n## Figures\n\n{metrics['patients']} patients, {metrics['discs']} discs; 95 % intervals.\n"

@@ -14,13 +14,15 @@ from spinenet.bundle import Bundle
 from spinenet.calibration import TargetCalibration, decide, fit, neutral, probabilities
 from spinenet.crops import build_bag
 from spinenet.datasets import LabelledStudy
+from spinenet.datasets.cache import PREPARED, load_study
 from spinenet.datasets.masks import locate_all
 from spinenet.errors import DatasetError, SpinenetError
 from spinenet.labels import LEVELS, MAX_GRADES, TARGET, TARGET_INDEX, TARGETS, UNKNOWN
 from spinenet.predict import locate_study
 from spinenet.readers import read_study
 from spinenet.routing import route
-from spinenet.study import Study
+from spinenet.study import LocatedSeries, Study
+from spinenet.visible import visible_targets
 
 Centers = dict[str, dict[str, NDArray[np.float64]]]
 """``study/series`` -> level -> centre (3,) in mm."""
@@ -30,8 +32,8 @@ NOT_GRADED = np.full((len(TARGETS), MAX_GRADES), np.nan, np.float32)
 
 @dataclass(frozen=True)
 class Collected:
-    """Uncalibrated predictions beside the truth. ``disc_N`` is (study, level); a labelled disc that was not found has
-    nan in ``logp_NTK``. ``failures`` says why a study has no grades at all."""
+    """Uncalibrated predictions beside the truth. ``disc_N`` is (study, level); ``logp_NTK`` is nan where a labelled
+    disc was not found, and for targets that its slices cannot show. ``failures`` says why a study has no grades."""
 
     disc_N: tuple[tuple[str, str], ...]
     logp_NTK: NDArray[np.float32]
@@ -74,13 +76,13 @@ def _collect_one(labelled: LabelledStudy, bundle: Bundle) -> Collected:
     found: Centers = {}
     failures = {}
     try:
-        study = route(read_study(labelled.source), bundle.segment)
-        located, _ = locate_study(study, bundle)
+        study, located = _read_and_locate(labelled, bundle)
     except SpinenetError as error:
         failures[labelled.key] = str(error)
     else:
         bag = build_bag(located, bundle.spec)
-        logp_LTK = bundle.grade(bag)
+        logp_LTK, _ = bundle.grade(bag)
+        logp_LTK = np.where(visible_targets(bag, located)[:, :, None], logp_LTK, np.nan)
         predicted = {LEVELS[level]: logp_LTK[row] for row, level in enumerate(bag.level_L)}
         found = {
             f"{labelled.key}/{one.series.name}": {frame.level: frame.center_mm for frame in one.frames}
@@ -98,6 +100,15 @@ def _collect_one(labelled: LabelledStudy, bundle: Bundle) -> Collected:
     )
 
 
+def _read_and_locate(labelled: LabelledStudy, bundle: Bundle) -> tuple[Study, tuple[LocatedSeries, ...]]:
+    """A study from its files, levels found by the bundle; a prepared one has its levels, and its files are not read."""
+    if labelled.source.format == PREPARED:
+        located = load_study(labelled.source.location, bundle.spec).located
+        return Study(labelled.key, ()), tuple(one for one in located if one.series.view in bundle.views)
+    study = route(read_study(labelled.source), bundle.segment)
+    return study, locate_study(study, bundle)[0]
+
+
 def _true_centers(labelled: LabelledStudy, study: Study) -> Centers:
     return {
         f"{labelled.key}/{one.series.name}": {frame.level: frame.center_mm for frame in one.frames}
@@ -108,10 +119,10 @@ def _true_centers(labelled: LabelledStudy, study: Study) -> Centers:
 
 def fit_calibration(collected: Collected, targets: Sequence[str]) -> dict[str, TargetCalibration]:
     """Calibration of every named target from discs that were found; neutral where too little is known."""
-    seen_N = ~np.isnan(collected.logp_NTK[:, 0, 0])
     calibration = {}
     for name in targets:
         index = TARGET_INDEX[name]
+        seen_N = ~np.isnan(collected.logp_NTK[:, index, 0])
         logp_NK = collected.logp_NTK[seen_N, index, : len(TARGET[name].grades)].astype(float)
         calibration[name] = fit(TARGET[name], logp_NK, collected.grades_NT[seen_N, index])
     return calibration

@@ -36,16 +36,21 @@ class RunToTest:
 
 
 def open_run(folder: Path, data_name: str, data_root: Path) -> RunToTest:
-    """Open a run folder against a data set; DatasetError where the run kept no test patients."""
+    """Open a run folder against a data set; DatasetError where the run kept no test patients.
+
+    A data set that the run did not learn from (another name or another folder) is a test set as a whole.
+    """
     try:
-        fold = yaml.safe_load((folder / "config.yaml").read_text())["data"]["fold"]
+        data = yaml.safe_load((folder / "config.yaml").read_text())["data"]
+        fold, learnt_from = data["fold"], {data["name"]: data["root"], **data["extra"]}
     except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
         raise DatasetError(
             f"{folder}: not a run of train_grader.py or export.py (no data.fold in config.yaml)"
         ) from error
     folds = load_split(folder / "split.json")
     studies = load_dataset(data_name, data_root).studies
-    test = tuple(study for study in studies if folds.get(study.patient) == fold)
+    foreign = data_name not in learnt_from or Path(learnt_from[data_name]).resolve() != data_root.resolve()
+    test = tuple(study for study in studies if foreign or folds.get(study.patient) == fold)
     if not test:
         raise DatasetError(f"{folder}: it was trained on every patient of {data_root}, none is left to test on")
     return RunToTest(folder, load_bundle(folder / "bundle"), test)
@@ -76,7 +81,7 @@ def evaluate_runs(
     frame.to_csv(out / "predictions.csv", index=False)
     (out / "failures.json").write_text(json.dumps(together.failures, indent=1) + "\n")
     save_calibration(out / "calibration.json", fit_calibration(together, targets))
-    levels = errors_of_levels(together, samples=settings.samples, seed=settings.seed)
+    levels = errors_of_levels(together, samples=settings.samples, seed=settings.seed) if together.truth else None
     return write_evaluation(frame, out, settings, replace(beside or Beside(), levels=levels))
 
 

@@ -1,7 +1,7 @@
 """Augmentation of graders' bags as MONAI dictionary transforms; geometry is moved in the frames, before the resample.
 
-Keys of an item: ``located`` (tuple of LocatedSeries), ``grades_LT``; after ``CropBagd`` the arrays of ``crops.Bag`` and
-the grades of its levels.
+Keys of an item: ``located`` (tuple of LocatedSeries), ``grades_LT``, ``readers_RLT``; after a bag was cut the arrays of
+``crops.Bag`` and the grades of its levels, UNKNOWN for targets that its slices cannot show.
 """
 
 from collections.abc import Hashable, Mapping
@@ -13,14 +13,22 @@ from monai.transforms import RandBiasField, RandGaussianNoise, RandGaussianSmoot
 from numpy.typing import NDArray
 
 from spinenet.crops import BAG_ARRAYS, Bag, CropSpec, build_bag
-from spinenet.study import LevelFrame, LocatedSeries
+from spinenet.labels import LEVELS, MIRROR, SAGITTAL_VIEWS, UNKNOWN, VIEWS, View
+from spinenet.study import LevelFrame, LocatedSeries, Series
+from spinenet.visible import LATERAL_MM, visible_targets
 
 Item = dict[Hashable, Any]
+FORAMEN_MM = 17.0
+"""Usual distance of the foramina from the midline."""
 
 
 @dataclass
 class AugmentConfig:
-    """How far a training bag may move from what was acquired: standard deviations and probabilities."""
+    """How far a training bag may move from what was acquired: standard deviations and probabilities.
+
+    A step sees few of the slices: so many near the midline and on each side of every sagittal series, so many of every
+    axial stack, at ``levels`` of the levels (0: all).
+    """
 
     shift_mm: float = 1.5
     rotation_deg: float = 4.0
@@ -29,12 +37,15 @@ class AugmentConfig:
     gamma: float = 0.2
     noise: float = 0.03
     artefacts: float = 0.15
-    drop_series: float = 0.2
-    slices_per_series: int = 3
+    drop_view: float = 0.2
+    midline_slices: int = 2
+    lateral_slices: int = 1
+    axial_slices: int = 2
+    levels: int = 0
 
 
 class JitterFramesd(RandomizableTransform):
-    """Move, turn and scale the levels' frames, drop a series now and then, and take few of many slices.
+    """Move, turn and scale the levels' frames, drop a view now and then, and take some of the levels.
 
     The shift carries the locator's error into training; one zoom serves a study, as spacings are uncertain by patient.
     """
@@ -42,20 +53,37 @@ class JitterFramesd(RandomizableTransform):
     def __init__(self, config: AugmentConfig, spec: CropSpec) -> None:
         super().__init__()
         self.config = config
-        self.spec = replace(spec, max_slices=config.slices_per_series)
+        self.spec = spec
 
     def __call__(self, data: Mapping[Hashable, Any]) -> Item:
         item = dict(data)
-        located = list(item["located"])
-        if len(located) > 1 and self.R.random() < self.config.drop_series:
-            located.pop(self.R.randint(len(located)))
-        item["located"] = tuple(self._moved(one) for one in located)
+        located = self._some_views(item["located"])
+        levels = self._some_levels(located)
+        item["located"] = tuple(
+            replace(one, frames=tuple(self._jitter(frame) for frame in one.frames if frame.level in levels))
+            for one in located
+        )
         zoom = float(np.exp(np.clip(self.R.normal(0, self.config.zoom), -0.2, 0.2)))
-        item["spec"] = replace(self.spec, pixel_mm=self.spec.pixel_mm * zoom)
+        item["spec"] = replace(
+            self.spec, pixel_mm=self.spec.pixel_mm * zoom, axial_pixel_mm=self.spec.axial_pixel_mm * zoom
+        )
         return item
 
-    def _moved(self, one: LocatedSeries) -> LocatedSeries:
-        return replace(one, frames=tuple(self._jitter(frame) for frame in one.frames))
+    def _some_views(self, located: tuple[LocatedSeries, ...]) -> tuple[LocatedSeries, ...]:
+        """All but one view, now and then; a sagittal one always stays, as without it there are no levels."""
+        views = sorted({one.series.view for one in located if one.series.view})
+        if len(views) < 2 or self.R.random() >= self.config.drop_view:
+            return located
+        dropped = views[self.R.randint(len(views))]
+        kept = tuple(one for one in located if one.series.view is not dropped)
+        return kept if any(one.series.view in SAGITTAL_VIEWS for one in kept) else located
+
+    def _some_levels(self, located: tuple[LocatedSeries, ...]) -> set[str]:
+        names = {frame.level for one in located for frame in one.frames}
+        levels = sorted(names, key=LEVELS.index)
+        if not 0 < self.config.levels < len(levels):
+            return names
+        return {levels[index] for index in self.R.choice(len(levels), self.config.levels, replace=False)}
 
     def _jitter(self, frame: LevelFrame) -> LevelFrame:
         angle = np.deg2rad(self.R.normal(0, self.config.rotation_deg))
@@ -79,20 +107,90 @@ class CropBagd(Transform):
         self.spec = spec
 
     def __call__(self, data: Mapping[Hashable, Any]) -> Item:
-        bag = build_bag(data["located"], data.get("spec", self.spec))
-        item: Item = {name: getattr(bag, name) for name in BAG_ARRAYS}
-        item["grades_LT"] = data["grades_LT"][bag.level_L]
-        item["series_LS"] = _series_index(bag)
-        item["study"] = data["study"]
-        return item
+        return bag_item(data, build_bag(data["located"], self.spec), data["grades_LT"])
+
+
+class SampleBagd(RandomizableTransform):
+    """Cut a bag of a few slices, by chance, but always some of each kind that a target needs."""
+
+    def __init__(self, config: AugmentConfig, spec: CropSpec, labels: str = "truth") -> None:
+        super().__init__()
+        self.config = config
+        self.spec = spec
+        self.grades_of = {"truth": _truth, "reader": self._one_reader}[labels]
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> Item:
+        bag = build_bag(data["located"], data.get("spec", self.spec), self.choose)
+        return bag_item(data, bag, self.grades_of(data))
+
+    def choose(self, series: Series, slices: list[int], offsets_mm: NDArray[np.float64]) -> list[int]:
+        """Axial: slices near the disc. Sagittal: near the midline, and on each side about where foramina lie."""
+        if series.plane == "axial":
+            return self._draw(slices, np.abs(offsets_mm) / 5, self.config.axial_slices)
+        chosen = []
+        beside_mm = np.abs(offsets_mm) - FORAMEN_MM
+        for within, far, count in (
+            (np.abs(offsets_mm) <= LATERAL_MM, offsets_mm / 4, self.config.midline_slices),
+            (offsets_mm > LATERAL_MM, beside_mm / 5, self.config.lateral_slices),
+            (offsets_mm < -LATERAL_MM, beside_mm / 5, self.config.lateral_slices),
+        ):
+            inside = [index for index, one in zip(slices, within, strict=True) if one]
+            chosen += self._draw(inside, far[within], count)
+        return chosen or slices[:1]
+
+    def _draw(self, slices: list[int], far: NDArray[np.float64], count: int) -> list[int]:
+        """At most ``count`` of the slices, those that are ``far`` (standard deviations) rarely."""
+        if len(slices) <= count:
+            return slices
+        weights = np.exp(-0.5 * far**2) + 1e-3
+        return [slices[index] for index in self.R.choice(len(slices), count, replace=False, p=weights / weights.sum())]
+
+    def _one_reader(self, data: Mapping[Hashable, Any]) -> NDArray[np.int64]:
+        readers_RLT = data["readers_RLT"]
+        return readers_RLT[self.R.randint(len(readers_RLT))] if len(readers_RLT) else data["grades_LT"]
+
+
+def _truth(data: Mapping[Hashable, Any]) -> NDArray[np.int64]:
+    grades_LT: NDArray[np.int64] = data["grades_LT"]
+    return grades_LT
+
+
+def bag_item(data: Mapping[Hashable, Any], bag: Bag, grades_LT: NDArray[np.int64]) -> Item:
+    """The arrays of a bag with the grades of its levels."""
+    item: Item = {name: getattr(bag, name) for name in BAG_ARRAYS}
+    item["grades_LT"] = np.where(visible_targets(bag, data["located"]), grades_LT[bag.level_L], UNKNOWN)
+    item["series_LS"] = _series_index(bag)
+    item["study"] = data["study"]
+    return item
 
 
 def _series_index(bag: Bag) -> NDArray[np.int64]:
     names = sorted({crop.series_name for crops in bag.shown for crop in crops})
     index_LS = np.full(bag.mask_LS.shape, -1, np.int64)
     for row, crops in enumerate(bag.shown):
-        index_LS[row, : len(crops)] = [names.index(crop.series_name) for crop in crops]
+        series = np.array([names.index(crop.series_name) for crop in crops])
+        index_LS[row, bag.mask_LS[row]] = series[bag.shown_LS[row][bag.mask_LS[row]]]
     return index_LS
+
+
+class RandMirrord(RandomizableTransform):
+    """Show every other study mirrored left to right: places, pictures and grades alike.
+
+    Our own grader gains nothing by it, because it cannot tell the difference; others it has to teach.
+    """
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> Item:
+        return mirrored(data) if self.R.random() < 0.5 else dict(data)
+
+
+def mirrored(data: Mapping[Hashable, Any]) -> Item:
+    """The item of the mirrored study; twice mirrored it is what it was."""
+    item = dict(data)
+    axial_LS = item["view_LS"] == VIEWS.index(View.AXIAL_T2)
+    item["offset_LS"] = np.where(axial_LS, item["offset_LS"], -item["offset_LS"])
+    item["mirrored_LS"] = item["mirrored_LS"] ^ (axial_LS & item["mask_LS"])
+    item["grades_LT"] = item["grades_LT"][:, list(MIRROR)]
+    return item
 
 
 class RandWindowd(RandomizableTransform):

@@ -30,6 +30,8 @@ class FitConfig:
     """CPU threads; 0 leaves the choice to torch."""
     overfit_batches: int = 0
     """Train and validate on so many batches of the training part alone; 0 is off. For debugging."""
+    minutes: float = 0.0
+    """Stop after so much processor time, with a schedule that ends then; 0 trains all epochs."""
     max_batches: int = 0
     """At most so many batches an epoch; 0 is all. For debugging."""
 
@@ -42,8 +44,9 @@ class FitConfig:
 
 @dataclass
 class GraderModelConfig:
-    """Size of the grader."""
+    """Kind and size of the grader. ``kind`` is a key of ``comparison.GRADERS``."""
 
+    kind: str = "attention"
     width: int = 16
     features: int = 96
     dropout: float = 0.2
@@ -67,6 +70,8 @@ class TrainGraderConfig:
     seed: int = 0
     init: str | None = None
     """Checkpoint to start from (pre-training); its optimiser state is not used."""
+    labels: str = "truth"
+    """What phantoms are learnt from: ``truth``, their exact grades, or ``reader``, one simulated reader at random."""
     data: DataConfig = field(default_factory=DataConfig)
     model: GraderModelConfig = field(default_factory=GraderModelConfig)
     fit: FitConfig = field(default_factory=FitConfig)
@@ -85,7 +90,7 @@ class RandomiseConfig:
     invert: float = 0.05
     tissue: float = 0.15
     cut_sacrum: float = 0.15
-    rows: int = 192
+    rows: int = 256
     columns: int = 160
 
 
@@ -112,8 +117,8 @@ class ExportConfig:
     graders: list[str] = MISSING
     """Run folders of train_grader.py on one split; several are averaged in one network."""
     locator: str = MISSING
-    calibration: str | None = None
-    """``calibration.json`` of an evaluation; without it the bundle is uncalibrated."""
+    calibration: list[str] = field(default_factory=list)
+    """``calibration.json`` of evaluations: each target is calibrated as in the first where it could be fitted."""
     metrics: str | None = None
     """``metrics.json`` of an evaluation, kept in the bundle for the model card."""
     name: str = "spinenet-run"

@@ -3,7 +3,7 @@
 Shapes: B study, L level, S slice, T target; bags of one batch are padded to the largest L and S.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,25 +13,45 @@ from monai.transforms import Compose, Transform
 
 from spinenet.crops import BAG_ARRAYS, CropSpec
 from spinenet.datasets import LabelledStudy
+from spinenet.datasets.cache import PREPARED, load_study
 from spinenet.datasets.masks import locate_all, locator_classes, midline_slice, on_locator_grid, read_mask
 from spinenet.datasets.splits import Split
 from spinenet.geometry import spacing_mm
 from spinenet.labels import UNKNOWN
 from spinenet.locate import locator_grid, pad_to_multiple
 from spinenet.readers import read_study
-from spinenet.train.augment import AugmentConfig, CropBagd, JitterFramesd, RandScannerd, RandWindowd
-from spinenet.train.config import RandomiseConfig
+from spinenet.train.augment import (
+    AugmentConfig,
+    CropBagd,
+    JitterFramesd,
+    RandMirrord,
+    RandScannerd,
+    RandWindowd,
+    SampleBagd,
+)
+from spinenet.train.config import TrainGraderConfig, TrainLocatorConfig
 from spinenet.train.randomise import Normalised, randomise
 
 Item = dict[Hashable, Any]
 
 
 class ReadLocatedd(Transform):
-    """LabelledStudy -> its sagittal series with levels where the masks have them. Deterministic, so it is cached."""
+    """LabelledStudy -> its series with levels where the masks, or who prepared it, have them. Deterministic."""
+
+    def __init__(self, spec: CropSpec) -> None:
+        self.spec = spec
 
     def __call__(self, data: LabelledStudy) -> Item:
-        study = read_study(data.source)
-        return {"study": data.key, "located": locate_all(study.series, data.masks), "grades_LT": data.grades_LT}
+        if data.source.format == PREPARED:
+            located = load_study(data.source.location, self.spec).located
+        else:
+            located = locate_all(read_study(data.source).series, data.masks)
+        return {
+            "study": data.key,
+            "located": located,
+            "grades_LT": data.grades_LT,
+            "readers_RLT": data.readers_RLT,
+        }
 
 
 class ReadSlicesd(Transform):
@@ -59,36 +79,100 @@ class ReadSlicesd(Transform):
         return items
 
 
-def grader_transforms(config: AugmentConfig, spec: CropSpec) -> Compose:
-    """From a cached located study to an augmented bag."""
-    return Compose([JitterFramesd(config, spec), CropBagd(spec), RandWindowd(config), RandScannerd(config)])
+def grader_transforms(config: AugmentConfig, spec: CropSpec, labels: str = "truth") -> Compose:
+    """From a located study to an augmented bag; ``labels`` is ``truth`` or ``reader``, one of them at random."""
+    return Compose(
+        [
+            JitterFramesd(config, spec),
+            SampleBagd(config, spec, labels),
+            RandMirrord(),
+            RandWindowd(config),
+            RandScannerd(config),
+        ]
+    )
 
 
 class StudyBags(torch.utils.data.Dataset):
-    """One item a study: its bag, augmented or as prediction will see it. Reading is cached by MONAI's CacheDataset."""
+    """One item a study: its bag, augmented or as prediction will see it.
 
-    def __init__(self, studies: Sequence[LabelledStudy], transforms: Compose, *, progress: bool = True) -> None:
-        cached = CacheDataset(list(studies), ReadLocatedd(), num_workers=1, progress=progress, copy_cache=False)
-        self.located = [item for item in (cached[index] for index in range(len(cached))) if item["located"]]
+    Prepared studies are read when they are needed, the few others once (MONAI's CacheDataset); of these, studies
+    without levels are left out. ``sources`` names the data set of every item.
+    """
+
+    def __init__(
+        self,
+        studies: Sequence[LabelledStudy],
+        transforms: Compose,
+        spec: CropSpec,
+        *,
+        sources: Sequence[str] = (),
+        progress: bool = True,
+    ) -> None:
+        self.read = ReadLocatedd(spec)
         self.transforms = transforms
+        files = [study for study in studies if study.source.format != PREPARED]
+        cached = CacheDataset(files, self.read, num_workers=1, progress=progress and bool(files), copy_cache=False)
+        held = {id(study): cached[index] for index, study in enumerate(files)}
+        named = zip(studies, sources or [""] * len(studies), strict=True)
+        kept = [(held.get(id(study), study), source) for study, source in named]
+        kept = [(one, source) for one, source in kept if isinstance(one, LabelledStudy) or one["located"]]
+        self.studies: list[Item | LabelledStudy] = [one for one, _ in kept]
+        self.sources = [source for _, source in kept]
 
     def __len__(self) -> int:
-        return len(self.located)
+        return len(self.studies)
 
     def __getitem__(self, index: int) -> Item:
-        return self.transforms(self.located[index])
+        study = self.studies[index]
+        return self.transforms(self.read(study) if isinstance(study, LabelledStudy) else study)
+
+
+class Balanced(torch.utils.data.Sampler[int]):
+    """An epoch with each source's share of studies, long enough to see all of the first source once.
+
+    Every source is gone through in an order of its own and starts anew when it is at its end, so that none of its
+    studies is seen twice before all were seen once.
+    """
+
+    def __init__(self, sources: Sequence[str], shares: Mapping[str, float], first: str, seed: int) -> None:
+        total = sum(shares.values())
+        length = round(sources.count(first) * total / shares[first])
+        self.of = {name: np.flatnonzero(np.array(sources) == name) for name in shares}
+        self.counts = {name: round(length * share / total) for name, share in shares.items() if len(self.of[name])}
+        self.rng = np.random.default_rng(seed)
+        self.waiting: dict[str, list[int]] = {name: [] for name in self.counts}
+
+    def __len__(self) -> int:
+        return sum(self.counts.values())
+
+    def __iter__(self) -> Iterator[int]:
+        drawn: list[int] = []
+        for name, count in self.counts.items():
+            while len(self.waiting[name]) < count:
+                self.waiting[name] += self.rng.permutation(self.of[name]).tolist()
+            drawn += self.waiting[name][:count]
+            self.waiting[name] = self.waiting[name][count:]
+        return iter(self.rng.permutation(drawn).tolist())
 
 
 class SpineSlices(torch.utils.data.Dataset):
     """One item a slice: image and classes, randomised."""
 
     def __init__(
-        self, studies: Sequence[LabelledStudy], transforms: Compose, slices_per_volume: int, *, progress: bool = True
+        self,
+        studies: Sequence[LabelledStudy],
+        transforms: Compose,
+        slices_per_volume: int,
+        *,
+        sources: Sequence[str] = (),
+        progress: bool = True,
     ) -> None:
         cached = CacheDataset(
             list(studies), ReadSlicesd(slices_per_volume), num_workers=1, progress=progress, copy_cache=False
         )
         self.slices = [item for index in range(len(cached)) for item in cached[index]]
+        named = sources or [""] * len(studies)
+        self.sources = [named[index] for index in range(len(cached)) for _ in cached[index]]
         self.transforms = transforms
 
     def __len__(self) -> int:
@@ -124,41 +208,46 @@ def collate_slices(items: Sequence[Mapping[Hashable, Any]]) -> dict[str, torch.T
     }
 
 
-def grader_loaders(
-    split: Split, augment: AugmentConfig, spec: CropSpec, batch_size: int, seed: int
-) -> tuple[DataLoader, DataLoader | None]:
-    """Loaders of training bags (shuffled, augmented) and validation bags (as predicted)."""
-    transforms = grader_transforms(augment, spec)
-    transforms.set_random_state(seed)
-    train = _shuffled(StudyBags(split.train, transforms), batch_size, collate_bags, seed)
+def grader_loaders(split: Split, config: TrainGraderConfig) -> tuple[DataLoader, DataLoader | None]:
+    """Loaders of training bags (shuffled or balanced, augmented) and validation bags (as predicted)."""
+    spec, batch_size = config.crop, config.fit.batch_size
+    transforms = grader_transforms(config.augment, spec, config.labels)
+    transforms.set_random_state(config.seed)
+    bags = StudyBags(split.train, transforms, spec, sources=split.sources)
+    train = _shuffled(bags, config, collate_bags)
     if not split.validation:
         return train, None
-    validation = StudyBags(split.validation, Compose([CropBagd(spec)]), progress=False)
+    validation = StudyBags(split.validation, Compose([CropBagd(spec)]), spec, progress=False)
     return train, DataLoader(validation, batch_size=batch_size, collate_fn=collate_bags)
 
 
-def locator_loaders(
-    split: Split, config: RandomiseConfig, slices_per_volume: int, batch_size: int, seed: int
-) -> tuple[DataLoader, DataLoader | None]:
+def locator_loaders(split: Split, config: TrainLocatorConfig) -> tuple[DataLoader, DataLoader | None]:
     """Loaders of randomised training windows and plain whole validation slices."""
-    transforms = randomise(config)
-    transforms.set_random_state(seed)
-    train = _shuffled(SpineSlices(split.train, transforms, slices_per_volume), batch_size, collate_slices, seed)
+    transforms = randomise(config.randomise)
+    transforms.set_random_state(config.seed)
+    slices = SpineSlices(split.train, transforms, config.slices_per_volume, sources=split.sources)
+    train = _shuffled(slices, config, collate_slices)
     if not split.validation:
         return train, None
     validation = SpineSlices(split.validation, Compose([Normalised(("image",)), PadToMultiple()]), 1, progress=False)
     return train, DataLoader(validation, batch_size=1, collate_fn=collate_slices)
 
 
-def _shuffled(dataset: StudyBags | SpineSlices, batch_size: int, collate: Callable[..., Any], seed: int) -> DataLoader:
-    """Whole batches only, as a small last one would upset batch statistics; order fixed by the seed."""
+def _shuffled(
+    dataset: StudyBags | SpineSlices, config: TrainGraderConfig | TrainLocatorConfig, collate: Callable[..., Any]
+) -> DataLoader:
+    """Shuffled, or balanced where the sources have shares, in an order fixed by the seed. Whole batches only, as a
+    small last one would upset batch statistics."""
+    data, batch_size = config.data, config.fit.batch_size
+    sampler = Balanced(dataset.sources, data.shares, data.name, config.seed) if data.shares else None
     return DataLoader(
         dataset,
         batch_size=batch_size,
-        shuffle=True,
-        drop_last=len(dataset) > batch_size,
+        shuffle=sampler is None,
+        sampler=sampler,
+        drop_last=len(sampler or dataset) > batch_size,
         collate_fn=collate,
-        generator=torch.Generator().manual_seed(seed),
+        generator=torch.Generator().manual_seed(config.seed),
     )
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from spinenet.crops import BAG_ARRAYS, CropSpec
 from spinenet.labels import LEVELS, VIEWS
 from spinenet.locate import SIZE_MULTIPLE
-from spinenet.train.networks import Grader, Locator
+from spinenet.train.networks import Locator
 
 OPSET = 20
 TOLERANCE = 1e-4
@@ -23,14 +23,16 @@ TOLERANCE = 1e-4
 class GraderEnsemble(nn.Module):
     """The mean of several graders' probabilities, as log-probabilities: one graph, one file."""
 
-    def __init__(self, members: Sequence[Grader]) -> None:
+    def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
 
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """As ``Grader.forward``."""
-        logp = torch.stack([member(*inputs) for member in self.members])
-        return torch.logsumexp(logp, 0) - float(np.log(len(self.members)))
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """As ``Grader.forward``; attention is the members' mean."""
+        answers = [member(*inputs) for member in self.members]
+        logp = torch.stack([logp for logp, _ in answers])
+        shares = torch.stack([shares for _, shares in answers])
+        return torch.logsumexp(logp, 0) - float(np.log(len(self.members))), shares.mean(0)
 
 
 class LocatorProbabilities(nn.Module):
@@ -55,13 +57,13 @@ def export_locator(locator: Locator, path: Path) -> float:
     return max(difference(model, inputs, path) for inputs in (example, other))
 
 
-def export_grader(members: Sequence[Grader], spec: CropSpec, path: Path) -> float:
+def export_grader(members: Sequence[nn.Module], spec: CropSpec, path: Path) -> float:
     """Write ``grader.onnx`` (any number of studies, levels and slices); returns the largest difference from torch."""
     model = GraderEnsemble(members).eval()
     example = example_bag(2, 5, 3, spec)
     studies, levels, slices = (torch.export.Dim(name, max=64) for name in ("b", "l", "s"))
     axes = [{0: studies, 1: levels, 2: slices} for _ in BAG_ARRAYS[:-1]] + [{0: studies, 1: levels}]
-    _export(model, example, path, list(BAG_ARRAYS), ["log_probabilities"], (tuple(axes),))
+    _export(model, example, path, list(BAG_ARRAYS), ["log_probabilities", "attention"], (tuple(axes),))
     return max(difference(model, inputs, path) for inputs in (example, example_bag(1, 7, 2, spec)))
 
 
@@ -72,7 +74,8 @@ def example_bag(studies: int, levels: int, slices: int, spec: CropSpec) -> tuple
         torch.rand(*shape, spec.rows, spec.columns),
         torch.rand(*shape, 3),
         torch.randint(0, len(VIEWS), shape),
-        torch.randn(*shape),
+        15 * torch.randn(*shape),
+        torch.rand(shape) > 0.5,
         torch.rand(shape) > -1,
         (torch.arange(levels) % len(LEVELS)).repeat(studies, 1),
     )
@@ -102,13 +105,14 @@ def _export(
 
 
 def difference(model: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> float:
-    """Largest absolute difference in probability between a module and its ONNX file on the same inputs."""
+    """Largest absolute difference between a module and its ONNX file on the same inputs, in probability or share."""
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [value.name for value in session.get_inputs()]
     feeds = {name: value.numpy() for name, value in zip(names, inputs, strict=True)}
-    (ours,) = session.run(None, feeds)
+    ours = session.run(None, feeds)
     with torch.no_grad():
-        theirs = model(*inputs).numpy()
+        answer = model(*inputs)
+    theirs = [value.numpy() for value in (answer if isinstance(answer, tuple) else (answer,))]
     if path.name.startswith("grader"):
-        ours, theirs = np.exp(ours), np.exp(theirs)
-    return float(np.abs(ours - theirs).max())
+        ours[0], theirs[0] = np.exp(ours[0]), np.exp(theirs[0])
+    return max(float(np.abs(one - other).max()) for one, other in zip(ours, theirs, strict=True))

@@ -1,6 +1,7 @@
 """The training loop: a Lightning Trainer with logs, checkpoints, resume, early stop and averaged weights."""
 
 import logging
+import time
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -81,9 +82,28 @@ def _callbacks(config: FitConfig, checkpoints: Path, *, has_validation: bool) ->
     ]
     if config.average:
         callbacks.append(EMAWeightAveraging(decay=config.average))
+    if config.minutes:
+        callbacks.append(StopAfter(config.minutes))
     if config.patience and has_validation:
         callbacks.append(EarlyStopping("validation_loss", patience=config.patience))
     return callbacks
+
+
+class StopAfter(pl.Callback):
+    """End the run when it has used so many minutes of processor time: the same budget for networks of any size."""
+
+    def __init__(self, minutes: float) -> None:
+        self.seconds = 60 * minutes
+        self.began = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self.began = time.process_time()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *unused: object) -> None:
+        """Look at the clock."""
+        if time.process_time() - self.began > self.seconds:
+            trainer.should_stop = True
 
 
 def trained_weights(path: Path, prefix: str = "network.") -> dict[str, torch.Tensor]:

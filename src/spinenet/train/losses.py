@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from spinenet.labels import MAX_GRADES, TARGETS, UNKNOWN, Scale
+from spinenet.labels import MAX_GRADES, MIRROR, TARGETS, UNKNOWN, Scale
 
 
 def grade_weights(grades_NT: Tensor, power: float = 0.5, limit: float = 6.0) -> Tensor:
     """(T, MAX_GRADES) weights that lift rare grades: (mean count / count)^power, at most ``limit``, mean one.
 
-    A grade that does not occur weighs nothing, a target without labels too.
+    A grade that does not occur weighs nothing, a target without labels too. Left and right weigh alike.
     """
     weights_TK = torch.zeros(len(TARGETS), MAX_GRADES)
     for index, target in enumerate(TARGETS):
@@ -19,7 +19,7 @@ def grade_weights(grades_NT: Tensor, power: float = 0.5, limit: float = 6.0) -> 
             continue
         raw = torch.where(counts > 0, (counts.sum() / len(counts) / counts.clamp(min=1)) ** power, 0.0).clamp(max=limit)
         weights_TK[index, : len(counts)] = raw / ((raw * counts).sum() / counts.sum())
-    return weights_TK
+    return (weights_TK + weights_TK[list(MIRROR)]) / 2
 
 
 def grading_loss(logp_BLTK: Tensor, grades_BLT: Tensor, weights_TK: Tensor) -> Tensor:

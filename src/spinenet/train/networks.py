@@ -1,16 +1,33 @@
-"""The two networks. Shapes: B study, L level, S slice, M slices in all, T target, K grade, D feature, H W pixels."""
+"""The two networks. Shapes: B study, L level, S slice, M slices in all, T target, Q question, K grade, D feature, H W
+pixels.
+
+Left and right: a right-sided target is what its left-sided twin would be in the mirrored study. The grader therefore
+asks one question for both, and reads its slices twice: as they are, and as the mirrored study would show them, which
+changes no picture (see ``crops.Bag``) but the signs of their places. Whatever has no side is the mean of both readings.
+A mirrored study gets mirrored grades, exactly and without having been trained to.
+"""
+
+from collections.abc import Callable
 
 import torch
 from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
 
-from spinenet.labels import LEVELS, MAX_GRADES, TARGETS, VIEWS, Scale, Target
+from spinenet.labels import LEVELS, MAX_GRADES, MIRROR, TARGETS, VIEWS, Scale, Target, View
 from spinenet.locate import LOCATOR_CLASSES
 
 CUT_GAP = 2.5
 """Distance between an ordinal head's cut points before training, in logits."""
 NEVER = -1.0e4
 """Log-probability of a grade that a scale does not have."""
+PLACES_MM = tuple(range(-24, 25, 6))
+"""Where a slice lies is told by its nearness to these offsets: finer than a line, smoother than a table."""
+
+QUESTIONS = tuple(index for index, twin in enumerate(MIRROR) if index <= twin)
+"""Targets that are asked for: those without a side, and the left one of two sides."""
+_ASKED = tuple(QUESTIONS.index(min(index, twin)) for index, twin in enumerate(MIRROR))
+_AS_IT_IS = tuple(1.0 if index < twin else 0.0 if index > twin else 0.5 for index, twin in enumerate(MIRROR))
+_AXIAL = VIEWS.index(View.AXIAL_T2)
 
 
 class Locator(nn.Module):
@@ -54,7 +71,7 @@ class ResidualBlock(nn.Module):
 
 
 class SliceEncoder(nn.Module):
-    """One slice in a level's frame -> one feature vector.
+    """The picture of one slice in a level's frame -> one feature vector.
 
     Grey values enter on two scales: the series' (see ``crops.Bag``) and the crop's own mean and deviation, which does
     not depend on the locator's masks.
@@ -73,19 +90,44 @@ class SliceEncoder(nn.Module):
             previous = channels
         self.blocks = nn.Sequential(*blocks)
         self.project = nn.Sequential(nn.Linear(2 * previous, features), nn.LayerNorm(features), nn.Dropout(dropout))
-        self.view = nn.Embedding(len(VIEWS), features)
-        self.place = nn.Linear(3 + 2, features)
 
-    def forward(self, crops_MHW: Tensor, tissue_M3: Tensor, view_M: Tensor, offset_M: Tensor) -> Tensor:
-        """(M, D) tokens."""
-        mean = crops_MHW.mean((1, 2), keepdim=True)
-        deviation = (crops_MHW - mean).square().mean((1, 2), keepdim=True).sqrt().clamp(min=1e-3)
-        channels = torch.stack([crops_MHW.clamp(-0.5, 1.5) * 2 - 1, (crops_MHW - mean) / deviation], 1)
-        maps = self.blocks(self.stem(channels))
-        pooled = torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1)
-        offset = offset_M[:, None] / 10.0
-        place = self.place(torch.cat([tissue_M3.clamp(-0.5, 1.5), offset, offset.abs()], 1))
-        return self.project(pooled) + self.view(view_M) + place
+    def forward(self, crops_MHW: Tensor) -> Tensor:
+        """(M, D) features."""
+        maps = self.blocks(self.stem(two_scales(crops_MHW)))
+        return self.project(torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1))
+
+
+def two_scales(crops_MHW: Tensor) -> Tensor:
+    """(M, 2, H, W): grey values of the series and of the crop itself."""
+    mean = crops_MHW.mean((1, 2), keepdim=True)
+    deviation = (crops_MHW - mean).square().mean((1, 2), keepdim=True).sqrt().clamp(min=1e-3)
+    return torch.stack([crops_MHW.clamp(-0.5, 1.5) * 2 - 1, (crops_MHW - mean) / deviation], 1)
+
+
+class Place(nn.Module):
+    """What a slice is: its view, where it lies and its series' tissue values, as an embedding."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.view = nn.Embedding(len(VIEWS), features)
+        self.linear = nn.Linear(3 + 1 + 2 * len(PLACES_MM), features)
+        self.centers: Tensor
+        self.register_buffer("centers", torch.tensor(PLACES_MM, dtype=torch.float32))
+
+    def forward(self, tissue_BLS3: Tensor, view_BLS: Tensor, offset_BLS: Tensor, mirrored_BLS: Tensor) -> Tensor:
+        """(2, B, L, S, D): in the study as it is and in the mirrored one."""
+        axial_BLS = (view_BLS == _AXIAL).float()
+        side_BLS = axial_BLS * (1 - 2 * mirrored_BLS.float())
+        both = [self._of(tissue_BLS3, axial_BLS, sign * offset_BLS, offset_BLS, sign * side_BLS) for sign in (1, -1)]
+        return self.view(view_BLS) + torch.stack(both)
+
+    def _of(self, tissue: Tensor, axial: Tensor, left_mm: Tensor, up_mm: Tensor, side: Tensor) -> Tensor:
+        beside = self._near(left_mm) * (1 - axial)[..., None]
+        above = self._near(2 * up_mm) * axial[..., None]
+        return self.linear(torch.cat([tissue.clamp(-0.5, 1.5), side[..., None], beside, above], -1))
+
+    def _near(self, offset_mm: Tensor) -> Tensor:
+        return torch.exp(-0.5 * ((offset_mm[..., None] - self.centers) / 5.0).square())
 
 
 class Head(nn.Module):
@@ -119,26 +161,66 @@ class Head(nn.Module):
         return nn.functional.pad(logp, (0, MAX_GRADES - self.grades), value=NEVER)
 
 
+class Attention(nn.Module):
+    """Every question looks at the slices of a level with its own query."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.queries = nn.Parameter(0.02 * torch.randn(len(QUESTIONS), features))
+        self.keys = nn.Linear(features, features)
+        self.values = nn.Linear(features, features)
+
+    def forward(self, tokens_BLSD: Tensor, mask_BLS: Tensor) -> tuple[Tensor, Tensor]:
+        """What each question saw (B, L, Q, D), and its shares of attention (B, L, S, Q)."""
+        scores_BLSQ = self.keys(tokens_BLSD) @ self.queries.T / tokens_BLSD.shape[-1] ** 0.5
+        shares_BLSQ = scores_BLSQ.masked_fill(~mask_BLS[..., None], -1e4).softmax(2)
+        return shares_BLSQ.transpose(2, 3) @ self.values(tokens_BLSD), shares_BLSQ
+
+
+class Mean(nn.Module):
+    """Every question sees the mean of the slices: the grader without attention, for comparison."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.values = nn.Linear(features, len(QUESTIONS) * features)
+
+    def forward(self, tokens_BLSD: Tensor, mask_BLS: Tensor) -> tuple[Tensor, Tensor]:
+        """As Attention, all shares alike."""
+        present_BLS = mask_BLS.to(tokens_BLSD.dtype)
+        shares_BLS = present_BLS / present_BLS.sum(2, keepdim=True).clamp(min=1)
+        mean_BLD = (tokens_BLSD * shares_BLS[..., None]).sum(2)
+        shares_BLSQ = shares_BLS[..., None].expand(*shares_BLS.shape, len(QUESTIONS))
+        return self.values(mean_BLD).unflatten(-1, (len(QUESTIONS), -1)), shares_BLSQ
+
+
 class Grader(nn.Module):
     """A bag of slices at every level of a study -> log-probabilities of every target's grades at every level.
 
-    Slices are encoded alone, every target attends over the slices of its level, and levels look at each other once,
-    because degeneration is graded against a patient's other discs.
+    Slices are encoded alone, every question pools the slices of its level, and levels look at each other once, because
+    degeneration is graded against a patient's other discs.
     """
 
-    def __init__(self, width: int = 16, features: int = 96, dropout: float = 0.2, heads: int = 4) -> None:
+    def __init__(
+        self,
+        width: int = 16,
+        features: int = 96,
+        dropout: float = 0.2,
+        heads: int = 4,
+        pooling: Callable[[int], nn.Module] = Attention,
+    ) -> None:
         super().__init__()
         self.encoder = SliceEncoder(width, features, dropout)
-        self.queries = nn.Parameter(0.02 * torch.randn(len(TARGETS), features))
-        self.keys = nn.Linear(features, features)
-        self.values = nn.Linear(features, features)
+        self.place = Place(features)
+        self.pooling = pooling(features)
         self.level = nn.Embedding(len(LEVELS), features)
         self.context = nn.TransformerEncoderLayer(
             features, heads, 2 * features, dropout, activation="gelu", batch_first=True, norm_first=True
         )
         self.norm = nn.LayerNorm(features)
         self.mixer = nn.Sequential(nn.Linear(2 * features, features), nn.GELU(), nn.Dropout(dropout))
-        self.heads = nn.ModuleList(Head(target, features) for target in TARGETS)
+        self.heads = nn.ModuleList(Head(TARGETS[index], features) for index in QUESTIONS)
+        self.as_it_is_T: Tensor
+        self.register_buffer("as_it_is_T", torch.tensor(_AS_IT_IS))
 
     def forward(
         self,
@@ -146,14 +228,15 @@ class Grader(nn.Module):
         tissue_BLS3: Tensor,
         view_BLS: Tensor,
         offset_BLS: Tensor,
+        mirrored_BLS: Tensor,
         mask_BLS: Tensor,
         level_BL: Tensor,
-    ) -> Tensor:
-        """(B, L, T, MAX_GRADES) log-probabilities; every slice place is encoded, absent ones are masked afterwards."""
-        tokens = self.encoder(
-            crops_BLSHW.flatten(0, 2), tissue_BLS3.flatten(0, 2), view_BLS.flatten(), offset_BLS.flatten()
-        )
-        return self.read(tokens.unflatten(0, mask_BLS.shape), mask_BLS, level_BL)
+    ) -> tuple[Tensor, Tensor]:
+        """(B, L, T, MAX_GRADES) log-probabilities and (B, L, S, T) shares of attention; every slice place is encoded,
+        absent ones are masked afterwards."""
+        pictures = self.encoder(crops_BLSHW.flatten(0, 2)).unflatten(0, mask_BLS.shape)
+        places = self.place(tissue_BLS3, view_BLS, offset_BLS, mirrored_BLS)
+        return self.read(pictures + places, mask_BLS, level_BL)
 
     def forward_present(
         self,
@@ -161,25 +244,33 @@ class Grader(nn.Module):
         tissue_BLS3: Tensor,
         view_BLS: Tensor,
         offset_BLS: Tensor,
+        mirrored_BLS: Tensor,
         mask_BLS: Tensor,
         level_BL: Tensor,
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         """As ``forward``, but encodes only slices that are present: for training, where bags differ in size and
         padding must not enter the batch statistics."""
-        present = self.encoder(crops_BLSHW[mask_BLS], tissue_BLS3[mask_BLS], view_BLS[mask_BLS], offset_BLS[mask_BLS])
-        tokens = torch.zeros(*mask_BLS.shape, present.shape[-1], dtype=present.dtype, device=present.device)
-        tokens[mask_BLS] = present
-        return self.read(tokens, mask_BLS, level_BL)
+        present = self.encoder(crops_BLSHW[mask_BLS])
+        pictures = torch.zeros(*mask_BLS.shape, present.shape[-1], dtype=present.dtype, device=present.device)
+        pictures[mask_BLS] = present
+        places = self.place(tissue_BLS3, view_BLS, offset_BLS, mirrored_BLS)
+        return self.read(pictures + places, mask_BLS, level_BL)
 
-    def read(self, tokens_BLSD: Tensor, mask_BLS: Tensor, level_BL: Tensor) -> Tensor:
-        """From slice tokens to log-probabilities."""
-        width = tokens_BLSD.shape[-1]
-        scores_BLST = self.keys(tokens_BLSD) @ self.queries.T / width**0.5
-        attention_BLST = scores_BLST.masked_fill(~mask_BLS[..., None], -1e4).softmax(2)
-        seen_BLTD = attention_BLST.transpose(2, 3) @ self.values(tokens_BLSD)
-        present_BL = mask_BLS.any(2)
-        level_BLD = seen_BLTD.mean(2) + self.level(level_BL)
-        context_BLD = self.norm(self.context(level_BLD, src_key_padding_mask=~present_BL))
-        joined = torch.cat([seen_BLTD, context_BLD[:, :, None].expand_as(seen_BLTD)], -1)
-        features_BLTD = self.mixer(joined)
-        return torch.stack([head(features_BLTD[:, :, t]) for t, head in enumerate(self.heads)], 2)
+    def read(self, tokens_RBLSD: Tensor, mask_BLS: Tensor, level_BL: Tensor) -> tuple[Tensor, Tensor]:
+        """From the slice tokens of both readings (R = 2) to log-probabilities and attention."""
+        studies = mask_BLS.shape[0]
+        tokens_BLSD = tokens_RBLSD.flatten(0, 1)
+        mask_BLS, level_BL = torch.cat([mask_BLS, mask_BLS]), torch.cat([level_BL, level_BL])
+        seen_BLQD, shares_BLSQ = self.pooling(tokens_BLSD, mask_BLS)
+        level_BLD = seen_BLQD.mean(2) + self.level(level_BL)
+        context_BLD = self.norm(self.context(level_BLD, src_key_padding_mask=~mask_BLS.any(2)))
+        features_BLQD = self.mixer(torch.cat([seen_BLQD, context_BLD[:, :, None].expand_as(seen_BLQD)], -1))
+        features_BLTD = self._both_readings(features_BLQD.transpose(2, 3), studies).transpose(2, 3)
+        logp = [self.heads[question](features_BLTD[:, :, target]) for target, question in enumerate(_ASKED)]
+        return torch.stack(logp, 2), self._both_readings(shares_BLSQ, studies)
+
+    def _both_readings(self, values_BLXQ: Tensor, studies: int) -> Tensor:
+        """(B, L, X, T) from both readings' answers: a left target's from the study as it is, a right one's from the
+        mirrored study, the mean for what has no side."""
+        values_BLXT = values_BLXQ[..., list(_ASKED)]
+        return self.as_it_is_T * values_BLXT[:studies] + (1 - self.as_it_is_T) * values_BLXT[studies:]

@@ -1,5 +1,7 @@
 """Optimiser and schedule, the same for both networks."""
 
+import math
+import time
 from typing import Any
 
 import pytorch_lightning as pl
@@ -7,10 +9,32 @@ import torch
 
 from spinenet.train.config import FitConfig
 
+WARM_UP = 0.15
+"""Share of a run in which the learning rate rises."""
+START, END = 0.04, 1e-4
+"""Learning rate at the start and at the end, as shares of the highest."""
+
 
 def one_cycle(module: pl.LightningModule, fit: FitConfig) -> dict[str, Any]:
-    """AdamW and a one-cycle learning rate over all steps of the run (Smith and Topin 2019)."""
+    """AdamW and a one-cycle learning rate over the run (Smith and Topin 2019), be it measured in steps or in time."""
     optimiser = torch.optim.AdamW(module.parameters(), fit.learning_rate, weight_decay=fit.weight_decay)
     steps = max(2, int(module.trainer.estimated_stepping_batches))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, fit.learning_rate, total_steps=steps, pct_start=0.15)
+    began = time.process_time()
+
+    def share(step: int) -> float:
+        spent = (time.process_time() - began) / (60 * fit.minutes) if fit.minutes else step / steps
+        return rate_at(min(spent, 1.0))
+
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, share)
     return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def rate_at(progress: float) -> float:
+    """Learning rate as a share of the highest: a cosine up to WARM_UP of the run, and one down to its end.
+
+    >>> [round(rate_at(progress), 2) for progress in (0, 0.15, 0.575, 1)]
+    [0.04, 1.0, 0.5, 0.0]
+    """
+    if progress < WARM_UP:
+        return START + (1 - START) * (1 - math.cos(math.pi * progress / WARM_UP)) / 2
+    return END + (1 - END) * (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP))) / 2

@@ -15,20 +15,22 @@ from torch import nn
 
 from spinenet.bundle import load_bundle, write_bundle
 from spinenet.calibration import TargetCalibration, neutral
+from spinenet.datasets import SYNTHETIC
 from spinenet.datasets.splits import Split, save_split, split_studies
 from spinenet.errors import ConfigError
 from spinenet.evaluate.assessment import Settings
 from spinenet.evaluate.card import card_metrics, model_card
 from spinenet.evaluate.collect import collect, fit_calibration
 from spinenet.evaluate.runs import evaluate_runs, load_calibration, open_run
-from spinenet.labels import DISC_TARGETS, TARGETS
+from spinenet.labels import TARGET, TARGETS, UNKNOWN, VIEWS, View
+from spinenet.train.comparison import build_grader
 from spinenet.train.config import ExportConfig, TrainGraderConfig, TrainLocatorConfig
 from spinenet.train.data import grader_loaders, locator_loaders
 from spinenet.train.export import TOLERANCE, export_grader, export_locator
 from spinenet.train.grader import GraderModule
 from spinenet.train.locator import LocatorModule
 from spinenet.train.loop import LAST, fit, save_config, trained_weights
-from spinenet.train.networks import Grader, Locator
+from spinenet.train.networks import Locator
 
 CHECKPOINT = Path("checkpoints") / LAST
 
@@ -36,9 +38,7 @@ CHECKPOINT = Path("checkpoints") / LAST
 def train_locator(config: TrainLocatorConfig, out: Path) -> None:
     """Train a locator and write config, split, checkpoint, logs and ``locator.onnx`` to ``out``."""
     split = _start(config, out)
-    train, validation = locator_loaders(
-        split, config.randomise, config.slices_per_volume, config.fit.batch_size, config.seed
-    )
+    train, validation = locator_loaders(split, config)
     module = LocatorModule(config.model, config.fit)
     if config.init:
         start_from(module.network, Path(config.init))
@@ -55,19 +55,20 @@ def train_grader(config: TrainGraderConfig, out: Path) -> None:
     the bundle on the test patients.
     """
     split = _start(config, out)
-    train, validation = grader_loaders(split, config.augment, config.crop, config.fit.batch_size, config.seed)
+    train, validation = grader_loaders(split, config)
     grades_NT = torch.as_tensor(np.concatenate([study.grades_LT for study in split.train]))
     module = GraderModule(config.model, config.fit, grades_NT)
     if config.init:
         start_from(module.network, Path(config.init))
     fit(module, train, validation, config.fit, out, resume=config.resume)
+    save_learnt(out, split, [view for view, seen in zip(VIEWS, module.views_V.tolist(), strict=True) if seen])
     if config.locator:
         facts = _facts("spinenet-run", config)
-        export_bundle([out], Path(config.locator), _neutral(), facts, out)
+        export_bundle([out], Path(config.locator), {}, facts, out)
         if split.validation:
             bundle = load_bundle(out / "bundle")
             seen = collect(list(track(split.validation, "calibrating")), bundle)
-            facts["onnx_difference"] = bundle.metadata["onnx_difference"]
+            facts |= {name: bundle.metadata[name] for name in ("onnx_difference", *LEARNT)}
             write_bundle(out / "bundle", bundle.networks, bundle.spec, fit_calibration(seen, bundle.targets), facts)
         if split.test:
             test = open_run(out, config.data.name, Path(config.data.root))
@@ -79,7 +80,7 @@ def export_run(config: ExportConfig, out: Path) -> None:
     graders = [Path(grader) for grader in config.graders]
     if not graders:
         raise ConfigError("graders is empty; name one or more run folders of train_grader.py")
-    calibration = load_calibration(Path(config.calibration)) if config.calibration else _neutral()
+    calibration = first_fitted([load_calibration(Path(path)) for path in config.calibration])
     facts: dict[str, Any] = {
         "name": config.name,
         "version": config.version,
@@ -87,35 +88,80 @@ def export_run(config: ExportConfig, out: Path) -> None:
         "learnt_from": config.learnt_from,
     }
     if config.metrics:
-        facts["metrics"] = card_metrics(_json(Path(config.metrics)))
+        facts["metrics"] = card_metrics(_json(Path(config.metrics), "metrics.json of scripts/evaluate.py"))
     bundle = load_bundle(export_bundle(graders, Path(config.locator), calibration, facts, out))
     (bundle.path / "MODEL_CARD.md").write_text(model_card(bundle.metadata), encoding="utf-8")
     for name in ("config.yaml", "split.json"):
         shutil.copyfile(graders[0] / name, out / name)
 
 
+def first_fitted(calibrations: Sequence[dict[str, TargetCalibration]]) -> dict[str, TargetCalibration]:
+    """Each target's calibration from the first evaluation that could fit one: each knows the targets of its data."""
+    fitted: dict[str, TargetCalibration] = {}
+    for calibration in calibrations:
+        for name, one in calibration.items():
+            if one != neutral(TARGET[name]):
+                fitted.setdefault(name, one)
+    return fitted
+
+
 def export_bundle(
     graders: Sequence[Path], locator: Path, calibration: dict[str, TargetCalibration], facts: dict[str, Any], out: Path
 ) -> Path:
-    """Export trained runs to ``out/bundle``; several graders become one network that averages their probabilities."""
+    """Export trained runs to ``out/bundle``; several graders become one network that averages their probabilities.
+
+    The bundle grades what all of them have learnt, from the views that all have seen; a target without a calibration
+    gets the neutral one.
+    """
     located_by = _locator_onnx(locator)
-    configs = [_grader_config(run) for run in graders]
+    configs = [grader_config(run) for run in graders]
     members = []
     for run, config in zip(graders, configs, strict=True):
         if config.crop != configs[0].crop or config.data != configs[0].data:
             raise ConfigError(
                 f"{run}: trained on other crops or another split than {graders[0]}; they cannot be joined"
             )
-        network = Grader(config.model.width, config.model.features, config.model.dropout)
+        network = build_grader(config.model)
         network.load_state_dict(trained_weights(run / CHECKPOINT))
         members.append(network.eval())
     difference = export_grader(members, configs[0].crop, out / "grader.onnx")
     _within_tolerance(difference)
     networks = {"grader.onnx": (out / "grader.onnx").read_bytes(), "locator.onnx": located_by}
     (out / "grader.onnx").unlink()
+    learnt = learnt_by(graders)
+    calibrated = {name: calibration.get(name, neutral(TARGET[name])) for name in learnt["evidence"]}
     return write_bundle(
-        out / "bundle", networks, configs[0].crop, calibration, {**facts, "onnx_difference": difference}
+        out / "bundle", networks, configs[0].crop, calibrated, {**facts, **learnt, "onnx_difference": difference}
     )
+
+
+LEARNT = ("evidence", "views")
+
+
+def save_learnt(out: Path, split: Split, views: Sequence[View]) -> None:
+    """Write ``learnt.json``: the targets that the run had labels of and whether of patients, and the views it saw."""
+    evidence = {}
+    for index, target in enumerate(TARGETS):
+        labelled = {
+            source
+            for study, source in zip(split.train, split.sources, strict=True)
+            if (study.grades_LT[:, index] != UNKNOWN).any()
+        }
+        if labelled:
+            evidence[target.name] = "synthetic" if labelled <= set(SYNTHETIC) else "real"
+    (out / "learnt.json").write_text(json.dumps({"evidence": evidence, "views": list(views)}, indent=1) + "\n")
+
+
+def learnt_by(runs: Sequence[Path]) -> dict[str, Any]:
+    """What all of the runs have learnt: ``evidence`` by target, ``real`` only where each has it so, and ``views``."""
+    records = [_json(run / "learnt.json", "learnt.json of scripts/train_grader.py") for run in runs]
+    common = [name for name in records[0]["evidence"] if all(name in record["evidence"] for record in records)]
+    evidence = {
+        name: "real" if all(record["evidence"][name] == "real" for record in records) else "synthetic"
+        for name in common
+    }
+    views = [view for view in records[0]["views"] if all(view in record["views"] for record in records)]
+    return {"evidence": evidence, "views": views}
 
 
 def _start(config: TrainLocatorConfig | TrainGraderConfig, out: Path) -> Split:
@@ -126,7 +172,8 @@ def _start(config: TrainLocatorConfig | TrainGraderConfig, out: Path) -> Split:
     return split
 
 
-def _grader_config(run: Path) -> TrainGraderConfig:
+def grader_config(run: Path) -> TrainGraderConfig:
+    """The configuration a grader was trained with, from its run folder or one of export.py."""
     try:
         loaded = OmegaConf.load(run / "config.yaml")
     except OSError as error:
@@ -142,27 +189,28 @@ def _locator_onnx(run: Path) -> bytes:
 
 
 def start_from(network: nn.Module, checkpoint: Path) -> None:
-    """Give a network the weights of another run; ConfigError where that run's network has another size."""
-    try:
-        network.load_state_dict(trained_weights(checkpoint))
-    except RuntimeError as error:
-        raise ConfigError(f"{checkpoint}: a network of another size; give model= the size of that run") from error
+    """Give a network those weights of another run that have its names and sizes.
+
+    An older network lends its encoder to a newer one; ConfigError where less than half of the weights fit.
+    """
+    own = network.state_dict()
+    given = {name: one for name, one in trained_weights(checkpoint).items() if name in own}
+    fitting = {name: one for name, one in given.items() if one.shape == own[name].shape}
+    if 2 * sum(one.numel() for one in fitting.values()) < sum(one.numel() for one in own.values()):
+        raise ConfigError(f"{checkpoint}: a network of another size; give model= the size of that run")
+    network.load_state_dict({**own, **fitting})
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _json(path: Path, what: str) -> dict[str, Any]:
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: not a metrics.json of scripts/evaluate.py ({error})") from error
-
-
-def _neutral() -> dict[str, TargetCalibration]:
-    return {TARGETS[index].name: neutral(TARGETS[index]) for index in DISC_TARGETS}
+        raise ConfigError(f"{path}: not a {what} ({error})") from error
 
 
 def _facts(name: str, config: TrainGraderConfig) -> dict[str, Any]:
-    extra = f", {config.data.extra_name}" if config.data.extra_root else ""
-    return {"name": name, "version": "0", "data": f"{config.data.name}{extra}", "licence": "see the training data"}
+    data = ", ".join([config.data.name, *config.data.extra])
+    return {"name": name, "version": "0", "data": data, "licence": "see the training data"}
 
 
 def _within_tolerance(difference: float) -> None:

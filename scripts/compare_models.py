@@ -1,0 +1,47 @@
+"""Graders of different kinds on one test set: agreement with intervals, size and time, as one Markdown table.
+
+python scripts/compare_models.py 'runs=[RUN,RUN,...]' data=phantom data.root=TEST_SET out=DIR
+
+Each run is a folder of export.py (or of train_grader.py with a locator) whose training had the same data and budget
+(experiment=compare_grader).
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spinenet.config import script
+from spinenet.datasets.splits import DataConfig
+from spinenet.errors import ConfigError
+
+
+@dataclass
+class CompareModelsConfig:
+    """``runs`` as in scripts/evaluate.py; ``data`` is a test set that none of them has learnt from."""
+
+    runs: list[str] = field(default_factory=list)
+    out: str = "data/comparison"
+    samples: int = 1000
+    seed: int = 0
+    data: DataConfig = field(default_factory=DataConfig)
+
+
+@script("compare_models", CompareModelsConfig)
+def main(config: CompareModelsConfig) -> None:
+    """Evaluate every run and write ``models.md`` beside the single evaluations."""
+    from spinenet.train.contest import contest_table, judge
+
+    if not config.runs:
+        raise ConfigError("runs is empty; name run folders, such as 'runs=[data/runs/ours,data/runs/mean]'")
+    out = Path(config.out)
+    judged = []
+    for run in map(Path, config.runs):
+        print(f"evaluating {run}")
+        judged.append(
+            judge(run, config.data.name, Path(config.data.root), out, samples=config.samples, seed=config.seed)
+        )
+    (out / "models.md").write_text(contest_table(judged), encoding="utf-8")
+    print(f"table: {out / 'models.md'}")
+
+
+if __name__ == "__main__":
+    main()
