@@ -65,3 +65,21 @@ def _check(samples: int, correction: str) -> None:
         raise ValueError(f"samples is {samples}; an interval needs at least {FEWEST_SAMPLES} bootstrap samples")
     if correction not in ("holm", "benjamini_hochberg"):
         raise ValueError(f"correction is {correction!r}; choose holm or benjamini_hochberg")
+
+
+@dataclass
+class RobustnessConfig:
+    """``studies`` are paths as ``spinenet predict`` takes them, ``model`` a bundle (null: the one in the package)."""
+
+    studies: list[str] = field(default_factory=list)
+    model: str | None = None
+    out: str = "data/robustness"
+    most: int = 40
+    """At most so many studies, taken evenly from all."""
+    samples: int = 1000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check(self.samples, "holm")
+        if self.most < 1:
+            raise ValueError(f"most is {self.most}; at least one study is needed")

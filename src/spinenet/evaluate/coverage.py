@@ -4,7 +4,6 @@ From a table of out-of-fold predictions the patients are dealt into folds; each 
 fitted on the others, as a new patient's would. Shape letters: N discs, K grades.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +13,11 @@ from numpy.typing import NDArray
 
 from spinenet.calibration import decide, fit, probabilities
 from spinenet.conformal import COVERAGE, in_set
-from spinenet.evaluate.intervals import Estimate, draw_patients, estimate
-from spinenet.evaluate.table import PredictionsError, Sample, check_predictions, sample_of
-from spinenet.labels import TARGETS, Target
+from spinenet.evaluate.agreement import ratio
+from spinenet.evaluate.evaluation import make_cohort
+from spinenet.evaluate.intervals import Estimate, Resamples, patients_of, share, without_interval
+from spinenet.evaluate.table import PredictionsError, Sample, check_predictions
+from spinenet.labels import TARGET, Target
 
 FOLDS = 5
 
@@ -43,22 +44,20 @@ class SetFigures:
 
 def measure_coverage(frame: pd.DataFrame, *, samples: int = 1000, seed: int = 0) -> dict[str, SetFigures]:
     """Figures of every target that has labels, with intervals over patients; PredictionsError without the ``u_i``."""
-    frame = check_predictions(frame)
-    labelled = frame[frame["truth"].notna()]
-    patients = sorted(labelled["study"].unique())
-    fold_P = np.random.default_rng(seed).permutation(len(patients)) % FOLDS
-    draws_SP = draw_patients(len(patients), samples, seed)
-    tables = {target.name: sample_of(labelled, target, patients).predicted for target in TARGETS}
-    return {name: _figures(sample, fold_P, draws_SP) for name, sample in tables.items() if len(sample)}
+    cohort = make_cohort(check_predictions(frame), samples=samples, seed=seed)
+    fold_P = np.random.default_rng(seed).permutation(len(cohort.patients)) % FOLDS
+    graded = {name: sample for name, sample in cohort.graded.items() if name in TARGET}
+    return {name: _figures(sample, fold_P, cohort.resamples) for name, sample in graded.items()}
 
 
-def _figures(sample: Sample, fold_P: NDArray[np.int64], draws_SP: NDArray[np.float64]) -> SetFigures:
+def _figures(sample: Sample, fold_P: NDArray[np.int64], resamples: Resamples) -> SetFigures:
     inside_NK, confident_N = _sets(sample, fold_P[sample.patient_N])
     held_N, size_N = inside_NK[np.arange(len(sample)), sample.truth_N], inside_NK.sum(axis=1)
 
-    def mean(values_N: NDArray[Any], mask_N: NDArray[np.bool_] | None = None) -> Estimate:
-        mask_N = np.ones(len(sample), bool) if mask_N is None else mask_N
-        return estimate(_mean_of(values_N[mask_N].astype(float)), draws_SP, sample.patient_N[mask_N])
+    def mean(values_N: NDArray[Any], mask_N: NDArray[np.bool_] | slice = slice(None)) -> Estimate:
+        patient_N = sample.patient_N[mask_N]
+        discs_C, sum_C = resamples.totals(patient_N, values_N[mask_N]).T
+        return share(without_interval(ratio(sum_C, discs_C), patient_N), resamples, patients_of(patient_N))
 
     grades = {grade: sample.truth_N == index for index, grade in enumerate(sample.target.grades)}
     return SetFigures(
@@ -86,11 +85,3 @@ def _sets(sample: Sample, fold_N: NDArray[np.int64]) -> tuple[NDArray[np.bool_],
         thresholds = fitted.set_thresholds or (0.0,) * p_NK.shape[1]
         inside_NK[here_N] = in_set(sample.target, p_NK, grades_N, thresholds)
     return inside_NK, confident_N
-
-
-def _mean_of(values_N: NDArray[np.float64]) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
-    def mean(weights_SN: NDArray[np.float64]) -> NDArray[np.float64]:
-        total = weights_SN.sum(axis=1)
-        return np.divide(weights_SN @ values_N, total, out=np.full(len(total), np.nan), where=total > 0)
-
-    return mean
