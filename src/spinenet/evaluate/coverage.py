@@ -15,7 +15,7 @@ from spinenet.calibration import decide, fit, probabilities
 from spinenet.conformal import COVERAGE, in_set
 from spinenet.evaluate.agreement import ratio
 from spinenet.evaluate.evaluation import make_cohort
-from spinenet.evaluate.intervals import Estimate, Resamples, patients_of, share, without_interval
+from spinenet.evaluate.intervals import Estimate, Resamples, bca, patients_of, share, without_interval
 from spinenet.evaluate.table import PredictionsError, Sample, check_predictions
 from spinenet.labels import TARGET, Target
 
@@ -59,12 +59,13 @@ def _figures(sample: Sample, fold_P: NDArray[np.int64], resamples: Resamples) ->
         discs_C, sum_C = resamples.totals(patient_N, values_N[mask_N]).T
         return share(without_interval(ratio(sum_C, discs_C), patient_N), resamples, patients_of(patient_N))
 
+    discs_C, sizes_C = resamples.totals(sample.patient_N, size_N).T
     grades = {grade: sample.truth_N == index for index, grade in enumerate(sample.target.grades)}
     return SetFigures(
         target=sample.target,
         n=len(sample),
         coverage=mean(held_N),
-        size=mean(size_N),
+        size=bca(without_interval(ratio(sizes_C, discs_C), sample.patient_N), resamples),
         single=mean(size_N == 1),
         confident=mean(confident_N),
         coverage_of_grade={grade: mean(held_N, mask_N) for grade, mask_N in grades.items() if mask_N.any()},
