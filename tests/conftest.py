@@ -22,7 +22,6 @@ from spinenet.labels import DISC_TARGETS, TARGETS
 from spinenet.locate import LOCATOR_CLASSES, candidate_slices, locator_grid, normalise, pad_to_multiple
 from spinenet.phantom import PhantomStudy, make_study, write_spider, write_tables
 from spinenet.phantom.pathology import Mode
-from spinenet.phantom.prescription import AxialPlan
 from spinenet.study import Series
 
 SMALL = {"mode": Mode.SCREENING, "axial": False, "size": 256, "slices": 3, "sub_slices": 1, "stir_share": 0.0}
@@ -56,7 +55,7 @@ def angled_study() -> PhantomStudy:
     """A small study of three series, axial stacks along all five discs, and two readers of stenosis: one has called
     everything moderate and one severe."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("spinenet.phantom.prescription.AXIAL_PLANS", {AxialPlan.FIVE_DISCS: 1.0})
+        patch.setattr("spinenet.phantom.study.AXIAL_SHARES", (1.0, 0.0, 0.0))
         study = make_study(
             7, mode=Mode.SCREENING, size=160, axial_size=96, slices=11, sub_slices=1, stir_share=0.0, pixel="uint16"
         )

@@ -8,11 +8,21 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage
 
+from spinenet.labels import View
 from spinenet.phantom.sequence import Weighting
 from spinenet.phantom.study import PhantomSeries, PhantomStudy
 from spinenet.study import Series
 
 IMPLEMENTATION_UID = "2.25.302043790172249692526321623266752743501"
+
+
+LOCAL_DESCRIPTIONS = {
+    View.SAGITTAL_T1: ("T1 tse sag LWS", "SAG T1 RACHIS LOMBAIRE", "T1 SAG COLUMNA LUMBAR"),
+    View.SAGITTAL_T2: ("T2 tse sag LWS", "SAG T2 RACHIS LOMBAIRE", "T2 SAG COLUMNA LUMBAR"),
+    View.SAGITTAL_STIR: ("tirm sag LWS", "SAG STIR RACHIS LOMBAIRE", "STIR SAG COLUMNA LUMBAR"),
+    View.AXIAL_T2: ("T2 tse tra LWS", "AX T2 RACHIS LOMBAIRE", "T2 AX COLUMNA LUMBAR"),
+}
+"""German, French and Spanish: a study in ten is described in one of these, one in thirty not at all."""
 
 
 def uid(*parts: object) -> UID:
@@ -60,7 +70,7 @@ def _dataset(study: PhantomStudy, item: PhantomSeries, series: Series, numbers: 
     dataset.SOPInstanceUID = uid("instance", study.seed, series.name, index)
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     _describe_study(dataset, study)
-    _describe_protocol(dataset, item)
+    _describe_protocol(dataset, item, _description(study, item))
     dataset.SeriesInstanceUID = uid("series", study.seed, item.name)
     dataset.SeriesNumber = number
     dataset.InstanceNumber = instance
@@ -97,14 +107,22 @@ def _describe_study(dataset: Dataset, study: PhantomStudy) -> None:
     dataset.PatientPosition = "FFS" if study.seed % 20 == 0 else "HFS"
 
 
-def _describe_protocol(dataset: Dataset, item: PhantomSeries) -> None:
+def _description(study: PhantomStudy, item: PhantomSeries) -> str:
+    """The vendor's words, or now and then a department's own or none."""
+    draw, language = np.random.default_rng([study.seed, 35]).random(2)
+    if draw < 1 / 30:
+        return ""
+    return LOCAL_DESCRIPTIONS[item.view][int(3 * language)] if draw < 1 / 10 else item.protocol.description
+
+
+def _describe_protocol(dataset: Dataset, item: PhantomSeries, description: str) -> None:
     protocol = item.protocol
     inversion = protocol.weighting is Weighting.STIR
     dataset.ImageType = ["ORIGINAL", "PRIMARY", "M", "SE"]
     dataset.Manufacturer = protocol.vendor
     dataset.ManufacturerModelName = protocol.model
     dataset.SoftwareVersions = "phantom"
-    dataset.SeriesDescription = dataset.ProtocolName = protocol.description
+    dataset.SeriesDescription = dataset.ProtocolName = description
     dataset.ScanningSequence = ["SE", "IR"] if inversion else "SE"
     dataset.SequenceVariant = "SK"
     dataset.ScanOptions = ""

@@ -38,8 +38,6 @@ AXIAL_SERIES_SHARES = (0.83, 0.13, 0.03, 0.01)
 """Studies with one to four axial series."""
 MISSING_SERIES, DOUBLE_SERIES = 0.03, 0.02
 OTHER_SIZE, NO_GAP_TAG, NO_SPACING_TAG = 0.03, 0.05, 0.01
-MISSING_RECESS = {"L1/L2": 0.08, "L2/L3": 0.04}
-"""Share of studies whose upper recesses nobody graded."""
 POINT_ERROR_PX = 1.0
 MISTAKES = {"swapped foramina": 0.01, "far canal point": 0.034, "far foramen point": 0.044, "recess level": 0.01}
 """Share of studies with each kind of wrong points."""
@@ -177,15 +175,14 @@ def _dataset(study_id: str, order: int, one: RsnaSeries, instance: int, piece: R
 
 
 def _labels(study: PhantomStudy, rng: np.random.Generator) -> dict[str, str]:
-    """Column of train.csv -> word, as one reader has graded; a column that is missing is an empty cell."""
+    """Column of train.csv -> word, as one reader has graded what slices show; what is missing is an empty cell."""
     readers_RLT = study.reader_grades_RLT
     grades_LT = readers_RLT[int(rng.integers(len(readers_RLT)))] if len(readers_RLT) else study.grades_LT
-    ungraded = {level for level, share in MISSING_RECESS.items() if rng.random() < share}
     labels = {}
     for condition in CONDITIONS:
         for level in RSNA_LEVELS:
             grade = grades_LT[LEVELS.index(level), TARGET_INDEX[condition.target]]
-            if grade != UNKNOWN and not (condition.group == "subarticular" and level in ungraded):
+            if grade != UNKNOWN:
                 labels[column_of(condition, level)] = GRADE_WORDS[grade]
     return labels
 

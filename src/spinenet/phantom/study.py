@@ -17,7 +17,15 @@ from spinenet.phantom.masks import label_planes
 from spinenet.phantom.measure import Measurements, measure
 from spinenet.phantom.pathology import N_DISCS, Mode
 from spinenet.phantom.person import sample_person
-from spinenet.phantom.prescription import Coverage, plan_axial, plan_sagittal, resized, sub_planes
+from spinenet.phantom.prescription import (
+    AXIAL_SHARES,
+    RSNA_AXIAL_SHARES,
+    Coverage,
+    plan_axial,
+    plan_sagittal,
+    resized,
+    sub_planes,
+)
 from spinenet.phantom.prevalence import sample_spine
 from spinenet.phantom.readers import Findings, read
 from spinenet.phantom.sequence import (
@@ -87,7 +95,13 @@ class StudyOptions:
     def coverage(self) -> Coverage:
         """What concerns the planes alone."""
         return Coverage(
-            self.slices, self.slice_spacing_mm, self.size, self.axial_size, self.lowest_disc, self.discs_in_view
+            self.slices,
+            self.slice_spacing_mm,
+            self.size,
+            self.axial_size,
+            self.lowest_disc,
+            self.discs_in_view,
+            RSNA_AXIAL_SHARES if self.mode is Mode.RSNA else AXIAL_SHARES,
         )
 
 
