@@ -5,17 +5,13 @@ they take nothing but coordinates and records of plain numbers. Compiled, a shap
 so that most of a window costs nothing. Both give the same images to rounding.
 """
 
-import hashlib
 from collections.abc import Callable
-from functools import lru_cache
-from pathlib import Path
-from types import FunctionType
 from typing import Any
 
 import numpy as np
 
 from spinenet.phantom.canvas import Grid, Window
-from spinenet.phantom.kernels import compile_loop, compiled
+from spinenet.phantom.kernels import compiled, plain, specialised
 from spinenet.phantom.spine import Part
 
 F32 = Any
@@ -67,16 +63,8 @@ def _compiled_distances(part: Part, window: Window) -> tuple[F32, Any]:
     ball = np.append(frame.axes.T @ (part.center_mm - frame.center_mm), part.radius_mm)
     offsets = np.asarray(grid.offsets_mm[window.planes], np.float64)
     box = np.array([[shape[0], -1], [shape[1], -1], [shape[2], -1]])
-    _kernel(part.sdf)(out, box, offsets, steps, ball, _plain(part.shape))
+    specialised(_field, part.sdf)(out, box, offsets, steps, ball, plain(part.shape))
     return out, box
-
-
-def _plain(shape: Any) -> Any:
-    """A record with every number a float, as one compiled version expects it."""
-    if isinstance(shape, tuple):
-        values = [_plain(value) for value in shape]
-        return type(shape)(*values) if hasattr(shape, "_fields") else tuple(values)
-    return float(shape)
 
 
 def _field(out: F32, box: Any, offsets: Any, steps: Any, ball: Any, shape: Any) -> None:
@@ -108,32 +96,3 @@ def _field(out: F32, box: Any, offsets: Any, steps: Any, ball: Any, shape: Any) 
                         box[0, 0], box[0, 1] = min(box[0, 0], p), max(box[0, 1], p)
                         box[1, 0], box[1, 1] = min(box[1, 0], r), max(box[1, 1], r)
                         box[2, 0], box[2, 1] = min(box[2, 0], c), max(box[2, 1], c)
-
-
-@lru_cache(maxsize=64)
-def _kernel(sdf: Callable[..., Any]) -> Callable[..., None]:
-    """``_field`` compiled for one distance function, and kept on disc until the phantom's sources change."""
-    from numba.extending import register_jitable
-
-    pending, known = [sdf], set()
-    while pending:
-        function = pending.pop()
-        known.add(function)
-        register_jitable(function)
-        names = [function.__globals__.get(name) for name in function.__code__.co_names]
-        own = (found for found in names if isinstance(found, FunctionType) and found.__module__.startswith(__package__))
-        pending += [found for found in own if found not in known]
-    scope = {**_field.__globals__, "sdf": sdf}
-    kernel = FunctionType(_field.__code__, scope, f"field_{sdf.__name__}")
-    kernel.__module__ = __name__
-    kernel.__qualname__ = f"field_{sdf.__name__}_{_version()}"
-    return compile_loop(kernel)
-
-
-@lru_cache(maxsize=1)
-def _version() -> str:
-    """Of the sources that are compiled: numba looks at one file only."""
-    digest = hashlib.sha256()
-    for name in ("arch", "discs", "fields", "joints", "shapes"):
-        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
-    return digest.hexdigest()[:12]

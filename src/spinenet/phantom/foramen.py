@@ -121,16 +121,13 @@ DISC_SAMPLES = np.array([(x, y) for x in _LINE for y in _LINE if x * x + y * y <
 
 def blocked_at(points_mm: Array, parts: tuple[Part, ...]) -> NDArray[np.bool_]:
     """Whether points (N, 3) lie inside any of several parts; each is asked only about what is still free."""
+    points_mm = np.ascontiguousarray(points_mm, np.float64)
     blocked = np.zeros(len(points_mm), bool)
     if not len(points_mm):
         return blocked
     middle = points_mm.mean(axis=0)
     spread = float(np.sqrt(np.square(points_mm - middle).sum(axis=1).max()))
-    free, left = np.arange(len(points_mm)), points_mm
     for part in parts:
-        if np.linalg.norm(part.center_mm - middle) < spread + part.radius_mm and len(free):
-            out = part.at(left) >= 0.0
-            free, left = free[out], left[out]
-    blocked[:] = True
-    blocked[free] = False
+        if np.linalg.norm(part.center_mm - middle) < spread + part.radius_mm:
+            part.mark_inside(points_mm, blocked)
     return blocked

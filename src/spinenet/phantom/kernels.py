@@ -1,13 +1,18 @@
-"""Loops over pixels that are compiled where numba is installed (extra ``fast``); NumPy does the same without it."""
+"""Loops over pixels and points that are compiled where numba is installed (extra ``fast``); NumPy does the same."""
 
+import hashlib
 import importlib.util
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 
 F32 = Any
+sdf: Callable[..., Any]
+"""Stands in a loop for the signed distance function that it is compiled for."""
 
 
 @lru_cache(maxsize=1)
@@ -22,6 +27,94 @@ def compile_loop(function: Callable[..., None]) -> Callable[..., None]:
 
     loop: Callable[..., None] = numba.njit(cache=True, error_model="numpy", fastmath=True)(function)
     return loop
+
+
+@lru_cache(maxsize=128)
+def specialised(loop: Callable[..., None], distance: Callable[..., Any]) -> Callable[..., None]:
+    """A loop over ``sdf`` compiled for one distance function, and kept on disc until the phantom's sources change."""
+    from numba.extending import register_jitable
+
+    pending, known = [distance], set()
+    while pending:
+        function = pending.pop()
+        known.add(function)
+        register_jitable(function)
+        names = [function.__globals__.get(name) for name in function.__code__.co_names]
+        own = (found for found in names if isinstance(found, FunctionType) and found.__module__.startswith(__package__))
+        pending += [found for found in own if found not in known]
+    name = f"{loop.__name__}_{distance.__name__}"
+    kernel = FunctionType(loop.__code__, {**loop.__globals__, "sdf": distance}, name)
+    kernel.__module__ = loop.__module__
+    kernel.__qualname__ = f"{name}_{_version()}"
+    return compile_loop(kernel)
+
+
+@lru_cache(maxsize=1)
+def _version() -> str:
+    """Of the sources that are compiled: numba looks at one file only."""
+    digest = hashlib.sha256()
+    for name in ("arch", "discs", "fields", "joints", "kernels", "shapes"):
+        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+    return digest.hexdigest()[:12]
+
+
+@lru_cache(maxsize=4096)
+def plain(shape: Any) -> Any:
+    """A record with every number a float, as one compiled version expects it."""
+    if isinstance(shape, tuple):
+        values = [plain(value) for value in shape]
+        return type(shape)(*values) if hasattr(shape, "_fields") else tuple(values)
+    return float(shape)
+
+
+def distances_at(points: Any, distance: Callable[..., Any], shape: Any) -> F32:
+    """A distance function at local points (..., 3)."""
+    if not compiled():
+        u, v, w = np.moveaxis(points.astype(np.float32), -1, 0)
+        return np.asarray(distance(u, v, w, shape), np.float32)
+    flat = np.ascontiguousarray(points.reshape(-1, 3), np.float32)
+    out = np.empty(len(flat), np.float32)
+    specialised(_points_loop, distance)(out, flat, plain(shape))
+    return out.reshape(points.shape[:-1])
+
+
+def _points_loop(out: F32, points: F32, shape: Any) -> None:
+    for i in range(len(out)):
+        out[i] = sdf(points[i, 0], points[i, 1], points[i, 2], shape)  # noqa: F821
+
+
+def mark_inside(
+    blocked: Any,
+    points_mm: Any,
+    place: tuple[Any, Any],
+    ball: tuple[Any, float],
+    distance: Callable[..., Any],
+    shape: Any,
+) -> None:
+    """Set ``blocked`` (N,) in place where points (N, 3) lie inside a shape; what is set already is not looked at.
+
+    ``place`` is the centre and the axes of the shape's frame, ``ball`` a centre and radius that hold all of it.
+    """
+    if compiled():
+        center, radius = ball
+        frame = (np.ascontiguousarray(place[0]), np.ascontiguousarray(place[1]))
+        specialised(_inside_loop, distance)(blocked, points_mm, *frame, center, radius * radius, plain(shape))
+        return
+    free = np.flatnonzero(~blocked)
+    u, v, w = ((points_mm[free] - place[0]) @ place[1]).astype(np.float32).T
+    blocked[free] = distance(u, v, w, shape) < 0.0
+
+
+def _inside_loop(blocked: Any, points: Any, origin: Any, axes: Any, center: Any, reach2: float, shape: Any) -> None:
+    for i in range(len(blocked)):
+        x, y, z = points[i, 0] - center[0], points[i, 1] - center[1], points[i, 2] - center[2]
+        if blocked[i] or x * x + y * y + z * z > reach2:
+            continue
+        x, y, z = points[i, 0] - origin[0], points[i, 1] - origin[1], points[i, 2] - origin[2]
+        u = np.float32(x * axes[0, 0] + y * axes[1, 0] + z * axes[2, 0])
+        v = np.float32(x * axes[0, 1] + y * axes[1, 1] + z * axes[2, 1])
+        w = np.float32(x * axes[0, 2] + y * axes[1, 2] + z * axes[2, 2])
+        blocked[i] = sdf(u, v, w, shape) < 0.0  # noqa: F821
 
 
 def cover(water: F32, fat: F32, alpha: F32, pools: F32, gain: F32 | float, change: F32 | float) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.phantom.discs import BodyShape, DiscShape, SacralShape, body_sdf, disc_sdf, sacral_sdf
+from spinenet.phantom.kernels import distances_at, mark_inside
 from spinenet.phantom.pathology import DiscState
 from spinenet.phantom.person import Person
 
@@ -66,8 +67,12 @@ class Part:
 
     def at(self, points_mm: Array) -> NDArray[np.float32]:
         """Distance at world points (..., 3)."""
-        u, v, w = np.moveaxis(self.frame.local(points_mm).astype(np.float32), -1, 0)
-        return np.asarray(self.sdf(u, v, w, self.shape), np.float32)
+        return distances_at(self.frame.local(points_mm), self.sdf, self.shape)
+
+    def mark_inside(self, points_mm: Array, blocked: NDArray[np.bool_]) -> None:
+        """Set ``blocked`` (N,) where points (N, 3) lie inside; what is set already is not looked at."""
+        place, ball = (self.frame.center_mm, self.frame.axes), (self.center_mm, float(self.radius_mm))
+        mark_inside(blocked, points_mm, place, ball, self.sdf, self.shape)
 
     def within(self, window: Window) -> NDArray[np.float32]:
         """Distance at the pixels of a window."""
