@@ -94,12 +94,15 @@ def test_a_grade_refers_to_the_images_that_decided_it(
 def test_every_image_referred_to_is_listed_as_evidence_of_its_study(
     graded: StudyResult, model: dict[str, Any], tmp_path: Path
 ) -> None:
-    write_report(made(graded, model), tmp_path / "report.dcm")
+    t2, t1 = graded.located  # two stacks of one series, as angled axial slices are
+    images = replace(t1.series.images, series_uid=t2.series.images.series_uid)
+    located = (t2, replace(t1, series=replace(t1.series, images=images)))
+    write_report(made(replace(graded, located=located), model), tmp_path / "report.dcm")
     (evidence,) = dcmread(tmp_path / "report.dcm").CurrentRequestedProcedureEvidenceSequence
     listed = [
         one.ReferencedSOPInstanceUID for a in evidence.ReferencedSeriesSequence for one in a.ReferencedSOPSequence
     ]
-    assert evidence.StudyInstanceUID == "1.2.3"
+    assert evidence.StudyInstanceUID == "1.2.3" and len(evidence.ReferencedSeriesSequence) == 1
     assert set(listed) == read_report(tmp_path / "report.dcm").referenced
     assert len(set(listed)) == len(listed)
 

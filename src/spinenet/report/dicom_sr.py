@@ -140,13 +140,13 @@ def _references(made: Made, slices: Sequence[tuple[str, int]]) -> list[Dataset]:
 def _evidence(made: Made, items: Iterable[Dataset]) -> Dataset:
     """The study, series and instances that the content refers to (PS3.3 C.17.2.3)."""
     cited = {one.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for one in walk(items) if one.ValueType == "IMAGE"}
-    series = []
-    for images in made.images.values():
-        instances = [
-            dataset(ReferencedSOPClassUID=images.sop_class_uid, ReferencedSOPInstanceUID=uid)
-            for uid in instances_of(images)
-            if uid in cited
-        ]
-        if instances:
-            series.append(dataset(SeriesInstanceUID=images.series_uid, ReferencedSOPSequence=instances))
+    instances: dict[str, dict[str, Dataset]] = {}
+    for images in made.images.values():  # stacks of one series share its UID
+        for uid in cited.intersection(instances_of(images)):
+            reference = dataset(ReferencedSOPClassUID=images.sop_class_uid, ReferencedSOPInstanceUID=uid)
+            instances.setdefault(images.series_uid, {})[uid] = reference
+    series = [
+        dataset(SeriesInstanceUID=uid, ReferencedSOPSequence=[listed[key] for key in sorted(listed)])
+        for uid, listed in instances.items()
+    ]
     return dataset(StudyInstanceUID=made.origin.study_uid, ReferencedSeriesSequence=series)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from spinenet import __version__
+from spinenet.conformal import COVERAGE
 from spinenet.labels import DISC_TARGETS, LEVELS, RESEARCH_ONLY, TARGET, TARGET_INDEX, TARGETS, Target, View
 from spinenet.locate import NUMBERING_NOTE
 from spinenet.report.document import NEVER_LOOKED_FOR, measurements_of, replacing
@@ -131,17 +132,9 @@ def render(result: StudyResult, *, model: Mapping[str, Any], identify: bool = Fa
         not_graded=[running(target) for target in TARGETS if target not in targets],
         never_looked_for=NEVER_LOOKED_FOR,
         from_dicom=result.origin is not None,
+        coverage=round(100 * COVERAGE),
         version=__version__,
-        **{
-            "notes": (),
-            "figures": (),
-            "glances": (),
-            "measurements": (),
-            "tables": (),
-            "sections": (),
-            "crop_mm": 0,
-            **shown,
-        },
+        **shown,
     )
 
 

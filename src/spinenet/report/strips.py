@@ -39,8 +39,8 @@ class Strip:
 
     title: str
     slices: tuple[Slice, ...]
-    others: tuple[Slice, ...]
-    """What the model saw as well, and what decided less."""
+    seen: int
+    """So many slices of this view the model saw."""
 
 
 def crop_windows(crops: Mapping[str, Sequence[LevelCrop]]) -> dict[str, Window]:
@@ -59,17 +59,11 @@ def strips_of(
     strips = []
     most = max((attention_of(crop, targets) or 0.0 for crop in crops), default=0.0)
     for view in (view for view in SHOWN if any(crop.view is view for crop in crops)):
-        own = sorted((crop for crop in crops if crop.view is view), key=lambda crop: crop.offset_mm)
-        chosen = {id(crop) for crop in _deciding(own, SHOWN[view], targets)}
-        slices = [(crop, _slice(crop, windows[crop.series_name], two_sided, targets, most)) for crop in own]
+        own = [crop for crop in crops if crop.view is view]
+        chosen = sorted(_deciding(own, SHOWN[view], targets), key=lambda crop: crop.offset_mm)
+        slices = [_slice(crop, windows[crop.series_name], two_sided, targets, most) for crop in chosen]
         names = ", ".join(dict.fromkeys(crop.series_name for crop in own))
-        strips.append(
-            Strip(
-                f"{VIEW_WORDS[view]} ({names})",
-                tuple(shown for crop, shown in slices if id(crop) in chosen),
-                tuple(shown for crop, shown in slices if id(crop) not in chosen),
-            )
-        )
+        strips.append(Strip(f"{VIEW_WORDS[view]} ({names})", tuple(slices), len(own)))
     return tuple(strips)
 
 
