@@ -1,7 +1,9 @@
 """Planes on which structures are painted one over the other, with soft edges, for several series at once."""
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import ceil, floor
 from typing import Any
 
 import numpy as np
@@ -64,20 +66,25 @@ class Grid:
         """The smallest part of the stack with all pixels within ``radius_mm`` of a point or of any of several points
         (..., 3); None where nothing is in view."""
         at = np.atleast_2d(self.indices(points_mm))
-        reach = np.array([radius_mm, radius_mm / self.spacing_mm, radius_mm / self.spacing_mm])
-        first, last = (self.offsets_mm[0], 0, 0), (self.offsets_mm[-1], self.rows - 1, self.cols - 1)
-        at = at[((at >= first - reach) & (at <= last + reach)).all(axis=1)]
-        if not len(at):
+        reach = (radius_mm, radius_mm / self.spacing_mm, radius_mm / self.spacing_mm)
+        if len(at) > 1:
+            # of several points only those count that reach into the stack
+            first, last = (self.offsets_mm[0], 0, 0), (self.offsets_mm[-1], self.rows - 1, self.cols - 1)
+            at = at[((at >= np.subtract(first, reach)) & (at <= np.add(last, reach))).all(axis=1)]
+            if not len(at):
+                return None
+        low, high = at.min(axis=0).tolist(), at.max(axis=0).tolist()
+        offsets = self._offsets
+        planes = slice(bisect_left(offsets, low[0] - reach[0]), bisect_right(offsets, high[0] + reach[0]))
+        rows = slice(max(ceil(low[1] - reach[1]), 0), min(floor(high[1] + reach[1]) + 1, self.rows))
+        cols = slice(max(ceil(low[2] - reach[2]), 0), min(floor(high[2] + reach[2]) + 1, self.cols))
+        if planes.start >= planes.stop or rows.start >= rows.stop or cols.start >= cols.stop:
             return None
-        low, high = at.min(axis=0) - reach, at.max(axis=0) + reach
-        planes = np.searchsorted(self.offsets_mm, (low[0], np.nextafter(high[0], np.inf)))
-        rows, cols = (
-            slice(max(int(np.ceil(low[axis])), 0), min(int(np.floor(high[axis])) + 1, size))
-            for axis, size in ((1, self.rows), (2, self.cols))
-        )
-        if planes[0] >= planes[1] or rows.start >= rows.stop or cols.start >= cols.stop:
-            return None
-        return Window(self, slice(int(planes[0]), int(planes[1])), rows, cols)
+        return Window(self, planes, rows, cols)
+
+    @cached_property
+    def _offsets(self) -> list[float]:
+        return [float(offset) for offset in self.offsets_mm]
 
     def whole(self) -> "Window":
         """All of it."""

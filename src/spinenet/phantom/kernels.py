@@ -21,11 +21,11 @@ def compiled() -> bool:
     return importlib.util.find_spec("numba") is not None
 
 
-def compile_loop(function: Callable[..., None]) -> Callable[..., None]:
-    """The function compiled, kept on disc for the next process."""
+def compile_loop(function: Callable[..., None], signature: Any = None) -> Callable[..., None]:
+    """The function compiled, for one signature if it is given, and kept on disc for the next process."""
     import numba
 
-    loop: Callable[..., None] = numba.njit(cache=True, error_model="numpy", fastmath=True)(function)
+    loop: Callable[..., None] = numba.njit(signature, cache=True, error_model="numpy", fastmath=True)(function)
     return loop
 
 
@@ -125,13 +125,20 @@ def cover(water: F32, fat: F32, alpha: F32, pools: F32, gain: F32 | float, chang
     """
     if compiled():
         shape = water.shape[1:]
-        spread = (np.broadcast_to(np.asarray(value, np.float32), shape) for value in (alpha, gain, change))
-        _compiled_cover()(water, fat, pools, *spread)
+        _compiled_cover()(water, fat, pools, _spread(alpha, shape), _spread(gain, shape), _spread(change, shape))
         return
     for series, (water_signal, fat_signal, fraction) in enumerate(pools):
         share = np.clip(fraction + change, 0.0, 1.0)
         _blend(water[series], alpha, gain * ((1.0 - share) * water_signal))
         _blend(fat[series], alpha, gain * (share * fat_signal))
+
+
+def _spread(value: F32 | float, shape: tuple[int, ...]) -> F32:
+    """A value broadcast to a shape: np.broadcast_to, which takes longer than many a window needs to be painted."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        value = np.asarray(value, np.float32)
+        return value if value.shape == shape else np.broadcast_to(value, shape)
+    return np.ndarray(shape, np.float32, np.array(value, np.float32), strides=(0,) * len(shape))
 
 
 def _blend(view: F32, alpha: F32, value: F32 | float) -> None:
@@ -140,7 +147,12 @@ def _blend(view: F32, alpha: F32, value: F32 | float) -> None:
 
 @lru_cache(maxsize=1)
 def _compiled_cover() -> Callable[..., None]:
-    return compile_loop(_cover_loop)
+    from numba import types
+
+    # one version for arrays in whatever order, owned or not
+    image, layer = types.Array(types.float32, 4, "A"), types.Array(types.float32, 3, "A", readonly=True)
+    pools = types.Array(types.float32, 2, "C")
+    return compile_loop(_cover_loop, types.void(image, image, pools, layer, layer, layer))
 
 
 def _cover_loop(water: F32, fat: F32, pools: F32, alpha: F32, gain: F32, change: F32) -> None:
