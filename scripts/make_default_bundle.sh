@@ -19,7 +19,8 @@ trained() { # FOLDER OVERRIDES...: a grader's run
   once "$1/learnt.json" python scripts/train_grader.py "out=$1" "${@:2}"
 }
 
-# Phantoms: many with every grade frequent and as many as RSNA 2024 has them, some for the locator, some to calibrate and to test on.
+# Phantoms: many with every grade frequent and as many as RSNA 2024 has them, some for the locator, some to calibrate and
+# some to test on.
 phantoms() { # FOLDER STUDIES SEED OVERRIDES...
   once "$1/overview.csv" python scripts/make_phantom.py "out=$1" "studies=$2" "seed=$3" workers=2 "${@:4}"
 }
@@ -34,7 +35,7 @@ done
 learn=$out/prepared
 mkdir -p "$learn"
 for part in balanced rsna; do
-  for file in "$out/prepared-$part"/phantom/*.npz; do ln -sf "$(realpath "$file")" "$learn/$part-$(basename "$file")"; done
+  for file in "$out/prepared-$part"/*.npz; do ln -sf "$(realpath "$file")" "$learn/$part-$(basename "$file")"; done
 done
 
 # Graders: phantoms first, then patients and phantoms together. Folds 0 to 2 are tested on patients they never saw; -1 is
@@ -71,5 +72,5 @@ for model in grader grader_mean grader_resnet18_3d grader_resnet34_3d; do
   once "$out/contest/$model-exported/bundle/model.json" python scripts/export.py "out=$out/contest/$model-exported" \
     "graders=[$out/contest/$model]" "locator=$out/locator-1"
 done
-python scripts/compare_models.py data=phantom "data.root=$out/prepared-test/phantom" "out=$out/contest/judged" \
+python scripts/compare_models.py data=phantom "data.root=$out/prepared-test" "out=$out/contest/judged" \
   "runs=[$(printf "$out/contest/%s-exported," grader grader_mean grader_resnet18_3d)$out/contest/grader_resnet34_3d-exported]"
