@@ -1,0 +1,41 @@
+"""The study that comes with the project: small, synthetic, and readable right after installing."""
+
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from spinenet.bundle import load_bundle
+from spinenet.labels import LEVELS, View
+from spinenet.predict import predict_study
+from spinenet.readers import find_studies, read_study
+from spinenet.study import Study
+
+SAMPLE = Path(__file__).parents[1] / "data" / "sample"
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    (source,) = find_studies([SAMPLE])
+    return read_study(source)
+
+
+def test_it_is_small_and_of_no_patient() -> None:
+    files = sorted(SAMPLE.rglob("*.dcm"))
+    assert 30 < len(files) and sum(path.stat().st_size for path in files) <= 3_000_000
+    for path in files:
+        dataset = pydicom.dcmread(path, stop_before_pixels=True)
+        assert str(dataset.PatientName) == "Phantom^Synthetic" and dataset.PatientBirthDate == ""
+        assert dataset.StudyDescription == "Synthetic lumbar spine"
+
+
+def test_it_shows_every_view_with_several_axial_stacks(study: Study) -> None:
+    views = [series.view for series in study.series]
+    assert views.count(View.SAGITTAL_T1) == views.count(View.SAGITTAL_T2) == 1
+    assert views.count(View.AXIAL_T2) == 3 and len(views) == 5
+
+
+def test_the_shipped_bundle_grades_it(study: Study) -> None:
+    result = predict_study(study, load_bundle())
+    assert result.status == "ok", result.message
+    assert set(result.levels) >= set(LEVELS[:5])
