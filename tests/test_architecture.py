@@ -26,6 +26,8 @@ STAGES = (
     "axial",
     "contrast",
     "routing",
+    "quality",
+    "gates",
     "conformal",
     "visible",
     "calibration",

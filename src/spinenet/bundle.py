@@ -22,6 +22,7 @@ from spinenet.crops import BAG_ARRAYS, Bag, CropSpec
 from spinenet.errors import BundleError, StudyError
 from spinenet.labels import LEVELS, SAGITTAL_VIEWS, TARGET, VIEWS, View
 from spinenet.locate import LOCATOR_CLASSES
+from spinenet.quality import Reference
 
 FORMAT = 1
 NETWORKS = ("locator.onnx", "grader.onnx")
@@ -76,6 +77,11 @@ class Bundle:
             name: onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
             for name, content in self.networks.items()
         }
+
+    @cached_property
+    def references(self) -> dict[View, Reference]:
+        """What real series of each view look like; empty where the bundle was made without."""
+        return {View(view): Reference.from_dict(values) for view, values in self.metadata.get("gates", {}).items()}
 
     def segment(self, images_N1HW: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, classes, H, W) probabilities of ``locate.LOCATOR_CLASSES``; one slice at a time keeps memory low."""

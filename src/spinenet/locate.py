@@ -36,7 +36,7 @@ DISC_SPACING_MM = (20.0, 46.0)
 MIN_RISE_MM = 13.0
 """Two discs are never closer in height than this; nearer regions are parts of one."""
 
-NUMBERING_NOTE = "levels are numbered from the lowest disc, not verified: a transitional vertebra would shift them"
+NUMBERING_NOTE = "levels are numbered from the sacrum, not verified; a transitional vertebra would shift them"
 
 Segmenter = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """(N, 1, H, W) normalised images at PIXEL_MM -> (N, len(LOCATOR_CLASSES), H, W) probabilities."""
@@ -179,7 +179,14 @@ def name_levels(detection: Detection) -> LocatedSeries:
 
 def located_series(detection: Detection, frames: Sequence[LevelFrame], notes: Sequence[str]) -> LocatedSeries:
     """A detection with its discs named."""
-    return LocatedSeries(detection.series, tuple(frames), detection.slice_index, detection.reference, tuple(notes))
+    return LocatedSeries(
+        detection.series,
+        tuple(frames),
+        detection.slice_index,
+        detection.reference,
+        tuple(notes),
+        detection.certainty,
+    )
 
 
 def _image_below(frame: LevelFrame, grid: LocatorGrid, affine_vox2mm: NDArray[np.float64]) -> bool:

@@ -11,11 +11,12 @@ from spinenet.bundle import Bundle
 from spinenet.calibration import decide, grade_sets, probabilities
 from spinenet.crops import Bag, build_bag
 from spinenet.errors import StudyError
+from spinenet.gates import RefusedError, cautioned, check, in_words, refusal
 from spinenet.labels import LEVELS, SAGITTAL_VIEWS, TARGET, TARGET_INDEX, View
 from spinenet.locate import NUMBERING_NOTE, detect
 from spinenet.numbering import number_study
 from spinenet.routing import route
-from spinenet.study import LevelCrop, LocatedSeries, Prediction, Study, StudyResult
+from spinenet.study import LevelCrop, LocatedSeries, Prediction, Severity, Study, StudyResult
 from spinenet.visible import visible_targets
 
 
@@ -25,21 +26,27 @@ def predict_study(study: Study, bundle: Bundle) -> StudyResult:
     try:
         study = route(study, bundle.segment)
         located, problems = locate_study(study, bundle)
-        bag = build_bag(located, bundle.spec)
+        passed = check(study, located, bundle.spec, bundle.references)
+        bag = build_bag(passed.located, bundle.spec)
         logp_LTK, attention_LST = bundle.grade(bag)
-        predictions = decide_grades(bag, visible_targets(bag, located), logp_LTK.astype(float), bundle)
+        predictions = decide_grades(bag, visible_targets(bag, passed.located), logp_LTK.astype(float), bundle)
     except StudyError as error:
-        return StudyResult(study.key, "failed", str(error), time.perf_counter() - start, origin=study.origin)
+        flags = error.flags if isinstance(error, RefusedError) else refusal(study, str(error))
+        seconds = time.perf_counter() - start
+        return StudyResult(study.key, "failed", str(error), seconds, origin=study.origin, flags=flags)
+    located, doubtful = passed.located, cautioned(passed)
+    refused = any(flag.severity is Severity.REFUSE for flag in passed.flags)
     notes = [f"{one.series.name}: {note}" for one in located for note in one.notes if note != NUMBERING_NOTE]
     return StudyResult(
         key=study.key,
-        status="partial" if problems else "ok",
-        message="; ".join([*problems, NUMBERING_NOTE, *study.notes, *notes]),
+        status="partial" if problems or refused else "ok",
+        message="; ".join([*problems, *in_words(passed.flags), NUMBERING_NOTE, *study.notes, *notes]),
         seconds=time.perf_counter() - start,
         located=located,
-        predictions=predictions,
+        predictions=tuple(replace(one, confident=one.confident and one.level not in doubtful) for one in predictions),
         crops=crops_shown(bag, attention_LST),
         origin=study.origin,
+        flags=passed.flags,
     )
 
 

@@ -122,6 +122,8 @@ class LocatedSeries:
     midline_slice: int
     reference: NDArray[np.float32]
     notes: tuple[str, ...] = ()
+    certainty: float = 1.0
+    """How surely the lowest disc was recognised in it, 0 to 1; it decides the names of all levels."""
 
 
 class Scope(StrEnum):
