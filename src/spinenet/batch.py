@@ -26,7 +26,7 @@ from spinenet.bundle import Bundle, load_bundle
 from spinenet.cluster import on_cluster
 from spinenet.errors import SpinenetError
 from spinenet.predict import predict_study
-from spinenet.readers import StudySource, find_studies, read_study
+from spinenet.readers import StudySource, Wanted, find_studies, read_study, with_views
 from spinenet.report.claim import claim, locked
 from spinenet.report.files import (
     CAPTURE_SUFFIX,
@@ -103,17 +103,18 @@ def predict_paths(
     identify: bool = False,
     workers: int = 1,
     cluster: str | None = None,
+    wanted: Wanted = (),
     on_progress: OnProgress = lambda done, total, row: None,
 ) -> BatchSummary:
     """Predict every study below ``paths`` that ``out`` has no result of; may be killed at any moment and run again.
 
     With ``overwrite`` the results of these studies are removed first; with ``identify`` pages and structured reports
-    name the patient; ``cluster`` is the address of a Ray cluster that
-    does the work instead of ``workers`` processes. Raises ReadError where there is no study at all, OutputError where
-    ``out`` holds results that these must not be mixed with or another run is writing there, ClusterError where the
-    cluster cannot be used, OSError where nothing can be written.
+    name the patient; ``cluster`` is the address of a Ray cluster that does the work instead of ``workers`` processes;
+    ``wanted`` names views of series, whatever their headers say. Raises ReadError where there is no study at all,
+    OutputError where ``out`` holds results that these must not be mixed with or another run is writing there,
+    ClusterError where the cluster cannot be used, OSError where nothing can be written.
     """
-    sources = find_studies(paths)
+    sources = [with_views(source, wanted) for source in find_studies(paths)]
     with locked(out):
         existing = recover(out)
         kept = {key for key, row in existing.items() if row.status != "failed"}

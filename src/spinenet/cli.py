@@ -72,6 +72,15 @@ def predict(
         typer.Option(metavar="ADDRESS", help="Spread the studies over this Ray cluster.", show_default=False),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict studies again that have results.")] = False,
+    series: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="VIEW=NAME",
+            help="Take series NAME (as `spinenet inspect` names it, or as its header does; * for anything) for VIEW, "
+            "such as sagittal_t2=series-4; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     identify: Annotated[
         bool, typer.Option("--identify", help="Keep the patient's name and id in page and structured report.")
     ] = False,
@@ -80,6 +89,7 @@ def predict(
     with _one_line_errors():
         from spinenet.batch import REPORTS_FOLDER, predict_paths
         from spinenet.bundle import load_bundle
+        from spinenet.readers import parse_wanted
 
         bundle = load_bundle(model)
         with _progress() as show:
@@ -91,6 +101,7 @@ def predict(
                 identify=identify,
                 workers=workers,
                 cluster=ray,
+                wanted=[parse_wanted(text) for text in series or ()],
                 on_progress=show,
             )
         typer.echo(_in_words(summary))

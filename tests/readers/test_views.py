@@ -75,6 +75,8 @@ def test_stir_named_t2_is_stir_by_its_inversion_time():
         ("T2 sag шейный отдел", None),
         ("颈椎 T2 矢状", None),
         ("T2 sag BWS", None),
+        ("sag T2 FSE", View.SAGITTAL_T2),
+        ("T2FS sag", View.SAGITTAL_STIR),
         ("ST 腰椎 定位像 T2", None),
         ("T1 sag post Gd", None),
         ("T1 sag KM", None),
