@@ -32,7 +32,8 @@ _T1 = re.compile(_T + r"t1(?![0-9])")
 _T2 = re.compile(_T + r"t2(?![0-9])")
 _FAT_DARK = re.compile(
     r"(?<![a-z])(fs|fat ?sat|spair|spir|dixon w|chem ?sat)(?![a-z])|fat[ -]?(sup|sat)|fett(ges|unter|sup|sat)"
-    r"|(satur\w*|sup\w*)( de| di| da)?( la)? ?(gras|grais|gord)|vet(onder|sup)|yag ?bas|tluszcz|t[12]w?[ _-]?fs(?![a-z])"
+    r"|(satur\w*|sup\w*)( de| di| da)?( la)? ?(gras|grais|gord)|vet(onder|sup)|yag ?bas|tluszcz"
+    r"|t[12]w?[ _-]?fs(?![a-z])"
 )
 _OTHER_BODY_PART = re.compile(
     r"cervi|servik|szyj|c[ -]?spine|t[ -]?spine|thorac|torac|torak|sacro ?ili"
