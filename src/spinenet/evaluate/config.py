@@ -83,3 +83,12 @@ class RobustnessConfig:
         _check(self.samples, "holm")
         if self.most < 1:
             raise ValueError(f"most is {self.most}; at least one study is needed")
+
+
+@dataclass
+class PhantomTestConfig:
+    """``scripts/phantom_test.py``; without ``bundle`` the one in the package predicts."""
+
+    out: str = "notebooks/phantom_test"
+    bundle: str | None = None
+    data: DataConfig = field(default_factory=DataConfig)

@@ -30,7 +30,7 @@ def write_evaluation(frame: pd.DataFrame, folder: Path, settings: Settings, besi
     folder.mkdir(parents=True, exist_ok=True)
     write_json(assessment.to_dict(), folder / "metrics.json")
     write_tables(assessment, folder / "tables")
-    names = _write_figures(dict(_figures(assessment)), folder / "figures")
+    names = _write_figures(dict(figures_of(assessment)), folder / "figures")
     (folder / "report.md").write_text(report(assessment, names), encoding="utf-8")
     return assessment
 
@@ -61,7 +61,7 @@ def write_json(content: Mapping[str, Any], path: Path) -> None:
     path.write_text(json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _figures(assessment: Assessment) -> Iterator[tuple[str, Draw]]:
+def figures_of(assessment: Assessment) -> Iterator[tuple[str, Draw]]:
     """Every figure that there is something to draw in, by the stem of its files."""
     shown, curves = assessment.shown, assessment.curves
     if not shown:

@@ -1,0 +1,31 @@
+"""Predict a test set of phantoms and keep what the notebooks show of it.
+
+python scripts/make_phantom.py out=PHANTOMS studies=200 seed=777 study.mode=RSNA
+python scripts/phantom_test.py data.root=PHANTOMS out=notebooks/phantom_test
+"""
+
+from pathlib import Path
+
+from rich.progress import Progress
+
+from spinenet.bundle import load_bundle
+from spinenet.config import script
+from spinenet.datasets import load_dataset
+from spinenet.evaluate.config import PhantomTestConfig
+from spinenet.evaluate.saved import save_phantom_test
+
+
+@script("phantom_test", PhantomTestConfig)
+def main(config: PhantomTestConfig) -> None:
+    """Predictions with exact truth, simulated readers, cases and the slices of a few instructive discs."""
+    root = Path(config.data.root)
+    studies = load_dataset("phantom", root).studies
+    bundle = load_bundle(Path(config.bundle) if config.bundle else None)
+    with Progress() as progress:
+        task = progress.add_task("predicting", total=len(studies))
+        save_phantom_test(studies, root / "truth", bundle, Path(config.out), lambda study: progress.advance(task))
+    print(f"saved: {config.out}")
+
+
+if __name__ == "__main__":
+    main()
