@@ -28,6 +28,7 @@ from spinenet.labels import LEVELS, MIRROR, TARGETS, Scale, Target
 from spinenet.predict import decide_grades, locate_study, predict_study
 from spinenet.routing import route
 from spinenet.study import Prediction, Study, StudyResult
+from spinenet.visible import visible_targets
 
 RENAMED = "names shifted by one"
 CUT = "lowest disc out of view"
@@ -133,10 +134,10 @@ def _renamed(study: Study, before: StudyResult, bundle: Bundle) -> Retest:
         located, _ = locate_study(route(study, bundle.segment), bundle)
         bag = build_bag(located, bundle.spec)
         shifted = replace(bag, level_L=np.minimum(bag.level_L + 1, len(LEVELS) - 1))
-        log_probabilities = bundle.grade(shifted)
+        logp_LTK, _ = bundle.grade(shifted)
     except StudyError as error:
         return Retest(study.key, RENAMED, (), 0, 0, 0, str(error))
-    decided = decide_grades(bag, log_probabilities.astype(float), bundle)
+    decided = decide_grades(bag, visible_targets(bag, located), logp_LTK.astype(float), bundle)
     after = {(one.level, one.target): one for one in decided}
     pairs = tuple((one, after[one.level, one.target]) for one in before.predictions if (one.level, one.target) in after)
     return Retest(study.key, RENAMED, pairs, len(before.levels), 0, 0)

@@ -140,5 +140,9 @@ def _central(bag: Bag, row: int) -> NDArray[np.uint8]:
         (index for index, crop in enumerate(crops) if crop.view is not View.AXIAL_T2),
         key=lambda index: (abs(crops[index].offset_mm) > 2.5, crops[index].view is View.SAGITTAL_T1),
     )
-    chosen = bag.crops_LSHW[row, order[:SLICES_SHOWN]]
-    return np.round(np.clip(chosen / 1.4, 0, 1) * 255).astype(np.uint8)
+    return np.stack([_grey(crops[index].pixels_HW) for index in order[:SLICES_SHOWN]])
+
+
+def _grey(pixels_HW: NDArray[np.float32]) -> NDArray[np.uint8]:
+    low, high = np.quantile(pixels_HW, (0.005, 0.995))
+    return np.round(np.clip((pixels_HW - low) / max(float(high - low), 1e-6), 0, 1) * 255).astype(np.uint8)
