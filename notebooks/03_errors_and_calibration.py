@@ -106,9 +106,16 @@ draw["risk_coverage"]()
 # %% [markdown]
 # ## Robustness
 #
-# The same studies seen again: other noise, other centres, rotated, shifted grey values, thinner stacks, mirrored, one
-# view missing. The table says how often a grade changed and how far probabilities moved (`scripts/robustness.py`).
+# Forty SPIDER patients seen again: other noise, moved, turned, other grey values, coarser pixels, mirrored, one series
+# missing, the lowest disc out of view (`scripts/robustness.py`). Share of grades that changed, with intervals over
+# patients in [robustness/report.md](robustness/report.md).
 
 # %%
-table = Path("robustness/tables/robustness.csv")
-pd.read_csv(table).style.hide(axis="index").format(precision=3)
+moved = pd.read_csv("robustness/tables/movements.csv")
+moved.pivot_table(index="kind", columns="target", values="changed", sort=False).round(2)
+
+# %% [markdown]
+# Names of levels under the same changes: how often a study was refused, and how often a name moved to another disc.
+
+# %%
+pd.read_csv("robustness/tables/levels.csv").round(3).style.hide(axis="index")

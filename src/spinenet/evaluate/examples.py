@@ -49,7 +49,8 @@ def gallery(
         axis.set_axis_off()
     for column, row in enumerate(rows):
         axes[0, column].set_title(
-            f"{row.level}, study {row.study}\ntrue {row.truth}, decided {row.grade}\np = {row.p:.2f}", fontsize=7
+            f"{row.level}, study {row.study}\ntrue {int(row.truth)}, decided {int(row.grade)}\np = {row.p:.2f}",
+            fontsize=7,
         )
         for axis, pixels_HW in zip(axes[:, column], slices[_key(row)], strict=False):
             axis.imshow(pixels_HW, cmap="gray", vmin=0, vmax=255)
