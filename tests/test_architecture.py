@@ -41,7 +41,7 @@ BESIDE = {
     "datasets": BASE | {"readers", "crops", "locate", "axial"},
     "phantom": BASE | {"datasets"},
     "prepare": set(STAGES) - {"report", "batch", "listen", "cli"} | {"datasets"},
-    "evaluate": set(STAGES) - {"batch", "listen", "cli"} | {"datasets"},
+    "evaluate": set(STAGES) - {"batch", "listen", "cli"} | {"datasets", "phantom"},
     "train": set(STAGES) - {"batch", "listen", "cli"} | {"datasets", "phantom", "evaluate"},
 }
 """What does not lie on the way from files to reports, and what it may use."""
