@@ -21,6 +21,7 @@ STAGES = (
     "study",
     "readers",
     "crops",
+    "measurements",
     "locate",
     "numbering",
     "axial",
@@ -38,7 +39,7 @@ STAGES += ("report", "cluster", "batch", "listen", "cli")
 BASE = set(STAGES[:4])
 BESIDE = {
     "config": {"errors"},
-    "datasets": BASE | {"readers", "crops", "locate", "axial"},
+    "datasets": BASE | {"readers", "crops", "measurements", "locate", "axial"},
     "phantom": BASE | {"datasets"},
     "prepare": set(STAGES) - {"report", "batch", "listen", "cli"} | {"datasets"},
     "evaluate": set(STAGES) - {"batch", "listen", "cli"} | {"datasets", "phantom"},

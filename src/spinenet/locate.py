@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from spinenet.errors import StudyError
 from spinenet.geometry import spacing_mm
 from spinenet.labels import LEVELS
+from spinenet.measurements import Sampler, measured
 from spinenet.study import LevelFrame, LocatedSeries, Series
 
 LOCATOR_CLASSES = ("background", "vertebra", "canal", "disc", "lowest_disc")
@@ -52,6 +53,14 @@ class LocatorGrid:
     def to_slice(self, points_N2: NDArray[np.float64]) -> NDArray[np.float64]:
         """Grid (row, column) to slice (row, column): pixel centres."""
         return (points_N2 + 0.5) * self.step_rc - 0.5
+
+    def from_mm(self, affine_vox2mm: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(3, 4) from LPS mm (x, y, z, 1) to (slice, row, column) of the grid; the slice index stays the series'."""
+        mm2vox = np.asarray(np.linalg.inv(affine_vox2mm)[:3], np.float64)
+        mm2vox[1:, 3] += 0.5
+        mm2vox[1:] /= self.step_rc[:, None]
+        mm2vox[1:, 3] -= 0.5
+        return mm2vox
 
 
 def locator_grid(slice_RC: NDArray[np.float32], spacing_rc_mm: NDArray[np.float64]) -> LocatorGrid:
@@ -143,6 +152,8 @@ def detect(series: Series, segment: Segmenter) -> Detection:
     best = int(np.argmax(spine_N))
     grid, affine = grids[best], series.affine_vox2mm
     discs = disc_candidates(probabilities_NCHW[best], grid, affine, slices[best])
+    sampler = Sampler(probabilities_NCHW[best], grid.from_mm(affine))
+    discs = [replace(disc, frame=measured(disc.frame, sampler, canal=CANAL, vertebra=VERTEBRA)) for disc in discs]
     return Detection(
         series=series,
         slice_index=slices[best],

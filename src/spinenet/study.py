@@ -96,7 +96,8 @@ class LevelFrame:
     ``center_mm`` (3,) in the midline, ``posterior`` and ``superior`` unit vectors (3,) in LPS: the disc's long axis in
     the sagittal plane, pointing backwards, and its normal in that plane, pointing to the head. ``depth_mm`` is the
     disc's length along the long axis, ``height_mm`` its mean thickness (area / depth), ``confidence`` the mean disc
-    probability.
+    probability. ``canal_mm`` is the depth of the canal behind the disc, ``slip_mm`` how far the body above lies in
+    front of the body below, both along the long axis; None where it was not measured.
     """
 
     level: str
@@ -106,6 +107,8 @@ class LevelFrame:
     depth_mm: float
     height_mm: float
     confidence: float = 1.0
+    canal_mm: float | None = None
+    slip_mm: float | None = None
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from spinenet import __version__
 from spinenet.labels import LEVELS, RESEARCH_ONLY, TARGET, TARGETS
 from spinenet.locate import NUMBERING_NOTE
 from spinenet.report.tables import OutputError
-from spinenet.study import Flag, LocatedSeries, Prediction, StudyResult
+from spinenet.study import Flag, LevelFrame, LocatedSeries, Prediction, StudyResult
 
 FORMAT = 1
 DOCUMENT_FILE = "predictions.json"
@@ -32,7 +32,13 @@ NEVER_LOOKED_FOR = (
     "scoliosis",
     "changes after surgery",
 )
-MEASUREMENTS = ("disc_height_mm", "disc_depth_mm")
+MEASUREMENTS = {
+    "disc_height_mm": "height_mm",
+    "disc_depth_mm": "depth_mm",
+    "canal_depth_mm": "canal_mm",
+    "slip_mm": "slip_mm",
+}
+"""Measurement -> the field of a level's frame it is read from."""
 
 Document = dict[str, Any]
 """A file's content; ``studies`` is the list of its studies."""
@@ -81,16 +87,17 @@ def flag_entry(flag: Flag) -> dict[str, str]:
 
 def measurements_of(result: StudyResult) -> dict[str, dict[str, float]]:
     """level -> measurement -> mm: the mean over the sagittal series that show the level."""
-    found: dict[str, list[dict[str, float]]] = {}
+    frames: dict[str, list[LevelFrame]] = {}
     for located in result.located:
-        if located.series.plane == "sagittal":
-            for frame in located.frames:
-                values = {"disc_height_mm": frame.height_mm, "disc_depth_mm": frame.depth_mm}
-                found.setdefault(frame.level, []).append(values)
-    return {
-        level: {name: round(float(np.mean([one[name] for one in several])), 1) for name in MEASUREMENTS}
-        for level, several in found.items()
-    }
+        for frame in located.frames if located.series.plane == "sagittal" else ():
+            frames.setdefault(frame.level, []).append(frame)
+    measured: dict[str, dict[str, float]] = {}
+    for level, several in frames.items():
+        for name, field in MEASUREMENTS.items():
+            values = [value for frame in several if (value := getattr(frame, field)) is not None]
+            if values:
+                measured.setdefault(level, {})[name] = round(float(np.mean(values)), 1)
+    return measured
 
 
 def predictions_of(study: Mapping[str, Any]) -> tuple[Prediction, ...]:
