@@ -6,8 +6,10 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
+from spinenet.phantom.anatomy import build_spine
+from spinenet.phantom.cauda import make_strands, open_room, strand_points
 from spinenet.phantom.disease import sample_discs
-from spinenet.phantom.pathology import DiscState, Mode, mirrored_state
+from spinenet.phantom.pathology import N_DISCS, DiscState, Mode, mirrored_state
 from spinenet.phantom.person import Person, mirrored_person, sample_person
 
 LOPSIDED = DiscState(
@@ -107,3 +109,18 @@ def test_findings_of_the_person_are_as_frequent_as_published(samples: dict) -> N
     assert 0.05 < np.mean([person.transitional != "none" for person in people]) < 0.12
     assert 0.06 < np.mean([person.haemangioma[1] > 0.0 for person in people]) < 0.15
     assert 0.02 < np.mean([person.canal_scale < 0.83 for person in people]) < 0.10
+
+
+def test_roots_sink_to_the_front_of_who_lies_prone() -> None:
+    """Strands of the cauda equina at L3, measured from the middle of the sac, + to the back."""
+    person = replace(sample_person(np.random.default_rng(3)), prone=False)
+    depths = []
+    for prone in (False, True):
+        spine = build_spine(replace(person, prone=prone), tuple(DiscState() for _ in range(N_DISCS)))
+        room = open_room(spine, ())
+        z = spine.vertebrae[2].frame.center_mm[2]
+        middle = float(np.interp(z, spine.canal.z_mm, spine.canal.y_mm))
+        strands = make_strands(np.random.default_rng(0))
+        points = [strand_points(spine, strand, room) for strand in strands if strand.root < 1]
+        depths.append(np.mean([np.interp(z, p[:, 2], p[:, 1]) - middle for p in points if len(p)]))
+    assert depths[0] > 1.0 and depths[1] < -1.0

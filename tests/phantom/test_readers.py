@@ -66,11 +66,11 @@ def between_readers(read_RNT: np.ndarray, name: str, power: int) -> float:
 
 @pytest.mark.parametrize(("name", "published"), ORDINAL.items())
 def test_two_readers_agree_on_stenosis_as_published(readings: tuple, name: str, published: float) -> None:
-    assert between_readers(readings[0], name, 1) == pytest.approx(published, abs=0.05)
+    assert between_readers(readings[0], name, 1) == pytest.approx(published, abs=0.08)
 
 
 def test_two_readers_agree_on_pfirrmann_and_herniation_as_published(readings: tuple) -> None:
-    assert between_readers(readings[0], "pfirrmann", 2) == pytest.approx(0.6, abs=0.06)
+    assert between_readers(readings[0], "pfirrmann", 2) == pytest.approx(0.6, abs=0.08)
     assert 0.57 <= between_readers(readings[0], "herniation", 1) <= 0.77
 
 

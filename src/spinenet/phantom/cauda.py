@@ -115,6 +115,8 @@ def strand_points(spine: Spine, strand: Strand, room: Room, step_mm: float = 0.5
     lost = np.interp(z, room.z_mm, room.lost)
     away = np.exp(-(z - low) / 32.0)
     spread = 0.35 + 0.13 * (strand.root + 4)
+    # roots sink: to the back of who lies on it, to the front of who lies prone
+    spread = np.pi - spread if spine.person.prone else spread
     # far above its exit at the back near the midline, at its exit in the antero-lateral corner
     angle = spread * (1.0 - away) + 1.9 * away + 0.16 * strand.jitter[0]
     place = np.clip(0.66 + 0.16 * away + 0.11 * strand.jitter[1] + 0.04 * np.sin(z / 9.0 + strand.jitter[0]), 0.2, 0.9)

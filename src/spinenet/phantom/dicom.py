@@ -104,7 +104,7 @@ def _describe_study(dataset: Dataset, study: PhantomStudy) -> None:
     dataset.Modality = "MR"
     dataset.BodyPartExamined = "LSPINE"
     # one in twenty lies with the feet first; the coordinates are the patient's all the same
-    dataset.PatientPosition = "FFS" if study.seed % 20 == 0 else "HFS"
+    dataset.PatientPosition = ("FF" if study.seed % 20 == 0 else "HF") + ("P" if person.prone else "S")
 
 
 def _description(study: PhantomStudy, item: PhantomSeries) -> str:

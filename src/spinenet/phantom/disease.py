@@ -27,12 +27,13 @@ _PFIRRMANN = np.array([0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 5.5])
 _T2_MS = np.array([212, 190, 165, 133, 105, 86, 68, 55, 42, 35, 29], float)
 _HEIGHT = np.array([1.02, 1.0, 1.0, 0.99, 0.96, 0.91, 0.84, 0.74, 0.60, 0.45, 0.36])
 # how much of the growth into the foramen a level needs to be narrowed, and how prone it is to it
-_PROCESS = (2.6, 1.25, 1.1, 0.95, 0.8, 0.4)
-_SPUR = (1.3, 1.0, 0.9, 0.8, 0.6, 0.4)
+_PROCESS = (2.2, 0.85, 1.6, 1.8, 1.6, 0.4)
+_LONGEST_MM = (8.0, 5.0, 7.0, 9.0, 9.5, 4.0)
+_SPUR = (1.4, 1.0, 0.9, 0.8, 0.7, 0.4)
 # shifts of the means of bulge (mm), flavum (mm) and facet size by level: disease of the canal peaks at L4/L5
-_BULGE = (0.0, 0.9, 0.3, -0.2, -0.5, -0.6)
-_FLAVUM = (-0.2, 1.0, 0.7, 0.3, -0.2, -0.3)
-_FACET = (0.02, 0.02, -0.06, -0.1, -0.13, -0.13)
+_BULGE = (0.0, 0.7, 0.0, -0.6, -1.0, -1.0)
+_FLAVUM = (-0.2, 1.0, 0.8, 0.5, 0.0, -0.3)
+_FACET = (0.02, -0.03, -0.15, -0.19, -0.24, -0.2)
 # probability that something is there at all in the population
 _HERNIATION = np.array([0.12, 0.11, 0.04, 0.025, 0.012, 0.008, 0.006, 0.005, 0.003, 0.002])
 _SLIP = np.array([0.02, 0.05, 0.02, 0.01, 0.008, 0.004, 0.003, 0.002, 0.001, 0.001])
@@ -59,7 +60,7 @@ class Habits:
 HABITS = {
     Mode.SCREENING: Habits(1.0, 1.0, 0.10, 0.10, (0.25, 0.68, 0.07), (0.5, 1.5), (3.4, 0.9), (1.03, 0.12), (-1.0, 1.4)),
     Mode.RSNA: Habits(1.6, 1.6, 0.14, 0.21, (0.25, 0.65, 0.10), (1.0, 1.9), (3.9, 1.7), (1.07, 0.16), (1.0, 2.2)),
-    Mode.BALANCED: Habits(0.2, 0.10, 0.30, 0.40, (0.32, 0.40, 0.28), (1.8, 2.4), (5.2, 2.2), (1.2, 0.24), (2.0, 2.4)),
+    Mode.BALANCED: Habits(0.2, 0.10, 0.30, 0.40, (0.32, 0.40, 0.28), (1.4, 2.3), (4.7, 2.2), (1.13, 0.2), (1.8, 2.5)),
 }
 
 
@@ -261,8 +262,8 @@ def _with_sides(rng: np.random.Generator, habits: Habits, state: DiscState, late
     return replace(
         state,
         flavum_mm_lr=_pair(flavum, 1.8, 9.0),
-        facet_scale_lr=_pair(facet, 0.88, 1.65),
-        superior_process_mm_lr=_pair(_PROCESS[lumbar] * growth[0], 0.0, 7.5),
+        facet_scale_lr=_pair(facet, 0.8, 1.65),
+        superior_process_mm_lr=_pair(_PROCESS[lumbar] * growth[0], 0.0, _LONGEST_MM[lumbar]),
         foraminal_osteophyte_mm_lr=_pair(_SPUR[lumbar] * growth[1], 0.0, 6.0),
         facet_angle_deg_lr=_pair(angle, -14.0, 14.0),
     )

@@ -47,7 +47,9 @@ def superior_sdf(t: F32, n: F32, w: F32, p: FacetShape) -> F32:
     grown = np.float32(p.tip) * smoothstep(w, -2.0, 6.0)
     slim = 1.0 - 0.22 * smoothstep(w, 0.0, p.top)
     thick = (5.2 * s + 0.7 * grown) * slim
-    q = superellipse(t - 0.8 + 0.6 * grown, (n + 3.8 * s + 0.7 * grown) / thick, 8.4 * p.scale, 1.0)
+    # it grows inwards too, under the pedicle, where the root passes
+    wide = 8.4 * s + 0.5 * grown
+    q = superellipse((t - 0.8 + 0.6 * grown) / wide, (n + 3.8 * s + 0.7 * grown) / thick, 1.0, 1.0)
     face = n - np.float32(TROUGH_PER_MM) * t * t + np.float32(0.5 * p.gap)
     ends = np.maximum(w - np.float32(p.top), np.float32(p.bottom) - w)
     return smax(smax((q - 1.0) * thick, face, 1.0), ends, 4.0)

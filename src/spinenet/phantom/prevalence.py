@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.labels import TARGET
-from spinenet.phantom.anatomy import Spine, build_spine
+from spinenet.phantom.anatomy import build_spine
 from spinenet.phantom.disease import sample_course, sample_disc
 from spinenet.phantom.measure import measure
 from spinenet.phantom.pathology import N_DISCS, DiscState, Mode
 from spinenet.phantom.person import Person
-from spinenet.phantom.truth import LUMBAR, grade
+from spinenet.phantom.spine import LUMBAR_DISCS, Spine
+from spinenet.phantom.truth import grade
 
 CALIBRATION = "calibration.json"
 MOST_PROPOSALS = 12
@@ -30,8 +31,9 @@ SIDES = ("_left", "_right")
 _CANAL = ((96.5, 2.6, 1.0), (75.1, 12.0, 12.9), (82.2, 11.7, 6.2), (89.7, 7.6, 2.7), (95.5, 3.4, 1.1))
 _FORAMEN = ((64.1, 25.8, 10.1), (61.2, 32.0, 6.8), (77.0, 20.9, 2.1), (91.0, 8.6, 0.4), (96.4, 3.2, 0.4))
 _RECESS = ((71.4, 20.4, 8.2), (45.1, 31.6, 23.3), (67.0, 23.0, 10.0), (82.7, 13.2, 4.1), (93.0, 5.6, 1.4))
-_EVEN_CANAL = ((80.0, 12.0, 8.0), *(((50.0, 28.0, 22.0),) * 3), (62.0, 24.0, 14.0))
-_EVEN = (*(((45.0, 30.0, 25.0),) * 3), (55.0, 26.0, 19.0), (66.0, 21.0, 13.0))
+_EVEN_CANAL = ((80.0, 12.0, 8.0), (50.0, 28.0, 22.0), (55.0, 25.0, 20.0), (66.0, 20.0, 14.0), (72.0, 17.0, 11.0))
+_EVEN_FORAMEN = (*(((50.0, 26.0, 24.0),) * 3), (64.0, 20.0, 16.0), (72.0, 16.0, 12.0))
+_EVEN_RECESS = ((45.0, 27.0, 28.0), (35.0, 30.0, 35.0), (42.0, 28.0, 30.0), (52.0, 24.0, 24.0), (60.0, 22.0, 18.0))
 _SCREENED_CANAL = ((98.5, 1.2, 0.3), (90.0, 7.5, 2.5), (95.0, 4.0, 1.0), (97.5, 2.0, 0.5), (98.5, 1.2, 0.3))
 _SCREENED_HERNIATION = ((65.0, 35.0), (75.0, 25.0), (93.5, 6.5), (96.5, 3.5), (99.5, 0.5))
 
@@ -49,8 +51,8 @@ AIMS: dict[Mode, dict[str, NDArray[np.float64]]] = {
     },
     Mode.BALANCED: {
         "canal_stenosis": _shares(_EVEN_CANAL),
-        "foraminal_stenosis": _shares(_EVEN),
-        "subarticular_stenosis": _shares(_EVEN),
+        "foraminal_stenosis": _shares(_EVEN_FORAMEN),
+        "subarticular_stenosis": _shares(_EVEN_RECESS),
     },
     Mode.SCREENING: {"canal_stenosis": _shares(_SCREENED_CANAL), "herniation": _shares(_SCREENED_HERNIATION)},
 }
@@ -63,7 +65,7 @@ after Framingham [V36] (reference, 1.4).
 
 @dataclass(frozen=True)
 class Weights:
-    """Logarithms of acceptance weights: condition -> (LUMBAR, grades), and the value at which a level is certain."""
+    """Logarithms of acceptance weights: condition -> (levels, grades), and the value at which a level is certain."""
 
     log_weights: dict[str, NDArray[np.float64]]
     bound: NDArray[np.float64]
@@ -106,7 +108,7 @@ def sample_spine(rng: np.random.Generator, mode: Mode, person: Person, weights: 
         for level in pending:
             states[level] = sample_disc(rng, mode, person, course, level)
         spine = build_spine(person, tuple(states))
-        pending = [level for level in pending if level < LUMBAR and not _accepted(rng, weights, spine, level)]
+        pending = [level for level in pending if level < LUMBAR_DISCS and not _accepted(rng, weights, spine, level)]
         if not pending:
             break
     return spine

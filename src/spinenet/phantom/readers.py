@@ -15,11 +15,11 @@ from spinenet.phantom.truth import Margins, severity
 
 READERS = 3
 NOISE = {
-    "canal_stenosis": 0.13,
-    "foraminal_stenosis": 0.47,
-    "subarticular_stenosis": 0.44,
-    "pfirrmann": 0.75,
-    "herniation": 0.24,
+    "canal_stenosis": 0.23,
+    "foraminal_stenosis": 0.45,
+    "subarticular_stenosis": 0.60,
+    "pfirrmann": 0.71,
+    "herniation": 0.34,
 }
 """Standard deviation of a reader's noise by condition, with bias and gross errors giving the published agreement; it
 is known for these only."""

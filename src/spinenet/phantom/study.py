@@ -43,7 +43,7 @@ from spinenet.phantom.tissue import Tissue, nucleus, sample_tissues
 from spinenet.phantom.trunk import Body, make_body
 from spinenet.study import Series
 
-GENERATOR_VERSION = "3"
+GENERATOR_VERSION = "4"
 """Raise with every change that alters the bytes of a study."""
 
 _VIEWS = {Weighting.T1: View.SAGITTAL_T1, Weighting.T2: View.SAGITTAL_T2, Weighting.STIR: View.SAGITTAL_STIR}
@@ -186,16 +186,23 @@ class _Plan:
 
 def make(seed: int, options: StudyOptions) -> PhantomStudy:
     """As make_study, from ready options."""
-    # separate streams: acquisition cannot depend on disease, and a change in one part leaves the others as they were
-    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(6)]
-    person_rng, disease_rng, tissue_rng, scanner_rng, noise_rng, plan_rng = streams
-    person = sample_person(person_rng)
-    spine = sample_spine(disease_rng, options.mode, person)
+    person_rng, disease_rng = _streams(seed)[:2]
+    return image(seed, options, sample_spine(disease_rng, options.mode, sample_person(person_rng)))
+
+
+def _streams(seed: int) -> list[np.random.Generator]:
+    """Separate: acquisition cannot depend on disease, and a change in one part leaves the others as they were."""
+    return [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(6)]
+
+
+def image(seed: int, options: StudyOptions, spine: Spine) -> PhantomStudy:
+    """The study of a spine that is already there; ``options.mode`` has no say any more."""
+    tissue_rng, scanner_rng, noise_rng, plan_rng = _streams(seed)[2:]
     # planes are laid on the person as he is; a mirrored study is the mirror image of person and planes
     plans = _plan(plan_rng, scanner_rng, spine, make_body(np.random.default_rng(seed), spine), options)
     spine = mirrored(spine) if options.mirror else spine
     body = make_body(np.random.default_rng(seed), spine)
-    tissues = sample_tissues(tissue_rng, person, 0.25 if tissue_rng.random() < options.widened_share else 0.07)
+    tissues = sample_tissues(tissue_rng, spine.person, 0.25 if tissue_rng.random() < options.widened_share else 0.07)
     tissues |= _disc_tissues(spine)
     randomised = tissue_rng.random() < options.random_share
     shared = len({id(plan.grids) for plan in plans[:2]}) == 1

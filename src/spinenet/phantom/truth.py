@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, TARGETS, UNKNOWN
 from spinenet.phantom.measure import Measurements
+from spinenet.phantom.spine import LUMBAR_DISCS
 
 T2_CUTS_MS = (165.0, 105.0, 68.0, 42.0)
 """Nucleus T2 above which the disc is Pfirrmann I, II, III, IV."""
@@ -25,18 +26,16 @@ MODIC_MM2 = 40.0
 CANAL_RATIO = (2.0 / 3.0, 1.0 / 3.0)
 CANAL_AREA_MM2 = (75.0, 50.0)
 """Area of the sac below which the canal is at least moderately, severely narrowed whatever the ratio."""
-PACKED = 0.42
+PACKED = 0.36
 """Share of the sac filled by the strands themselves, gaps not counted, above which the canal is one grade worse."""
-RECESS_MM = (4.0, 0.75)
+RECESS_MM = (4.0, 0.5)
 """Depth of the recess that is narrowed (table 1.3), and closed: this cut by RSNA's prevalence, as 1.1 asks for."""
 DISPLACED_MM = 1.5
 TRAVERSING_OVERLAP = 0.25
-FAT_LOST_MM = 1.2
-"""Less fat than this around a root is not seen: a pixel and a half of a sagittal series."""
-EXITING_OVERLAP = (0.05, 0.40)
-"""Share of the exiting root's section without room at which it is touched all along a side, and deformed."""
-LUMBAR = 5
-"""Stenosis is graded at the lowest five discs, as in RSNA 2024."""
+FAT_LOST_MM = 1.6
+"""Less fat than this around a root is not seen for sure: two pixels of a sagittal series of 4 mm slices."""
+EXITING_OVERLAP = (0.05, 0.55)
+"""Share of the exiting root's section without room at which it is pressed on, and deformed; by RSNA's prevalence."""
 
 Margins = tuple[float, ...]
 
@@ -57,7 +56,7 @@ def _canal(m: Measurements) -> Margins:
 
 
 def _foramen(m: Measurements, side: int) -> Margins:
-    """Moderate: fat lost on three sides or all, or the root pressed on; severe: it has lost a third of its room."""
+    """Moderate: fat lost on three sides or all, or the root pressed on; severe: it has lost half its room."""
     lost = sorted(_below(clearance, FAT_LOST_MM)[0] for clearance in m.fat_clearance_mm_lr[side])
     pressed, deformed = (_above(m.exiting_root_overlap_lr[side], cut) for cut in EXITING_OVERLAP)
     return min(lost[2], pressed), deformed
@@ -72,7 +71,8 @@ def _recess(m: Measurements, side: int) -> Margins:
 def signed_margins(m: Measurements) -> dict[str, Margins]:
     """Target -> margin to each of its cuts, from mild to severe; negative where the cut is passed.
 
-    Modic has one cut, the extent at which there is a change at all. Stenosis is left out above L1/L2.
+    Modic has one cut, the extent at which there is a change at all. Stenosis is graded at the lowest five
+    discs alone, as in RSNA 2024.
     """
     collapsed = _below(m.height_ratio, COLLAPSED)[0]
     slip = abs(m.slip_mm)
@@ -86,7 +86,7 @@ def signed_margins(m: Measurements) -> dict[str, Margins]:
         "endplate_upper": (_above(m.schmorl_above_mm, SCHMORL_MM),),
         "endplate_lower": (_above(m.schmorl_below_mm, SCHMORL_MM),),
     }
-    if LEVELS.index(m.level) >= LUMBAR:
+    if LEVELS.index(m.level) >= LUMBAR_DISCS:
         return found
     return found | {
         "canal_stenosis": _canal(m),
@@ -156,7 +156,7 @@ def _rounded(value: object) -> object:
 def extended(m: Measurements) -> dict[str, object]:
     """Grades of named systems that the label space does not hold (reference, 1.2)."""
     found: dict[str, object] = {"meyerding": _meyerding(m)}
-    if LEVELS.index(m.level) >= LUMBAR:
+    if LEVELS.index(m.level) >= LUMBAR_DISCS:
         return found
     stenosis = grade(m)["canal_stenosis"]
     lee = stenosis + 1 if stenosis or m.canal_ratio < LEE_NONE else 0
@@ -176,7 +176,7 @@ LEE_NONE = 0.85
 MEYERDING = (0.25, 0.50, 0.75, 1.0)
 SCHIZAS_A = (0.18, 0.26, 0.34)
 """Share of the sac filled by roots at which A1 turns into A2, A3 and A4."""
-SCHIZAS_FULL = 0.60
+SCHIZAS_FULL = 0.55
 """Share above which no fluid is seen between the roots."""
 SCHIZAS_D_MM2 = 57.0
 """Midway between the mean areas of sacs of grade C and D (reference, 1.2)."""

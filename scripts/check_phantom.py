@@ -1,0 +1,178 @@
+"""The nine acceptance tests of the phantom on as many studies as asked for, as a table of found beside asked for.
+
+python scripts/check_phantom.py studies=500 prevalence=2000 workers=2
+"""
+
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from rich.progress import track
+
+from spinenet.config import script
+from spinenet.evaluate.shortcuts import discrimination
+from spinenet.labels import LEVELS
+from spinenet.phantom import acceptance, make_study, write_dicom
+from spinenet.phantom.pathology import Mode
+from spinenet.phantom.prevalence import AIMS, graded
+from spinenet.readers import find_studies, read_study
+
+
+@dataclass
+class CheckConfig:
+    """Numbers of studies: rendered small for the audits, built and measured for prevalence, looked at one by one."""
+
+    studies: int = 500
+    prevalence: int = 2000
+    spines: int = 60
+    modes: tuple[str, ...] = ("rsna",)
+    workers: int = 1
+    first_seed: int = 500000
+
+
+Row = tuple[str, str, str, bool]
+Runner = Callable[..., list]
+
+
+@script("check_phantom", CheckConfig)
+def main(config: CheckConfig) -> None:
+    seeds = range(config.first_seed, config.first_seed + max(config.studies, config.prevalence))
+    with ProcessPoolExecutor(config.workers, mp_context=get_context("spawn")) as pool:
+
+        def run(job: Callable[[int], object], count: int, title: str) -> list:
+            return list(track(pool.map(job, seeds[:count], chunksize=4), title, total=count))
+
+        rows = [*geometry_rows(run, config.spines), *image_rows(config.first_seed)]
+        for mode in config.modes:
+            rows += prevalence_rows(run, Mode(mode), config.prevalence)
+        rows += audit_rows(run, config.studies)
+    width = max(len(row[0]) for row in rows)
+    for name, found, asked, passed in rows:
+        print(f"{name:{width}}  {found:34}  {asked:28}  {'pass' if passed else 'FAIL'}")
+
+
+def regrade(seed: int) -> tuple[int, int]:
+    """Clear grades of one study that agree with the segmentation's, and their number."""
+    return acceptance.regrading([acceptance.spine_of(seed, Mode.RSNA)])
+
+
+def mirror(seed: int) -> int:
+    """Grades of one study that do not follow the mirror."""
+    return acceptance.mirror_differences(acceptance.spine_of(seed, Mode.BALANCED))
+
+
+def audit(seed: int) -> tuple[dict[str, np.ndarray], bool]:
+    """Features that must not tell the grade of one study, and the grade."""
+    study = acceptance.audited_study(seed)
+    return acceptance.shortcuts(study), acceptance.has_stenosis(study)
+
+
+def geometry_rows(run: Runner, count: int) -> list[Row]:
+    agreement = np.sum(run(regrade, count, "segmentation"), axis=0)
+    share = float(agreement[0] / agreement[1])
+    wrong = sum(run(mirror, count, "mirror"))
+    pairs = [acceptance.change_outside(seed, 2, flavum_mm_lr=(8.0, 8.0)) for seed in range(5)]
+    beyond, within = max(pair[0] for pair in pairs), min(pair[1] for pair in pairs)
+    return [
+        ("1 grades of the segmentation", f"{share:.4f} of {agreement[1]}", "at least 0.98", share >= 0.98),
+        ("3 grades that miss the mirror", f"{wrong} in {count} studies", "0", wrong == 0),
+        (
+            "4 change elsewhere / at the disc",
+            f"{beyond:.3f} / {within:.3f}",
+            "below 0.02 / above 0.1",
+            beyond < 0.02 < 0.1 < within,
+        ),
+    ]
+
+
+def prevalence_rows(run: Runner, mode: Mode, count: int) -> list[Row]:
+    found = run(partial(acceptance.lumbar_grades, mode=mode), count, f"prevalence, {mode.value}")
+    rows = []
+    for condition, aim in AIMS[mode].items():
+        counts = np.zeros_like(aim)
+        for levels in found:
+            for level, grades in enumerate(levels):
+                for _, index in graded({condition: aim}, grades):
+                    counts[level, index] += 1.0
+        shares = counts / counts.sum(axis=1, keepdims=True)
+        for level in range(len(aim)):
+            seen, asked = ("/".join(f"{100.0 * value:.1f}" for value in table[level]) for table in (shares, aim))
+            close = bool(np.abs(shares[level] - aim[level]).max() <= 0.03)
+            rows.append((f"2 {mode.value} {condition} {LEVELS[level]}", f"{seen} % of {count}", f"{asked} +- 3", close))
+    return rows
+
+
+def audit_rows(run: Runner, count: int) -> list[Row]:
+    studies = run(audit, count, "shortcuts")
+    present = np.array([label for _, label in studies])
+    rows = []
+    for name in studies[0][0]:
+        found = discrimination(np.array([features[name] for features, _ in studies]), present)
+        text = f"AUC {found.auc:.3f} ({found.low:.3f} to {found.high:.3f})"
+        rows.append((f"5 {name}, {present.mean():.2f} of {count}", text, "interval holds 0.5", found.at_chance))
+    return rows
+
+
+def image_rows(seed: int) -> list[Row]:
+    contrasts = [acceptance.contrasts(n) for n in range(100)]
+    rows: list[Row] = []
+    for name, (low, high) in acceptance.CONTRASTS.items():
+        value = float(np.median([one[name] for one in contrasts]))
+        rows.append((f"6 {name}", f"{value:.3f}", f"{low:.2f} to {high:.2f}", low <= value <= high))
+    edges = np.median([acceptance.edge_widths_px(n) for n in range(100)], axis=0)
+    rows.append(
+        (
+            "6 edge width, pixels",
+            f"{edges[0]:.2f} and {edges[1]:.2f}",
+            "1 to 2.5",
+            bool((edges >= 1).all() and (edges <= 2.5).all()),
+        )
+    )
+    make_study(seed, mode="rsna")  # the first pays for compilation
+    start = time.process_time()
+    one, other = (make_study(seed + 1, mode="rsna") for _ in range(2))
+    seconds = 0.5 * (time.process_time() - start)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
+    pairs = zip(stacks_of(one), stacks_of(other), strict=True)
+    same = all(a.series.voxels_SRC.tobytes() == b.series.voxels_SRC.tobytes() for a, b in pairs)
+    error = round_trip_error_px(seed)
+    return [
+        *rows,
+        ("7 same seed, same bytes", str(same), "True", same),
+        ("8 key-points after DICOM, pixels", f"{error:.3f}", "below 0.5", error < 0.5),
+        ("9 seconds a three-series study", f"{seconds:.2f}", "1.0 (5 without numba)", seconds <= 1.0),
+        ("9 memory of this process, MB", f"{memory:.0f}", "300", memory <= 300.0),
+    ]
+
+
+def stacks_of(study: acceptance.PhantomStudy) -> Iterable[acceptance.PhantomStack]:
+    return (stack for item in study.series for stack in item.stacks)
+
+
+def round_trip_error_px(seed: int) -> float:
+    """Largest distance of a key-point from its place after writing and reading a study as DICOM."""
+    study = make_study(seed, mode="balanced", size=256, axial_size=256)
+    with tempfile.TemporaryDirectory() as folder:
+        write_dicom(study, Path(folder))
+        read = read_study(find_studies([Path(folder)])[0]).series
+    items = {item.name: item for item in study.series}
+    worst = 0.0
+    for point in study.keypoints:
+        made = items[point.series].stacks[point.stack].series
+        near = min(
+            read, key=lambda one: (one.view != made.view, float(np.abs(one.affine_vox2mm - made.affine_vox2mm).max()))
+        )
+        voxel = np.linalg.inv(near.affine_vox2mm) @ np.append(point.world_mm, 1.0)
+        worst = max(worst, float(np.abs(voxel[:3] - [point.slice_index, point.row, point.column]).max()))
+    return worst
+
+
+if __name__ == "__main__":
+    main()
