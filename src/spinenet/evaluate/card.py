@@ -1,6 +1,6 @@
 """The model card of a bundle: written from ``model.json``, so that it cannot say anything else than the bundle."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from spinenet.labels import RESEARCH_ONLY, TARGET
@@ -13,6 +13,13 @@ CARD_METRICS = (
     ("sensitivity", "Sensitivity"),
     ("specificity", "Specificity"),
 )
+TRUST_METRICS = (
+    ("ece", "Calibration error"),
+    ("brier", "Brier"),
+    ("coverage", "Share it stands by"),
+    ("ppv", "PPV"),
+    ("npv", "NPV"),
+)
 SECTIONS = (
     ("data", "Training data"),
     ("attribution", "Attribution"),
@@ -24,13 +31,16 @@ SECTIONS = (
 
 
 def card_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of ``metrics.json`` that a bundle carries: pooled figures of each target, and of the levels."""
-    kept = ("title", "n", "patients", "positives", "metrics")
+    """The part of ``metrics.json`` that a bundle carries: pooled figures of each target and of the levels, and the
+    subgroups that differ from the largest one after correction."""
+    kept = ("title", "n", "patients", "positives", "metrics", "severe")
+    targets = metrics["targets"]
     return {
         "patients": metrics["patients"],
         "discs": metrics["discs"],
-        "targets": {name: {key: target[key] for key in kept} for name, target in metrics["targets"].items()},
+        "targets": {name: {key: one[key] for key in kept if key in one} for name, one in targets.items()},
         "levels": metrics["levels"],
+        "gaps": [one for one in metrics.get("subgroups", ()) if (p := one["p_corrected"]) is not None and p < 0.05],
     }
 
 
@@ -53,20 +63,44 @@ def _lines(metadata: Mapping[str, Any]) -> Iterator[str]:
     metrics = metadata.get("metrics")
     if metrics:
         yield f"\n## Figures\n\n{metrics['patients']} patients, {metrics['discs']} discs; 95 % intervals.\n"
-        yield "| Target | Discs (positive) | " + " | ".join(title for _, title in CARD_METRICS) + " |"
-        yield "|---" * (len(CARD_METRICS) + 2) + "|"
-        for target in metrics["targets"].values():
-            yield _row(target)
+        yield from _table(metrics["targets"], CARD_METRICS)
         yield from _level_lines(metrics.get("levels"))
+        yield "\n## Can its probabilities be trusted?\n"
+        yield from _table(metrics["targets"], TRUST_METRICS)
+        yield from _severe_lines(metrics["targets"])
+        yield from _gap_lines(metrics.get("gaps", ()), metrics["targets"])
 
 
-def _row(target: Mapping[str, Any]) -> str:
-    positives = "" if target["positives"] is None else f" ({target['positives']})"
-    cells = [target["title"], f"{target['n']}{positives}"]
-    for name, _ in CARD_METRICS:
-        figure = target["metrics"].get(name, {})
-        cells.append("–" if figure.get("value") is None else _figure(figure))
-    return "| " + " | ".join(cells) + " |"
+def _table(targets: Mapping[str, Any], columns: Sequence[tuple[str, str]]) -> Iterator[str]:
+    yield "| Target | Discs (positive) | " + " | ".join(title for _, title in columns) + " |"
+    yield "|---" * (len(columns) + 2) + "|"
+    for target in targets.values():
+        positives = "" if target["positives"] is None else f" ({target['positives']})"
+        figures = (target["metrics"].get(name, {}) for name, _ in columns)
+        cells = ("–" if figure.get("value") is None else _figure(figure) for figure in figures)
+        yield f"| {target['title']} | {target['n']}{positives} | " + " | ".join(cells) + " |"
+
+
+def _severe_lines(targets: Mapping[str, Any]) -> Iterator[str]:
+    """How often a severe disc was called normal, of targets that have such a grade."""
+    for target in targets.values():
+        overlooked = (target.get("severe") or {}).get("metrics", {}).get("called_normal", {})
+        if overlooked.get("value") is not None:
+            severe = target["severe"]
+            yield (
+                f"\nOf {severe['positives']} discs with {target['title']} of {severe['presence']}, a share of "
+                f"{_figure(overlooked)} was called normal."
+            )
+
+
+def _gap_lines(gaps: Sequence[Mapping[str, Any]], targets: Mapping[str, Any]) -> Iterator[str]:
+    if gaps:
+        yield "\n## Whom it grades otherwise than the largest group\n"
+    for gap in gaps:
+        title = targets.get(gap["target"], {}).get("title", gap["target"])
+        few = "; fewer than 30 patients" if gap["few"] else ""
+        group = f"{gap['variable']} {gap['group']} ({gap['patients']} patients{few})"
+        yield f"- {title}, {group}: {_figure(gap['estimate'])}, {_figure(gap['gap'])} beside {gap['reference']}"
 
 
 def _figure(figure: Mapping[str, float | None]) -> str:
