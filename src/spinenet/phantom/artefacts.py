@@ -16,6 +16,8 @@ from spinenet.phantom.sequence import Protocol
 from spinenet.phantom.trunk import Body
 
 F32 = NDArray[Any]
+_BEADS = 13
+"""Dipoles that a screw is made of."""
 
 
 @dataclass(frozen=True)
@@ -160,31 +162,38 @@ def with_metal(images_PHW: F32, grid: Grid, protocol: Protocol, metal: list[tupl
     """
     images_PHW = images_PHW.copy()
     for start, end in metal:
-        for point in np.linspace(start, end, 4):
-            part = grid.window(point, 26.0)
-            if part is not None:
-                index = part.index
-                images_PHW[index] = _near_metal(images_PHW[index], part.world(), point, grid, protocol)
+        part = grid.window(0.5 * (start + end), 0.5 * float(np.linalg.norm(end - start)) + 26.0)
+        if part is not None:
+            index = part.index
+            images_PHW[index] = _near_screw(images_PHW[index], part.world(), (start, end), grid, protocol)
     return images_PHW
 
 
-def _near_metal(images: F32, world: tuple[F32, F32, F32], point: NDArray[Any], grid: Grid, protocol: Protocol) -> F32:
-    x, y, z = (axis - np.float32(c) for axis, c in zip(world, point, strict=True))
-    square = x * x + y * y + z * z + np.float32(4.0)
-    # a dipole along the main field; its offset moves pixels by millimetres and dephases the nearest
-    dipole = (2.0 * z * z - x * x - y * y) / square * np.power(square, np.float32(-1.5)) * 900.0
-    moved = np.clip(dipole * protocol.field_t / protocol.bandwidth_hz * 200.0 / grid.spacing_mm, -9.0, 9.0)
-    shape = images.shape
-    rows, cols = np.mgrid[0 : shape[1], 0 : shape[2]].astype(np.float32)
-    out = np.empty(shape, np.float32)
-    moved = np.broadcast_to(moved, shape)
+def _near_screw(
+    images: F32,
+    world: tuple[F32, F32, F32],
+    ends: tuple[NDArray[Any], NDArray[Any]],
+    grid: Grid,
+    protocol: Protocol,
+) -> F32:
+    """One screw: dipoles along it displace pixels, squeeze their signal together and leave a void on the spot."""
+    dipoles: Any = np.float32(0.0)
+    nearest: Any = np.float32(1e6)
+    for point in np.linspace(*ends, _BEADS):
+        x, y, z = (axis - np.float32(c) for axis, c in zip(world, point, strict=True))
+        square = x * x + y * y + z * z
+        dipoles = dipoles + (2.0 * z * z - x * x - y * y) * np.power(square + np.float32(30.0), np.float32(-2.5))
+        nearest = np.minimum(nearest, square)
+    strength = 900.0 * 200.0 * protocol.field_t / protocol.bandwidth_hz / grid.spacing_mm
+    moved = np.broadcast_to(np.clip(2.0 / _BEADS * strength * dipoles, -9.0, 9.0), images.shape)
+    rows, cols = np.mgrid[0 : images.shape[1], 0 : images.shape[2]].astype(np.float32)
+    out = np.empty(images.shape, np.float32)
     for index, image in enumerate(images):
         at = (rows, cols + moved[index]) if protocol.phase_rows else (rows + moved[index], cols)
-        stretch = np.abs(np.gradient(moved[index], axis=1 if protocol.phase_rows else 0))
-        out[index] = map_coordinates(image, at, order=1, mode="nearest") * (1.0 + 0.8 * np.minimum(stretch, 1.2))
-    radius = 4.2 * np.sqrt(protocol.field_t / 1.5)
-    void = np.clip((np.sqrt(square) - np.float32(radius)) / 2.5, 0.0, 1.0)
-    return out * np.broadcast_to(void, shape)
+        density = np.gradient(moved[index], axis=1 if protocol.phase_rows else 0)
+        out[index] = map_coordinates(image, at, order=1, mode="nearest") * np.clip(1.0 + density, 0.2, 2.0)
+    radius = np.float32(4.2 * np.sqrt(protocol.field_t / 1.5))
+    return out * np.broadcast_to(np.clip((np.sqrt(nearest) - radius) / 2.5, 0.0, 1.0), images.shape)
 
 
 def with_zipper(image: F32, rng: np.random.Generator, protocol: Protocol, noise: float) -> F32:

@@ -1,0 +1,26 @@
+"""What a study may cost: a generous multiple of the aim, as test machines are slow and shared."""
+
+import subprocess
+import sys
+import time
+
+from spinenet.phantom import kernels, make_study
+
+AIM_S, PLAIN_AIM_S, MEMORY_MB = 1.0, 5.0, 300.0
+
+
+def test_a_three_series_study_takes_seconds_of_one_core() -> None:
+    make_study(3, slices=1, size=64, axial_size=64, sub_slices=1)  # compiles what is not on disc yet
+    start = time.process_time()
+    study = make_study(4)
+    spent = time.process_time() - start
+    assert sum(len(stack.mask_SRC) for item in study.series for stack in item.stacks) >= 35
+    assert spent < 20.0 * (AIM_S if kernels.compiled() else PLAIN_AIM_S)
+
+
+def test_a_worker_needs_a_few_hundred_megabytes() -> None:
+    code = "from spinenet.phantom import make_study; make_study(4); import resource; "
+    code += "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    unit = 1024.0 if sys.platform != "darwin" else 1024.0**2
+    assert float(done.stdout) / unit < 2.0 * MEMORY_MB
