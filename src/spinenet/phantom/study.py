@@ -43,7 +43,7 @@ from spinenet.phantom.tissue import Tissue, nucleus, sample_tissues
 from spinenet.phantom.trunk import Body, make_body
 from spinenet.study import Series
 
-GENERATOR_VERSION = "4"
+GENERATOR_VERSION = "5"
 """Raise with every change that alters the bytes of a study."""
 
 _VIEWS = {Weighting.T1: View.SAGITTAL_T1, Weighting.T2: View.SAGITTAL_T2, Weighting.STIR: View.SAGITTAL_STIR}
