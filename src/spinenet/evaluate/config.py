@@ -86,6 +86,17 @@ class RobustnessConfig:
 
 
 @dataclass
+class NoiseConfig:
+    """``studies`` are paths as ``spinenet predict`` takes them; ``bundle`` is what is measured and gets the noise."""
+
+    studies: list[str] = field(default_factory=list)
+    bundle: str = "data/runs/bundle"
+    most: int = 40
+    """At most so many studies, taken evenly from all."""
+    seed: int = 0
+
+
+@dataclass
 class PhantomTestConfig:
     """``scripts/phantom_test.py``; without ``bundle`` the one in the package predicts."""
 

@@ -1,0 +1,46 @@
+"""The noise of a bundle: what 95 of 100 repeated readings stay below, said only where there are enough of them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from spinenet.evaluate.noise import MIN_PAIRS, REPEATS, noise_table
+from spinenet.evaluate.perturb import SAME_STUDY
+from spinenet.labels import LEVELS
+from spinenet.study import LevelFrame, LocatedSeries, Prediction, Series, StudyResult
+
+
+def result(share: float, height_mm: float = 8.0) -> StudyResult:
+    predictions = tuple(
+        Prediction(level, "bulging", int(share > 0.5), (1 - share, share), True) for level in LEVELS[:5]
+    )
+    frames = tuple(
+        LevelFrame(level, np.zeros(3), np.array([0.0, 1, 0]), np.array([0.0, 0, 1]), 30.0, height_mm)
+        for level in LEVELS[:5]
+    )
+    series = Series("t2", np.zeros((1, 2, 2), np.float32), np.eye(4), "sagittal", None)
+    located = LocatedSeries(series, frames, 0, np.zeros(5, np.float32))
+    return StudyResult("a", "ok", "", 0.1, (located,), predictions)
+
+
+def test_noise_is_what_nearly_all_repeated_readings_stay_below() -> None:
+    moves = np.linspace(0, 0.4, 41)
+    noise = noise_table((result(0.5), result(0.5 + move, 8.0 + move)) for move in moves)
+    assert noise["bulging"] == pytest.approx(0.38, abs=0.01)
+    assert noise["disc_height_mm"] == pytest.approx(0.4, abs=0.05)
+    assert noise["disc_depth_mm"] == 0.0
+
+
+def test_too_few_readings_say_nothing() -> None:
+    pairs = [(result(0.5), result(0.6))] * (MIN_PAIRS // 5 - 1)
+    assert noise_table(pairs) == {}
+
+
+def test_levels_that_were_lost_are_left_out() -> None:
+    lost = replace(result(0.9), predictions=(), located=())
+    assert noise_table([(result(0.5), lost)] * 50) == {}
+
+
+def test_every_way_of_reading_again_exists() -> None:
+    assert set(REPEATS) <= set(SAME_STUDY)
