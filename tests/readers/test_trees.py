@@ -148,3 +148,9 @@ def test_files_of_one_uid_and_other_places_are_all_kept(tmp_path, patient):
     uid = generate_uid()
     patient.write(tmp_path, patient.stack().having(SOPInstanceUID=uid))
     assert read_one(tmp_path).series[0].voxels_SRC.shape[0] == 7
+
+
+def test_an_image_larger_than_a_patient_is_refused_at_once(tmp_path, patient):
+    patient.write(tmp_path, patient.stack(spacing_mm=(4.0, 60.0, 60.0)))
+    with pytest.raises(ReadError, match="1440 mm is larger than a patient"):
+        read_one(tmp_path)

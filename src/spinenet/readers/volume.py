@@ -12,6 +12,9 @@ from spinenet.study import Series
 MAX_VOXELS = 160_000_000
 """Twice the largest lumbar volume we know of; beyond it the header is wrong rather than the scanner good."""
 
+MAX_EXTENT_MM = 1200.0
+"""Images composed of a whole spine reach about 1000 mm."""
+
 SPACING_RANGE_MM = (0.02, 100.0)
 _REFORMATTED = {"MPR", "REFORMATTED", "RESAMPLED", "INTERPOLATED"}
 
@@ -42,6 +45,13 @@ def check_affine(affine_vox2mm: NDArray[np.float64], where: str) -> None:
         raise ReadError(f"{where}: the affine is singular, so voxels have no position; export the image again")
 
 
+def check_extent(shape: tuple[int, ...], affine_vox2mm: NDArray[np.float64], where: str) -> None:
+    """Raise ReadError where the image is larger than a patient: its spacing is wrong, and it would take ages."""
+    extent_mm = float((np.array(shape) * geometry.spacing_mm(affine_vox2mm)).max())
+    if extent_mm > MAX_EXTENT_MM:
+        raise ReadError(f"{where}: an image of {extent_mm:.0f} mm is larger than a patient; check the pixel spacing")
+
+
 def check_voxels(voxels: NDArray[np.float32], where: str) -> None:
     """Raise ReadError where grey values are not finite or all alike."""
     low, high = float(voxels.min()), float(voxels.max())  # NaN and infinity reach the extremes: no mask to allocate
@@ -64,6 +74,7 @@ def series_from_volume(
     """Check a (3-D) volume with its affine to LPS mm and bring it into canonical order; ReadError names ``where``."""
     check_shape(voxels.shape, where)
     check_affine(affine_vox2mm, where)
+    check_extent(voxels.shape, affine_vox2mm, where)
     check_voxels(voxels, where)
     if slice_dim is None and voxels.shape.count(1) == 1:
         slice_dim = voxels.shape.index(1)
