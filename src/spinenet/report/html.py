@@ -167,7 +167,7 @@ def notes_of(result: StudyResult) -> list[str]:
     """What is to be known about the whole study: its message in parts, without what is said elsewhere on the page."""
     below = {note for located in result.located for note in located.notes} - {NUMBERING_NOTE}
     elsewhere = below | {flag.message for flag in result.flags}
-    parts = [part for part in result.message.split("; ") if part and part not in elsewhere]
+    parts = [part for part in result.message.replace(NUMBERING_NOTE, "").split("; ") if part and part not in elsewhere]
     return list(dict.fromkeys([*parts, NUMBERING_NOTE]))
 
 
