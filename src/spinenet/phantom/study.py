@@ -278,6 +278,7 @@ def _paint(
     render.paint_spine(canvas, spine, np.random.default_rng([seed, 2]))
     canvas.water, canvas.fat = canvas.averaged(options.sub_slices)
     canvas.grid = grid
+    canvas.textures = textures
     canvas.metal = screws(spine.vertebrae, tuple(disc.state for disc in spine.discs))
     return canvas
 
