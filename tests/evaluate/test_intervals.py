@@ -151,7 +151,7 @@ def test_intervals_hold_the_truth_in_93_to_97_of_100_draws():
     draws = [simulate(120, rng) for _ in range(500)]
 
     def held(index):
-        resamples = draw_patients(120, 400, index)
+        resamples = draw_patients(120, 500, index)
         found = {name: bca(values_C, resamples) for name, values_C in figures(*draws[index], resamples).items()}
         return [found[name].low <= value <= found[name].high for name, value in truth.items()]
 

@@ -1,0 +1,57 @@
+"""Curves against scikit-learn, by hand, and against identities that must hold."""
+
+import numpy as np
+import pytest
+from sklearn import metrics as sklearn_metrics
+
+from spinenet.evaluate import curves
+from spinenet.evaluate.evaluation import make_cohort
+from spinenet.evaluate.table import check_predictions
+
+
+@pytest.fixture
+def made(predictions):
+    cohort = make_cohort(check_predictions(predictions("herniation", patients=40)), samples=100, seed=0)
+    return cohort.graded["herniation"], cohort.resamples.draws
+
+
+def test_roc_goes_through_scikit_learns_points(made):
+    sample, draws = made
+    curve = curves.roc(sample, draws)
+    alarms, hits, _ = sklearn_metrics.roc_curve(sample.truth_N, sample.probabilities_NK[:, 1], drop_intermediate=False)
+    assert curve.y_G[1:] == pytest.approx(np.interp(curve.x_G, alarms, hits)[1:], abs=1e-9)
+    assert (curve.low_G <= curve.y_G + 1e-9).all() and (curve.y_G <= curve.high_G + 1e-9).all()
+
+
+def test_net_benefit_is_vickers_and_elkins_formula(made):
+    sample, draws = made
+    curve = curves.net_benefit(sample, draws)
+    for threshold in (0.1, 0.5, 0.9):
+        called = sample.probabilities_NK[:, 1] >= threshold
+        hits, alarms = (called & (sample.truth_N == 1)).sum(), (called & (sample.truth_N == 0)).sum()
+        by_hand = (hits - alarms * threshold / (1 - threshold)) / len(sample)
+        assert curve.y_G[np.argmin(abs(curve.x_G - threshold))] == pytest.approx(by_hand)
+    assert curve.y_G[0] == pytest.approx(curves.net_benefit_of_all((sample.truth_N == 1).mean())[0], abs=0.01)
+
+
+def test_keeping_every_disc_has_the_risk_of_all(made):
+    sample, draws = made
+    curve = curves.risk_coverage(sample, draws)
+    assert curve.y_G[-1] == pytest.approx((sample.grade_N != sample.truth_N).mean())
+    assert curve.y_G[0] < curve.y_G[-1]  # the surest are the most often right
+
+
+def test_precision_at_full_recall_is_that_of_the_lowest_positive(made):
+    sample, draws = made
+    p_N, positive_N = sample.probabilities_NK[:, 1], sample.truth_N == 1
+    called = p_N >= p_N[positive_N].min()
+    assert curves.precision_recall(sample, draws).y_G[-1] == pytest.approx(positive_N[called].mean())
+
+
+def test_reliability_bins_hold_their_own_means(made):
+    sample, draws = made
+    curve = curves.reliability(sample, draws)
+    order = np.argsort(sample.probabilities_NK[:, 1], kind="stable")
+    lowest = order[: len(order) // 10]
+    assert curve.x_G[0] == pytest.approx(sample.probabilities_NK[lowest, 1].mean())
+    assert curve.y_G[0] == pytest.approx(sample.truth_N[lowest].mean())

@@ -1,0 +1,144 @@
+"""Subgroups, readers and verdicts: who is graded worse, and is the model better than anyone?"""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import cohen_kappa_score
+
+from spinenet.evaluate import PredictionsError, load_cases, load_predictions, load_readers
+from spinenet.evaluate.evaluation import make_cohort
+from spinenet.evaluate.readers import MODEL, TRUTH, compare_readers, consensus
+from spinenet.evaluate.subgroups import FEW_PATIENTS, subgroups
+from spinenet.evaluate.table import check_predictions
+from spinenet.evaluate.verdicts import verdicts
+
+
+@pytest.fixture
+def cohort(predictions):
+    def make(*names, patients=60, **columns):
+        frame = check_predictions(predictions(*names, patients=patients).assign(**columns))
+        return make_cohort(frame, samples=200, seed=0)
+
+    return make
+
+
+def test_a_group_that_is_graded_at_random_stands_out(predictions):
+    frame = predictions("bulging", patients=120)
+    bad = frame.study.astype(int) % 3 == 0
+    swapped = np.random.default_rng(0).permutation(np.flatnonzero(bad))
+    frame.loc[bad, ["grade", "p_0", "p_1"]] = frame.loc[swapped, ["grade", "p_0", "p_1"]].to_numpy()
+    cohort = make_cohort(check_predictions(frame), samples=300, seed=0)
+    cases = pd.DataFrame({"study": frame.study.unique(), "vendor": ["B", "A", "A"] * 40})
+    rows = {(row.variable, row.group): row for row in subgroups(cohort, cases)}
+    assert rows["vendor", "B"].reference == "A"
+    assert rows["vendor", "B"].gap.high < 0 and rows["vendor", "B"].p_corrected < 0.05
+    assert np.isnan(rows["vendor", "A"].p)
+    assert rows["vendor", "B"].wrong.value > rows["vendor", "A"].wrong.value
+    assert not rows["vendor", "B"].few
+
+
+def test_few_patients_are_flagged_and_unknown_is_a_group(cohort):
+    studies = [f"{index:03d}" for index in range(60)]
+    cases = pd.DataFrame({"study": studies[:50], "sex": ["F"] * 20 + ["M"] * 30})
+    rows = {row.group: row for row in subgroups(cohort("bulging"), cases) if row.variable == "sex"}
+    assert {name: (row.patients, row.few) for name, row in rows.items()} == {
+        "F": (20, True),
+        "M": (30, FEW_PATIENTS > 30),
+        "unknown": (10, True),
+    }
+
+
+def test_sides_are_compared_where_there_are_two(cohort):
+    rows = subgroups(cohort("foraminal_stenosis_left", "foraminal_stenosis_right"))
+    sides = [row for row in rows if row.variable == "side"]
+    assert {(row.target, row.group) for row in sides} == {
+        ("foraminal_stenosis", "left"),
+        ("foraminal_stenosis", "right"),
+    }
+
+
+def test_cases_are_one_row_a_study_and_groups_are_few(tmp_path):
+    path = tmp_path / "cases.csv"
+    path.write_text("study,age\n" + "".join(f"{i},{20 + i}\n" for i in range(60)))
+    assert sorted(load_cases(path)["age"].value_counts()) == [20, 20, 20]
+    path.write_text("study,age\na,1\na,2\n")
+    with pytest.raises(PredictionsError, match="study a has two rows"):
+        load_cases(path)
+    path.write_text("study,name\n" + "".join(f"{i},n{i}\n" for i in range(20)))
+    with pytest.raises(PredictionsError, match="20 different texts"):
+        load_cases(path)
+    path.write_text("study\na\n")
+    with pytest.raises(PredictionsError, match="needs a column study"):
+        load_cases(path)
+
+
+def reader(frame, name, share_right, seed):
+    """A reader who finds the truth in a share of discs and guesses in the others."""
+    rng = np.random.default_rng(seed)
+    grade = np.where(rng.random(len(frame)) < share_right, frame.truth, rng.permutation(frame.truth))
+    return frame[["study", "level", "target"]].assign(reader=name, grade=grade.astype(float))
+
+
+def test_pairs_are_scikit_learns_kappas_and_means_their_mean(cohort):
+    made = cohort("pfirrmann")
+    readers = [reader(made.frame, name, 0.7, seed) for seed, name in enumerate("AB")]
+    found = compare_readers(made, pd.concat(readers))
+    pairs = {(pair.first, pair.second): pair.figures["quadratic_kappa"].value for pair in found.pairs}
+    one, two = (rows["grade"].to_numpy() for rows in readers)
+    truth, model = made.frame["truth"].to_numpy(), made.frame["grade"].to_numpy()
+    for key, (x, y) in {("A", "B"): (one, two), (MODEL, "A"): (model, one), (TRUTH, "B"): (truth, two)}.items():
+        assert pairs[key] == pytest.approx(cohen_kappa_score(x, y, weights="quadratic"), abs=1e-9)
+    means = found.means["pfirrmann"]
+    assert means["model_reader"].value == pytest.approx((pairs[MODEL, "A"] + pairs[MODEL, "B"]) / 2)
+    assert means["gap"].value == pytest.approx(means["model_reader"].value - pairs["A", "B"])
+
+
+def test_a_good_model_is_better_than_chance_and_than_poor_readers_but_not_than_good_ones(cohort):
+    made = cohort("pfirrmann", patients=100)
+    poor = compare_readers(made, pd.concat([reader(made.frame, name, 0.2, s) for s, name in enumerate("AB")]))
+    good = compare_readers(made, pd.concat([reader(made.frame, name, 0.99, s) for s, name in enumerate("AB")]))
+    assert verdicts(made, readers=poor)[0].answers == ("better", "not asked", "better")
+    assert verdicts(made, readers=good)[0].answers == ("better", "not asked", "worse")
+    assert verdicts(made)[0].answers == ("better", "not asked", "not asked")
+
+
+def test_a_guessing_model_is_hardly_ever_shown_to_differ_from_chance(predictions):
+    frame = predictions("herniation", patients=60)
+    answers = []
+    for seed in range(8):
+        guessed = frame.assign(truth=np.random.default_rng(seed).permutation(frame["truth"]))
+        answers.append(verdicts(make_cohort(check_predictions(guessed), samples=100, seed=0))[0].answers[0])
+    assert answers.count("not shown") >= 6  # one in twenty is a false alarm
+
+
+def test_consensus_is_the_lower_median_or_the_commonest_grade():
+    rows = [("A", "canal_stenosis", 0), ("B", "canal_stenosis", 2), ("C", "canal_stenosis", 2)]
+    rows += [("A", "modic", 3), ("B", "modic", 1), ("C", "modic", 1), ("A", "pfirrmann", 2), ("B", "pfirrmann", 3)]
+    table = pd.DataFrame(rows, columns=["reader", "target", "grade"]).assign(study="s", level="L4/L5")
+    found = consensus(table.astype({"grade": float})).set_index("target")["truth"]
+    assert found.to_dict() == {"canal_stenosis": 2, "modic": 1, "pfirrmann": 2}
+
+
+def test_readers_tables_are_checked(tmp_path):
+    path = tmp_path / "readers.csv"
+    head = "reader,study,level,target,grade\n"
+    for rows, message in (
+        ("A,s,L4/L5,modic,9\n", "not on the target's scale"),
+        ("A,s,L4/L5,modic,1\nA,s,L4/L5,modic,2\n", "a second grade of the same reader"),
+        ("truth,s,L4/L5,modic,1\n", "no name of its own"),
+    ):
+        path.write_text(head + rows)
+        with pytest.raises(PredictionsError, match=message):
+            load_readers(path)
+    path.write_text(head + "A,s,L4/L5,modic,\nB,s,L4/L5,modic,2\n")
+    assert load_readers(path)["reader"].tolist() == ["B"]
+
+
+def test_a_truth_from_elsewhere_is_joined_by_key_and_keeps_what_was_not_graded(predictions, tmp_path):
+    frame = predictions("herniation", patients=6)
+    truth = frame[["study", "level", "target", "truth"]].astype(str).sample(frac=1, random_state=2)
+    frame.drop(columns="truth").iloc[3:].to_csv(tmp_path / "predictions.csv", index=False)
+    joined = load_predictions(tmp_path, truth)
+    assert len(joined) == len(frame) and joined["grade"].isna().sum() == 3
+    together = joined.merge(frame, on=["study", "level", "target"])
+    assert (together["truth_x"] == together["truth_y"]).all()
