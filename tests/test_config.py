@@ -159,7 +159,7 @@ def test_a_saved_configuration_gives_the_same_run_again(composed: Any, tmp_path:
         ("train_locator", "model.features=3", "features"),
         ("train_locator", "resume=perhaps", "resume"),
         ("evaluate", "samples=7", "samples"),
-        ("evaluate", "seed=1", "runs is empty"),
+        ("evaluate", "seed=1", "name either runs"),
         ("evaluate", "runs=[/nowhere]", "/nowhere"),
         ("prepare_data", "data.root=/nowhere/at/all", "not SPIDER's layout"),
     ],

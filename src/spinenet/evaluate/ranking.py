@@ -26,6 +26,7 @@ def auc_and_precision(
     The area is the chance that a positive disc scores above a negative one, ties counting half; average precision is
     the precision at each positive disc, averaged, not interpolated. Both as scikit-learn defines them.
 
+    >>> from spinenet.evaluate.intervals import once
     >>> positive, score = np.array([False, True, True]), np.array([0.2, 0.2, 0.9])
     >>> area, precision = auc_and_precision(positive, score, np.arange(3), once(3))
     >>> area.tolist(), round(float(precision[0]), 4)
