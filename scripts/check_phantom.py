@@ -116,7 +116,7 @@ def audit_rows(run: Runner, count: int) -> list[Row]:
     for name in studies[0][0]:
         found = discrimination(np.array([features[name] for features, _ in studies]), present)
         text = f"AUC {found.auc:.3f} ({found.low:.3f} to {found.high:.3f})"
-        rows.append((f"5 {name}, {present.mean():.2f} of {count}", text, "interval holds 0.5", found.at_chance))
+        rows.append((f"5 {name}, {present.mean():.2f} of {count}", text, "interval reaches 0.5", found.at_chance))
     return rows
 
 
