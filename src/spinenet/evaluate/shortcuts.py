@@ -39,7 +39,7 @@ def discrimination(features_NF: NDArray[np.floating], present_N: NDArray[np.bool
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     scores_N = cross_val_predict(model, features_NF, present_N, cv=folds, method="decision_function")
     rng = np.random.default_rng(seed)
-    areas = []
+    areas: list[float] = []
     while len(areas) < RESAMPLES:
         drawn = rng.integers(0, len(present_N), len(present_N))
         if 0 < present_N[drawn].sum() < len(drawn):
