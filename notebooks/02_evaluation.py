@@ -135,11 +135,17 @@ draw_synthetic["readers"]()
 # %% [markdown]
 # ## Who is it worse for?
 #
-# Vendor, field strength, second series, sex and age. Groups under 30 patients are marked; a gap whose interval holds 0 is
+# Vendor, field strength, second series, sex, age, and signal to noise in thirds. Groups under 30 patients are marked; a gap whose interval holds 0 is
 # not a gap that was shown.
 
 # %%
 draw_synthetic["subgroup_vendor"]()
+
+# %%
+draw_synthetic["subgroup_signal_to_noise"]()
+
+# %%
+draw_synthetic["subgroup_field_strength"]()
 
 # %%
 draw_synthetic["subgroup_age"]()

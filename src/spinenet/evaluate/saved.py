@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 from spinenet.bundle import Bundle, load_bundle
 from spinenet.crops import Bag, build_bag
 from spinenet.datasets import LabelledStudy, load_dataset
+from spinenet.datasets.masks import locate_all
 from spinenet.errors import DatasetError
 from spinenet.evaluate.collect import collect, to_frame
 from spinenet.evaluate.examples import example_discs
 from spinenet.evaluate.table import load_predictions
 from spinenet.labels import LEVELS, TARGETS, UNKNOWN, View
 from spinenet.predict import locate_study
+from spinenet.quality import signal_to_noise
 from spinenet.readers import read_study
 from spinenet.routing import route
 
@@ -108,9 +110,16 @@ def cases_table(studies: Iterable[LabelledStudy], truth_folder: Path) -> pd.Data
                 "second series": "STIR" if second["ScanningSequence"] == "IR" else "T2",
                 "sex": record["parameters"]["person"]["sex"],
                 "age": "under 40" if age < 40 else "40 to 60" if age < 60 else "60 and over",
+                "signal to noise": round(_signal_to_noise(study), 1),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _signal_to_noise(study: LabelledStudy) -> float:
+    """The lower of the sagittal series', around the spine."""
+    located = locate_all(read_study(study.source).series, study.masks)
+    return min(signal_to_noise(one) for one in located if one.series.plane == "sagittal" and one.frames)
 
 
 def slices_of_discs(
