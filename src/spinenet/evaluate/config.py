@@ -103,3 +103,17 @@ class PhantomTestConfig:
     out: str = "notebooks/phantom_test"
     bundle: str | None = None
     data: DataConfig = field(default_factory=DataConfig)
+
+
+@dataclass
+class SimToRealConfig:
+    """``scripts/sim_to_real.py``; without ``bundle`` the one in the package grades."""
+
+    out: str = "data/sim_to_real"
+    bundle: str | None = None
+    samples: int = 1000
+    seed: int = 0
+    data: DataConfig = field(default_factory=DataConfig)
+
+    def __post_init__(self) -> None:
+        _check(self.samples, "holm")
