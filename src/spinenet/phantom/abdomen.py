@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.phantom.canvas import Canvas
-from spinenet.phantom.shapes import ellipsoid, smoothstep
+from spinenet.phantom.shapes import ellipsoid
+from spinenet.phantom.soft import smoothstep
 from spinenet.phantom.trunk import Body, Place
 
 F32 = NDArray[Any]

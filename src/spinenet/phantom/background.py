@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spinenet.phantom import abdomen, pelvis
 from spinenet.phantom.canvas import Canvas, upscaled
-from spinenet.phantom.shapes import smax, smin, smoothstep
+from spinenet.phantom.soft import smax, smin, smoothstep
 from spinenet.phantom.texture import Textures
 from spinenet.phantom.trunk import Body, Place, locate
 
@@ -21,7 +21,8 @@ F32 = NDArray[Any]
 def paint_background(canvas: Canvas, body: Body, rng: np.random.Generator) -> None:
     """Paint the surroundings of the spine over the whole field of view; the stream decides what bowel lies where."""
     texture = canvas.textures
-    halves = Textures(*(field[:, ::2, ::2] for field in (texture.fine, texture.medium, texture.coarse)))
+    fields = (texture.fine, texture.medium, texture.coarse)
+    halves = Textures(*(np.ascontiguousarray(field[:, ::2, ::2]) for field in fields))
     coarse = Canvas(canvas.grid.halved(), canvas.signals, halves)
     place = locate(body, coarse.grid)
     _paint_fat(coarse, place)
@@ -31,8 +32,10 @@ def paint_background(canvas: Canvas, body: Body, rng: np.random.Generator) -> No
     pelvis.paint_pelvis(coarse, place)
     _paint_midline(coarse, place)
     grain = 1.0 + np.float32(0.035) * texture.fine
-    canvas.water = upscaled(coarse.water, *canvas.grid.shape[1:]) * grain
-    canvas.fat = upscaled(coarse.fat, *canvas.grid.shape[1:]) * grain
+    canvas.water = upscaled(coarse.water, *canvas.grid.shape[1:])
+    canvas.fat = upscaled(coarse.fat, *canvas.grid.shape[1:])
+    canvas.water *= grain
+    canvas.fat *= grain
 
 
 def _paint_fat(canvas: Canvas, place: Place) -> None:

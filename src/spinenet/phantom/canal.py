@@ -1,5 +1,6 @@
 """The spinal canal: epidural fat, dural sac, fluid, cord and the roots of the cauda equina."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,9 @@ from numpy.typing import NDArray
 from spinenet.phantom.canvas import Canvas, Grid, Window
 from spinenet.phantom.cauda import make_strands, open_room, strand_points
 from spinenet.phantom.sac import FAR_MM, conus_z, sac_distances
-from spinenet.phantom.shapes import Ball, ball_sdf, smoothstep
-from spinenet.phantom.spine import LUMBAR_DISCS, Canal, Part, Spine
+from spinenet.phantom.shapes import Ball, ball_sdf
+from spinenet.phantom.soft import smoothstep
+from spinenet.phantom.spine import LUMBAR_DISCS, Array, Canal, Part, Spine
 from spinenet.phantom.tubes import tube_coverage
 
 F32 = NDArray[Any]
@@ -17,16 +19,40 @@ _DURA_MM = 0.45
 _FRONT_GAP_MM = 2.0
 
 
+def canal_line(canal: Canal) -> tuple[Array, float]:
+    """Points (N, 3) along the canal, and how far from them its fat reaches at most."""
+    reach = float(max(canal.half_ap_mm.max() + canal.posterior_fat_mm.max() + 6.0, canal.half_width_mm.max() + 6.0))
+    return np.column_stack([canal.x_mm, canal.y_mm, canal.z_mm]), reach
+
+
 def canal_window(grid: Grid, canal: Canal) -> Window | None:
     """The part of the planes the canal passes through."""
-    reach = float(max(canal.half_ap_mm.max() + canal.posterior_fat_mm.max() + 6.0, canal.half_width_mm.max() + 6.0))
-    return grid.window(np.column_stack([canal.x_mm, canal.y_mm, canal.z_mm]), reach)
+    return grid.window(*canal_line(canal))
 
 
-def paint_canal(canvas: Canvas, spine: Spine, rng: np.random.Generator) -> None:
-    """Paint the canal and all it holds; discs, ligaments and arches come over it later and narrow it."""
-    strength = float(rng.choice((0.03, 0.03, 0.10, 0.25)))
+@dataclass(frozen=True)
+class Contents:
+    """What the sac of a study holds, the same in all its series: pulsing fluid and the roots of the cauda equina."""
+
+    flow: float
+    """Signal lost where fluid moves most."""
+    points_mm: Array
+    """(N, 3) along all strands, with the radius at each."""
+    radius_mm: Array
+
+
+def canal_contents(spine: Spine, rng: np.random.Generator) -> Contents:
+    """Draw the flow and lay the roots where the walls leave room."""
+    flow = float(rng.choice((0.03, 0.03, 0.10, 0.25)))
     strands = make_strands(rng)
+    room = open_room(spine, tuple(spine.walls(index) for index in range(LUMBAR_DISCS)))
+    points = [strand_points(spine, strand, room) for strand in strands]
+    radii = [np.full(len(p), strand.radius_mm) for p, strand in zip(points, strands, strict=True)]
+    return Contents(flow, np.concatenate(points), np.concatenate(radii))
+
+
+def paint_canal(canvas: Canvas, spine: Spine, contents: Contents) -> None:
+    """Paint the canal and all it holds; discs, ligaments and arches come over it later and narrow it."""
     window = canal_window(canvas.grid, spine.canal)
     if window is None:
         return
@@ -39,12 +65,9 @@ def paint_canal(canvas: Canvas, spine: Spine, rng: np.random.Generator) -> None:
     sac = sac_distances(xyz, spine.canal)[1]
     canvas.paint(window, canvas.alpha(sac - _DURA_MM), "ligament")
     dorsal = 1.0 + 0.6 * smoothstep(xyz[1] - at["y_mm"], -3.0, 4.0)
-    flow = 1.0 - strength * dorsal * smoothstep(texture.coarse + 0.4 * texture.medium, 0.2, 1.8)
+    flow = 1.0 - np.float32(contents.flow) * dorsal * smoothstep(texture.coarse + 0.4 * texture.medium, 0.2, 1.8)
     canvas.paint(window, canvas.alpha(sac), "csf", flow)
-    room = open_room(spine, tuple(spine.walls(index) for index in range(LUMBAR_DISCS)))
-    points = [strand_points(spine, strand, room) for strand in strands]
-    radii = np.concatenate([np.full(len(p), s.radius_mm) for p, s in zip(points, strands, strict=True)])
-    cauda = tube_coverage(window, np.concatenate(points), radii)
+    cauda = tube_coverage(window, contents.points_mm, contents.radius_mm)
     canvas.paint(window, canvas.alpha(sac + 0.3) * cauda, "root")
     cord = _cord_distance(xyz, at, spine)
     canvas.paint(window, canvas.alpha(cord), "cord", 1.0 + 0.03 * texture.fine)

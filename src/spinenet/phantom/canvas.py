@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.phantom.kernels import cover
+from spinenet.phantom.kernels import compiled, cover, upscale
 from spinenet.phantom.sequence import PoolSignal
+from spinenet.phantom.soft import covered
 from spinenet.phantom.spine import Array, Frame
 from spinenet.phantom.texture import Textures
 
@@ -62,25 +63,30 @@ class Grid:
         square = self.spacing_mm**2
         return np.stack([self.normal, self.row_mm / square, self.col_mm / square], axis=-1)
 
-    def window(self, points_mm: Array, radius_mm: float) -> "Window | None":
+    def window(self, points_mm: Array, radius_mm: float | Array, all_planes: bool = False) -> "Window | None":
         """The smallest part of the stack with all pixels within ``radius_mm`` of a point or of any of several points
         (..., 3); None where nothing is in view."""
-        at = np.atleast_2d(self.indices(points_mm))
-        reach = (radius_mm, radius_mm / self.spacing_mm, radius_mm / self.spacing_mm)
-        if len(at) > 1:
+        at = self.indices(points_mm)
+        radius_px = radius_mm / self.spacing_mm
+        if at.ndim > 1:
+            reach = np.stack(np.broadcast_arrays(radius_mm, radius_px, radius_px), axis=-1)
             # of several points only those count that reach into the stack
-            first, last = (self.offsets_mm[0], 0, 0), (self.offsets_mm[-1], self.rows - 1, self.cols - 1)
-            at = at[((at >= np.subtract(first, reach)) & (at <= np.add(last, reach))).all(axis=1)]
-            if not len(at):
+            last = (self.offsets_mm[-1], self.rows - 1, self.cols - 1)
+            seen = ((at + reach >= (self.offsets_mm[0], 0.0, 0.0)) & (at - reach <= last)).all(axis=1)
+            if not seen.any():
                 return None
-        low, high = at.min(axis=0).tolist(), at.max(axis=0).tolist()
-        offsets = self._offsets
-        planes = slice(bisect_left(offsets, low[0] - reach[0]), bisect_right(offsets, high[0] + reach[0]))
-        rows = slice(max(ceil(low[1] - reach[1]), 0), min(floor(high[1] + reach[1]) + 1, self.rows))
-        cols = slice(max(ceil(low[2] - reach[2]), 0), min(floor(high[2] + reach[2]) + 1, self.cols))
+            reach = np.broadcast_to(reach, at.shape)[seen]
+            low, high = (at[seen] - reach).min(axis=0).tolist(), (at[seen] + reach).max(axis=0).tolist()
+        else:
+            offset, row, col = at.tolist()
+            low = [offset - radius_mm, row - radius_px, col - radius_px]
+            high = [offset + radius_mm, row + radius_px, col + radius_px]
+        planes = slice(bisect_left(self._offsets, low[0]), bisect_right(self._offsets, high[0]))
+        rows = slice(max(ceil(low[1]), 0), min(floor(high[1]) + 1, self.rows))
+        cols = slice(max(ceil(low[2]), 0), min(floor(high[2]) + 1, self.cols))
         if planes.start >= planes.stop or rows.start >= rows.stop or cols.start >= cols.stop:
             return None
-        return Window(self, planes, rows, cols)
+        return Window(self, slice(0, len(self.offsets_mm)) if all_planes else planes, rows, cols)
 
     @cached_property
     def _offsets(self) -> list[float]:
@@ -98,6 +104,12 @@ class Grid:
             (self.cols + 1) // 2,
         )
         return replace(self, origin_mm=origin, row_mm=2.0 * self.row_mm, col_mm=2.0 * self.col_mm, rows=rows, cols=cols)
+
+    def cut(self, window: "Window") -> "Grid":
+        """The rows and columns of a window alone, of all planes."""
+        origin = self.origin_mm + window.rows.start * self.row_mm + window.cols.start * self.col_mm
+        rows, cols = window.rows.stop - window.rows.start, window.cols.stop - window.cols.start
+        return replace(self, origin_mm=origin, rows=rows, cols=cols)
 
     def mirrored(self) -> "Grid":
         """The same planes seen in a mirror (x changes sign), again in canonical order."""
@@ -140,22 +152,24 @@ class Window:
             directions @ grid.row_mm,
             directions @ grid.col_mm,
         )
-        offsets = grid.offsets_mm[self.planes][:, None, None]
-        rows = np.arange(self.rows.start, self.rows.stop)[None, :, None]
-        cols = np.arange(self.cols.start, self.cols.stop)[None, None, :]
+        offsets = grid.offsets_mm[self.planes].astype(np.float32)[:, None, None]
+        rows = np.arange(self.rows.start, self.rows.stop, dtype=np.float32)[None, :, None]
+        cols = np.arange(self.cols.start, self.cols.stop, dtype=np.float32)[None, None, :]
         projected = []
         for axis in range(3):
             # terms that do not matter (below a micrometre) are left out: what is small in size saves most of the work
-            value: F32 = np.full((1, 1, 1), start[0][axis])
+            value: F32 = np.full((1, 1, 1), start[0][axis], np.float32)
             for steps, slope in ((offsets, start[1]), (rows, start[2]), (cols, start[3])):
                 if abs(slope[axis]) * np.abs(steps).max(initial=0.0) > 1e-3:
-                    value = value + slope[axis] * steps
-            projected.append(value.astype(np.float32))
+                    value = value + np.float32(slope[axis]) * steps
+            projected.append(value)
         return projected
 
 
 def upscaled(images: F32, rows: int, cols: int) -> F32:
     """(..., rows, columns) from half as many by linear interpolation."""
+    if compiled():
+        return upscale(images, rows, cols)
     for axis, size in ((-2, rows), (-1, cols)):
         images = np.moveaxis(images, axis, -1)
         wide = np.empty((*images.shape[:-1], 2 * images.shape[-1]), np.float32)
@@ -174,7 +188,13 @@ def upscaled(images: F32, rows: int, cols: int) -> F32:
 class Canvas:
     """Water and fat images of several series that share their planes; painting is in place, later covers earlier."""
 
-    def __init__(self, grid: Grid, signals: tuple[dict[str, PoolSignal], ...], textures: Textures) -> None:
+    def __init__(
+        self,
+        grid: Grid,
+        signals: tuple[dict[str, PoolSignal], ...],
+        textures: Textures,
+        images: tuple[F32, F32] | None = None,
+    ) -> None:
         self.grid = grid
         self.signals = signals
         self.textures = textures
@@ -184,25 +204,26 @@ class Canvas:
         }
         self.metal: list[tuple[Array, Array]] = []
         """Both ends of every screw in view, LPS mm."""
-        self.water: F32 = np.zeros((len(signals), *grid.shape), np.float32)
-        self.fat: F32 = np.zeros((len(signals), *grid.shape), np.float32)
+        self.water: F32
+        self.fat: F32
+        self.water, self.fat = images or (np.zeros((len(signals), *grid.shape), np.float32) for _ in range(2))
 
-    def repeated(self, grid: Grid) -> "Canvas":
-        """A canvas on finer planes that starts with what is painted here: each plane becomes as many as fit in."""
+    def repeated(self, window: Window, grid: Grid) -> "Canvas":
+        """A canvas on finer planes of a window that starts with what is painted here: a plane becomes several."""
         times = grid.shape[0] // self.grid.shape[0]
-        canvas = Canvas(grid, self.signals, self.textures.repeated(times))
-        canvas.water, canvas.fat = np.repeat(self.water, times, axis=1), np.repeat(self.fat, times, axis=1)
-        return canvas
+        images = [np.repeat(part[(slice(None), *window.index)], times, axis=1) for part in (self.water, self.fat)]
+        return Canvas(grid, self.signals, self.textures.within(window).repeated(times), (images[0], images[1]))
 
-    def averaged(self, times: int) -> tuple[F32, F32]:
-        """Water and fat images, the mean of every ``times`` neighbouring planes: partial volume of a thick slice."""
-        series, planes, *size = self.water.shape
-        shape = (series, planes // times, times, *size)
-        return self.water.reshape(shape).mean(axis=2), self.fat.reshape(shape).mean(axis=2)
+    def put(self, window: Window, finer: "Canvas") -> None:
+        """Replace a window by the mean of the finer planes of each of its planes: partial volume of a thick slice."""
+        times = finer.grid.shape[0] // self.grid.shape[0]
+        for images, parts in ((self.water, finer.water), (self.fat, finer.fat)):
+            total = sum(parts[:, step::times] for step in range(times))
+            images[(slice(None), *window.index)] = total * np.float32(1.0 / times)
 
     def alpha(self, distance_mm: F32) -> F32:
         """Share of each pixel inside a shape, from its signed distance."""
-        return np.clip(0.5 - distance_mm * np.float32(1.0 / self.grid.spacing_mm), 0.0, 1.0)
+        return covered(distance_mm, self.grid.spacing_mm)
 
     def paint(
         self,

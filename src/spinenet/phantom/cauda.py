@@ -10,7 +10,7 @@ import numpy as np
 
 from spinenet.phantom.foramen import blocked_at
 from spinenet.phantom.sac import conus_z
-from spinenet.phantom.shapes import smoothstep
+from spinenet.phantom.soft import smoothstep
 from spinenet.phantom.spine import Array, Part, SacralSegment, Spine
 
 LOWEST_ROOT = -4

@@ -53,7 +53,7 @@ def specialised(loop: Callable[..., None], distance: Callable[..., Any]) -> Call
 def _version() -> str:
     """Of the sources that are compiled: numba looks at one file only."""
     digest = hashlib.sha256()
-    for name in ("arch", "discs", "fields", "joints", "kernels", "shapes"):
+    for name in ("arch", "discs", "fields", "joints", "kernels", "shapes", "soft"):
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     return digest.hexdigest()[:12]
 
@@ -169,3 +169,100 @@ def _cover_loop(water: F32, fat: F32, pools: F32, alpha: F32, gain: F32, change:
                     water[s, p, r, c] += a * (value - water[s, p, r, c])
                     value = gain[p, r, c] * share * pools[s, 1]
                     fat[s, p, r, c] += a * (value - fat[s, p, r, c])
+
+
+def gather(volume: F32, places: list[F32], shape: tuple[int, ...]) -> F32:
+    """A periodic ``volume`` (N, N, N), N a power of two, at three arrays of places that broadcast to ``shape`` (planes,
+    rows, columns). Places are in voxels and not negative; their decimals are cut off."""
+    if not compiled():
+        index = tuple(axis.astype(np.int32) % np.int32(len(volume)) for axis in places)
+        return np.ascontiguousarray(np.broadcast_to(volume[index], shape))
+    out = np.empty(shape, np.float32)
+    _compiled_gather()(out, volume, *(np.broadcast_to(axis, shape) for axis in places))
+    return out
+
+
+@lru_cache(maxsize=1)
+def _compiled_gather() -> Callable[..., None]:
+    from numba import types
+
+    volume, axis = types.Array(types.float32, 3, "C"), types.Array(types.float32, 3, "A", readonly=True)
+    return compile_loop(_gather_loop, types.void(volume, volume, axis, axis, axis))
+
+
+def _gather_loop(out: F32, volume: F32, x: F32, y: F32, z: F32) -> None:
+    planes, rows, cols = out.shape
+    last = np.uint32(len(volume) - 1)
+    for p in range(planes):
+        for r in range(rows):
+            for c in range(cols):
+                i, j, k = np.uint32(x[p, r, c]), np.uint32(y[p, r, c]), np.uint32(z[p, r, c])
+                out[p, r, c] = volume[i & last, j & last, k & last]
+
+
+@lru_cache(maxsize=1)
+def _compiled_upscale() -> Callable[..., None]:
+    from numba import types
+
+    images = types.Array(types.float32, 3, "C")
+    return compile_loop(_upscale_loop, types.void(images, images))
+
+
+def upscale(images: F32, rows: int, cols: int) -> F32:
+    """(..., rows, columns) from half as many by linear interpolation, compiled."""
+    out = np.empty((*images.shape[:-2], rows, cols), np.float32)
+    _compiled_upscale()(out.reshape(-1, rows, cols), np.ascontiguousarray(images).reshape(-1, *images.shape[-2:]))
+    return out
+
+
+def _upscale_loop(out: F32, images: F32) -> None:
+    planes, rows, cols = out.shape
+    last_row, last_col = images.shape[1] - 1, images.shape[2] - 1
+    line = np.empty(images.shape[2], np.float32)
+    for p in range(planes):
+        for r in range(rows):
+            near = r // 2
+            far = min(max(near + 2 * (r % 2) - 1, 0), last_row)
+            for c in range(len(line)):
+                line[c] = np.float32(0.75) * images[p, near, c] + np.float32(0.25) * images[p, far, c]
+            for c in range(cols):
+                k = c // 2
+                out[p, r, c] = (
+                    np.float32(0.75) * line[k] + np.float32(0.25) * line[min(max(k + 2 * (c % 2) - 1, 0), last_col)]
+                )
+
+
+def stamp(image: F32, place: Any, radius: Any, weight: Any) -> None:
+    """Soft discs set into an image (rows, columns) in place; where they meet the stronger one stays.
+
+    ``place`` (N, 2) and ``radius`` (N,) in pixels, ``weight`` (N,) is the value inside.
+    """
+    if compiled():
+        _compiled_stamp()(image, *(np.ascontiguousarray(part, np.float32) for part in (place, radius, weight)))
+        return
+    half = int(np.ceil(float(radius.max()) + 0.5))
+    grid = np.arange(-half, half + 1)
+    rows = np.round(place[:, 0]).astype(int)[:, None, None] + grid[None, :, None]
+    cols = np.round(place[:, 1]).astype(int)[:, None, None] + grid[None, None, :]
+    distance = np.hypot(rows - place[:, 0, None, None], cols - place[:, 1, None, None])
+    alpha = np.clip(0.5 + radius[:, None, None] - distance, 0.0, 1.0) * weight[:, None, None]
+    rows, cols = np.broadcast_arrays(rows, cols)
+    inside = (alpha > 0.0) & (rows >= 0) & (rows < image.shape[0]) & (cols >= 0) & (cols < image.shape[1])
+    np.maximum.at(image, (rows[inside], cols[inside]), alpha[inside].astype(np.float32))
+
+
+@lru_cache(maxsize=1)
+def _compiled_stamp() -> Callable[..., None]:
+    from numba import types
+
+    image, line = types.Array(types.float32, 2, "A"), types.Array(types.float32, 1, "C")
+    return compile_loop(_stamp_loop, types.void(image, types.Array(types.float32, 2, "C"), line, line))
+
+
+def _stamp_loop(image: F32, place: F32, radius: F32, weight: F32) -> None:
+    for i in range(len(radius)):
+        y, x, reach = place[i, 0], place[i, 1], radius[i] + np.float32(0.5)
+        for r in range(max(int(np.ceil(y - reach)), 0), min(int(np.floor(y + reach)) + 1, image.shape[0])):
+            for c in range(max(int(np.ceil(x - reach)), 0), min(int(np.floor(x + reach)) + 1, image.shape[1])):
+                left = reach - np.sqrt((r - y) ** 2 + (c - x) ** 2)
+                image[r, c] = max(image[r, c], min(max(left, np.float32(0.0)), np.float32(1.0)) * weight[i])

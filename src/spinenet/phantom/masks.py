@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spinenet.phantom.canal import canal_window
 from spinenet.phantom.canvas import Grid
 from spinenet.phantom.fields import near
 from spinenet.phantom.render import body_with_nodes
@@ -18,7 +19,9 @@ CANAL, FIRST_DISC = 100, 201
 def label_planes(grid: Grid, spine: Spine) -> NDArray[np.uint8]:
     """Labels of the planes of a grid, (P, H, W): the sac where it is free, and no sacrum, as in SPIDER."""
     labels = np.zeros(grid.shape, np.uint8)
-    labels[sac_distances(grid.whole().world(), spine.canal)[1] < 0.0] = CANAL
+    window = canal_window(grid, spine.canal)
+    if window is not None:
+        labels[window.index][sac_distances(window.world(), spine.canal)[1] < 0.0] = CANAL
     soft = [part for pair in spine.joints for joint in pair for part in joint.soft()]
     _put(labels, grid, (*soft, *spine.sacral_posterior()), 0)
     for index in range(len(spine.vertebrae)):

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.phantom.canvas import Canvas
-from spinenet.phantom.shapes import smax, smoothstep
+from spinenet.phantom.soft import smax, smoothstep
 from spinenet.phantom.trunk import Place
 
 F32 = NDArray[Any]

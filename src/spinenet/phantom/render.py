@@ -6,22 +6,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.phantom import discs as shapes
-from spinenet.phantom.canal import paint_canal, paint_roots
+from spinenet.phantom.canal import Contents, canal_line, paint_canal, paint_roots
 from spinenet.phantom.canvas import Canvas, Grid, Window
 from spinenet.phantom.fields import near
 from spinenet.phantom.pathology import DiscState
-from spinenet.phantom.shapes import Ball, ball_sdf, ellipsoid, smax, smoothstep, superellipse
-from spinenet.phantom.spine import Disc, Joint, Part, SacralSegment, Spine, Vertebra
+from spinenet.phantom.shapes import Ball, ball_sdf, ellipsoid
+from spinenet.phantom.soft import smax, smoothstep, superellipse
+from spinenet.phantom.spine import Array, Disc, Joint, Part, SacralSegment, Spine, Vertebra
 
 F32 = NDArray[Any]
 CORTEX_MM = 0.75
 
 
-def paint_spine(canvas: Canvas, spine: Spine, rng: np.random.Generator) -> None:
+def paint_spine(canvas: Canvas, spine: Spine, contents: Contents) -> None:
     """Fat, canal and contents, roots, ligaments, arches, sacrum, discs and bodies, in that order."""
     for disc in spine.discs:
         _paint_foraminal_fat(canvas, disc)
-    paint_canal(canvas, spine, rng)
+    paint_canal(canvas, spine, contents)
     paint_roots(canvas, spine)
     _paint_behind(canvas, spine)
     for segment in spine.sacrum:
@@ -33,6 +34,25 @@ def paint_spine(canvas: Canvas, spine: Spine, rng: np.random.Generator) -> None:
     stained, radius = spine.person.haemangioma
     if stained >= 0:
         _paint_haemangioma(canvas, spine.vertebrae[stained], radius)
+
+
+def spine_window(grid: Grid, spine: Spine) -> Window | None:
+    """The rows and columns of the planes that anything of the spine can be painted on."""
+    bones = [part for index in range(len(spine.vertebrae)) for part in spine.posterior(index)]
+    bones += [*spine.sacral_posterior(), *(body.part for body in spine.vertebrae), *(s.part for s in spine.sacrum)]
+    bones += [disc.part for disc in spine.discs]
+    balls = [(part.center_mm, part.radius_mm + 3.0) for part in bones]
+    balls += [_fat_ball(disc) for disc in spine.discs]
+    balls += [(point, 6.0) for pair in spine.roots for root in pair for point in root.points_mm[::4]]
+    canal, reach = canal_line(spine.canal)
+    balls += [(point, reach + 1.0) for point in canal[::4]]
+    return grid.window(
+        np.array([center for center, _ in balls]), np.array([radius for _, radius in balls]), all_planes=True
+    )
+
+
+def _fat_ball(disc: Disc) -> tuple[Array, float]:
+    return disc.frame.moved(v=disc.half_depth).center_mm, disc.half_width + 10.0
 
 
 def _paint_behind(canvas: Canvas, spine: Spine) -> None:
@@ -80,7 +100,7 @@ def _paint_bones(canvas: Canvas, parts: tuple[Part, ...]) -> None:
 
 def _paint_foraminal_fat(canvas: Canvas, disc: Disc) -> None:
     """Fat in and beside both foramina."""
-    window = canvas.grid.window(disc.frame.moved(v=disc.half_depth).center_mm, disc.half_width + 10.0)
+    window = canvas.grid.window(*_fat_ball(disc))
     if window is None:
         return
     u, v, w = window.local(disc.frame)

@@ -8,7 +8,7 @@ from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
 
 from spinenet.phantom.person import Person
-from spinenet.phantom.shapes import smoothstep
+from spinenet.phantom.soft import smoothstep
 from spinenet.phantom.spine import Array, Canal, Disc, SacralSegment, Spine, Vertebra
 
 F32 = NDArray[Any]

@@ -41,27 +41,35 @@ def superellipse(u: F32, v: F32, half_u: float, half_v: float) -> F32:
 
 def smax(a: F32, b: F32, k: float) -> F32:
     """Maximum with the edge rounded over ``k`` mm: intersection of two shapes."""
-    h = np.maximum(k - np.abs(a - b), 0.0)
+    h = np.maximum(np.float32(k) - np.abs(a - b), np.float32(0.0))
     return np.maximum(a, b) + h * h * np.float32(0.25 / k)
 
 
 def smin(a: F32, b: F32, k: float) -> F32:
     """Minimum with the edge rounded over ``k`` mm: union of two shapes."""
-    h = np.maximum(k - np.abs(a - b), 0.0)
+    h = np.maximum(np.float32(k) - np.abs(a - b), np.float32(0.0))
     return np.minimum(a, b) - h * h * np.float32(0.25 / k)
 
 
 def smoothstep(x: F32, low: float, high: float) -> F32:
     """0 below ``low``, 1 above ``high``, smooth between (``high`` below ``low`` turns it round)."""
-    t = np.minimum(np.maximum((x - low) * np.float32(1.0 / (high - low)), 0.0), 1.0)
-    return t * t * (3.0 - 2.0 * t)
+    t = (x - np.float32(low)) * np.float32(1.0 / (high - low))
+    t = np.minimum(np.maximum(t, np.float32(0.0)), np.float32(1.0))
+    return t * t * (np.float32(3.0) - np.float32(2.0) * t)
+
+
+def covered(distance_mm: F32, pixel_mm: float) -> F32:
+    """Share of a pixel inside a shape, from its signed distance."""
+    return np.minimum(
+        np.maximum(np.float32(0.5) - distance_mm * np.float32(1.0 / pixel_mm), np.float32(0.0)), np.float32(1.0)
+    )
 
 
 def ellipsoid(u: F32, v: F32, w: F32, radii: Point) -> F32:
     """First-order distance to an ellipsoid."""
     ru, rv, rw = np.float32(1.0 / radii[0]), np.float32(1.0 / radii[1]), np.float32(1.0 / radii[2])
     q = np.sqrt(np.square(u * ru) + np.square(v * rv) + np.square(w * rw))
-    return (q - 1.0) * np.float32(min(radii))
+    return (q - np.float32(1.0)) * np.float32(min(radii))
 
 
 def ball_sdf(u: F32, v: F32, w: F32, p: Ball) -> F32:
@@ -81,7 +89,7 @@ def bar_sdf(u: F32, v: F32, w: F32, p: Bar) -> F32:
     dv = v - np.float32(p.start[1]) + lean
     dw = (w - np.float32(p.start[2])) * flat
     t = (du * np.float32(au) + dv * np.float32(av) + dw * np.float32(aw)) * scale
-    t = np.minimum(np.maximum(t, 0.0), 1.0)
+    t = np.minimum(np.maximum(t, np.float32(0.0)), np.float32(1.0))
     distance = np.sqrt(
         np.square(du - t * np.float32(au)) + np.square(dv - t * np.float32(av)) + np.square(dw - t * np.float32(aw))
     )

@@ -6,6 +6,7 @@ from the lowest: vertebra 0 stands on disc 0, the lowest mobile disc (L5/S1).
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +19,7 @@ from spinenet.phantom.person import Person
 
 Array = NDArray[np.float64]
 LUMBAR_DISCS = 5
+_FINE_MM = 0.02
 
 
 class Window(Protocol):
@@ -200,10 +202,18 @@ class Canal:
     slope_cos: Array
 
     def at(self, z_mm: NDArray[np.floating]) -> dict[str, NDArray[np.float32]]:
-        """All tables interpolated at these heights."""
+        """All tables at these heights, to a fiftieth of a millimetre."""
+        steps = (z_mm - np.float32(self.z_mm[0])) * np.float32(1.0 / _FINE_MM)
+        last = len(next(iter(self._fine.values()))) - 1
+        index = np.minimum(np.maximum(steps + np.float32(0.5), 0.0), np.float32(last)).astype(np.int32)
+        return {name: table.take(index) for name, table in self._fine.items()}
+
+    @cached_property
+    def _fine(self) -> dict[str, NDArray[np.float32]]:
         names = (
             "x_mm", "y_mm", "half_ap_mm", "half_width_mm", "posterior_fat_mm", "triangle", "squeeze_mm", "slope_cos",
         )  # fmt: skip
+        z_mm = np.arange(self.z_mm[0], self.z_mm[-1] + _FINE_MM, _FINE_MM)
         return {name: np.interp(z_mm, self.z_mm, getattr(self, name)).astype(np.float32) for name in names}
 
 

@@ -11,6 +11,7 @@ from spinenet.phantom import artefacts, render, scan, truth
 from spinenet.phantom.anatomy import mirrored
 from spinenet.phantom.arch import screws
 from spinenet.phantom.background import paint_background
+from spinenet.phantom.canal import Contents, canal_contents
 from spinenet.phantom.canvas import Canvas, Grid
 from spinenet.phantom.keypoints import KeyPoint, place_keypoints
 from spinenet.phantom.masks import label_planes
@@ -43,7 +44,7 @@ from spinenet.phantom.tissue import Tissue, nucleus, sample_tissues
 from spinenet.phantom.trunk import Body, make_body
 from spinenet.study import Series
 
-GENERATOR_VERSION = "5"
+GENERATOR_VERSION = "6"
 """Raise with every change that alters the bytes of a study."""
 
 _VIEWS = {Weighting.T1: View.SAGITTAL_T1, Weighting.T2: View.SAGITTAL_T2, Weighting.STIR: View.SAGITTAL_STIR}
@@ -205,6 +206,8 @@ def image(seed: int, options: StudyOptions, spine: Spine) -> PhantomStudy:
     tissues = sample_tissues(tissue_rng, spine.person, 0.25 if tissue_rng.random() < options.widened_share else 0.07)
     tissues |= _disc_tissues(spine)
     randomised = tissue_rng.random() < options.random_share
+    # all stacks of a study show the same patient: what is drawn at random is drawn once, or anew from one seed
+    contents = canal_contents(spine, np.random.default_rng([seed, 2]))
     shared = len({id(plan.grids) for plan in plans[:2]}) == 1
     jobs = [plans[:2], *((plan,) for plan in plans[2:])] if shared else [(plan,) for plan in plans]
     series: list[PhantomSeries] = []
@@ -215,7 +218,7 @@ def image(seed: int, options: StudyOptions, spine: Spine) -> PhantomStudy:
             else {name: tissue_signal(plan.protocol, tissue) for name, tissue in tissues.items()}
             for plan in job
         )
-        painted = [_paint(grid, spine, body, signals, options, seed) for grid in job[0].grids]
+        painted = [_paint(grid, spine, body, contents, signals, options, seed) for grid in job[0].grids]
         masks = [label_planes(grid, spine) for grid in job[0].grids]
         for index, plan in enumerate(job):
             series.append(_acquire(index, plan, painted, masks, body, options, scanner_rng, noise_rng))
@@ -264,6 +267,7 @@ def _paint(
     grid: Grid,
     spine: Spine,
     body: Body,
+    contents: Contents,
     signals: tuple[dict[str, PoolSignal], ...],
     options: StudyOptions,
     seed: int,
@@ -272,13 +276,13 @@ def _paint(
     textures = make_textures(np.random.default_rng([seed, 3]), grid)
     # the surroundings are vague: one plane a slice is enough for them
     canvas = Canvas(grid, signals, textures)
-    # all stacks of a study show the same patient: shapes that are drawn at random are drawn anew from one seed
     paint_background(canvas, body, np.random.default_rng([seed, 1]))
-    canvas = canvas.repeated(sub_planes(grid, options.sub_slices, _thickness_mm(grid)))
-    render.paint_spine(canvas, spine, np.random.default_rng([seed, 2]))
-    canvas.water, canvas.fat = canvas.averaged(options.sub_slices)
-    canvas.grid = grid
-    canvas.textures = textures
+    window = render.spine_window(grid, spine)
+    if window is not None:
+        planes = sub_planes(grid.cut(window), options.sub_slices, _thickness_mm(grid))
+        finer = canvas.repeated(window, planes)
+        render.paint_spine(finer, spine, contents)
+        canvas.put(window, finer)
     canvas.metal = screws(spine.vertebrae, tuple(disc.state for disc in spine.discs))
     return canvas
 

@@ -8,13 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from spinenet.phantom.kernels import gather
+
 if TYPE_CHECKING:
     from spinenet.phantom.canvas import Grid, Window
 
 F32 = NDArray[Any]
 
-# grain -> sigma and voxel size in mm, voxels along each side of the periodic volume
-_GRAINS = {"fine": (0.75, 0.5, 96), "medium": (2.2, 0.7, 128), "coarse": (7.0, 2.0, 96)}
+# grain -> sigma and voxel size in mm, voxels along each side of the periodic volume (a power of two)
+_GRAINS = {"fine": (0.75, 0.5, 128), "medium": (2.2, 0.7, 128), "coarse": (7.0, 2.0, 128)}
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ def _volume(grain: str) -> F32:
     rng = np.random.default_rng(sorted(_GRAINS).index(grain))
     noise = rng.standard_normal((size, size, size), dtype=np.float32)
     noise = gaussian_filter(noise, sigma_mm / voxel_mm, mode="wrap", truncate=3.0)
-    return (noise / noise.std()).ravel()
+    noise /= noise.std()
+    return noise
 
 
 def make_textures(rng: np.random.Generator, grid: "Grid") -> Textures:
@@ -50,9 +53,10 @@ def make_textures(rng: np.random.Generator, grid: "Grid") -> Textures:
     fields = {}
     for grain, (_, voxel_mm, size) in _GRAINS.items():
         starts, axes = rng.integers(0, size, 3), rng.permutation(3)
-        index: Any = 0
-        for axis, start in zip(axes, starts, strict=True):
-            steps = (np.round(world[axis] / np.float32(voxel_mm)).astype(np.int32) + np.int32(start)) % np.int32(size)
-            index = index * np.int32(size) + steps
-        fields[grain] = _volume(grain)[np.broadcast_to(index, grid.shape)]
+        # in voxels; halves are added because the kernel cuts decimals off, of what is never negative
+        places = [
+            world[axis] * np.float32(1.0 / voxel_mm) + np.float32(start + 0.5 + 64 * size)
+            for axis, start in zip(axes, starts, strict=True)
+        ]
+        fields[grain] = gather(_volume(grain), places, grid.shape)
     return Textures(**fields)

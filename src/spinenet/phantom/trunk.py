@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from spinenet.phantom.canvas import Grid
-from spinenet.phantom.shapes import smax
+from spinenet.phantom.soft import smax
 from spinenet.phantom.spine import Array, Frame, Spine
 
 F32 = NDArray[Any]

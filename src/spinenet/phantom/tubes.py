@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.phantom.canvas import Window
+from spinenet.phantom.kernels import stamp
 from spinenet.phantom.spine import Array
 
 
@@ -33,18 +34,5 @@ def tube_coverage(window: Window, points_mm: Array, radius_mm: Array) -> NDArray
         if len(seen):
             rho = np.sqrt(np.square(radius_mm[seen]) - np.square(beyond[seen]))
             place = at[seen, 1:] - np.array([window.rows.start, window.cols.start])
-            _stamp(cover[plane], place, rho / grid.spacing_mm, filled[seen])
+            stamp(cover[plane], place, rho / grid.spacing_mm, filled[seen])
     return cover
-
-
-def _stamp(image: NDArray[np.float32], place: Array, radius: Array, weight: Array) -> None:
-    """Soft discs (pixels) set into an image; where they meet the stronger one stays."""
-    half = int(np.ceil(float(radius.max()) + 0.5))
-    grid = np.arange(-half, half + 1)
-    rows = np.round(place[:, 0]).astype(int)[:, None, None] + grid[None, :, None]
-    cols = np.round(place[:, 1]).astype(int)[:, None, None] + grid[None, None, :]
-    distance = np.hypot(rows - place[:, 0, None, None], cols - place[:, 1, None, None])
-    alpha = np.clip(0.5 + radius[:, None, None] - distance, 0.0, 1.0) * weight[:, None, None]
-    rows, cols = np.broadcast_arrays(rows, cols)
-    inside = (alpha > 0.0) & (rows >= 0) & (rows < image.shape[0]) & (cols >= 0) & (cols < image.shape[1])
-    np.maximum.at(image, (rows[inside], cols[inside]), alpha[inside].astype(np.float32))
