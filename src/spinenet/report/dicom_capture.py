@@ -3,6 +3,7 @@
 For a viewer that shows no structured report. No name of a patient is in the picture, whatever is asked for.
 """
 
+import functools
 import textwrap
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def _draw_slice(canvas: Image.Image, located: LocatedSeries) -> None:
     picture = Image.fromarray(grey_of(slice_RC, spine_window(located)))
     picture = picture.resize((round(width_mm * scale), round(height_mm * scale)), Image.Resampling.BICUBIC)
     canvas.paste(picture, (0, 0))
-    pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(20)
+    pen, font = ImageDraw.Draw(canvas), _font(20)
     for frame in frames_in(located):
         mark = mark_of(frame, located.series.affine_vox2mm)
         line = [(x * scale, y * scale) for x, y in (mark.anterior_mm, mark.posterior_mm)]
@@ -77,7 +78,7 @@ def _draw_findings(canvas: Image.Image, result: StudyResult, made_by: str) -> No
 
     def write(text: str, colour: tuple[int, int, int], size: int, indent: int = 0) -> None:
         nonlocal top
-        font = ImageFont.load_default(size)
+        font = _font(size)
         for line in textwrap.wrap(text, int((TEXT_WIDTH - 40 - indent) / (0.5 * size))) or [""]:
             pen.text((left + indent, top), line, colour, font)
             top += round(1.3 * size)
@@ -95,3 +96,8 @@ def _draw_findings(canvas: Image.Image, result: StudyResult, made_by: str) -> No
         top += 4
     for note in (SYNTHETIC_NOTE, NUMBERING_NOTE, UNLISTED, made_by):
         write(note[0].upper() + note[1:], GREY, 13)
+
+
+@functools.cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)

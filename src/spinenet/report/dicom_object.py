@@ -16,7 +16,6 @@ from pydicom.uid import RE_VALID_UID, UID, ExplicitVRLittleEndian
 
 from spinenet import __version__
 from spinenet.report.dicom_codes import PRIVATE, PRIVATE_NAME
-from spinenet.report.dicom_tree import dataset
 from spinenet.study import Origin, SourceImages, StudyResult
 
 IMPLEMENTATION_UID = "2.25.97314159268053217620241136509127814533"
@@ -61,6 +60,14 @@ def _is_uid(text: str) -> bool:
 def instances_of(images: SourceImages) -> list[str]:
     """The instance UIDs of a series, each once."""
     return list(dict.fromkeys(instance[0] for instance in images.instances if instance is not None))
+
+
+def dataset(**values: object) -> Dataset:
+    """A data set with these attributes."""
+    made = Dataset()
+    for keyword, value in values.items():
+        setattr(made, keyword, value)
+    return made
 
 
 def new_object(made: Made, class_uid: str, modality: str, series_number: int, description: str) -> Dataset:
