@@ -2,9 +2,11 @@
 
 python scripts/fuzz_reading.py DICOM --cases 2000: takes the studies below DICOM, damages a copy of some slices of one
 (bytes, lengths, tags, geometry, pixels), predicts it as ``spinenet predict`` would, and counts what comes out. A case
-is reproduced by its number (--first N --cases 1).
+is reproduced by its number (--first N --cases 1). With --log FILE every answer is kept, and a run that was ended goes
+on: cases that went well are not done again, those that went wrong are.
 """
 
+import csv
 import random
 import signal
 import tempfile
@@ -137,34 +139,57 @@ def main(
     cases: Annotated[int, typer.Option(help="Damaged studies.")] = 2000,
     first: Annotated[int, typer.Option(help="Number of the first.")] = 0,
     model: Annotated[Path | None, typer.Option(help="Bundle.", show_default="the one in the package")] = None,
+    log: Annotated[Path | None, typer.Option(help="CSV of all answers; cases that went well are skipped.")] = None,
 ) -> None:
     """Damage, predict, judge; exit code 1 where a case goes wrong."""
     bundle = load_bundle(model)
     bundle.segment(np.zeros((1, 1, 64, 64), np.float32))  # networks are loaded before the clock runs
     sources = [source for source in find_studies([folder]) if source.frames]
-    counts: Counter[str] = Counter()
-    slowest, wrong = 0.0, 0
     signal.signal(signal.SIGALRM, _hang)
-    for case in track(range(first, first + cases), "fuzzing"):
-        way, chance = WAYS[case % len(WAYS)], random.Random(case)
-        with tempfile.TemporaryDirectory() as temporary:
-            paths = _copied(sources[case % len(sources)].frames, Path(temporary), 1 + case % MOST_SLICES)
-            try:
-                is_garbage = way(paths, chance)
-            except (ValueError, TypeError, AttributeError, OSError):
-                counts[f"{way.__name__}: damage that cannot be written"] += 1
-                continue
-            start = time.process_time()
-            answer = _answer(Path(temporary), bundle, is_garbage)
-            slowest = max(slowest, time.process_time() - start)
-        counts[f"{way.__name__}: {answer.partition(':')[0]}"] += 1
-        if answer.startswith("WRONG"):
-            wrong += 1
-            print(f"case {case}, {way.__name__}: {answer}")
-    for name, count in sorted(counts.items()):
+    signal.signal(signal.SIGPROF, _hang)
+    answers = _read_log(log)
+    todo = [case for case in range(first, first + cases) if _is_wrong(answers.get(case))]
+    for case in track(todo, "fuzzing"):
+        answers[case] = _fuzzed(case, sources[case % len(sources)].frames, bundle)
+        if log is not None:
+            with log.open("a", encoding="utf-8", newline="") as file:
+                csv.writer(file).writerow((case, *answers[case]))
+    chosen = {case: answers[case] for case in range(first, first + cases)}
+    for name, count in sorted(
+        Counter(f"{way}: {answer.partition(':')[0]}" for way, _, answer in chosen.values()).items()
+    ):
         print(f"{name}: {count}")
-    print(f"slowest: {slowest:.1f} s of processor time; wrong: {wrong} of {cases}")
-    raise typer.Exit(int(wrong > 0))
+    wrong = {case: answer for case, answer in chosen.items() if _is_wrong(answer)}
+    for case, (way, _, answer) in wrong.items():
+        print(f"case {case}, {way}: {answer}")
+    slowest = max(float(seconds) for _, seconds, _ in chosen.values())
+    print(f"slowest: {slowest:.1f} s of processor time; wrong: {len(wrong)} of {cases}")
+    raise typer.Exit(int(bool(wrong)))
+
+
+def _fuzzed(case: int, frames: Any, bundle: Any) -> tuple[str, str, str]:
+    """The way a case was damaged, seconds of processor time, and the answer."""
+    way, chance = WAYS[case % len(WAYS)], random.Random(case)
+    with tempfile.TemporaryDirectory() as temporary:
+        paths = _copied(frames, Path(temporary), 1 + case % MOST_SLICES)
+        try:
+            is_garbage = way(paths, chance)
+        except (ValueError, TypeError, AttributeError, OSError):
+            return way.__name__, "0", "damage that cannot be written"
+        start = time.process_time()
+        answer = _answer(Path(temporary), bundle, is_garbage)
+    return way.__name__, f"{time.process_time() - start:.2f}", answer
+
+
+def _read_log(log: Path | None) -> dict[int, tuple[str, str, str]]:
+    if log is None or not log.exists():
+        return {}
+    with log.open(encoding="utf-8", newline="") as file:
+        return {int(case): (way, seconds, answer) for case, way, seconds, answer in csv.reader(file)}
+
+
+def _is_wrong(answer: tuple[str, str, str] | None) -> bool:
+    return answer is None or answer[2].startswith("WRONG")
 
 
 def _copied(frames: Any, folder: Path, slices: int) -> list[Path]:
@@ -184,7 +209,8 @@ def _copied(frames: Any, folder: Path, slices: int) -> list[Path]:
 
 def _answer(folder: Path, bundle: Any, is_garbage: bool) -> str:
     """What prediction says of the folder: ``graded``, ``refused`` or ``WRONG: ...``."""
-    signal.alarm(HANG_SECONDS * 6)  # wall clock on a busy machine; processor time is reported
+    signal.setitimer(signal.ITIMER_PROF, HANG_SECONDS)  # of processor time, since the machine may be busy
+    signal.alarm(HANG_SECONDS * 30)
     try:
         results = [predict_source(source, bundle) for source in find_studies([folder])]
     except SpinenetError:
@@ -192,6 +218,7 @@ def _answer(folder: Path, bundle: Any, is_garbage: bool) -> str:
     except Hang:
         return "WRONG: a hang"
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
     said = " ".join(result.message for result in results)
     if "unexpected" in said:

@@ -71,6 +71,18 @@ def test_a_spine_of_impossible_size_is_refused(change):
         passed(located([frame(index, **change) for index in range(5)]))
 
 
+def test_a_disc_twice_as_deep_as_its_neighbours_makes_no_spine():
+    with pytest.raises(RefusedError, match="34 to 75 mm in depth make no spine"):
+        passed(located([frame(index, depth_mm=75.0 if index == 2 else 34.0) for index in range(5)]))
+
+
+def test_pixels_too_coarse_for_a_disc_are_refused():
+    one = located()
+    coarse = replace(one.series, affine_vox2mm=one.series.affine_vox2mm @ np.diag([1.0, 2.5, 2.5, 1.0]))
+    with pytest.raises(RefusedError, match=r"t2: pixels of 2\.5 mm are too coarse"):
+        passed(replace(one, series=coarse))
+
+
 def test_few_levels_are_flagged():
     result = passed(located([frame(index) for index in range(4)]))
     assert codes(result.flags, Severity.FLAG) == ["few_levels"]

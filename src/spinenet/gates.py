@@ -12,6 +12,7 @@ import numpy as np
 
 from spinenet.crops import CropSpec
 from spinenet.errors import StudyError
+from spinenet.geometry import spacing_mm
 from spinenet.labels import LEVELS, View
 from spinenet.quality import REFUSE_FACTOR, Reference, figures_of, share_in_view, signal_to_noise, void_share
 from spinenet.study import Basis, Flag, LevelFrame, LocatedSeries, Scope, Severity, Study
@@ -22,8 +23,13 @@ NOT_LOOKED_FOR = (
     "operation, and anything but the graded targets. Not made for patients under 18."
 )
 USUAL_LEVELS = 5
-DEPTH_MM, STEP_MM = (20.0, 60.0), (20.0, 55.0)
-"""Depth of a disc and distance between neighbouring ones, medians of a spine, that an adult can have."""
+DEPTH_MM, STEP_MM = (22.0, 54.0), (19.0, 54.0)
+"""Depth of a disc and distance between neighbouring ones, medians of a spine, that an adult can have. In 349 series of
+SPIDER they were 28 to 44 and 23 to 48 mm."""
+LIKE_NEIGHBOURS = 1.8
+"""The deepest disc of a spine is no more than this many times the median one; at most 1.5 times in SPIDER."""
+COARSE_MM = 2.0
+"""Larger pixels show no disc; lumbar sagittal series have 0.3 to 1.2 mm."""
 SURE_OF_SACRUM = 0.45
 """Below this certainty the lowest disc may be another one."""
 RUDIMENTARY_DEPTH, RUDIMENTARY_HEIGHT = 0.75, 0.55
@@ -104,11 +110,16 @@ def _study_flags(study: Study, located: Sequence[LocatedSeries]) -> Iterator[Fla
     sagittal = [one for one in located if one.series.plane == "sagittal"]
     frames = max((one.frames for one in sagittal), key=len, default=())
     steps_mm = [float(np.linalg.norm(upper.center_mm - lower.center_mm)) for lower, upper in pairwise(frames)]
-    depth_mm = float(np.median([frame.depth_mm for frame in frames] or [np.nan]))
-    step_mm = float(np.median(steps_mm or [np.nan]))
+    depths_mm = [frame.depth_mm for frame in frames] or [np.nan]
+    depth_mm, step_mm = float(np.median(depths_mm)), float(np.median(steps_mm or [np.nan]))
     if not (DEPTH_MM[0] <= depth_mm <= DEPTH_MM[1] and STEP_MM[0] <= step_mm <= STEP_MM[1]):
         message = f"discs {depth_mm:.0f} mm deep and {step_mm:.0f} mm apart are no adult's; is the pixel spacing right?"
         yield Flag(Scope.STUDY, "implausible_size", Severity.REFUSE, message)
+    elif max(depths_mm) > LIKE_NEIGHBOURS * depth_mm:
+        message = (
+            f"discs of {min(depths_mm):.0f} to {max(depths_mm):.0f} mm in depth make no spine; is it a lumbar one?"
+        )
+        yield Flag(Scope.STUDY, "implausible_shape", Severity.REFUSE, message)
     if len(frames) < USUAL_LEVELS:
         message = f"only {len(frames)} levels are in view; the lumbar spine has {USUAL_LEVELS}"
         yield Flag(Scope.STUDY, "few_levels", Severity.FLAG, message)
@@ -136,6 +147,10 @@ def _series_flags(located: LocatedSeries, reference: Reference | None) -> Iterat
     name = located.series.name
     if located.series.plane != "sagittal":
         return
+    pixel_mm = float(spacing_mm(located.series.affine_vox2mm)[1:].max())
+    if pixel_mm > COARSE_MM:
+        message = f"pixels of {pixel_mm:.1f} mm are too coarse to grade; is the pixel spacing right?"
+        yield Flag(Scope.SERIES, "coarse", Severity.REFUSE, message, name)
     signal = signal_to_noise(located)
     if signal < MIN_SIGNAL:
         message = f"grey values spread over {signal:.1f} times the noise only: too little signal to grade"
