@@ -1,6 +1,6 @@
 """How far do grades move when the same study is shown in another way? Test-retest without any truth.
 
-python scripts/robustness.py 'studies=[STUDIES]' out=DIR     paths as spinenet predict takes them
+python scripts/robustness.py 'studies=[STUDIES]' bundle=BUNDLE out=DIR     paths as spinenet predict takes them
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ def main(config: RobustnessConfig) -> None:
     from spinenet.evaluate.robustness import Retest, retests
     from spinenet.readers import find_studies, read_study
 
-    bundle = load_bundle(Path(config.model) if config.model else None)
+    bundle = load_bundle(Path(config.bundle) if config.bundle else None)
     sources = find_studies([Path(path) for path in config.studies])
     chosen = sources[:: max(1, len(sources) // config.most)][: config.most]
     found: list[Retest] = []

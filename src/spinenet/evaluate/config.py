@@ -69,10 +69,10 @@ def _check(samples: int, correction: str) -> None:
 
 @dataclass
 class RobustnessConfig:
-    """``studies`` are paths as ``spinenet predict`` takes them, ``model`` a bundle (null: the one in the package)."""
+    """``studies`` are paths as ``spinenet predict`` takes them; without ``bundle`` the one in the package predicts."""
 
     studies: list[str] = field(default_factory=list)
-    model: str | None = None
+    bundle: str | None = None
     out: str = "data/robustness"
     most: int = 40
     """At most so many studies, taken evenly from all."""
