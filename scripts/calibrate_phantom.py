@@ -1,7 +1,7 @@
 """Fit what phantoms are accepted by, and how findings rank among patients, into src/spinenet/phantom/calibration.json.
 
 To be run after every change of shapes, measurements, rules or habits of disease:
-python scripts/calibrate_phantom.py persons=150 proposals=6 workers=2
+python scripts/calibrate_phantom.py persons=150 proposals=6 rounds=1 spines=600 workers=2
 """
 
 import json
@@ -24,6 +24,10 @@ class CalibrateConfig:
 
     persons: int = 150
     proposals: int = 6
+    rounds: int = 1
+    """How often spines are sampled with the weights, and these corrected by what is found."""
+    spines: int = 600
+    """Spines to sample in each round."""
     workers: int = 1
     out: str = "src/spinenet/phantom/calibration.json"
 
@@ -36,6 +40,10 @@ def main(config: CalibrateConfig) -> None:
             job = partial(calibrate.propose, mode, count=config.proposals)
             proposals = list(track(pool.map(job, range(config.persons)), mode.value, total=config.persons))
             weights = calibrate.fit_weights(mode, proposals)
+            for _ in range(config.rounds):
+                sample = partial(calibrate.sample_grades, mode, weights)
+                found = list(track(pool.map(sample, range(config.spines)), f"{mode.value}: spines", config.spines))
+                weights = calibrate.correct_weights(mode, weights, proposals, found)
             tables[mode.value] = calibrate.as_table(weights)
             if mode is Mode.RSNA:
                 tables["readers"] = calibrate.fit_ranks(weights, proposals)

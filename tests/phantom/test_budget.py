@@ -1,4 +1,4 @@
-"""What a study may cost: a generous multiple of the aim, as test machines are slow and shared."""
+"""What a study may cost: some three times what it costs on a quiet core, as test machines are slow and shared."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ import pytest
 
 from spinenet.phantom import kernels, make_study
 
-AIM_S, PLAIN_AIM_S, MEMORY_MB = 1.0, 5.0, 300.0
+LIMIT_S, PLAIN_LIMIT_S, MEMORY_MB = 10.0, 40.0, 450.0
 
 
 def test_a_three_series_study_takes_seconds_of_one_core() -> None:
@@ -18,7 +18,7 @@ def test_a_three_series_study_takes_seconds_of_one_core() -> None:
     study = make_study(4)
     spent = time.process_time() - start
     assert sum(len(stack.mask_SRC) for item in study.series for stack in item.stacks) >= 35
-    assert spent < 20.0 * (AIM_S if kernels.compiled() else PLAIN_AIM_S)
+    assert spent < (LIMIT_S if kernels.compiled() else PLAIN_LIMIT_S)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux for the peak")
@@ -27,4 +27,4 @@ def test_a_worker_needs_a_few_hundred_megabytes() -> None:
     code = "from spinenet.phantom import make_study; make_study(4); "
     code += "print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert float(done.stdout) / 1024.0 < 2.5 * MEMORY_MB
+    assert float(done.stdout) / 1024.0 < MEMORY_MB

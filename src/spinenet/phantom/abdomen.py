@@ -90,7 +90,12 @@ def _pelvic(rng: np.random.Generator, body: Body) -> list[Organ]:
     ]
 
 
-def paint_organs(canvas: Canvas, place: Place, rng: np.random.Generator) -> None:
+def make_organs(rng: np.random.Generator, body: Body) -> tuple[Organ, ...]:
+    """Bowel, small vessels and pelvic organs of one person."""
+    return (*_bowel(rng, body), *_colon(rng, body), *_small_vessels(rng, body), *_pelvic(rng, body))
+
+
+def paint_organs(canvas: Canvas, place: Place, organs: tuple[Organ, ...]) -> None:
     """Septa of the retroperitoneal fat, then bowel, small vessels, pelvic organs and kidneys."""
     body, texture, window = place.body, canvas.textures, canvas.grid.whole()
     before = place.line("spine_front_y_mm") + 0.25 * np.maximum(place.side - 22.0, 0.0) - place.y
@@ -99,7 +104,6 @@ def paint_organs(canvas: Canvas, place: Place, rng: np.random.Generator) -> None
     canvas.paint(window, 0.45 * cavity * strands, "muscle")
     haze = smoothstep(before, 8.0, 24.0) * smoothstep(texture.coarse + 0.4 * texture.medium, 0.0, 1.6)
     canvas.paint(window, 0.4 * cavity * haze, "bowel")
-    organs = [*_bowel(rng, body), *_colon(rng, body), *_small_vessels(rng, body), *_pelvic(rng, body)]
     offset = canvas.grid.indices(np.array([organ.center_mm for organ in organs]))[:, 0]
     first, last = canvas.grid.offsets_mm[0], canvas.grid.offsets_mm[-1]
     for organ, at in zip(organs, offset, strict=True):

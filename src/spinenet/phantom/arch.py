@@ -198,6 +198,14 @@ def _transverse(frame: Frame, body: Vertebra) -> Part:
     return _bar(frame, Bar(start, end, 6.0 if stout else 3.2, 4.2 if stout else 2.4, 1.0 if stout else 1.8))
 
 
+def iliolumbar(body: Vertebra, side: int) -> Part:
+    """The ligament from the transverse process of the lowest vertebra to the crest of the ilium."""
+    offset, _, _, up = body.pedicle
+    tip = (0.5 * body.process_span - 4.0, body.half_depth + 7.0, up + 3.0)
+    end = (0.5 * body.process_span + 22.0 + 0.2 * offset, body.half_depth + 3.0, up - 1.0)
+    return _bar(body.frame.sided(SIDES[side]), Bar(tip, end, 2.4, 1.5, 1.5))
+
+
 def _sacral_process(body: Vertebra, side: int) -> Part:
     """The transverse process of a sacralised L5, which meets the wing of the sacrum."""
     frame, back, low = body.frame.sided(SIDES[side]), body.half_depth, -0.5 * body.height

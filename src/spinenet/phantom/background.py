@@ -18,24 +18,22 @@ from spinenet.phantom.trunk import Body, Place, locate
 F32 = NDArray[Any]
 
 
-def paint_background(canvas: Canvas, body: Body, rng: np.random.Generator) -> None:
-    """Paint the surroundings of the spine over the whole field of view; the stream decides what bowel lies where."""
+def paint_background(canvas: Canvas, body: Body, organs: tuple[abdomen.Organ, ...]) -> None:
+    """Paint the surroundings of the spine over the whole field of view."""
     texture = canvas.textures
     fields = (texture.fine, texture.medium, texture.coarse)
-    halves = Textures(*(np.ascontiguousarray(field[:, ::2, ::2]) for field in fields))
-    coarse = Canvas(canvas.grid.halved(), canvas.signals, halves)
+    grains = Textures(*(np.ascontiguousarray(field[:, ::2, ::2]) for field in fields))
+    coarse = Canvas(canvas.grid.halved(), canvas.signals, grains)
     place = locate(body, coarse.grid)
     _paint_fat(coarse, place)
-    abdomen.paint_organs(coarse, place, rng)
+    abdomen.paint_organs(coarse, place, organs)
     abdomen.paint_vessels(coarse, place)
     _paint_muscles(coarse, place)
     pelvis.paint_pelvis(coarse, place)
     _paint_midline(coarse, place)
     grain = 1.0 + np.float32(0.035) * texture.fine
-    canvas.water = upscaled(coarse.water, *canvas.grid.shape[1:])
-    canvas.fat = upscaled(coarse.fat, *canvas.grid.shape[1:])
-    canvas.water *= grain
-    canvas.fat *= grain
+    for images, halves in ((canvas.water, coarse.water), (canvas.fat, coarse.fat)):
+        np.multiply(upscaled(halves, *canvas.grid.shape[1:]), grain, out=images)
 
 
 def _paint_fat(canvas: Canvas, place: Place) -> None:

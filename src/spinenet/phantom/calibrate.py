@@ -16,7 +16,7 @@ from spinenet.phantom.disease import Course, sample_course, sample_disc
 from spinenet.phantom.measure import measure
 from spinenet.phantom.pathology import N_DISCS, Mode
 from spinenet.phantom.person import Person, sample_person
-from spinenet.phantom.prevalence import AIMS, Weights, graded
+from spinenet.phantom.prevalence import AIMS, Weights, graded, sample_spine
 from spinenet.phantom.readers import condition_of
 from spinenet.phantom.spine import LUMBAR_DISCS
 from spinenet.phantom.truth import Margins, grade, severity, signed_margins
@@ -29,13 +29,16 @@ STEPS, STEP = 400, 0.3
 LARGEST = 4.0
 GROUP = 6
 RANKS = 161
+FEW = 0.01
+"""Shares are compared as if this much more had been found: what is rare in a sample says little."""
+LevelGrades = tuple[dict[str, int], ...]
 
 
 @dataclass(frozen=True)
 class Proposal:
     """One spine as proposed: of the lumbar levels, published grades and signed margins by target."""
 
-    grades: tuple[dict[str, int], ...]
+    grades: LevelGrades
     margins: tuple[dict[str, Margins], ...]
 
 
@@ -57,18 +60,64 @@ def _measured(rng: np.random.Generator, mode: Mode, person: Person, course: Cour
 def fit_weights(mode: Mode, pool: list[list[Proposal]]) -> Weights:
     """Weights that bring the accepted proposals of all persons to the prevalence of AIMS."""
     aims = AIMS[mode]
-    tables = {condition: np.zeros_like(aim) for condition, aim in aims.items()}
-    pool = _alike(pool)
-    seen = {condition: _onehot(condition, aim, pool) for condition, aim in aims.items()}
+    return _fitted({condition: np.zeros_like(aim) for condition, aim in aims.items()}, _seen(mode, pool), aims)
+
+
+def correct_weights(mode: Mode, weights: Weights, pool: list[list[Proposal]], found: list[LevelGrades]) -> Weights:
+    """Weights under which spines come nearer to AIMS than those of ``found``, sampled with ``weights``.
+
+    The proposals say how prevalence moves with the weights; where it lies is what the sampled spines say.
+    """
+    seen = _seen(mode, pool)
+    model = _shares(weights.log_weights, seen)
+    targets = {}
+    for condition, aim in AIMS[mode].items():
+        counts = np.zeros_like(aim)
+        for levels in found:
+            for level, grades in enumerate(levels):
+                for _, index in graded({condition: aim}, grades):
+                    counts[level, index] += 1.0
+        share = counts / counts.sum(axis=1, keepdims=True)
+        target = model[condition] * (aim + FEW) / (share + FEW)
+        targets[condition] = target / target.sum(axis=1, keepdims=True)
+    return _fitted(weights.log_weights, seen, targets)
+
+
+def sample_grades(mode: Mode, weights: Weights, seed: int) -> LevelGrades:
+    """Published grades of the lumbar levels of one spine sampled with these weights."""
+    rng = np.random.default_rng([SEED + 1, seed])
+    spine = sample_spine(rng, mode, sample_person(rng), weights)
+    return tuple(grade(measure(spine, level)) for level in range(LUMBAR_DISCS))
+
+
+def _fitted(
+    tables: dict[str, NDArray[np.float64]],
+    seen: dict[str, NDArray[np.float64]],
+    targets: dict[str, NDArray[np.float64]],
+) -> Weights:
+    """The weights, from ``tables`` on, that give the proposals these prevalences."""
+    tables = dict(tables)
     for _ in range(STEPS):
-        accepted, _ = _acceptance(tables, seen)
-        share_PML = accepted / accepted.sum(axis=1, keepdims=True)
-        for condition, onehot in seen.items():
-            found = np.einsum("pml,pmlk->lk", share_PML, onehot) / len(pool)
-            found /= found.sum(axis=1, keepdims=True)
-            tables[condition] += STEP * np.log((aims[condition] + 2e-3) / (found + 2e-3))
-            tables[condition] = np.clip(tables[condition] - tables[condition].max(axis=1, keepdims=True), -LARGEST, 0.0)
+        found = _shares(tables, seen)
+        for condition, target in targets.items():
+            table = tables[condition] + STEP * np.log((target + 2e-3) / (found[condition] + 2e-3))
+            tables[condition] = np.clip(table - table.max(axis=1, keepdims=True), -LARGEST, 0.0)
     return Weights(tables, _acceptance(tables, seen)[1])
+
+
+def _shares(
+    tables: dict[str, NDArray[np.float64]], seen: dict[str, NDArray[np.float64]]
+) -> dict[str, NDArray[np.float64]]:
+    """Share of each grade (levels, grades) among accepted proposals, all persons counting the same."""
+    accepted, _ = _acceptance(tables, seen)
+    share_PML = accepted / accepted.sum(axis=1, keepdims=True)
+    found = {condition: np.einsum("pml,pmlk->lk", share_PML, onehot) for condition, onehot in seen.items()}
+    return {condition: table / table.sum(axis=1, keepdims=True) for condition, table in found.items()}
+
+
+def _seen(mode: Mode, pool: list[list[Proposal]]) -> dict[str, NDArray[np.float64]]:
+    pool = _alike(pool)
+    return {condition: _onehot(condition, aim, pool) for condition, aim in AIMS[mode].items()}
 
 
 def _alike(pool: list[list[Proposal]]) -> list[list[Proposal]]:

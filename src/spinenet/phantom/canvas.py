@@ -106,10 +106,10 @@ class Grid:
         return replace(self, origin_mm=origin, row_mm=2.0 * self.row_mm, col_mm=2.0 * self.col_mm, rows=rows, cols=cols)
 
     def cut(self, window: "Window") -> "Grid":
-        """The rows and columns of a window alone, of all planes."""
+        """A window alone."""
         origin = self.origin_mm + window.rows.start * self.row_mm + window.cols.start * self.col_mm
         rows, cols = window.rows.stop - window.rows.start, window.cols.stop - window.cols.start
-        return replace(self, origin_mm=origin, rows=rows, cols=cols)
+        return replace(self, origin_mm=origin, offsets_mm=self.offsets_mm[window.planes], rows=rows, cols=cols)
 
     def mirrored(self) -> "Grid":
         """The same planes seen in a mirror (x changes sign), again in canonical order."""
@@ -213,6 +213,11 @@ class Canvas:
         times = grid.shape[0] // self.grid.shape[0]
         images = [np.repeat(part[(slice(None), *window.index)], times, axis=1) for part in (self.water, self.fat)]
         return Canvas(grid, self.signals, self.textures.within(window).repeated(times), (images[0], images[1]))
+
+    def planes(self, part: slice, textures: Textures) -> "Canvas":
+        """Some of the planes, with their textures: what is painted there is painted here."""
+        grid = replace(self.grid, offsets_mm=self.grid.offsets_mm[part])
+        return Canvas(grid, self.signals, textures, (self.water[:, part], self.fat[:, part]))
 
     def put(self, window: Window, finer: "Canvas") -> None:
         """Replace a window by the mean of the finer planes of each of its planes: partial volume of a thick slice."""

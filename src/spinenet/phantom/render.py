@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.phantom import discs as shapes
+from spinenet.phantom.arch import iliolumbar
 from spinenet.phantom.canal import Contents, canal_line, paint_canal, paint_roots
 from spinenet.phantom.canvas import Canvas, Grid, Window
 from spinenet.phantom.fields import near
@@ -40,7 +41,7 @@ def spine_window(grid: Grid, spine: Spine) -> Window | None:
     """The rows and columns of the planes that anything of the spine can be painted on."""
     bones = [part for index in range(len(spine.vertebrae)) for part in spine.posterior(index)]
     bones += [*spine.sacral_posterior(), *(body.part for body in spine.vertebrae), *(s.part for s in spine.sacrum)]
-    bones += [disc.part for disc in spine.discs]
+    bones += [*(disc.part for disc in spine.discs), *(iliolumbar(spine.vertebrae[0], side) for side in (0, 1))]
     balls = [(part.center_mm, part.radius_mm + 3.0) for part in bones]
     balls += [_fat_ball(disc) for disc in spine.discs]
     balls += [(point, 6.0) for pair in spine.roots for root in pair for point in root.points_mm[::4]]
@@ -56,7 +57,15 @@ def _fat_ball(disc: Disc) -> tuple[Array, float]:
 
 
 def _paint_behind(canvas: Canvas, spine: Spine) -> None:
-    """What lies behind the discs: ligaments and joint spaces, the arches over them, cysts last."""
+    """What lies behind and beside the discs: ligaments and joint spaces, the arches over them, cysts last."""
+    for side in (0, 1):
+        found = near(iliolumbar(spine.vertebrae[0], side), canvas.grid)
+        if found is not None:
+            window, d = found
+            texture = canvas.textures.within(window)
+            # fibres with fat between them
+            strength = 0.8 * smoothstep(texture.fine + 0.6 * texture.medium, -1.4, 0.2)
+            canvas.paint(window, strength * canvas.alpha(d), "ligament")
     joints = [(joint, disc) for pair, disc in zip(spine.joints, spine.discs, strict=True) for joint in pair]
     for joint, disc in joints:
         _paint_joint(canvas, joint, disc)

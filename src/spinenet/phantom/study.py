@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from spinenet.errors import ConfigError
 from spinenet.labels import LEVELS, TARGETS, View
 from spinenet.phantom import artefacts, render, scan, truth
+from spinenet.phantom.abdomen import Organ, make_organs
 from spinenet.phantom.anatomy import mirrored
 from spinenet.phantom.arch import screws
 from spinenet.phantom.background import paint_background
@@ -39,7 +40,7 @@ from spinenet.phantom.sequence import (
     tissue_signal,
 )
 from spinenet.phantom.spine import LUMBAR_DISCS, Spine
-from spinenet.phantom.texture import make_textures
+from spinenet.phantom.texture import EVEN, make_textures
 from spinenet.phantom.tissue import Tissue, nucleus, sample_tissues
 from spinenet.phantom.trunk import Body, make_body
 from spinenet.study import Series
@@ -47,6 +48,8 @@ from spinenet.study import Series
 GENERATOR_VERSION = "6"
 """Raise with every change that alters the bytes of a study."""
 
+_PLANES_AT_ONCE = 6
+"""Slices that are painted together: few, as all that is needed for it is held in memory."""
 _VIEWS = {Weighting.T1: View.SAGITTAL_T1, Weighting.T2: View.SAGITTAL_T2, Weighting.STIR: View.SAGITTAL_STIR}
 
 
@@ -185,6 +188,16 @@ class _Plan:
     protocol: Protocol
 
 
+@dataclass(frozen=True)
+class _Insides:
+    """What of a person is drawn once for all series, besides the spine."""
+
+    body: Body
+    organs: tuple[Organ, ...]
+    contents: Contents
+    texture_seed: tuple[int, int]
+
+
 def make(seed: int, options: StudyOptions) -> PhantomStudy:
     """As make_study, from ready options."""
     person_rng, disease_rng = _streams(seed)[:2]
@@ -206,8 +219,12 @@ def image(seed: int, options: StudyOptions, spine: Spine) -> PhantomStudy:
     tissues = sample_tissues(tissue_rng, spine.person, 0.25 if tissue_rng.random() < options.widened_share else 0.07)
     tissues |= _disc_tissues(spine)
     randomised = tissue_rng.random() < options.random_share
-    # all stacks of a study show the same patient: what is drawn at random is drawn once, or anew from one seed
-    contents = canal_contents(spine, np.random.default_rng([seed, 2]))
+    insides = _Insides(
+        body,
+        make_organs(np.random.default_rng([seed, 1]), body),
+        canal_contents(spine, np.random.default_rng([seed, 2])),
+        (seed, 3),
+    )
     shared = len({id(plan.grids) for plan in plans[:2]}) == 1
     jobs = [plans[:2], *((plan,) for plan in plans[2:])] if shared else [(plan,) for plan in plans]
     series: list[PhantomSeries] = []
@@ -218,7 +235,7 @@ def image(seed: int, options: StudyOptions, spine: Spine) -> PhantomStudy:
             else {name: tissue_signal(plan.protocol, tissue) for name, tissue in tissues.items()}
             for plan in job
         )
-        painted = [_paint(grid, spine, body, contents, signals, options, seed) for grid in job[0].grids]
+        painted = [_paint(grid, spine, insides, signals, options) for grid in job[0].grids]
         masks = [label_planes(grid, spine) for grid in job[0].grids]
         for index, plan in enumerate(job):
             series.append(_acquire(index, plan, painted, masks, body, options, scanner_rng, noise_rng))
@@ -264,27 +281,29 @@ def _thickness_mm(grid: Grid) -> float:
 
 
 def _paint(
-    grid: Grid,
-    spine: Spine,
-    body: Body,
-    contents: Contents,
-    signals: tuple[dict[str, PoolSignal], ...],
-    options: StudyOptions,
-    seed: int,
+    grid: Grid, spine: Spine, insides: _Insides, signals: tuple[dict[str, PoolSignal], ...], options: StudyOptions
 ) -> Canvas:
     """Noise-free water and fat images of all series on these planes."""
-    textures = make_textures(np.random.default_rng([seed, 3]), grid)
+    canvas = Canvas(grid, signals, EVEN)
+    canvas.metal = screws(spine.vertebrae, tuple(disc.state for disc in spine.discs))
+    count = len(grid.offsets_mm)
+    for part in np.array_split(np.arange(count), max(1, round(count / _PLANES_AT_ONCE))):
+        _paint_planes(canvas, slice(int(part[0]), int(part[-1]) + 1), spine, insides, options)
+    return canvas
+
+
+def _paint_planes(canvas: Canvas, planes: slice, spine: Spine, insides: _Insides, options: StudyOptions) -> None:
+    thickness_mm = _thickness_mm(canvas.grid)
+    grid = replace(canvas.grid, offsets_mm=canvas.grid.offsets_mm[planes])
+    # all stacks of a study show the same patient: the grain of the tissue comes from one seed
+    canvas = canvas.planes(planes, make_textures(np.random.default_rng(insides.texture_seed), grid))
     # the surroundings are vague: one plane a slice is enough for them
-    canvas = Canvas(grid, signals, textures)
-    paint_background(canvas, body, np.random.default_rng([seed, 1]))
+    paint_background(canvas, insides.body, insides.organs)
     window = render.spine_window(grid, spine)
     if window is not None:
-        planes = sub_planes(grid.cut(window), options.sub_slices, _thickness_mm(grid))
-        finer = canvas.repeated(window, planes)
-        render.paint_spine(finer, spine, contents)
+        finer = canvas.repeated(window, sub_planes(grid.cut(window), options.sub_slices, thickness_mm))
+        render.paint_spine(finer, spine, insides.contents)
         canvas.put(window, finer)
-    canvas.metal = screws(spine.vertebrae, tuple(disc.state for disc in spine.discs))
-    return canvas
 
 
 def _acquire(

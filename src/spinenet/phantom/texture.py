@@ -36,6 +36,10 @@ class Textures:
         return Textures(self.fine[window.index], self.medium[window.index], self.coarse[window.index])
 
 
+EVEN = Textures(*(np.zeros((1, 1, 1), np.float32),) * 3)
+"""For what nothing is painted on."""
+
+
 @lru_cache(maxsize=len(_GRAINS))
 def _volume(grain: str) -> F32:
     """Periodic noise, the same in every process; studies differ in where they start to read it."""
