@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from spinenet.labels import RESEARCH_ONLY, View
+from spinenet.labels import LEVELS, RESEARCH_ONLY, View
 from spinenet.report.files import REPORTS_FOLDER, write_folder_files, write_study_files
+from spinenet.report.html import write_study_report
 from spinenet.study import LevelCrop, StudyResult
 
 CHROMIUM = next(
@@ -106,6 +107,27 @@ def test_a_report_prints_to_two_pages_at_most(watched: Watched, run: Path, name:
     page = watched.open(run / f"reports/{name}.html")
     printed = page.pdf(prefer_css_page_size=True)
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) == (1 if name == "failed" else 2)
+
+
+def test_a_report_of_ten_levels_prints_to_three_pages_at_most(
+    watched: Watched, graded: StudyResult, model: dict[str, Any], tmp_path: Path
+) -> None:
+    axial = with_axial(graded)
+    usual = graded.levels
+    likened = {level: usual[index % len(usual)] for index, level in enumerate(LEVELS)}
+    tall = replace(
+        axial,
+        predictions=tuple(
+            replace(one, level=level)
+            for level, like in likened.items()
+            for one in graded.predictions
+            if one.level == like
+        ),
+        crops={level: axial.crops[like] for level, like in likened.items()},
+    )
+    page = watched.open(write_study_report(tall, tmp_path, model=model))
+    assert page.locator(".glance tbody tr").count() == len(LEVELS) == 10
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))) <= 3
 
 
 def test_the_worklist_starts_with_the_most_urgent_and_ends_with_what_was_not_graded(

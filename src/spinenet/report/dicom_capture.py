@@ -5,6 +5,8 @@ For a viewer that shows no structured report. No name of a patient is in the pic
 
 import functools
 import textwrap
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +20,35 @@ from spinenet.locate import NUMBERING_NOTE
 from spinenet.report.dicom_object import Made, new_object
 from spinenet.report.document import replacing
 from spinenet.report.findings import SYNTHETIC_NOTE, findings_of, uncertain_of
-from spinenet.report.pictures import frames_in, grey_of, mark_of, spine_window
-from spinenet.study import LocatedSeries, StudyResult
+from spinenet.report.pictures import frames_in, grey_of, mark_of, sagittal_first, spine_window
+from spinenet.study import LocatedSeries, Scope, Severity, StudyResult
 
 SERIES_NUMBER = 9002
 UNLISTED = "Grades without a finding are not listed. What was not looked for is never absent."
-HEIGHT, PICTURE_WIDTH, TEXT_WIDTH = 900, 700, 700
+HEIGHT, PICTURE_WIDTH, TEXT_WIDTH, MARGIN = 900, 700, 700, 16
+SCALES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+"""Of the letters, the first at which everything fits."""
 YELLOW, WHITE, GREY, RED = (255, 210, 63), (235, 235, 235), (150, 150, 150), (255, 150, 120)
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """Words of one size and colour; lengths in pixels."""
+
+    text: str
+    colour: tuple[int, int, int]
+    size: int
+    indent: int = 0
+    below: int = 0
+
+    @property
+    def line_height(self) -> int:
+        """From one line to the next."""
+        return round(1.3 * self.size)
+
+    def lines(self) -> list[str]:
+        """The words broken into lines that fit beside the slice."""
+        return textwrap.wrap(self.text, int((TEXT_WIDTH - 40 - self.indent) / (0.5 * self.size))) or [""]
 
 
 def write_capture(made: Made, path: Path) -> None:
@@ -46,11 +70,13 @@ def write_capture(made: Made, path: Path) -> None:
 
 
 def draw(result: StudyResult, made_by: str) -> NDArray[np.uint8]:
-    """(UNLISTED = "Grades without a finding are not listed. What was not looked for is never absent."
-    HEIGHT, PICTURE_WIDTH + TEXT_WIDTH, 3): slice on the left, findings on the right, head of the page up."""
+    """(HEIGHT, PICTURE_WIDTH + TEXT_WIDTH, 3): slice on the left, findings on the right, head of the page up.
+
+    The letters become smaller where findings are many.
+    """
     canvas = Image.new("RGB", (PICTURE_WIDTH + TEXT_WIDTH, HEIGHT))
-    _draw_slice(canvas, next(one for one in result.located if one.series.plane == "sagittal"))
-    _draw_findings(canvas, result, made_by)
+    _draw_slice(canvas, sagittal_first(result.located)[0])
+    _draw_findings(canvas, _paragraphs(result, made_by))
     return np.asarray(canvas)
 
 
@@ -72,30 +98,38 @@ def _draw_slice(canvas: Image.Image, located: LocatedSeries) -> None:
         pen.text(label, frame.level, YELLOW, font, anchor="rm", stroke_width=2, stroke_fill="black")
 
 
-def _draw_findings(canvas: Image.Image, result: StudyResult, made_by: str) -> None:
-    pen = ImageDraw.Draw(canvas)
-    left, top = PICTURE_WIDTH + 20, 16
-
-    def write(text: str, colour: tuple[int, int, int], size: int, indent: int = 0) -> None:
-        nonlocal top
-        font = _font(size)
-        for line in textwrap.wrap(text, int((TEXT_WIDTH - 40 - indent) / (0.5 * size))) or [""]:
-            pen.text((left + indent, top), line, colour, font)
-            top += round(1.3 * size)
-
-    write("Lumbar spine MRI: grades by spinenet", WHITE, 24)
-    write(RESEARCH_ONLY, RED, 16)
-    top += 8
+def _paragraphs(result: StudyResult, made_by: str) -> Iterator[Paragraph]:
+    """What stands beside the slice."""
+    yield Paragraph("Lumbar spine MRI: grades by spinenet", WHITE, 24)
+    yield Paragraph(RESEARCH_ONLY, RED, 16, below=8)
+    for flag in result.flags:
+        if flag.severity is Severity.FLAG and flag.scope is not Scope.LEVEL:
+            yield Paragraph(f"Caution: {flag.subject + ': ' if flag.subject else ''}{flag.message}", RED, 14)
     for level in sorted(result.levels, key=LEVELS.index, reverse=True):
         predictions = [one for one in result.predictions if one.level == level]
-        write(level, YELLOW, 18)
-        write(findings_of(predictions) or "no finding in what was graded with confidence", WHITE, 15, 20)
+        yield Paragraph(level, YELLOW, 18)
+        found = findings_of(predictions) or "no finding in what was graded with confidence"
         unsure = uncertain_of(predictions)
+        yield Paragraph(found, WHITE, 15, 20, below=0 if unsure else 4)
         if unsure:
-            write(f"uncertain: {unsure}", GREY, 14, 20)
-        top += 4
+            yield Paragraph(f"uncertain: {unsure}", GREY, 14, 20, below=4)
     for note in (SYNTHETIC_NOTE, NUMBERING_NOTE, UNLISTED, made_by):
-        write(note[0].upper() + note[1:], GREY, 13)
+        yield Paragraph(note[0].upper() + note[1:], GREY, 13)
+
+
+def _draw_findings(canvas: Image.Image, paragraphs: Iterable[Paragraph]) -> None:
+    """Write the paragraphs, smaller where they would not fit."""
+    every = list(paragraphs)
+    for scale in SCALES:
+        shown = [replace(one, size=round(scale * one.size)) for one in every]
+        if sum(len(one.lines()) * one.line_height + one.below for one in shown) < HEIGHT - 2 * MARGIN:
+            break
+    pen, top = ImageDraw.Draw(canvas), MARGIN
+    for one in shown:
+        for line in one.lines():
+            pen.text((PICTURE_WIDTH + MARGIN + one.indent, top), line, one.colour, _font(one.size))
+            top += one.line_height
+        top += one.below
 
 
 @functools.cache

@@ -1,7 +1,7 @@
 """One page a study: what was found, how sure the model is, what it looked at, and what nobody looked for.
 
-The page is one file without scripts or outside resources; it prints to two pages of A4. It shows the study key, and the
-patient's name and id only where that is asked for.
+The page is one file without scripts or outside resources; it prints to two pages of A4, with nine or ten levels three
+at most. It shows the study key, and the patient's name and id only where that is asked for.
 """
 
 import functools
@@ -14,11 +14,11 @@ from typing import Any
 
 from spinenet import __version__
 from spinenet.conformal import COVERAGE
-from spinenet.labels import DISC_TARGETS, LEVELS, RESEARCH_ONLY, TARGET, TARGET_INDEX, TARGETS, Target, View
+from spinenet.labels import DISC_TARGETS, LEVELS, RESEARCH_ONLY, TARGET, TARGET_INDEX, TARGETS, Target
 from spinenet.locate import NUMBERING_NOTE
 from spinenet.report.document import NEVER_LOOKED_FOR, measurements_of, replacing
 from spinenet.report.findings import findings_of, running, short_words, uncertain_of, weight_of
-from spinenet.report.pictures import Overview, overview
+from spinenet.report.pictures import Overview, overview, sagittal_first
 from spinenet.report.strips import VIEW_WORDS, Strip, crop_windows, strips_of
 from spinenet.study import Flag, LocatedSeries, Prediction, Scope, StudyResult
 
@@ -33,9 +33,7 @@ MEASUREMENT_WORDS = {
     "slip_mm": "slip",
 }
 EVIDENCE_WORDS = {"real": "", "synthetic": "learnt from synthetic studies"}
-FIRST_VIEWS = (View.SAGITTAL_T2, View.SAGITTAL_STIR, View.SAGITTAL_T1)
-"""Which series shows the levels best, the best first."""
-_STRIPS_MM, _STRIP_TEXT_MM, _CROP_ASPECT = 222.0, 12.0, 1.25
+_STRIPS_MM, _STRIP_TEXT_MM, _CROP_ASPECT = 206.0, 10.0, 1.25
 """Height for all strips on a page of A4, that of a strip's words, and width over height of a slice."""
 
 
@@ -158,7 +156,7 @@ def print_width_mm(levels: int) -> float:
     """Width of a slice in print at which the strips of all levels fit on the second page.
 
     >>> [print_width_mm(levels) for levels in (5, 7, 8, 10)]
-    [24.0, 24.0, 19.7, 12.8]
+    [24.0, 24.0, 19.7, 13.3]
     """
     return max(min(round((_STRIPS_MM / max(levels, 1) - _STRIP_TEXT_MM) * _CROP_ASPECT, 1), 24.0), 10.0)
 
@@ -199,11 +197,9 @@ def in_words(value: object) -> str:
 
 def figures(located: Sequence[LocatedSeries]) -> list[Figure]:
     """The slices that levels were found in, the one that shows them best first."""
-    sagittal = [one for one in located if one.series.plane == "sagittal"]
-    sagittal.sort(key=lambda one: FIRST_VIEWS.index(one.series.view) if one.series.view in FIRST_VIEWS else 9)
     return [
         Figure(series_title(one), overview(one), tuple(note for note in one.notes if note != NUMBERING_NOTE))
-        for one in sagittal
+        for one in sagittal_first(located)
     ]
 
 

@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from spinenet.geometry import spacing_mm
+from spinenet.labels import View
 from spinenet.study import LevelCrop, LevelFrame, LocatedSeries
 
 MAX_PIXELS = 768
 """Longest side of a slice in a report; more is not seen on a page."""
+FIRST_VIEWS = (View.SAGITTAL_T2, View.SAGITTAL_STIR, View.SAGITTAL_T1)
+"""Which series shows the levels best, the best first."""
 _LABEL_GAP_MM = 5.0
 _LABEL_ROOM_MM = 24.0
 
@@ -83,6 +86,12 @@ def overview(located: LocatedSeries) -> Overview:
         height_mm=float(slice_RC.shape[0] * row_mm),
         marks=tuple(mark_of(frame, located.series.affine_vox2mm) for frame in frames_in(located)),
     )
+
+
+def sagittal_first(located: Iterable[LocatedSeries]) -> list[LocatedSeries]:
+    """The sagittal series, the one that shows the levels best first."""
+    sagittal = [one for one in located if one.series.plane == "sagittal"]
+    return sorted(sagittal, key=lambda one: FIRST_VIEWS.index(one.series.view) if one.series.view in FIRST_VIEWS else 9)
 
 
 def frames_in(located: LocatedSeries) -> list[LevelFrame]:
