@@ -3,6 +3,7 @@
 import csv
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import pytest
 
 KILLS = int(os.environ.get("SPINENET_KILLS", "3"))
 """How often the batch is killed; a longer test than the suite's: SPINENET_KILLS=20 pytest tests/test_restart.py."""
+STUDIES = max(6, 2 * KILLS)
+"""So many that there is work left to be killed in, each time."""
 
 
 def start(images: Path, out: Path) -> "subprocess.Popen[bytes]":
@@ -32,18 +35,41 @@ def outcome(out: Path) -> dict[str, Any]:
     return {"tables": tables, "files": files}
 
 
+def finished(out: Path) -> int:
+    """Studies with a row in the table."""
+    table = out / "studies.csv"
+    return max(0, table.read_bytes().count(b"\n") - 1) if table.exists() else 0
+
+
+def many(images: Path, folder: Path) -> Path:
+    """The phantoms as STUDIES patients of other names."""
+    folder.mkdir()
+    originals = sorted(images.iterdir())
+    patients = sorted({path.name.split("_")[0] for path in originals})
+    for number in range(STUDIES):
+        like = patients[number % len(patients)]
+        for path in originals:
+            name, _, rest = path.name.partition("_")
+            if name == like:
+                shutil.copy(path, folder / f"{number + 1}_{rest}")
+    return folder
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
 def test_killing_a_batch_at_random_moments_changes_nothing(phantom_root: Path, tmp_path: Path) -> None:
-    images = phantom_root / "images"
+    images = many(phantom_root / "images", tmp_path / "images")
     begin = time.monotonic()
-    assert start(images, tmp_path / "in peace").wait(timeout=120) in (0, 1)
-    whole_s = time.monotonic() - begin
-    moments = random.Random(KILLS)
-    for _ in range(KILLS):
-        process = start(images, tmp_path / "killed")
-        time.sleep(moments.uniform(0.3, 0.9) * whole_s)
+    assert start(images, tmp_path / "in peace").wait(timeout=600) in (0, 1)
+    each_s = (time.monotonic() - begin) / STUDIES
+    chance = random.Random(KILLS)
+    for kill in range(KILLS):
+        process, before = start(images, tmp_path / "killed"), finished(tmp_path / "killed")
+        while process.poll() is None and kill % 4 and finished(tmp_path / "killed") == before:
+            time.sleep(0.01)  # one kill in four comes before a study is done, the others while the next is
+        time.sleep(chance.uniform(0.0, 2.0) * each_s)
+        assert process.poll() is None, "nothing was left to be killed in"
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    assert start(images, tmp_path / "killed").wait(timeout=120) in (0, 1)
-    assert outcome(tmp_path / "in peace")["tables"]["predictions.csv"]
+    assert start(images, tmp_path / "killed").wait(timeout=600) in (0, 1)
+    assert len(outcome(tmp_path / "in peace")["tables"]["studies.csv"]) == STUDIES
     assert outcome(tmp_path / "killed") == outcome(tmp_path / "in peace")
