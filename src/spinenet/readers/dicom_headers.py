@@ -4,6 +4,8 @@ A frame of an enhanced multi-frame object keeps its geometry in functional group
 the shared ones. Whether an object is multi-frame is told by its content: the SOP class is wrong in some archives.
 """
 
+import functools
+import math
 import struct
 import warnings
 import zipfile
@@ -155,10 +157,39 @@ def first_value(described: Sequence[Any], *keywords: str) -> Any:
     """First value that is there, looked up keyword by keyword through the layers; None where there is none."""
     for keyword in keywords:
         for dataset in described:
-            value = dataset.get(keyword)
+            value = value_of(dataset, keyword)
             if value is not None and value != "":
                 return value
     return None
+
+
+def value_of(dataset: Any, keyword: str) -> Any:
+    """What a data set holds under a keyword, None where it has none; raises what damage() lists.
+
+    What the slices of a series have in common is converted once for all of them: half of the time of a large tree.
+    """
+    element = dataset.get_item(_tag(keyword))
+    if element is None:
+        return None
+    if not element.is_raw or element.VR in ("SQ", None) or element.value is None:
+        return dataset.get(keyword)
+    charset = dataset.original_character_set
+    return _converted(element._replace(value_tell=0), charset if isinstance(charset, str) else tuple(charset or ()))
+
+
+@functools.lru_cache(maxsize=4096)
+def _converted(raw: Any, charset: str | tuple[str, ...]) -> Any:
+    from pydicom.dataelem import convert_raw_data_element
+
+    return convert_raw_data_element(raw, encoding=list(charset) if isinstance(charset, tuple) else charset).value
+
+
+@functools.cache
+def _tag(keyword: str) -> Any:
+    from pydicom.datadict import tag_for_keyword
+    from pydicom.tag import BaseTag
+
+    return BaseTag(tag_for_keyword(keyword) or 0)
 
 
 def number(value: Any) -> float | None:
@@ -180,19 +211,19 @@ def numbers(value: Any) -> tuple[float, ...]:
         floats = tuple(float(item) for item in several)
     except (ValueError, TypeError):
         return ()
-    return floats if all(np.isfinite(floats)) else ()
+    return floats if all(map(math.isfinite, floats)) else ()
 
 
 def _add(headers: Headers, path: Path) -> None:
     try:
         dataset = read_dataset(path, _KEYWORDS)
-        study_uid = str(dataset.get("StudyInstanceUID") or path.parent)
+        study_uid = str(value_of(dataset, "StudyInstanceUID") or path.parent)
         frames, problem = _frames(dataset, path, study_uid)
     except damage():
         headers.broken.append(path)
         return
     headers.frames += frames
-    if problem and not dataset.get("StudyInstanceUID"):
+    if problem and not value_of(dataset, "StudyInstanceUID"):
         headers.broken.append(path)  # cut short within its header
     elif problem:
         headers.skipped.setdefault(study_uid, []).append((path, problem))
@@ -203,8 +234,8 @@ def _frames(dataset: Any, path: Path, study_uid: str) -> tuple[list[Frame], str]
     problem = _no_image(dataset)
     if problem:
         return [], problem
-    count = len(dataset.get("PerFrameFunctionalGroupsSequence") or [])
-    stated = int(number(dataset.get("NumberOfFrames")) or 1)
+    count = len(value_of(dataset, "PerFrameFunctionalGroupsSequence") or [])
+    stated = int(number(value_of(dataset, "NumberOfFrames")) or 1)
     if stated > 1 and count < stated:
         return [], "multi-frame image without positions"
     found = [_frame(dataset, path, study_uid, index) for index in range(max(count, 1))]
@@ -214,14 +245,14 @@ def _frames(dataset: Any, path: Path, study_uid: str) -> tuple[list[Frame], str]
 
 def _no_image(dataset: Any) -> str:
     """What the object is where it is not one grey-value MR image, else an empty string."""
-    modality = str(dataset.get("Modality") or "MR").strip().upper()
-    if str(dataset.get("SOPClassUID", "")).startswith(_SECONDARY_CAPTURE):
+    modality = str(value_of(dataset, "Modality") or "MR").strip().upper()
+    if str(value_of(dataset, "SOPClassUID") or "").startswith(_SECONDARY_CAPTURE):
         return "secondary capture"
     if modality != "MR":
         return _OBJECTS.get(modality, "object that is not MR")
-    if not dataset.get("Rows") or not dataset.get("Columns"):
+    if not value_of(dataset, "Rows") or not value_of(dataset, "Columns"):
         return "object without an image"
-    return "colour image" if int(dataset.get("SamplesPerPixel") or 1) != 1 else ""
+    return "colour image" if int(value_of(dataset, "SamplesPerPixel") or 1) != 1 else ""
 
 
 def _frame(dataset: Any, path: Path, study_uid: str, index: int) -> Frame | None:
@@ -231,16 +262,18 @@ def _frame(dataset: Any, path: Path, study_uid: str, index: int) -> Frame | None
     if len(position) != 3 or not _orthonormal(orientation):
         return None
     spacing = numbers(first_value(described, "PixelSpacing"))
-    series_number, acquisition = int(number(dataset.get("SeriesNumber")) or 0), _acquisition(described)
+    series_number, acquisition = int(number(value_of(dataset, "SeriesNumber")) or 0), _acquisition(described)
     return Frame(
         path=path,
         index=index,
-        uid=str(dataset.get("SOPInstanceUID") or path),
+        uid=str(value_of(dataset, "SOPInstanceUID") or path),
         study_uid=study_uid,
-        series_uid=str(dataset.get("SeriesInstanceUID") or f"{path.parent} {series_number} {acquisition.description}"),
+        series_uid=str(
+            value_of(dataset, "SeriesInstanceUID") or f"{path.parent} {series_number} {acquisition.description}"
+        ),
         series_number=series_number,
-        rows=int(dataset.Rows),
-        columns=int(dataset.Columns),
+        rows=int(value_of(dataset, "Rows")),
+        columns=int(value_of(dataset, "Columns")),
         position_mm=(position[0], position[1], position[2]),
         orientation=orientation,
         spacing_mm=(spacing[0], spacing[1]) if len(spacing) == 2 and min(spacing) > 0 else None,
@@ -248,13 +281,14 @@ def _frame(dataset: Any, path: Path, study_uid: str, index: int) -> Frame | None
         acquisition=acquisition,
         tags=_tags(described),
         frame_of_reference=str(first_value(described, "FrameOfReferenceUID") or ""),
-        sop_class_uid=str(dataset.get("SOPClassUID") or ""),
-        patient=_words(dataset.get("PatientID")).strip(),
-        patient_name=str(dataset.get("PatientName") or ""),
+        sop_class_uid=str(value_of(dataset, "SOPClassUID") or ""),
+        patient=_words(value_of(dataset, "PatientID")).strip(),
+        patient_name=str(value_of(dataset, "PatientName") or ""),
         age_years=_age_years(dataset),
     )
 
 
+@functools.lru_cache(maxsize=1024)
 def _orthonormal(orientation: tuple[float, ...]) -> bool:
     if len(orientation) != 6:
         return False
@@ -293,10 +327,10 @@ def _acquisition(described: Sequence[Any]) -> Acquisition:
 
 def _age_years(dataset: Any) -> float | None:
     """Age at the examination as stated (``014Y``, ``006M``), else from the dates of birth and study; else None."""
-    stated = _words(dataset.get("PatientAge")).strip().upper()
+    stated = _words(value_of(dataset, "PatientAge")).strip().upper()
     if len(stated) == 4 and stated[:3].isdigit() and stated[3] in _YEARS_PER_UNIT:
         return int(stated[:3]) * _YEARS_PER_UNIT[stated[3]]
-    birth, study = (_words(dataset.get(key)).strip() for key in ("PatientBirthDate", "StudyDate"))
+    birth, study = (_words(value_of(dataset, key)).strip() for key in ("PatientBirthDate", "StudyDate"))
     if len(birth) != 8 or len(study) != 8 or not (birth + study).isdigit():
         return None
     years = int(study[:4]) - int(birth[:4]) - int(study[4:] < birth[4:])
