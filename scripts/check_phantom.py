@@ -27,7 +27,8 @@ from spinenet.readers import find_studies, read_study
 
 @dataclass
 class CheckConfig:
-    """Numbers of studies: rendered small for the audits, built and measured for prevalence, looked at one by one."""
+    """Numbers of studies: rendered small for the audits, built and measured for prevalence, looked at one by one; with
+    0 a part is left out."""
 
     studies: int = 500
     prevalence: int = 2000
@@ -43,16 +44,16 @@ Runner = Callable[..., list]
 
 @script("check_phantom", CheckConfig)
 def main(config: CheckConfig) -> None:
-    seeds = range(config.first_seed, config.first_seed + max(config.studies, config.prevalence))
+    seeds = range(config.first_seed, config.first_seed + max(config.studies, config.prevalence, config.spines))
     with ProcessPoolExecutor(config.workers, mp_context=get_context("spawn")) as pool:
 
         def run(job: Callable[[int], object], count: int, title: str) -> list:
             return list(track(pool.map(job, seeds[:count], chunksize=4), title, total=count))
 
         rows = [*geometry_rows(run, config.spines), *image_rows(config.first_seed)]
-        for mode in config.modes:
+        for mode in config.modes if config.prevalence else ():
             rows += prevalence_rows(run, Mode(mode), config.prevalence)
-        rows += audit_rows(run, config.studies)
+        rows += audit_rows(run, config.studies) if config.studies else []
     width = max(len(row[0]) for row in rows)
     for name, found, asked, passed in rows:
         print(f"{name:{width}}  {found:34}  {asked:28}  {'pass' if passed else 'FAIL'}")
