@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # From SPIDER to the bundle in the package, its figures and the comparison of networks:
 #   bash scripts/make_default_bundle.sh SPIDER [OUT]
-# About 2 hours on 2 CPU cores, most of it a budget of processor time per network (fit.minutes). Finished steps are
+# About 3 hours on 2 CPU cores, most of it a budget of processor time per network (fit.minutes). Finished steps are
 # skipped, so it may be stopped and started again.
 set -euo pipefail
 spider=$(cd "$1" && pwd)
@@ -21,14 +21,15 @@ trained() { # FOLDER OVERRIDES...: a grader's run
 
 # Phantoms: many with every grade frequent and as many as RSNA 2024 has them, some for the locator, some to calibrate and
 # some to test on.
+small=(study.size=320 study.axial_size=256 study.sub_slices=1 study.pixel=uint16)
 phantoms() { # FOLDER STUDIES SEED OVERRIDES...
   once "$1/overview.csv" python scripts/make_phantom.py "out=$1" "studies=$2" "seed=$3" workers=2 "${@:4}"
 }
-phantoms "$out/balanced" 700 11 study.mode=BALANCED
-phantoms "$out/rsna" 400 12 study.mode=RSNA
-phantoms "$out/test" 500 13 study.mode=RSNA
-phantoms "$out/calibration" 200 15 study.mode=RSNA
-phantoms "$out/spines" 200 14 layout=spider study.axial=false study.slices=3
+phantoms "$out/balanced" 250 11 study.mode=BALANCED "${small[@]}"
+phantoms "$out/rsna" 300 12 study.mode=RSNA "${small[@]}"
+phantoms "$out/test" 500 13 study.mode=RSNA "${small[@]}"
+phantoms "$out/calibration" 80 15 study.mode=RSNA "${small[@]}"
+phantoms "$out/spines" 150 14 layout=spider study.axial=false study.slices=3
 for part in balanced rsna test calibration; do
   python scripts/prepare_data.py data=phantom "data.root=$out/$part" "out=$out/prepared-$part" workers=2
 done
