@@ -28,7 +28,8 @@ def test_shipped_weights_fit_the_aims(mode: Mode) -> None:
     assert {name: table.shape for name, table in weights.log_weights.items()} == {
         name: table.shape for name, table in AIMS[mode].items()
     }
-    assert all((table <= 0.0).all() for table in weights.log_weights.values())
+    # no grade is so unwelcome that it is never taken
+    assert all(np.ptp(table, axis=1).max() < 10.0 for table in weights.log_weights.values())
 
 
 def test_both_sides_of_a_condition_count() -> None:

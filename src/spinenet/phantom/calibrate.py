@@ -101,7 +101,8 @@ def _fitted(
         found = _shares(tables, seen)
         for condition, target in targets.items():
             table = tables[condition] + STEP * np.log((target + 2e-3) / (found[condition] + 2e-3))
-            tables[condition] = np.clip(table - table.max(axis=1, keepdims=True), -LARGEST, 0.0)
+            # beside the mildest grade: a grade that cannot be reached must not drag the others to the limit
+            tables[condition] = np.clip(table - table[:, :1], -LARGEST, LARGEST)
     return Weights(tables, _acceptance(tables, seen)[1])
 
 
