@@ -1,51 +1,75 @@
 """Teach a bundle what real series look like, so that it refuses or flags what looks otherwise.
 
-python scripts/fit_gates.py BUNDLE STUDIES: measures every sagittal series of STUDIES and writes what is usual, with
-limits from held-out patients, into BUNDLE/model.json (key ``gates``).
+python scripts/fit_gates.py BUNDLE STUDIES: measures every series of STUDIES and writes what is usual, with limits from
+held-out patients, into BUNDLE/model.json (key ``gates``). --synthetic PHANTOMS: views of which STUDIES have too few are
+measured there instead; what looks otherwise is then flagged, never refused.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 from rich.progress import track
 
-from spinenet.bundle import load_bundle, write_bundle
+from spinenet.bundle import Bundle, load_bundle, write_bundle
 from spinenet.errors import SpinenetError
-from spinenet.labels import SAGITTAL_VIEWS, View
+from spinenet.labels import VIEWS, View
 from spinenet.predict import locate_study
-from spinenet.quality import FIGURES, figures_of, fit_reference, void_share
+from spinenet.quality import FIGURES, Reference, figures_of, fit_reference, void_share
 from spinenet.readers import find_studies, read_study
 from spinenet.routing import route
 
+Measured = dict[View, tuple[list[NDArray[np.float64]], list[float]]]
 
-def main(bundle: Path, studies: Path) -> None:
-    """Measure, fit, write; views with too few real series get no reference."""
+
+def main(
+    bundle: Path,
+    studies: Path,
+    synthetic: Annotated[Path | None, typer.Option(help="Phantoms, for views without real series.")] = None,
+) -> None:
+    """Measure, fit, write; views with too few series get no reference."""
     opened = load_bundle(bundle)
-    figures: dict[View, list[np.ndarray]] = {view: [] for view in SAGITTAL_VIEWS}
-    voids: dict[View, list[float]] = {view: [] for view in SAGITTAL_VIEWS}
+    gates = _fitted(_measured(studies, opened, VIEWS))
+    if synthetic is not None:
+        missing = [view for view in VIEWS if view not in gates]
+        learnt = _fitted(_measured(synthetic, opened, missing)) if missing else {}
+        gates |= {view: replace(reference, synthetic=True) for view, reference in learnt.items()}
+    kept = {key: value for key, value in opened.metadata.items() if key not in ("digest", "sha256")}
+    facts = {**kept, "gates": {view.value: reference.to_dict() for view, reference in gates.items()}}
+    write_bundle(bundle, opened.networks, opened.spec, opened.calibration, facts)
+
+
+def _measured(studies: Path, bundle: Bundle, views: Sequence[View]) -> Measured:
+    """Figures of every series of these views, and void shares of their levels."""
+    measured: Measured = {view: ([], []) for view in views}
     for source in track(find_studies([studies]), "measuring"):
         try:
-            located, _ = locate_study(route(read_study(source), opened.segment), opened)
+            located, _ = locate_study(route(read_study(source), bundle.segment), bundle)
         except SpinenetError as error:
             print(f"{source.key}: left out: {error}")
             continue
         for one in located:
-            if one.series.view in figures:
-                figures[one.series.view].append(figures_of(one))
-                voids[one.series.view] += [void_share(one, frame, opened.spec) for frame in one.frames]
-    gates = {}
-    for view, measured in figures.items():
-        if len(measured) < 10 * len(FIGURES):
-            print(f"{view}: {len(measured)} series, too few for a reference")
+            if one.series.view in measured:
+                figures, voids = measured[one.series.view]
+                figures.append(figures_of(one))
+                voids += [void_share(one, frame, bundle.spec) for frame in one.frames]
+    return measured
+
+
+def _fitted(measured: Measured) -> dict[View, Reference]:
+    found = {}
+    for view, (figures, voids) in measured.items():
+        if len(figures) < 10 * len(FIGURES):
+            print(f"{view}: {len(figures)} series, too few for a reference")
             continue
-        reference, held_out = fit_reference(np.stack(measured), voids[view])
-        gates[view.value] = reference.to_dict()
-        print(
-            f"{view}: {reference.n} series, flagged beyond {reference.flag:.2f}, farthest held-out {held_out.max():.2f}"
-        )
-    kept = {key: value for key, value in opened.metadata.items() if key not in ("digest", "sha256")}
-    write_bundle(bundle, opened.networks, opened.spec, opened.calibration, {**kept, "gates": gates})
+        found[view], held_out = fit_reference(np.stack(figures), voids)
+        limit = found[view].flag
+        print(f"{view}: {len(figures)} series, flagged beyond {limit:.2f}, farthest held-out {held_out.max():.2f}")
+    return found
 
 
 if __name__ == "__main__":

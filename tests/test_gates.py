@@ -8,7 +8,7 @@ import pytest
 from spinenet.crops import CropSpec
 from spinenet.gates import NOT_LOOKED_FOR, RefusedError, cautioned, check, in_words, refusal
 from spinenet.labels import LEVELS, View
-from spinenet.quality import FIGURES, REFUSE_FACTOR, Reference, figures_of, fit_reference, void_share
+from spinenet.quality import FIGURES, REFUSE_FACTOR, Reference, figures_of, fit_reference, share_in_view, void_share
 from spinenet.study import Basis, LevelFrame, LocatedSeries, Scope, Series, Severity, Study
 
 SPEC = CropSpec()
@@ -153,6 +153,45 @@ def test_a_void_without_signal_is_flagged_at_its_level_alone():
         ("signal_void", "L2/L3")
     ]
     assert cautioned(result) == {"L2/L3"}
+
+
+def axial(*, noise=1.0, columns=160, reference=(0.0, 100.0, 50.0, 90.0, 20.0)):
+    """Three slices of 1 mm pixels through L5/S1 and above: a bright canal behind a dark disc."""
+    affine = np.array([[0, 0, 1.0, -columns / 2], [0, 1.0, 0, 40.0], [4.0, 0, 0, 36.0], [0, 0, 0, 1.0]])
+    rows = np.arange(160)[:, None] * np.ones(columns)
+    image = np.where((rows > 80) & (rows < 95), 90.0, 20.0 + 30.0 * (rows > 95))
+    voxels = np.random.default_rng(0).normal(image, noise, (3, 160, columns)).astype(np.float32)
+    series = Series("ax", voxels, affine, "axial", View.AXIAL_T2, "Told by physics.")
+    return LocatedSeries(series, (frame(0),), 1, np.array(reference, np.float32))
+
+
+def test_an_axial_series_of_little_but_noise_is_refused_and_the_sagittal_goes_on():
+    good, noisy = passed(located(), axial()), passed(located(), axial(noise=80.0))
+    assert [one.series.name for one in good.located] == ["t2", "ax"]
+    assert [one.series.name for one in noisy.located] == ["t2"]
+    assert ("low_signal", "ax") in [(flag.code, flag.subject) for flag in noisy.flags]
+
+
+def test_an_axial_level_cut_by_the_edge_is_left_to_the_sagittal_series():
+    narrow = axial(columns=24)
+    assert share_in_view(narrow, narrow.frames[0], SPEC) < 0.5 < share_in_view(axial(), frame(0), SPEC)
+    result = passed(located(), narrow)
+    assert [one.series.name for one in result.located] == ["t2"]
+    assert ("cut_off", "L5/S1", Severity.NOTE) in [(flag.code, flag.subject, flag.severity) for flag in result.flags]
+    assert cautioned(result) == frozenset()
+
+
+def test_what_is_unlike_synthetic_series_is_flagged_however_far_but_not_refused():
+    one, odd = axial(), axial(reference=(0.0, 100.0, 90.0, 20.0, 50.0))
+    assert len(figures_of(one)) == len(FIGURES) - 1
+    learnt = Reference(figures_of(one), np.eye(len(FIGURES) - 1) * 1e6, 1.0, 0.9, 100, synthetic=True)
+    assert Reference.from_dict(learnt.to_dict()).synthetic
+    references = {VIEW: reference_around(located()), View.AXIAL_T2: learnt}
+    assert codes(passed(located(), one, references=references).flags, Severity.FLAG) == []
+    result = passed(located(), odd, references=references)
+    assert codes(result.flags, Severity.FLAG) == ["unlike_training"] and codes(result.flags, Severity.REFUSE) == []
+    assert any("synthetic series the model learnt from" in line for line in in_words(result.flags))
+    assert cautioned(result) == frozenset()
 
 
 def test_series_left_out_or_told_otherwise_are_noted_with_their_reason():

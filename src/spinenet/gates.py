@@ -36,7 +36,8 @@ RUDIMENTARY_DEPTH, RUDIMENTARY_HEIGHT = 0.75, 0.55
 """A lowest disc so much shorter and flatter than the one above may belong to a vertebra that has joined the sacrum."""
 SURE_OF_DISC = 0.75
 MIN_IN_VIEW, ENOUGH_IN_VIEW = 0.3, 0.5
-"""Shares of a level's field that must lie in the image: below the first it is not graded, below the second flagged."""
+"""Shares of a level's field that must lie in the image: below the first it is not graded, below the second flagged; an
+axial level is left to the sagittal series below the second already."""
 MIN_SIGNAL = 4.0
 """Spread of the spine's grey values in units of noise: fewer show little but noise."""
 
@@ -145,8 +146,6 @@ def _transitional(sagittal: Sequence[LocatedSeries], frames: Sequence[LevelFrame
 
 def _series_flags(located: LocatedSeries, reference: Reference | None) -> Iterator[Flag]:
     name = located.series.name
-    if located.series.plane != "sagittal":
-        return
     pixel_mm = float(spacing_mm(located.series.affine_vox2mm)[1:].max())
     if pixel_mm > COARSE_MM:
         message = f"pixels of {pixel_mm:.1f} mm are too coarse to grade; is the pixel spacing right?"
@@ -162,8 +161,11 @@ def _series_flags(located: LocatedSeries, reference: Reference | None) -> Iterat
     figures_F = figures_of(located)
     distance = reference.distance(figures_F) / reference.flag
     if distance > 1:
-        message = f"unlike the real series the model was judged on, {reference.oddest(figures_F)} above all"
-        severity = Severity.REFUSE if distance > REFUSE_FACTOR else Severity.FLAG
+        usual = (
+            "synthetic series the model learnt from" if reference.synthetic else "real series the model was judged on"
+        )
+        message = f"unlike the {usual}, {reference.oddest(figures_F)} above all"
+        severity = Severity.REFUSE if distance > REFUSE_FACTOR and not reference.synthetic else Severity.FLAG
         yield Flag(Scope.SERIES, "unlike_training", severity, f"{message} ({distance:.1f} times the limit)", name)
 
 
@@ -171,16 +173,15 @@ def _level_flags(
     located: LocatedSeries, frame: LevelFrame, spec: CropSpec, reference: Reference | None
 ) -> Iterator[Flag]:
     """Flags of one level in one series; the message begins with the series' name."""
-    if located.series.plane != "sagittal":
-        return
     name = located.series.name
+    is_sagittal = located.series.plane == "sagittal"
     in_view = share_in_view(located, frame, spec)
     if in_view < ENOUGH_IN_VIEW:
-        severity = Severity.REFUSE if in_view < MIN_IN_VIEW else Severity.FLAG
+        severity = Severity.REFUSE if in_view < MIN_IN_VIEW or not is_sagittal else Severity.FLAG
         message = f"{name} shows {in_view:.0%} of the level's field: cut off by the edge of the image"
         yield Flag(Scope.LEVEL, "cut_off", severity, message, frame.level)
         return
-    if frame.confidence < SURE_OF_DISC:
+    if is_sagittal and frame.confidence < SURE_OF_DISC:
         yield Flag(Scope.LEVEL, "unsure_disc", Severity.FLAG, f"the disc is hard to make out in {name}", frame.level)
     void = void_share(located, frame, spec)
     if reference is not None and void > reference.void_flag:

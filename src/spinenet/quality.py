@@ -1,6 +1,7 @@
 """How a located series compares with the real ones a model was judged on: a few cheap figures and one distance.
 
-The figures are grey values of the tissues on the spine's own scale, noise, sharpness, and how surely discs were seen.
+The figures are grey values of the tissues on the spine's own scale, noise, sharpness, and, in the sagittal series that
+discs are found in, how surely they were seen.
 Noise, sharpness and sureness count on their bad side alone. The distance is Mahalanobis' over them; the limits stored
 with a bundle are quantiles of the distances of held-out patients. Shape letters: N series, F figures.
 """
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spinenet.axial import FIELD
 from spinenet.crops import CropSpec, place, resample
 from spinenet.geometry import spacing_mm
 from spinenet.study import LevelFrame, LocatedSeries
@@ -33,39 +35,50 @@ _FOLDS = 5
 
 
 def figures_of(located: LocatedSeries) -> Floats:
-    """FIGURES of a sagittal series, (F,), measured in the slice its levels were found in."""
+    """FIGURES of a series, (F,); of an axial one all but the last."""
     dark, bright, *tissues = (float(value) for value in located.reference)
     scale = bright - dark
-    region_RC = _around_discs(located)
     spacing = spacing_mm(located.series.affine_vox2mm)[1:]
-    slopes = np.hypot(*(np.gradient(region_RC, mm, axis=axis) for axis, mm in enumerate(spacing)))
-    noise, sharpness = 1 / signal_to_noise(located), float(np.percentile(slopes, 95)) / scale
-    sureness = float(np.mean([frame.confidence for frame in located.frames]))
+    steep = [float(np.percentile(_slopes(region_RC, spacing), 95)) / scale for region_RC in _regions(located)]
+    noise, sharpness = 1 / signal_to_noise(located), float(np.median(steep))
     grey = [(tissue - dark) / scale for tissue in tissues]
-    return np.array([*grey, np.log10(noise + 1e-3), np.log10(sharpness + 1e-3), sureness])
+    figures = [*grey, np.log10(noise + 1e-3), np.log10(sharpness + 1e-3)]
+    if located.series.plane == "sagittal":
+        figures.append(np.mean([frame.confidence for frame in located.frames]))
+    return np.array(figures)
 
 
 def signal_to_noise(located: LocatedSeries) -> float:
-    """Spread of the grey values around the spine in units of their noise."""
+    """Spread of the grey values around the spine in units of their noise; of axial slices the median."""
     dark, bright, *_ = (float(value) for value in located.reference)
-    return (bright - dark) / max(_noise(_around_discs(located)), 1e-6 * (bright - dark))
+    noise = float(np.median([_noise(region_RC) for region_RC in _regions(located)]))
+    return (bright - dark) / max(noise, 1e-6 * (bright - dark))
 
 
 def void_share(located: LocatedSeries, frame: LevelFrame, spec: CropSpec) -> float:
     """Share of a level's crop without signal, as metal leaves it: 0 to 1."""
     dark, _, marrow, *_ = located.reference
-    series, index = located.series, located.midline_slice
-    pixels_HW = resample(series.voxels_SRC[index], place(series, frame, spec).matrix(index, spec), spec)
+    index = slice_of(located, frame, spec)
+    matrix = place(located.series, frame, spec).matrix(index, spec)
+    pixels_HW = resample(located.series.voxels_SRC[index], matrix, spec)
     return float(np.mean(pixels_HW < dark + VOID * (marrow - dark)))
 
 
 def share_in_view(located: LocatedSeries, frame: LevelFrame, spec: CropSpec) -> float:
     """Share of a level's crop that lies within its slice, 0 to 1."""
-    matrix = place(located.series, frame, spec).matrix(located.midline_slice, spec)
+    matrix = place(located.series, frame, spec).matrix(slice_of(located, frame, spec), spec)
     rows, columns = np.indices((spec.rows, spec.columns))
     places = np.einsum("ij,jhw->ihw", matrix, np.stack([rows, columns, np.ones_like(rows)]))
     far = np.array(located.series.voxels_SRC.shape[1:])[:, None, None] - 1
     return float(np.mean(((places >= -0.5) & (places <= far + 0.5)).all(axis=0)))
+
+
+def slice_of(located: LocatedSeries, frame: LevelFrame, spec: CropSpec) -> int:
+    """The slice a level is judged by: that in which levels were found, of an axial stack the nearest."""
+    if located.series.plane == "sagittal":
+        return located.midline_slice
+    offset_mm = place(located.series, frame, spec).offset_mm
+    return min(range(len(located.series.voxels_SRC)), key=lambda index: abs(offset_mm(index)))
 
 
 @dataclass(frozen=True)
@@ -78,6 +91,9 @@ class Reference:
     flag: float
     void_flag: float
     n: int
+
+    synthetic: bool = False
+    """Learnt from synthetic series, for want of real ones."""
 
     def distance(self, figures_F: Floats) -> float:
         """How far a series is from the usual, in units of their spread."""
@@ -92,19 +108,21 @@ class Reference:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for ``model.json``."""
         return {
-            "figures": list(FIGURES),
+            "figures": list(FIGURES[: len(self.usual_F)]),
             "usual": self.usual_F.round(5).tolist(),
             "inverse_covariance": self.inverse_FF.round(5).tolist(),
             "flag": round(self.flag, 4),
             "void_flag": round(self.void_flag, 4),
             "n": self.n,
+            "evidence": "synthetic" if self.synthetic else "real",
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Reference":
         """The same from ``model.json``."""
         usual, inverse = (np.array(values[key], float) for key in ("usual", "inverse_covariance"))
-        return cls(usual, inverse, float(values["flag"]), float(values["void_flag"]), int(values["n"]))
+        synthetic = values.get("evidence") == "synthetic"
+        return cls(usual, inverse, float(values["flag"]), float(values["void_flag"]), int(values["n"]), synthetic)
 
 
 def fit_reference(figures_NF: Floats, voids: Sequence[float]) -> tuple[Reference, Floats]:
@@ -134,8 +152,24 @@ def _reference(figures_NF: Floats) -> Reference:
 
 def _deviations(figures_NF: Floats, usual_F: Floats) -> Floats:
     away_NF = figures_NF - usual_F
-    side_F = np.array(BAD_SIDE)
+    side_F = np.array(BAD_SIDE[: len(usual_F)])
     return np.where(side_F == 0, away_NF, np.where(away_NF * side_F > 0, away_NF, 0.0))
+
+
+def _regions(located: LocatedSeries) -> list[NDArray[np.float32]]:
+    """Where a series is judged, in its own pixels: around the discs of a sagittal slice, around each axial level."""
+    if located.series.plane == "sagittal":
+        return [_around_discs(located)]
+    return [_around_canal(located, frame) for frame in located.frames]
+
+
+def _around_canal(located: LocatedSeries, frame: LevelFrame) -> NDArray[np.float32]:
+    """The axial slice nearest to a level, as far as a crop reaches about the canal."""
+    index = slice_of(located, frame, FIELD)
+    half_mm = np.array([FIELD.rows, FIELD.columns]) * FIELD.axial_pixel_mm / 2
+    half = half_mm / spacing_mm(located.series.affine_vox2mm)[1:]
+    center = place(located.series, frame, FIELD).center(index)
+    return _window(located.series.voxels_SRC[index], center - half, center + half)
 
 
 def _around_discs(located: LocatedSeries) -> NDArray[np.float32]:
@@ -145,10 +179,19 @@ def _around_discs(located: LocatedSeries) -> NDArray[np.float32]:
     centers_mm = np.stack([frame.center_mm for frame in located.frames])
     places = (centers_mm @ mm2vox[:3, :3].T + mm2vox[:3, 3])[:, 1:]
     margin = MARGIN_MM / spacing_mm(series.affine_vox2mm)[1:]
-    far = np.array(series.voxels_SRC.shape[1:])
-    low = np.clip(np.floor(places.min(0) - margin), 0, far - 8).astype(int)
-    high = np.clip(np.ceil(places.max(0) + margin), low + 8, far).astype(int)
-    return series.voxels_SRC[located.midline_slice, low[0] : high[0], low[1] : high[1]]
+    return _window(series.voxels_SRC[located.midline_slice], places.min(0) - margin, places.max(0) + margin)
+
+
+def _window(image_RC: NDArray[np.float32], low: Floats, high: Floats) -> NDArray[np.float32]:
+    """The part of an image from ``low`` to ``high`` (row, column), at least eight pixels each way."""
+    far = np.array(image_RC.shape)
+    first = np.clip(np.floor(low), 0, far - 8).astype(int)
+    last = np.clip(np.ceil(high), first + 8, far).astype(int)
+    return image_RC[first[0] : last[0], first[1] : last[1]]
+
+
+def _slopes(region_RC: NDArray[np.float32], spacing_rc_mm: Floats) -> NDArray[np.floating]:
+    return np.hypot(*(np.gradient(region_RC, mm, axis=axis) for axis, mm in enumerate(spacing_rc_mm)))
 
 
 def _noise(image_RC: NDArray[np.float32]) -> float:
