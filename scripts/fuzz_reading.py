@@ -145,8 +145,6 @@ def main(
     bundle = load_bundle(model)
     bundle.segment(np.zeros((1, 1, 64, 64), np.float32))  # networks are loaded before the clock runs
     sources = [source for source in find_studies([folder]) if source.frames]
-    signal.signal(signal.SIGALRM, _hang)
-    signal.signal(signal.SIGPROF, _hang)
     answers = _read_log(log)
     todo = [case for case in range(first, first + cases) if _is_wrong(answers.get(case))]
     for case in track(todo, "fuzzing"):
@@ -209,8 +207,10 @@ def _copied(frames: Any, folder: Path, slices: int) -> list[Path]:
 
 def _answer(folder: Path, bundle: Any, is_garbage: bool) -> str:
     """What prediction says of the folder: ``graded``, ``refused`` or ``WRONG: ...``."""
+    signal.signal(signal.SIGALRM, _hang)
+    signal.signal(signal.SIGPROF, _hang)
     signal.setitimer(signal.ITIMER_PROF, HANG_SECONDS)  # of processor time, since the machine may be busy
-    signal.alarm(HANG_SECONDS * 30)
+    signal.alarm(HANG_SECONDS * 360)
     try:
         results = [predict_source(source, bundle) for source in find_studies([folder])]
     except SpinenetError:

@@ -59,17 +59,19 @@ def many(images: Path, folder: Path) -> Path:
 def test_killing_a_batch_at_random_moments_changes_nothing(phantom_root: Path, tmp_path: Path) -> None:
     images = many(phantom_root / "images", tmp_path / "images")
     begin = time.monotonic()
-    assert start(images, tmp_path / "in peace").wait(timeout=600) in (0, 1)
+    assert start(images, tmp_path / "in peace").wait(timeout=1800) in (0, 1)
     each_s = (time.monotonic() - begin) / STUDIES
-    chance = random.Random(KILLS)
+    chance, hits = random.Random(KILLS), 0
     for kill in range(KILLS):
         process, before = start(images, tmp_path / "killed"), finished(tmp_path / "killed")
         while process.poll() is None and kill % 4 and finished(tmp_path / "killed") == before:
             time.sleep(0.01)  # one kill in four comes before a study is done, the others while the next is
-        time.sleep(chance.uniform(0.0, 2.0) * each_s)
-        assert process.poll() is None, "nothing was left to be killed in"
-        os.killpg(process.pid, signal.SIGKILL)
+        time.sleep(chance.uniform(0.0, 1.0) * each_s)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            hits += 1
         process.wait()
-    assert start(images, tmp_path / "killed").wait(timeout=600) in (0, 1)
+    assert hits > KILLS // 2
+    assert start(images, tmp_path / "killed").wait(timeout=1800) in (0, 1)
     assert len(outcome(tmp_path / "in peace")["tables"]["studies.csv"]) == STUDIES
     assert outcome(tmp_path / "killed") == outcome(tmp_path / "in peace")

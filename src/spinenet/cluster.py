@@ -60,7 +60,7 @@ def _connected(address: str) -> Any:
         ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).split("\n")[0]
-        raise ClusterError(f"no Ray cluster answers at {address}: {reason}") from error
+        raise ClusterError(f"no Ray cluster answers at {address} ({reason}); is it running there?") from error
     return ray
 
 

@@ -118,7 +118,7 @@ def test_a_wanted_name_that_no_series_has_is_said(tmp_path, patient):
     patient.write(tmp_path, patient.stack())
     (source,) = find_studies([tmp_path])
     study = read_study(with_views(source, [parse_wanted("sagittal_t1=series-9")]))
-    assert study.notes == ("--series sagittal_t1=series-9 names no series of this study",)
+    assert study.notes == ("--series sagittal_t1=series-9 names no series of this study; spinenet inspect lists them",)
     with pytest.raises(ReadError, match="expected VIEW=NAME"):
         parse_wanted("t2=series-1")
 

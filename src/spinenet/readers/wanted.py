@@ -34,7 +34,7 @@ def with_views(source: StudySource, wanted: Wanted) -> StudySource:
     volumes = tuple(replace(volume, wanted=_first(wanted, [volume.name])) for volume in source.volumes)
     called = [*map(_called, frames), *([volume.name] for volume in volumes)]
     missing = [f"{view}={name}" for view, name in wanted if not any(_fits(name, names) for names in called)]
-    notes = tuple(f"--series {text} names no series of this study" for text in missing)
+    notes = tuple(f"--series {text} names no series of this study; spinenet inspect lists them" for text in missing)
     return replace(source, frames=frames, volumes=volumes, notes=(*source.notes, *notes))
 
 
