@@ -12,7 +12,7 @@ from spinenet.bundle import NETWORKS, load_bundle, write_bundle
 from spinenet.calibration import TargetCalibration, neutral
 from spinenet.crops import CropSpec
 from spinenet.errors import BundleError
-from spinenet.labels import DISC_TARGETS, LEVELS, TARGET, TARGETS
+from spinenet.labels import DISC_TARGETS, LEVELS, TARGET, TARGETS, VIEWS
 
 SPEC = CropSpec(rows=40, columns=48, pixel_mm=1.3)
 CALIBRATION = {
@@ -144,7 +144,9 @@ def test_a_bundle_segments_any_number_and_size_of_slices(tiny_bundle: bundle.Bun
 
 def test_the_bundle_in_the_package_opens_and_says_where_it_comes_from() -> None:
     opened = load_bundle()
-    assert set(opened.targets) == {TARGETS[index].name for index in DISC_TARGETS}
+    assert set(opened.targets) == {target.name for target in TARGETS} and set(opened.views) == set(VIEWS)
+    real = {target.name for target in TARGETS if opened.evidence(target.name) == "real"}
+    assert real == {TARGETS[index].name for index in DISC_TARGETS}, "stenosis was learnt from synthetic studies alone"
     assert sum(path.stat().st_size for path in bundle.DEFAULT.rglob("*") if path.is_file()) < 30e6
     assert "CC BY 4.0" in opened.metadata["licence"] and "SPIDER" in opened.metadata["data"]
     assert opened.metadata["onnx_difference"] < 1e-4 and opened.metadata["metrics"]["targets"]

@@ -32,10 +32,12 @@ def test_it_is_small_and_of_no_patient() -> None:
 def test_it_shows_every_view_with_several_axial_stacks(study: Study) -> None:
     views = [series.view for series in study.series]
     assert views.count(View.SAGITTAL_T1) == views.count(View.SAGITTAL_T2) == 1
-    assert views.count(View.AXIAL_T2) == 3 and len(views) == 5
+    assert views.count(View.AXIAL_T2) == len(views) - 2 >= 3
 
 
 def test_the_shipped_bundle_grades_it(study: Study) -> None:
     result = predict_study(study, load_bundle())
     assert result.status == "ok", result.message
     assert set(result.levels) >= set(LEVELS[:5])
+    stenoses = [one for one in result.predictions if "stenosis" in one.target]
+    assert len(stenoses) >= 5 and {one.evidence for one in stenoses} == {"synthetic"}

@@ -1,13 +1,17 @@
 """The networks: empty places change nothing, order does not matter, and probabilities are probabilities."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from spinenet.crops import BAG_ARRAYS
 from spinenet.labels import LEVELS, MAX_GRADES, MIRROR, TARGET, TARGET_INDEX, TARGETS, VIEWS, Scale, View
 from spinenet.locate import LOCATOR_CLASSES, SIZE_MULTIPLE
 from spinenet.train.comparison import GRADERS, PLANES, SAGITTAL_STEP_MM, Volume, build_grader, resnet34_3d
-from spinenet.train.config import GraderModelConfig
+from spinenet.train.config import FitConfig, GraderModelConfig
+from spinenet.train.grader import GraderModule
 from spinenet.train.networks import NEVER, QUESTIONS, Head, Locator
 
 MASK = BAG_ARRAYS.index("mask_LS")
@@ -181,6 +185,13 @@ def test_every_target_shares_its_attention_among_the_slices_that_are_there(kind,
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("name", ["grader", "grader_mean", "grader_resnet18_3d"])
+def test_every_network_of_the_configuration_can_be_trained(name):
+    settings = OmegaConf.load(Path(__file__).parents[2] / "configs/model" / f"{name}.yaml")
+    module = GraderModule(GraderModelConfig(**settings), FitConfig(), torch.zeros(4, len(TARGETS), dtype=torch.long))
+    assert sum(weight.numel() for weight in module.network.parameters()) > 5e5
+
+
 @pytest.mark.parametrize("kind", GRADERS)
 def test_graders_to_compare_with_answer_alike(kind, two_sided_bag):
     network = build_grader(GraderModelConfig(kind, width=4, features=16)).eval()

@@ -30,7 +30,8 @@ class GraderModule(pl.LightningModule):
         self.fit_config = fit
         self.network = build_grader(model)
         # 1.4 times as fast on a CPU; with 8 channels and two threads torch 2.13 crashes in its backward pass.
-        if model.width % 16 == 0:
+        flat = all(weight.ndim < 5 for weight in self.network.parameters())
+        if flat and model.width % 16 == 0:
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.weights_TK: Tensor
         self.register_buffer("weights_TK", grade_weights(grades_NT))
