@@ -15,7 +15,7 @@ from spinenet.batch import BatchSummary
 from spinenet.calibration import neutral
 from spinenet.cli import app
 from spinenet.crops import CropSpec
-from spinenet.labels import RESEARCH_ONLY, TARGET
+from spinenet.labels import RESEARCH_ONLY, TARGET, View
 from spinenet.report.tables import StudyRow
 
 
@@ -114,6 +114,28 @@ def test_failed_studies_are_named_and_give_exit_code_1(summary: BatchSummary, tm
 def test_all_well_is_exit_code_0(summary: BatchSummary, tmp_path: Path) -> None:
     summary.counts["failed"] = 0
     assert call("predict", tmp_path, "--out", tmp_path / "out").exit_code == 0
+
+
+def test_series_are_named_by_view_and_passed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    taken: dict[str, Any] = {}
+
+    def predicted(paths: list[Path], out: Path, opened: object, **options: Any) -> BatchSummary:
+        taken.update(options)
+        return BatchSummary(Counter(ok=1), 0)
+
+    monkeypatch.setattr(bundle, "load_bundle", lambda path: object())
+    monkeypatch.setattr(batch, "predict_paths", predicted)
+    named = ("--series", "sagittal_t2=series-4", "--series", "AXIAL_T2=T2 tra*")
+    assert call("predict", tmp_path, "--out", tmp_path / "out", *named).exit_code == 0
+    assert taken["wanted"] == [(View.SAGITTAL_T2, "series-4"), (View.AXIAL_T2, "T2 tra*")]
+
+
+@pytest.mark.parametrize("text", ["t2=series-4", "sagittal_t2", "sagittal_t2= "])
+def test_a_series_that_is_not_named_by_view_is_one_line(summary: BatchSummary, tmp_path: Path, text: str) -> None:
+    result = call("predict", tmp_path, "--out", tmp_path / "out", "--series", text)
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert f"--series {text}" in line and "VIEW=NAME" in line and "sagittal_t1" in line
 
 
 def test_stopping_by_hand_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

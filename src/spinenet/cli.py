@@ -91,6 +91,7 @@ def predict(
         from spinenet.bundle import load_bundle
         from spinenet.readers import parse_wanted
 
+        wanted = [parse_wanted(text) for text in series or ()]
         bundle = load_bundle(model)
         with _progress() as show:
             summary = predict_paths(
@@ -101,7 +102,7 @@ def predict(
                 identify=identify,
                 workers=workers,
                 cluster=ray,
-                wanted=[parse_wanted(text) for text in series or ()],
+                wanted=wanted,
                 on_progress=show,
             )
         typer.echo(_in_words(summary))
