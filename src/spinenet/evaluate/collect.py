@@ -110,10 +110,11 @@ def _read_and_locate(labelled: LabelledStudy, bundle: Bundle) -> tuple[Study, tu
 
 
 def _true_centers(labelled: LabelledStudy, study: Study) -> Centers:
+    """Of the series that are read: where one is set aside because another shows the same, its discs are not missed."""
     return {
         f"{labelled.key}/{one.series.name}": {frame.level: frame.center_mm for frame in one.frames}
         for one in locate_all(study.series, labelled.masks)
-        if one.series.plane == "sagittal"
+        if one.series.plane == "sagittal" and one.series.view is not None
     }
 
 
