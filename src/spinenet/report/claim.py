@@ -20,7 +20,8 @@ LOCK_FILE = ".lock"
 def locked(out: Path) -> Iterator[None]:
     """Keep ``out`` (made if need be) to this run; OutputError where another one is writing there.
 
-    The lock is the operating system's: it goes with the process that holds it, however that ends.
+    The lock is the operating system's: it goes with the process that holds it, however that ends. Half-written files of
+    a run that was killed are removed.
     """
     out.mkdir(parents=True, exist_ok=True)
     lock = FileLock(out / LOCK_FILE)
@@ -29,6 +30,8 @@ def locked(out: Path) -> Iterator[None]:
     except Timeout as error:
         raise OutputError(f"{out}: another run is writing here; wait for it or choose another folder") from error
     try:
+        for partial in (*out.glob(".*.partial"), *out.glob("*/.*.partial")):
+            partial.unlink(missing_ok=True)
         yield
     finally:
         lock.release()
