@@ -21,7 +21,7 @@ from spinenet.evaluate.shortcuts import discrimination
 from spinenet.labels import LEVELS
 from spinenet.phantom import acceptance, make_study, write_dicom
 from spinenet.phantom.pathology import Mode
-from spinenet.phantom.prevalence import AIMS, graded
+from spinenet.phantom.prevalence import AIMS, shares_of
 from spinenet.readers import find_studies, read_study
 
 
@@ -97,12 +97,7 @@ def prevalence_rows(run: Runner, mode: Mode, count: int) -> list[Row]:
     found = run(partial(acceptance.lumbar_grades, mode=mode), count, f"prevalence, {mode.value}")
     rows = []
     for condition, aim in AIMS[mode].items():
-        counts = np.zeros_like(aim)
-        for levels in found:
-            for level, grades in enumerate(levels):
-                for _, index in graded({condition: aim}, grades):
-                    counts[level, index] += 1.0
-        shares = counts / counts.sum(axis=1, keepdims=True)
+        shares = shares_of(found, condition, aim)
         for level in range(len(aim)):
             seen, asked = ("/".join(f"{100.0 * value:.1f}" for value in table[level]) for table in (shares, aim))
             close = bool(np.abs(shares[level] - aim[level]).max() <= 0.03)

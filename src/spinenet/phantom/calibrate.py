@@ -16,7 +16,7 @@ from spinenet.phantom.disease import Course, sample_course, sample_disc
 from spinenet.phantom.measure import measure
 from spinenet.phantom.pathology import N_DISCS, Mode
 from spinenet.phantom.person import Person, sample_person
-from spinenet.phantom.prevalence import AIMS, Weights, graded, sample_spine
+from spinenet.phantom.prevalence import AIMS, Weights, graded, sample_spine, shares_of
 from spinenet.phantom.readers import condition_of
 from spinenet.phantom.spine import LUMBAR_DISCS
 from spinenet.phantom.truth import Margins, grade, severity, signed_margins
@@ -72,12 +72,7 @@ def correct_weights(mode: Mode, weights: Weights, pool: list[list[Proposal]], fo
     model = _shares(weights.log_weights, seen)
     targets = {}
     for condition, aim in AIMS[mode].items():
-        counts = np.zeros_like(aim)
-        for levels in found:
-            for level, grades in enumerate(levels):
-                for _, index in graded({condition: aim}, grades):
-                    counts[level, index] += 1.0
-        share = counts / counts.sum(axis=1, keepdims=True)
+        share = shares_of(found, condition, aim)
         target = model[condition] * (aim + FEW) / (share + FEW)
         targets[condition] = target / target.sum(axis=1, keepdims=True)
     return _fitted(weights.log_weights, seen, targets)

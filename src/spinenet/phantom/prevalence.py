@@ -6,6 +6,7 @@ have the prevalence of AIMS. A study depends on its own seed only, and whose spi
 """
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -82,6 +83,19 @@ def graded(tables: dict[str, NDArray[np.float64]], grades: dict[str, int]) -> li
         if f"{condition}{side}" in TARGET
     ]  # fmt: skip
     return [(table, TARGET[name].index_of(grades[name])) for table, name in names]
+
+
+def shares_of(
+    found: Iterable[Sequence[dict[str, int]]], condition: str, like: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Share of each grade at each level, of the shape of ``like``; ``found`` holds every spine's published grades."""
+    counts = np.zeros_like(like)
+    for levels in found:
+        for level, grades in enumerate(levels):
+            for _, index in graded({condition: like}, grades):
+                counts[level, index] += 1.0
+    shares: NDArray[np.float64] = counts / counts.sum(axis=1, keepdims=True)
+    return shares
 
 
 @cache

@@ -101,7 +101,18 @@ def _export(
         raise RuntimeError("torch.onnx.export gave no program")
     # External data would make a second file that is easily lost.
     program.save(str(path), external_data=False)
+    written = onnx.load(str(path))
+    _forget_sources(written.graph)
+    for function in written.functions:
+        _forget_sources(function)
+    onnx.save(written, str(path))
     onnx.checker.check_model(str(path))
+
+
+def _forget_sources(graph: onnx.GraphProto | onnx.FunctionProto) -> None:
+    """Remove what says where the code lay on the machine that exported it."""
+    for part in (graph, *graph.node, *graph.value_info):
+        del part.metadata_props[:]
 
 
 def difference(model: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> float:
