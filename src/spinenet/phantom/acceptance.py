@@ -33,7 +33,7 @@ AUDITED_LEVEL = LEVELS.index("L4/L5")
 def spine_of(seed: int, mode: Mode) -> Spine:
     """The spine of the study with this seed, without its images."""
     person_rng, disease_rng = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2))
-    return sample_spine(disease_rng, mode, sample_person(person_rng))
+    return sample_spine(disease_rng, mode, sample_person(person_rng, mode))
 
 
 # 1: grades recomputed from the segmentation

@@ -45,7 +45,7 @@ class Proposal:
 def propose(mode: Mode, person_index: int, count: int) -> list[Proposal]:
     """Independent proposals for one person."""
     rng = np.random.default_rng([SEED, person_index, list(Mode).index(mode)])
-    person = sample_person(rng)
+    person = sample_person(rng, mode)
     course = sample_course(rng, person.age)
     return [_measured(rng, mode, person, course) for _ in range(count)]
 
@@ -81,7 +81,7 @@ def correct_weights(mode: Mode, weights: Weights, pool: list[list[Proposal]], fo
 def sample_grades(mode: Mode, weights: Weights, seed: int) -> LevelGrades:
     """Published grades of the lumbar levels of one spine sampled with these weights."""
     rng = np.random.default_rng([SEED + 1, seed])
-    spine = sample_spine(rng, mode, sample_person(rng), weights)
+    spine = sample_spine(rng, mode, sample_person(rng, mode), weights)
     return tuple(grade(measure(spine, level)) for level in range(LUMBAR_DISCS))
 
 

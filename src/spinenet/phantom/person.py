@@ -5,10 +5,13 @@ from typing import Literal
 
 import numpy as np
 
-from spinenet.phantom.pathology import N_DISCS
+from spinenet.phantom.pathology import N_DISCS, Mode
 
 Transitional = Literal["none", "sacralised_l5", "lumbarised_s1", "extra"]
 """How the lowest segments differ from five lumbar vertebrae on a sacrum; "extra" is a sixth lumbar vertebra."""
+LIPOMATOSIS = {Mode.RSNA: 0.04, Mode.BALANCED: 0.15, Mode.SCREENING: 0.04}
+"""Share of persons with epidural lipomatosis. Balanced sets hold more: seen too seldom, a sac thinned by fat alone is
+taken for a healthy one."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Person:
     prone: bool = False
 
 
-def sample_person(rng: np.random.Generator) -> Person:
+def sample_person(rng: np.random.Generator, mode: Mode = Mode.RSNA) -> Person:
     """A person drawn from published means and spreads; nothing here depends on disc disease."""
     age = float(rng.uniform(20.0, 82.0))
     sex = "F" if rng.random() < 0.57 else "M"
@@ -74,7 +77,7 @@ def sample_person(rng: np.random.Generator) -> Person:
         marrow_fat=float(np.clip(0.28 + 0.004 * (age - 20.0) + rng.normal(0.0, 0.06), 0.15, 0.68)),
         s1_s2_disc_mm=float(rng.uniform(1.2, 4.2)),
         sac_end=float(np.clip(rng.normal(1.7, 0.35), 0.9, 2.6)),
-        lipomatosis_mm=float(rng.uniform(1.5, 6.0)) if rng.random() < 0.04 else 0.0,
+        lipomatosis_mm=float(rng.uniform(1.5, 6.0)) if rng.random() < LIPOMATOSIS[mode] else 0.0,
         transitional=_transitional(rng),
         fracture=_fracture(rng, age),
         haemangioma=_somewhere(rng, 0.10, 4.0, 11.0),

@@ -45,7 +45,7 @@ from spinenet.phantom.tissue import Tissue, nucleus, sample_tissues
 from spinenet.phantom.trunk import Body, make_body
 from spinenet.study import Series
 
-GENERATOR_VERSION = "7"
+GENERATOR_VERSION = "8"
 """Raise with every change that alters the bytes of a study."""
 
 _PLANES_AT_ONCE = 6
@@ -201,7 +201,7 @@ class _Insides:
 def make(seed: int, options: StudyOptions) -> PhantomStudy:
     """As make_study, from ready options."""
     person_rng, disease_rng = _streams(seed)[:2]
-    return image(seed, options, sample_spine(disease_rng, options.mode, sample_person(person_rng)))
+    return image(seed, options, sample_spine(disease_rng, options.mode, sample_person(person_rng, options.mode)))
 
 
 def _streams(seed: int) -> list[np.random.Generator]:
