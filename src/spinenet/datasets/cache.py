@@ -130,7 +130,7 @@ def save_study(path: Path, study: LocatedStudy, spec: CropSpec) -> LocatedStudy:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
     with partial.open("wb") as file:
-        np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
+        np.savez(file, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
     partial.replace(path)
     return cut
 
