@@ -8,7 +8,14 @@ import pytest
 
 from spinenet.labels import View
 from spinenet.phantom import PhantomStudy, make_study
-from spinenet.phantom.artefacts import sample_acquisition, sensitivity, shifted_fat, with_metal, with_motion
+from spinenet.phantom.artefacts import (
+    sample_acquisition,
+    sensitivity,
+    shifted_fat,
+    with_metal,
+    with_motion,
+    with_zipper,
+)
 from spinenet.phantom.canvas import Canvas, Grid, upscaled
 from spinenet.phantom.kspace import Noise, filtered, k_window
 from spinenet.phantom.prescription import plan_axial
@@ -130,6 +137,14 @@ def test_ghosts_add_copies_along_phase_encoding_only() -> None:
     image[0, 20, 7] = 1.0
     seen = with_motion(image, protocol, acquisition)
     assert set(zip(*np.nonzero(seen[0]), strict=True)) == {(20, 7), (10, 7), (30, 7)}
+
+
+def test_interference_lies_on_one_line_of_one_frequency_in_every_slice() -> None:
+    rng = np.random.default_rng(4)
+    protocol = replace(sample_protocol(rng, sample_scanner(rng), Weighting.T2), phase_rows=True)
+    acquisition = replace(sample_acquisition(rng, View.SAGITTAL_T2), zipper=4.0, zipper_at=0.3)
+    slices = [with_zipper(np.zeros((30, 40), np.float32), rng, protocol, acquisition, 1.0) for _ in range(3)]
+    assert [set(np.nonzero(image)[1]) for image in slices] == [{12}] * 3
 
 
 def test_upscaling_keeps_a_slope_and_the_mean() -> None:

@@ -43,6 +43,8 @@ class Acquisition:
     """Signal lost where the slices of another group cross."""
     zipper: float
     """Strength of a line of interference; 0: none."""
+    zipper_at: float
+    """Where it lies, as a share of the frequency encoding: one frequency, so the same in every slice."""
     shift_sign: int
     """Direction in which fat is shifted along frequency encoding."""
     filter_strength: float
@@ -70,6 +72,7 @@ def sample_acquisition(rng: np.random.Generator, view: View) -> Acquisition:
         wrap=float(rng.uniform(0.02, 0.10)) if rng.random() < 0.03 else 0.0,
         crosstalk=float(rng.uniform(0.1, 0.5)) if rng.random() < 0.35 else 0.0,
         zipper=float(rng.uniform(2.0, 8.0)) if rng.random() < 0.01 else 0.0,
+        zipper_at=float(rng.random()),
         shift_sign=int(rng.choice((-1, 1))),
         filter_strength=float(rng.uniform(0.0, 0.9)),
         bias=tuple(_wave(rng) for _ in range(4)),
@@ -196,12 +199,15 @@ def _near_screw(
     return out * np.broadcast_to(np.clip((np.sqrt(nearest) - radius) / 2.5, 0.0, 1.0), images.shape)
 
 
-def with_zipper(image: F32, rng: np.random.Generator, protocol: Protocol, noise: float) -> F32:
-    """A line of interference across frequency encoding."""
+def with_zipper(
+    image: F32, rng: np.random.Generator, protocol: Protocol, acquisition: Acquisition, noise: float
+) -> F32:
+    """A line of interference across frequency encoding; ``noise`` is the noise of the image."""
     image = image.copy()
     axis = 1 if protocol.phase_rows else 0
-    at = int(rng.integers(image.shape[axis]))
-    line = np.abs(rng.standard_normal(image.shape[1 - axis], dtype=np.float32)) * np.float32(noise)
+    at = int(acquisition.zipper_at * image.shape[axis])
+    strength = np.float32(acquisition.zipper * noise)
+    line = np.abs(rng.standard_normal(image.shape[1 - axis], dtype=np.float32)) * strength
     if axis == 1:
         image[:, at] += line
     else:

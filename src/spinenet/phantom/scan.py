@@ -57,7 +57,7 @@ def acquire(
         gain = _noise_gain(grid, acquisition)
         stack = [noise.add(filtered(image, window), gain) for image in total]
         if acquisition.zipper:
-            stack = [artefacts.with_zipper(image, rng, protocol, acquisition.zipper * level) for image in stack]
+            stack = [artefacts.with_zipper(image, rng, protocol, acquisition, level) for image in stack]
         images.append(np.stack(stack))
     return images
 
