@@ -122,7 +122,8 @@ def measured(**changes: object) -> Measurements:
     [
         ({"canal_area_mm2": 74.0}, "canal_stenosis", 1),
         ({"canal_area_mm2": 49.0}, "canal_stenosis", 2),
-        ({"packing": 0.7}, "canal_stenosis", 1),
+        ({"packing": 0.7}, "canal_stenosis", 0),
+        ({"packing": 0.7, "canal_area_mm2": 160.0, "canal_free_area_mm2": 200.0}, "canal_stenosis", 1),
         ({"packing": 0.7, "canal_area_mm2": 74.0}, "canal_stenosis", 2),
         ({"recess_depth_mm_lr": (3.5, 9.0)}, "subarticular_stenosis_left", 1),
         ({"recess_depth_mm_lr": (3.5, 9.0)}, "subarticular_stenosis_right", 0),

@@ -27,7 +27,10 @@ CANAL_RATIO = (2.0 / 3.0, 1.0 / 3.0)
 CANAL_AREA_MM2 = (75.0, 50.0)
 """Area of the sac below which the canal is at least moderately, severely narrowed whatever the ratio."""
 PACKED = 0.36
-"""Share of the sac filled by the strands themselves, gaps not counted, above which the canal is one grade worse."""
+"""Share of the sac filled by the strands themselves, gaps not counted, above which a canal that anything narrows is one
+grade worse. Strands alone narrow nothing: at L1/L2 they fill as much of a healthy sac."""
+LEE_NONE = 0.85
+"""Share of the free sac above which the fluid in front of the roots is not narrowed at all."""
 RECESS_MM = (4.0, 0.5)
 """Depth of the recess that is narrowed (table 1.3), and closed: this cut by RSNA's prevalence, as 1.1 asks for."""
 DISPLACED_MM = 1.5
@@ -50,7 +53,7 @@ def _above(value: float, cut: float) -> float:
 
 def _canal(m: Measurements) -> Margins:
     ratio, area = _below(m.canal_ratio, *CANAL_RATIO), _below(m.canal_area_mm2, *CANAL_AREA_MM2)
-    packed = _above(m.packing, PACKED)
+    packed = max(_above(m.packing, PACKED), *_below(m.canal_ratio, LEE_NONE))
     narrow = min(ratio[0], area[0])
     return min(narrow, packed), min(ratio[1], area[1], max(narrow, packed))
 
@@ -171,8 +174,6 @@ def extended(m: Measurements) -> dict[str, object]:
     }
 
 
-LEE_NONE = 0.85
-"""Share of the free sac above which the fluid in front of the roots is not narrowed at all."""
 MEYERDING = (0.25, 0.50, 0.75, 1.0)
 SCHIZAS_A = (0.18, 0.26, 0.34)
 """Share of the sac filled by roots at which A1 turns into A2, A3 and A4."""
