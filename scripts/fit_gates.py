@@ -5,8 +5,8 @@ held-out patients, into BUNDLE/model.json (key ``gates``). --synthetic PHANTOMS:
 measured there instead; what looks otherwise is then flagged, never refused.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +15,7 @@ import typer
 from numpy.typing import NDArray
 from rich.progress import track
 
+from spinenet.artefacts import ARTEFACTS, artefact_figures, limits_of
 from spinenet.bundle import Bundle, load_bundle, write_bundle
 from spinenet.errors import SpinenetError
 from spinenet.labels import VIEWS, View
@@ -23,7 +24,14 @@ from spinenet.quality import FIGURES, Reference, figures_of, fit_reference, void
 from spinenet.readers import find_studies, read_study
 from spinenet.routing import route
 
-Measured = dict[View, tuple[list[NDArray[np.float64]], list[float]]]
+
+@dataclass
+class Measured:
+    """What was measured in the series of one view: figures and artefacts of each, void shares of all levels."""
+
+    figures: list[NDArray[np.float64]] = field(default_factory=list)
+    artefacts: list[NDArray[np.float64]] = field(default_factory=list)
+    voids: list[float] = field(default_factory=list)
 
 
 def main(
@@ -43,9 +51,8 @@ def main(
     write_bundle(bundle, opened.networks, opened.spec, opened.calibration, facts)
 
 
-def _measured(studies: Path, bundle: Bundle, views: Sequence[View]) -> Measured:
-    """Figures of every series of these views, and void shares of their levels."""
-    measured: Measured = {view: ([], []) for view in views}
+def _measured(studies: Path, bundle: Bundle, views: Sequence[View]) -> dict[View, Measured]:
+    measured = {view: Measured() for view in views}
     for source in track(find_studies([studies]), "measuring"):
         try:
             located, _ = locate_study(route(read_study(source), bundle.segment), bundle)
@@ -54,22 +61,32 @@ def _measured(studies: Path, bundle: Bundle, views: Sequence[View]) -> Measured:
             continue
         for one in located:
             if one.series.view in measured:
-                figures, voids = measured[one.series.view]
-                figures.append(figures_of(one))
-                voids += [void_share(one, frame, bundle.spec) for frame in one.frames]
+                found = measured[one.series.view]
+                found.figures.append(figures_of(one))
+                found.voids += [void_share(one, frame, bundle.spec) for frame in one.frames]
+                if one.series.plane == "sagittal":
+                    found.artefacts.append(artefact_figures(one))
     return measured
 
 
-def _fitted(measured: Measured) -> dict[View, Reference]:
-    found = {}
-    for view, (figures, voids) in measured.items():
-        if len(figures) < 10 * len(FIGURES):
-            print(f"{view}: {len(figures)} series, too few for a reference")
+def _fitted(measured: Mapping[View, Measured]) -> dict[View, Reference]:
+    fitted = {}
+    for view, found in measured.items():
+        if len(found.figures) < 10 * len(FIGURES):
+            print(f"{view}: {len(found.figures)} series, too few for a reference")
             continue
-        found[view], held_out = fit_reference(np.stack(figures), voids)
-        limit = found[view].flag
-        print(f"{view}: {len(figures)} series, flagged beyond {limit:.2f}, farthest held-out {held_out.max():.2f}")
-    return found
+        reference, held_out = fit_reference(np.stack(found.figures), found.voids)
+        limits = limits_of(np.stack(found.artefacts)) if found.artefacts else ()
+        fitted[view] = replace(reference, artefact_flags=limits)
+        print(
+            f"{view}: {reference.n} series, flagged beyond {reference.flag:.2f}, farthest held-out {held_out.max():.2f}"
+        )
+        if limits:
+            print(
+                "  artefacts beyond "
+                + ", ".join(f"{name} {limit:.3f}" for name, limit in zip(ARTEFACTS, limits, strict=True))
+            )
+    return fitted
 
 
 if __name__ == "__main__":

@@ -64,7 +64,8 @@ once "$out/uncalibrated/bundle/model.json" python scripts/export.py "out=$out/un
 evaluated "$out/calibrated" data=phantom "data.root=$out/calibration" "runs=[$out/uncalibrated]"
 python scripts/export.py experiment=default_bundle "out=$out/all" "graders=[$out/grader-1]" "locator=$out/locator-1" \
   "calibration=[$out/patients/calibration.json,$out/calibrated/calibration.json]" "metrics=$out/patients/metrics.json"
-python scripts/fit_gates.py "$out/all/bundle" "$spider/images" # what real series look like
+# What real series look like, and the views that SPIDER lacks.
+python scripts/fit_gates.py "$out/all/bundle" "$spider/images" --synthetic "$out/calibration/images"
 evaluated "$out/phantoms" data=phantom "data.root=$out/test" "runs=[$out/all]" "title='500 synthetic studies, exact truth'"
 echo "bundle: $out/all/bundle; it belongs in src/spinenet/models/default"
 

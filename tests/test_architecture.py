@@ -28,6 +28,7 @@ STAGES = (
     "contrast",
     "routing",
     "quality",
+    "artefacts",
     "gates",
     "conformal",
     "visible",

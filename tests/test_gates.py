@@ -126,6 +126,16 @@ def test_what_looks_unlike_real_series_is_flagged_and_far_beyond_refused():
         passed(odd, references={VIEW: reference_around(one, distance / (2 * REFUSE_FACTOR))})
 
 
+def test_a_strong_artefact_is_flagged_and_only_a_sound_series_clears_its_levels(monkeypatch):
+    monkeypatch.setattr("spinenet.artefacts.artefact_figures", lambda one: np.array([0.4, 0.0, 0.0]))
+    references = {VIEW: replace(reference_around(located()), artefact_flags=(0.2, 0.02, 0.1))}
+    result = passed(located(), references=references)
+    assert codes(result.flags, Severity.FLAG) == ["artefact"]
+    assert any("t2: displaced copies" in line for line in in_words(result.flags))
+    assert cautioned(result) == {frame.level for frame in located().frames}
+    assert codes(passed(located()).flags, Severity.FLAG) == []  # a bundle from before artefacts were looked for
+
+
 def test_a_view_without_real_series_is_noted_not_judged():
     result = check(Study("17", (located().series,)), [located()], SPEC, {})
     assert "not_compared" in codes(result.flags, Severity.NOTE)
@@ -217,6 +227,11 @@ def test_the_limit_of_a_reference_is_one_that_held_out_series_seldom_pass():
     figures_NF = np.random.default_rng(0).normal(0, 1, (300, len(FIGURES)))
     reference, held_out_N = fit_reference(figures_NF, np.linspace(0, 0.2, 500).tolist())
     assert np.mean(held_out_N > reference.flag) == pytest.approx(0.01, abs=0.005)
+    assert Reference.from_dict(replace(reference, artefact_flags=(0.1, 0.2, 0.3)).to_dict()).artefact_flags == (
+        0.1,
+        0.2,
+        0.3,
+    )
     assert Reference.from_dict(reference.to_dict()).flag == pytest.approx(reference.flag, abs=1e-3)
     better = reference.usual_F + np.array([0, 0, 0, -5, 5, 5])  # less noise, sharper, surer than usual
     assert reference.distance(better) == 0

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from spinenet.artefacts import artefacts_of
 from spinenet.crops import CropSpec
 from spinenet.errors import StudyError
 from spinenet.geometry import spacing_mm
@@ -158,6 +159,8 @@ def _series_flags(located: LocatedSeries, reference: Reference | None) -> Iterat
         message = f"no real {located.series.view} series was at hand to judge how usual this one looks"
         yield Flag(Scope.SERIES, "not_compared", Severity.NOTE, message, name)
         return
+    for artefact in artefacts_of(located, reference.artefact_flags):
+        yield Flag(Scope.SERIES, "artefact", Severity.FLAG, artefact, name)
     figures_F = figures_of(located)
     distance = reference.distance(figures_F) / reference.flag
     if distance > 1:

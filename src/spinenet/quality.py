@@ -84,7 +84,7 @@ def slice_of(located: LocatedSeries, frame: LevelFrame, spec: CropSpec) -> int:
 @dataclass(frozen=True)
 class Reference:
     """What real series of one view look like: usual figures (F,), the inverse covariance of their deviations (F, F),
-    and limits of distance and of ``void_share``."""
+    and limits of distance, of ``void_share`` and of artefacts."""
 
     usual_F: Floats
     inverse_FF: Floats
@@ -94,6 +94,8 @@ class Reference:
 
     synthetic: bool = False
     """Learnt from synthetic series, for want of real ones."""
+    artefact_flags: tuple[float, ...] = ()
+    """Limits of the figures of ``spinenet.artefacts``, of sagittal views alone."""
 
     def distance(self, figures_F: Floats) -> float:
         """How far a series is from the usual, in units of their spread."""
@@ -113,6 +115,7 @@ class Reference:
             "inverse_covariance": self.inverse_FF.round(5).tolist(),
             "flag": round(self.flag, 4),
             "void_flag": round(self.void_flag, 4),
+            "artefact_flags": [round(limit, 4) for limit in self.artefact_flags],
             "n": self.n,
             "evidence": "synthetic" if self.synthetic else "real",
         }
@@ -122,7 +125,10 @@ class Reference:
         """The same from ``model.json``."""
         usual, inverse = (np.array(values[key], float) for key in ("usual", "inverse_covariance"))
         synthetic = values.get("evidence") == "synthetic"
-        return cls(usual, inverse, float(values["flag"]), float(values["void_flag"]), int(values["n"]), synthetic)
+        limits = tuple(float(limit) for limit in values.get("artefact_flags", ()))
+        return cls(
+            usual, inverse, float(values["flag"]), float(values["void_flag"]), int(values["n"]), synthetic, limits
+        )
 
 
 def fit_reference(figures_NF: Floats, voids: Sequence[float]) -> tuple[Reference, Floats]:
@@ -159,7 +165,7 @@ def _deviations(figures_NF: Floats, usual_F: Floats) -> Floats:
 def _regions(located: LocatedSeries) -> list[NDArray[np.float32]]:
     """Where a series is judged, in its own pixels: around the discs of a sagittal slice, around each axial level."""
     if located.series.plane == "sagittal":
-        return [_around_discs(located)]
+        return [region(located)]
     return [_around_canal(located, frame) for frame in located.frames]
 
 
@@ -172,8 +178,8 @@ def _around_canal(located: LocatedSeries, frame: LevelFrame) -> NDArray[np.float
     return _window(located.series.voxels_SRC[index], center - half, center + half)
 
 
-def _around_discs(located: LocatedSeries) -> NDArray[np.float32]:
-    """The part of the slice that holds all discs, MARGIN_MM beyond their centres."""
+def region(located: LocatedSeries) -> NDArray[np.float32]:
+    """The part of a sagittal slice that holds all discs, MARGIN_MM beyond their centres."""
     series = located.series
     mm2vox = np.linalg.inv(series.affine_vox2mm)
     centers_mm = np.stack([frame.center_mm for frame in located.frames])
