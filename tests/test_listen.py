@@ -230,6 +230,7 @@ def test_images_are_deleted_a_while_after_their_study_is_done(ward: Ward) -> Non
         with ward.association() as association:
             association.send_c_store(image(STUDIES[0]))
         until(lambda: ward.graded and not ward.kept())
+    assert ward.graded == [1] and not ward.kept()
 
 
 def test_a_destination_that_is_not_there_is_one_line(ward: Ward, tmp_path: Path) -> None:

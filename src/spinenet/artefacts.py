@@ -20,6 +20,8 @@ COPY_MM = 15.0
 """A copy displaced by less than this cannot be told from the anatomy's own edges."""
 BAND_PER_MM = (0.02, 0.4)
 """Spatial frequencies in which copies are looked for: below is shading, above noise."""
+RINGING_MM = 8.0
+"""What rings on to both sides of a distance is where the scanner's k-space ended, not a copy."""
 _LINES = 96
 """Lines of a slice that are looked at for copies; more cost time and change little."""
 HALF_WIDTH = 3
@@ -91,6 +93,8 @@ def _copy(lines_LN: Image, pixel_mm: float) -> float:
     A copy of strength g at distance d multiplies the spectrum by 1 + g exp(2 pi i f d): the logarithm of the power
     ripples along f, and its own spectrum (the power cepstrum, Bogert 1963) peaks at d with height g.
     """
+    from scipy.ndimage import maximum_filter1d
+
     lines_LN = lines_LN[:: max(len(lines_LN) // _LINES, 1)]
     n = lines_LN.shape[1]
     first, end = int(COPY_MM / pixel_mm), n // 2
@@ -108,7 +112,10 @@ def _copy(lines_LN: Image, pixel_mm: float) -> float:
     whole = np.zeros(len(f))
     whole[band] = weight * (ripple - np.average(ripple, weights=weight))
     cepstrum = fft.irfft(whole, size) * size / (2 * weight.sum())
-    return float(cepstrum[first:end].max())
+    level = maximum_filter1d(np.abs(cepstrum[:end]), int(RINGING_MM / pixel_mm) | 1)
+    away = int(1.5 * RINGING_MM / pixel_mm)
+    beside = np.minimum(np.roll(level, away), np.roll(level, -away))
+    return float((cepstrum[:end] - beside)[first : max(end - away, first + 1)].max())
 
 
 def _taper(n: int) -> Image:

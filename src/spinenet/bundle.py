@@ -139,7 +139,9 @@ def load_bundle(path: Path | None = None) -> Bundle:
         raise BundleError(f"{path}: model.json was altered or is not spinenet's; get the bundle again")
     metadata = json.loads(text)
     if metadata.get("format") != FORMAT or not _fits(metadata.get("label_space") or {}):
-        raise BundleError(f"{path}: made for another version of spinenet (label space differs)")
+        raise BundleError(
+            f"{path}: made for another version of spinenet; take a bundle of this one or install that one"
+        )
     networks = {name: content[name] for name in NETWORKS}
     for name, data in networks.items():
         if hashlib.sha256(data).hexdigest() != metadata["sha256"].get(name):
@@ -190,4 +192,4 @@ def _read(path: Path, names: tuple[str, ...]) -> dict[str, bytes]:
         return {name: (path / name).read_bytes() for name in names}
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         what = "no such file or folder" if not path.exists() else f"not a model bundle ({', '.join(names)} expected)"
-        raise BundleError(f"{path}: {what}") from error
+        raise BundleError(f"{path}: {what}; without --model the one in the package is used") from error

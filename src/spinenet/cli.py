@@ -106,6 +106,8 @@ def predict(
                 on_progress=show,
             )
         typer.echo(_in_words(summary))
+        if summary.counts["failed"]:
+            typer.echo("`spinenet inspect` with the same paths says which files a study is and how they are understood")
         typer.echo(f"tables: {out / 'predictions.csv'}, {out / 'studies.csv'}, {out / 'predictions.json'}")
         typer.echo(f"worklist: {out / 'worklist.html'}\nreports: {out / REPORTS_FOLDER}")
         typer.echo(RESEARCH_ONLY)
@@ -258,7 +260,7 @@ def _stop(message: str, code: int) -> NoReturn:
 
 @contextmanager
 def _progress() -> Iterator[Any]:
-    """A progress bar on stderr, with one line above it for every study that is not ``ok``."""
+    """A progress bar on stderr, and a line for every study that is not ``ok`` or lacks a series asked for."""
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -269,7 +271,7 @@ def _progress() -> Iterator[Any]:
 
         def show(done: int, total: int, row: "StudyRow | None") -> None:
             progress.update(task, completed=done, total=total)
-            if row and row.status != "ok":
+            if row and (row.status != "ok" or "--series" in row.message):
                 progress.console.print(escape(f"{row.study}: {row.status}: {row.message}"), highlight=False)
 
         yield show

@@ -57,13 +57,23 @@ def locate_study(study: Study, bundle: Bundle) -> tuple[tuple[LocatedSeries, ...
     """
     usable = [series for series in study.series if series.plane == "sagittal" and series.view in SAGITTAL_VIEWS]
     if not usable:
-        found = "; ".join(f"{series.name}: {series.plane}, {series.reason}" for series in study.series)
-        raise StudyError(f"no sagittal T1, T2 or STIR series to find levels in ({found or 'no image series'})")
+        raise StudyError(
+            f"no sagittal T1, T2 or STIR series to find levels in ({_reasons(study) or 'no image series'})"
+        )
     located, problems = number_study([detect(series, bundle.segment) for series in usable])
     if View.AXIAL_T2 not in bundle.views:
         return located, problems
     axial, axial_problems = locate_axial(study.series, located)
     return (*located, *axial), [*problems, *axial_problems]
+
+
+def _reasons(study: Study) -> str:
+    """Why each series has its view or none, those of one reason together."""
+    named: dict[str, list[str]] = {}
+    for series in study.series:
+        reason = series.reason.rstrip(".") or series.plane
+        named.setdefault(reason[:1].lower() + reason[1:], []).append(series.name)
+    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in named.items())
 
 
 def crops_shown(bag: Bag, attention_LST: NDArray[np.float32] | None) -> dict[str, tuple[LevelCrop, ...]]:

@@ -23,7 +23,11 @@ def locked(out: Path) -> Iterator[None]:
     The lock is the operating system's: it goes with the process that holds it, however that ends. Half-written files of
     a run that was killed are removed.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = "is a file" if out.is_file() else f"cannot be made ({error.strerror})"
+        raise OutputError(f"{out}: {what}; choose another output folder") from error
     lock = FileLock(out / LOCK_FILE)
     try:
         lock.acquire(timeout=0)
