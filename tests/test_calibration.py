@@ -191,3 +191,17 @@ def test_rows_that_do_not_fit_are_refused():
         calibration.fit(HERNIATION, np.zeros((5, 2)), np.zeros(4, int))
     with pytest.raises(ValueError, match="columns"):
         calibration.fit(PFIRRMANN, np.zeros((5, 2)), np.zeros(5, int))
+
+
+def test_averaged_cuts_depend_less_on_which_discs_were_seen(monkeypatch):
+    rng = np.random.default_rng(3)
+    grades_N = rng.choice(3, 800, p=[0.9, 0.07, 0.03])
+    logits_NK = rng.normal(0.0, 1.0, (800, 3)) + 2.5 * np.eye(3)[grades_N]
+    halves = [rng.permutation(800)[:400] for _ in range(12)]
+
+    def spread(resamples):
+        monkeypatch.setattr(calibration, "RESAMPLES", resamples)
+        cuts = [calibration.fit(TARGET["canal_stenosis"], logits_NK[half], grades_N[half]).cuts for half in halves]
+        return np.std([upper for _, upper in cuts])
+
+    assert spread(30) < 0.8 * spread(1)

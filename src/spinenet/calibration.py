@@ -31,6 +31,8 @@ MIN_COVERAGE = 0.8
 """Share of validation discs the model must stand by."""
 SURE = 0.75
 """A decided grade at least this probable is never withheld."""
+RESAMPLES = 50
+"""Resamples over which cuts are averaged."""
 
 _GRID_PER_GRADE = 200
 _PLATEAU = 0.005
@@ -205,7 +207,21 @@ def _fit_cuts(target: Target, probabilities_NK: Floats, grades_N: Indices) -> tu
     if counts.min() < MIN_CUT_EXAMPLES:
         return neutral(target).cuts
     score = macro_f1 if target.scale is Scale.BINARY else _kappa_and_f1
-    return _search_cuts(_expected_grade(probabilities_NK), grades_N, score)
+    return _bagged_cuts(_expected_grade(probabilities_NK), grades_N, score)
+
+
+def _bagged_cuts(positions_N: Floats, grades_N: Indices, score: Callable[[Floats], Floats]) -> tuple[float, ...]:
+    """Mean of the best cuts of RESAMPLES resamples of the discs (Breiman 1996, "Bagging predictors").
+
+    The best cut between rare grades moves far with the few discs that happen to lie near it.
+    """
+    rng = np.random.default_rng(0)
+    found = []
+    while len(found) < RESAMPLES:
+        drawn_N = rng.integers(0, len(grades_N), len(grades_N))
+        if len(np.unique(grades_N[drawn_N])) == len(np.unique(grades_N)):
+            found.append(_search_cuts(positions_N[drawn_N], grades_N[drawn_N], score))
+    return tuple(float(cut) for cut in np.mean(found, axis=0))
 
 
 def _kappa_and_f1(confusion: Floats) -> Floats:

@@ -17,7 +17,7 @@ from spinenet.datasets import LabelledStudy
 from spinenet.datasets.cache import PREPARED, load_study
 from spinenet.datasets.masks import locate_all
 from spinenet.errors import DatasetError, SpinenetError
-from spinenet.labels import LEVELS, MAX_GRADES, TARGET, TARGET_INDEX, TARGETS, UNKNOWN
+from spinenet.labels import LEVELS, MAX_GRADES, MIRROR, TARGET, TARGET_INDEX, TARGETS, UNKNOWN
 from spinenet.predict import locate_study
 from spinenet.readers import read_study
 from spinenet.routing import route
@@ -119,13 +119,17 @@ def _true_centers(labelled: LabelledStudy, study: Study) -> Centers:
 
 
 def fit_calibration(collected: Collected, targets: Sequence[str]) -> dict[str, TargetCalibration]:
-    """Calibration of every named target from discs that were found; neutral where too little is known."""
+    """Calibration of every named target from discs that were found; neutral where too little is known.
+
+    Left and right are calibrated as one, so that a mirrored study gets mirrored grades.
+    """
     calibration = {}
     for name in targets:
-        index = TARGET_INDEX[name]
-        seen_N = ~np.isnan(collected.logp_NTK[:, index, 0])
-        logp_NK = collected.logp_NTK[seen_N, index, : len(TARGET[name].grades)].astype(float)
-        calibration[name] = fit(TARGET[name], logp_NK, collected.grades_NT[seen_N, index])
+        sides = sorted({TARGET_INDEX[name], MIRROR[TARGET_INDEX[name]]})
+        logp_NK = np.concatenate([collected.logp_NTK[:, side, : len(TARGET[name].grades)] for side in sides])
+        grades_N = np.concatenate([collected.grades_NT[:, side] for side in sides])
+        seen_N = ~np.isnan(logp_NK[:, 0])
+        calibration[name] = fit(TARGET[name], logp_NK[seen_N].astype(float), grades_N[seen_N])
     return calibration
 
 
