@@ -216,7 +216,7 @@ def _bagged_cuts(positions_N: Floats, grades_N: Indices, score: Callable[[Floats
     The best cut between rare grades moves far with the few discs that happen to lie near it.
     """
     rng = np.random.default_rng(0)
-    found = []
+    found: list[tuple[float, ...]] = []
     while len(found) < RESAMPLES:
         drawn_N = rng.integers(0, len(grades_N), len(grades_N))
         if len(np.unique(grades_N[drawn_N])) == len(np.unique(grades_N)):
