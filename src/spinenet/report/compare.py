@@ -168,7 +168,7 @@ def _of_grade(
     noise: float | None,
 ) -> Change:
     words = [_words(TARGET[place[1]], one) for one in (prior, current)]
-    sure = all(one is not None and one.confident for one in (prior, current))
+    sure = all(one.confident for one in (prior, current) if one is not None)
     if prior is None or current is None:
         return Change(*keys, *place, words[0], words[1], None, noise, ALONE, sure)
     difference = shift(prior, current)
