@@ -70,6 +70,8 @@ class Bundle:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
+        # A plan would be kept for every shape ever seen, and shapes differ from study to study.
+        options.enable_mem_pattern = False
         # One thread a process is as fast as two on a busy machine and leaves the cores to other studies.
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
