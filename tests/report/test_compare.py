@@ -90,6 +90,14 @@ def test_an_uncertain_grade_makes_the_change_uncertain(tmp_path: Path) -> None:
     assert not changed(tmp_path, pfirrmann(1, 0, 0, 0, 0), unsure).confident
 
 
+def test_a_sure_grade_is_not_doubtful_because_the_other_study_lacks_it(tmp_path: Path) -> None:
+    files = [
+        write(tmp_path / "a.json", study("a", pfirrmann(1, 0, 0, 0, 0))),
+        write(tmp_path / "b.json", study("b", pfirrmann(1, 0, 0, 0, 0, level="L3/L4", confident=False))),
+    ]
+    assert [(one.level, one.confident) for one in compare(*files).changes] == [("L4/L5", True), ("L3/L4", False)]
+
+
 def test_measurements_are_compared_in_mm(graded: StudyResult, tmp_path: Path) -> None:
     taller = tuple(
         replace(one, frames=tuple(replace(frame, height_mm=frame.height_mm - 2) for frame in one.frames))

@@ -1,0 +1,25 @@
+"""Predictions gathered for an evaluation: what is fitted on them treats left and right alike."""
+
+import numpy as np
+
+from spinenet.evaluate.collect import Collected, fit_calibration
+from spinenet.labels import MAX_GRADES, TARGET_INDEX, TARGETS
+
+SIDES = ("foraminal_stenosis_left", "foraminal_stenosis_right")
+
+
+def test_left_and_right_are_calibrated_as_one():
+    rng = np.random.default_rng(5)
+    grades_NT = rng.integers(0, 3, (300, len(TARGETS)))
+    shift = {"foraminal_stenosis_left": 2.0, "foraminal_stenosis_right": 0.5}
+    logp_NTK = np.full((300, len(TARGETS), MAX_GRADES), np.nan, np.float32)
+    for side in SIDES:
+        index = TARGET_INDEX[side]
+        logits = rng.normal(0, 1, (300, 3)) + shift[side] * np.eye(3)[grades_NT[:, index]]
+        logp_NTK[:, index, :3] = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    seen = Collected(tuple(("study", "L4/L5") for _ in range(300)), logp_NTK, grades_NT, {}, {}, {})
+    both = fit_calibration(seen, SIDES)
+    one_side = logp_NTK.copy()
+    one_side[:, TARGET_INDEX[SIDES[1]]] = np.nan
+    left = fit_calibration(Collected(seen.disc_N, one_side, grades_NT, {}, {}, {}), SIDES[:1])
+    assert both[SIDES[0]] == both[SIDES[1]] != left[SIDES[0]]
