@@ -1,5 +1,6 @@
 """The command line: exit codes, one line for what a user can get wrong, and no traceback for any of it."""
 
+import errno
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,17 @@ def test_an_output_folder_that_cannot_be_written_is_one_line(tmp_path: Path, mon
     result = call("predict", write_nifti(tmp_path / "t2.nii"), "--out", tmp_path / "out")
     assert result.exit_code == 2
     assert str(tmp_path / "out") in result.stderr.splitlines()[-1]
+
+
+def test_a_full_disk_is_named_and_how_to_go_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def full(*args: object, **options: object) -> BatchSummary:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(batch, "predict_paths", full)
+    result = call("predict", tmp_path, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "the disk is full" in result.stderr
+    assert "same command again" in result.stderr
 
 
 def test_a_fault_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spinenet.crops import CropSpec
-from spinenet.gates import NOT_LOOKED_FOR, RefusedError, cautioned, check, in_words, refusal
+from spinenet.gates import NOT_LOOKED_FOR, RefusedError, cautioned, check, refusal, sentences
 from spinenet.labels import LEVELS, View
 from spinenet.quality import FIGURES, REFUSE_FACTOR, Reference, figures_of, fit_reference, share_in_view, void_share
 from spinenet.study import Basis, LevelFrame, LocatedSeries, Scope, Series, Severity, Study
@@ -51,7 +51,7 @@ def test_a_usual_study_is_graded_and_says_what_was_not_looked_for():
     result = passed(located())
     assert [len(one.frames) for one in result.located] == [5]
     assert codes(result.flags, Severity.REFUSE) == codes(result.flags, Severity.FLAG) == []
-    assert NOT_LOOKED_FOR in [flag.message for flag in result.flags] and in_words(result.flags) == []
+    assert NOT_LOOKED_FOR in [flag.message for flag in result.flags] and sentences(result.flags) == []
     assert cautioned(result) == frozenset()
 
 
@@ -131,7 +131,7 @@ def test_a_strong_artefact_is_flagged_and_only_a_sound_series_clears_its_levels(
     references = {VIEW: replace(reference_around(located()), artefact_flags=(0.2, 0.02, 0.1))}
     result = passed(located(), references=references)
     assert codes(result.flags, Severity.FLAG) == ["artefact"]
-    assert any("t2: displaced copies" in line for line in in_words(result.flags))
+    assert any("t2: displaced copies" in line for line in sentences(result.flags))
     assert cautioned(result) == {frame.level for frame in located().frames}
     assert codes(passed(located()).flags, Severity.FLAG) == []  # a bundle from before artefacts were looked for
 
@@ -200,7 +200,7 @@ def test_what_is_unlike_synthetic_series_is_flagged_however_far_but_not_refused(
     assert codes(passed(located(), one, references=references).flags, Severity.FLAG) == []
     result = passed(located(), odd, references=references)
     assert codes(result.flags, Severity.FLAG) == ["unlike_training"] and codes(result.flags, Severity.REFUSE) == []
-    assert any("synthetic series the model learnt from" in line for line in in_words(result.flags))
+    assert any("synthetic series the model learnt from" in line for line in sentences(result.flags))
     assert cautioned(result) == frozenset()
 
 

@@ -6,6 +6,7 @@ Results and tables go to stdout, progress and complaints to stderr. Exit code 0:
 call was wrong or nothing could be done.
 """
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -248,9 +249,16 @@ def _one_line_errors(
     except BrokenPipeError:
         raise  # the reader of our output has gone (`| head`): typer ends quietly
     except OSError as error:
-        _stop(f"{error.filename}: {error.strerror}" if error.filename else str(error), 2)
+        _stop(_file_fault(error), 2)
     except KeyboardInterrupt:
         _stop(stopped, INTERRUPTED)
+
+
+def _file_fault(error: OSError) -> str:
+    """What the system could not do, with which file, and what to do about a full disk."""
+    if error.errno == errno.ENOSPC:
+        return "the disk is full; free some space and give the same command again: what is finished is kept"
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error)
 
 
 def _stop(message: str, code: int) -> NoReturn:
@@ -265,12 +273,12 @@ def _progress() -> Iterator[Any]:
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("predicting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True, soft_wrap=True)) as progress:
-        task = progress.add_task("studies", total=None)
+        task = progress.add_task("reading headers", total=None)
 
         def show(done: int, total: int, row: "StudyRow | None") -> None:
-            progress.update(task, completed=done, total=total)
+            progress.update(task, completed=done, total=total, description="predicting")
             if row and (row.status != "ok" or "--series" in row.message):
                 progress.console.print(escape(f"{row.study}: {row.status}: {row.message}"), highlight=False)
 

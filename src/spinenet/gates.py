@@ -101,7 +101,7 @@ def cautioned(passed: Passed) -> frozenset[str]:
     return frozenset(flagged[Scope.LEVEL] | (every - sound))
 
 
-def in_words(flags: Sequence[Flag]) -> list[str]:
+def sentences(flags: Sequence[Flag]) -> list[str]:
     """What was refused or calls for caution, for a message."""
     return list(dict.fromkeys(_said(flag) for flag in flags if flag.severity is not Severity.NOTE))
 

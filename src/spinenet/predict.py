@@ -11,7 +11,7 @@ from spinenet.bundle import Bundle
 from spinenet.calibration import decide, grade_sets, probabilities
 from spinenet.crops import Bag, build_bag
 from spinenet.errors import StudyError
-from spinenet.gates import RefusedError, cautioned, check, in_words, refusal
+from spinenet.gates import RefusedError, cautioned, check, refusal, sentences
 from spinenet.labels import LEVELS, SAGITTAL_VIEWS, TARGET, TARGET_INDEX, View
 from spinenet.locate import NUMBERING_NOTE, detect
 from spinenet.numbering import number_study
@@ -40,7 +40,7 @@ def predict_study(study: Study, bundle: Bundle) -> StudyResult:
     return StudyResult(
         key=study.key,
         status="partial" if problems or refused else "ok",
-        message="; ".join([*problems, *in_words(passed.flags), NUMBERING_NOTE, *study.notes, *notes]),
+        message="; ".join([*problems, *sentences(passed.flags), NUMBERING_NOTE, *study.notes, *notes]),
         seconds=time.perf_counter() - start,
         located=located,
         predictions=tuple(replace(one, confident=one.confident and one.level not in doubtful) for one in predictions),

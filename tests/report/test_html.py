@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spinenet.gates import sentences
 from spinenet.labels import RESEARCH_ONLY, TARGET, TARGETS, View
 from spinenet.locate import NUMBERING_NOTE
 from spinenet.report.findings import findings_of
@@ -130,7 +131,7 @@ def test_stenosis_has_a_table_of_its_own_so_that_no_column_is_out_of_view(result
 
 
 def test_the_numbering_is_never_shown_as_verified(result: StudyResult) -> None:
-    message = f"axial series not used; the top is cut off; {NUMBERING_NOTE}"
+    message = f"axial series not used; t2: the top is cut off; {NUMBERING_NOTE}"
     text = text_of(render(replace(result, message=message), model=MODEL))
     assert text.count(NUMBERING_NOTE) == text.count("the top is cut off") == 1
     assert NUMBERING_NOTE in text_of(render(replace(result, message=""), model=MODEL))
@@ -206,6 +207,18 @@ def test_flags_stand_where_they_belong(result: StudyResult) -> None:
     assert "Caution metal in view" in text
     assert "Refused t1: blurred by motion" in text
     assert "L4/L5 no confident finding partly out of view" in text
+
+
+def test_what_stands_elsewhere_on_the_page_is_not_said_again(result: StudyResult) -> None:
+    flags = (
+        Flag(Scope.STUDY, "a", Severity.FLAG, "a disc too many; all names may be one off"),
+        Flag(Scope.SERIES, "b", Severity.FLAG, "blurred by motion", "t2"),
+    )
+    notes = [NUMBERING_NOTE, "axial series not used", "t2: the top is cut off"]
+    message = "; ".join([*sentences(flags), *notes])
+    text = text_of(render(replace(result, flags=flags, message=message), model=MODEL))
+    for said in (flags[0].message, "blurred by motion", "the top is cut off", "axial series not used"):
+        assert text.count(said) == 1
 
 
 def test_a_prediction_set_is_shown_where_it_holds_more_than_the_grade(result: StudyResult) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from spinenet import __version__
 from spinenet.conformal import COVERAGE
+from spinenet.gates import sentences
 from spinenet.labels import DISC_TARGETS, LEVELS, RESEARCH_ONLY, TARGET, TARGET_INDEX, TARGETS, Target
 from spinenet.locate import NUMBERING_NOTE
 from spinenet.report.document import NEVER_LOOKED_FOR, measurements_of, replacing
@@ -163,10 +164,11 @@ def print_width_mm(levels: int) -> float:
 
 def notes_of(result: StudyResult) -> list[str]:
     """What is to be known about the whole study: its message in parts, without what is said elsewhere on the page."""
-    below = {note for located in result.located for note in located.notes} - {NUMBERING_NOTE}
-    elsewhere = below | {flag.message for flag in result.flags}
-    parts = [part for part in result.message.replace(NUMBERING_NOTE, "").split("; ") if part and part not in elsewhere]
-    return list(dict.fromkeys([*parts, NUMBERING_NOTE]))
+    below = {f"{located.series.name}: {note}" for located in result.located for note in located.notes}
+    rest = result.message
+    for said in sorted({*below, *sentences(result.flags), NUMBERING_NOTE}, key=len, reverse=True):
+        rest = rest.replace(said, "")
+    return list(dict.fromkeys([*(part for part in rest.split("; ") if part), NUMBERING_NOTE]))
 
 
 def graded_targets(result: StudyResult, model: Mapping[str, Any]) -> list[Target]:
