@@ -124,3 +124,10 @@ def test_roots_sink_to_the_front_of_who_lies_prone() -> None:
         points = [strand_points(spine, strand, room) for strand in strands if strand.root < 1]
         depths.append(np.mean([np.interp(z, p[:, 2], p[:, 1]) - middle for p in points if len(p)]))
     assert depths[0] > 1.0 and depths[1] < -1.0
+
+
+@pytest.mark.parametrize(("mode", "share"), [(Mode.RSNA, 0.04), (Mode.BALANCED, 0.30), (Mode.SCREENING, 0.04)])
+def test_lipomatosis_is_as_frequent_as_the_mode_says(mode: Mode, share: float) -> None:
+    rng = np.random.default_rng(11)
+    found = np.mean([sample_person(rng, mode).lipomatosis_mm > 0.0 for _ in range(3000)])
+    assert abs(found - share) < 4.0 * np.sqrt(share * (1.0 - share) / 3000)

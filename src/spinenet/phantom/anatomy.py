@@ -96,8 +96,9 @@ def build_spine(person: Person, states: tuple[DiscState, ...]) -> Spine:
 
 def _table(person: Person, values: Array, index: int) -> float:
     """A dimension; a sixth lumbar vertebra makes the change from L5 upwards slower."""
-    place = max(index - 1.0, 0.5 * index) if person.transitional == "extra" else float(index)
-    return float(np.interp(place, np.arange(len(values)), values))
+    if person.transitional != "extra":
+        return float(values[min(index, len(values) - 1)])
+    return float(np.interp(max(index - 1.0, 0.5 * index), np.arange(len(values)), values))
 
 
 def _sacral_slope(person: Person, states: tuple[DiscState, ...]) -> float:

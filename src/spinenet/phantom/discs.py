@@ -137,8 +137,9 @@ def fragment_sdf(u: F32, v: F32, w: F32, p: DiscShape) -> F32:
 
 def disc_sdf(u: F32, v: F32, w: F32, p: DiscShape) -> F32:
     """The whole disc with bulge, herniation, fragment and Schmorl nodes."""
-    lean = np.minimum(np.maximum(w * np.float32(1.0 / max(p.height, 2.0)) + 0.5, 0.0), 1.0)
-    d = _plain_disc(u, v + np.float32(p.slip) * lean, w, p)
+    if p.slip:
+        v = v + np.float32(p.slip) * np.minimum(np.maximum(w * np.float32(1.0 / max(p.height, 2.0)) + 0.5, 0.0), 1.0)
+    d = _plain_disc(u, v, w, p)
     if p.fragment[0]:
         d = smin(d, fragment_sdf(u, v, w, p), p.fused)
     if p.above.radii[0]:

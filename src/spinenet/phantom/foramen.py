@@ -1,6 +1,7 @@
 """The neural foramen in its sagittal section through the pedicles: room, fat around the root, pressure on it."""
 
 from dataclasses import dataclass
+from math import dist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ def foramen_walls(spine: Spine, index: int, side: int) -> tuple[Part, ...]:
     lower = spine.posterior(index - 1) if index else spine.sacral_posterior()
     body = spine.vertebrae[index - 1].part if index else spine.sacrum[0].part
     center = spine.discs[index].frame.sided((1.0, -1.0)[side]).world((18.0, spine.discs[index].half_depth + 5.0, 2.0))
-    arches = [part for part in (*upper, *lower) if np.linalg.norm(part.center_mm - center) < part.radius_mm + 18.0]
+    arches = [part for part in (*upper, *lower) if dist(part.center_mm, center) < part.radius_mm + 18.0]
     return (spine.discs[index].part, spine.vertebrae[index].part, body, *arches, *joint.soft())
 
 
@@ -68,11 +69,9 @@ def measure_foramen(spine: Spine, index: int, side: int) -> Foramen:
 
 def _widths(blocked: NDArray[np.bool_], step: float) -> Array:
     """Longest free stretch of each row: from the front wall back to joint or arch, up to DEEPEST_MM."""
-    length, longest = np.zeros(len(blocked)), np.zeros(len(blocked))
-    for column in blocked.T:
-        length = np.where(column, 0.0, length + step)
-        longest = np.maximum(longest, length)
-    return np.minimum(longest, DEEPEST_MM)
+    columns = np.arange(1, blocked.shape[1] + 1)
+    wall = np.maximum.accumulate(np.where(blocked, columns, 0), axis=1)
+    return np.minimum(step * (columns - wall).max(axis=1), DEEPEST_MM)
 
 
 def _run(free: NDArray[np.bool_], start: int) -> slice:
@@ -128,6 +127,6 @@ def blocked_at(points_mm: Array, parts: tuple[Part, ...]) -> NDArray[np.bool_]:
     middle = points_mm.mean(axis=0)
     spread = float(np.sqrt(np.square(points_mm - middle).sum(axis=1).max()))
     for part in parts:
-        if np.linalg.norm(part.center_mm - middle) < spread + part.radius_mm:
+        if dist(part.center_mm, middle) < spread + part.radius_mm:
             part.mark_inside(points_mm, blocked)
     return blocked

@@ -5,6 +5,7 @@ Definitions follow the reference of the phantom (section 5.5). Everything happen
 """
 
 from dataclasses import dataclass
+from math import dist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -259,7 +260,7 @@ def _canal_section(spine: Spine, index: int) -> _Section:
     # only samples inside the sac need the walls
     points = np.stack([np.broadcast_to(axis, left.shape)[left] for axis in (x, y, z)], axis=-1)
     middle = disc.frame.moved(v=recess.center_v).center_mm
-    near = [p for p in spine.walls(index) if np.linalg.norm(p.center_mm - middle) < p.radius_mm + half_u + 4.0]
+    near = [p for p in spine.walls(index) if dist(p.center_mm, middle) < p.radius_mm + half_u + 4.0]
     opened = left.copy()
     opened[left] = ~blocked_at(points, tuple(near))
     return _Section(u, v, free, opened)

@@ -9,7 +9,7 @@ from spinenet.phantom.pathology import N_DISCS, Mode
 
 Transitional = Literal["none", "sacralised_l5", "lumbarised_s1", "extra"]
 """How the lowest segments differ from five lumbar vertebrae on a sacrum; "extra" is a sixth lumbar vertebra."""
-LIPOMATOSIS = {Mode.RSNA: 0.04, Mode.BALANCED: 0.15, Mode.SCREENING: 0.04}
+LIPOMATOSIS = {Mode.RSNA: 0.04, Mode.BALANCED: 0.30, Mode.SCREENING: 0.04}
 """Share of persons with epidural lipomatosis. Balanced sets hold more: seen too seldom, a sac thinned by fat alone is
 taken for a healthy one."""
 

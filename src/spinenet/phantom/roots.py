@@ -133,18 +133,18 @@ def _within(part: Part, points: Array) -> bool:
     return bool((part.at(points) < 4.0).any())
 
 
-# to both sides of each axis, so that a mirror changes nothing
-_PROBES = 0.2 * np.concatenate([np.eye(3), -np.eye(3)])
+# to both sides of each axis, so that a mirror changes nothing, and in place
+_PROBES = 0.2 * np.concatenate([np.eye(3), -np.eye(3), np.zeros((1, 3))])
 
 
 def _pushed(points: Array, reach: Array, part: Part) -> Array:
     """Points moved away from a shape until its surface is ``reach`` off."""
-    lacking = np.clip(reach - part.at(points).astype(float), 0.0, 2.0)[:, None]
+    d = part.at(points + _PROBES[:, None, :]).astype(float)
+    lacking = np.minimum(np.maximum(reach - d[6], 0.0), 2.0)[:, None]
     if not lacking.any():
         return points
-    d = part.at(points + _PROBES[:, None, :]).astype(float)
-    slope = (d[:3] - d[3:]).T
-    return points + lacking * slope / np.maximum(np.linalg.norm(slope, axis=1, keepdims=True), 1e-6)
+    slope = (d[:3] - d[3:6]).T
+    return points + lacking * slope / np.maximum(np.sqrt(np.square(slope).sum(axis=1, keepdims=True)), 1e-6)
 
 
 def _curve(points: Array, radii: Array) -> tuple[Array, Array]:

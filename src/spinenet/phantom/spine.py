@@ -37,15 +37,15 @@ class Frame:
     axes: Array
 
     def moved(self, u: float = 0.0, v: float = 0.0, w: float = 0.0) -> "Frame":
-        return replace(self, center_mm=self.center_mm + self.axes @ np.array([u, v, w]))
+        return Frame(self.center_mm + self.axes @ np.array([u, v, w]), self.axes)
 
     def tilted(self, angle_rad: float) -> "Frame":
         """Turned about u: positive angles turn w forwards."""
-        return replace(self, axes=self.axes @ rotation_x(angle_rad))
+        return Frame(self.center_mm, self.axes @ rotation_x(angle_rad))
 
     def sided(self, sign: float) -> "Frame":
         """The same place with u pointing to the left (sign 1) or to the right (sign -1)."""
-        return replace(self, axes=self.axes * np.array([sign, 1.0, 1.0]))
+        return Frame(self.center_mm, self.axes * np.array([sign, 1.0, 1.0]))
 
     def local(self, points_mm: Array) -> Array:
         """Points (..., 3) in this frame's coordinates."""
