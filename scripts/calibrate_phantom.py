@@ -16,12 +16,14 @@ from rich.progress import track
 from spinenet.config import script
 from spinenet.phantom import calibrate
 from spinenet.phantom.pathology import Mode
+from spinenet.phantom.prevalence import calibration
 
 
 @dataclass
 class CalibrateConfig:
-    """How many persons, how many proposals for each, and where the numbers go."""
+    """How many persons, how many proposals for each, and where the numbers go. Modes that are not named keep theirs."""
 
+    modes: tuple[str, ...] = tuple(Mode)
     persons: int = 150
     proposals: int = 6
     rounds: int = 1
@@ -34,9 +36,9 @@ class CalibrateConfig:
 
 @script("calibrate_phantom", CalibrateConfig)
 def main(config: CalibrateConfig) -> None:
-    tables: dict[str, object] = {}
+    tables: dict[str, object] = {**calibration()}
     with ProcessPoolExecutor(config.workers, mp_context=get_context("spawn")) as pool:
-        for mode in Mode:
+        for mode in map(Mode, config.modes):
             job = partial(calibrate.propose, mode, count=config.proposals)
             proposals = list(track(pool.map(job, range(config.persons)), mode.value, total=config.persons))
             weights = calibrate.fit_weights(mode, proposals)
@@ -48,7 +50,7 @@ def main(config: CalibrateConfig) -> None:
             if mode is Mode.RSNA:
                 tables["readers"] = calibrate.fit_ranks(weights, proposals)
     Path(config.out).write_text(json.dumps(tables, separators=(",", ":")) + "\n")
-    print(f"{config.out}: weights of {', '.join(Mode)} and the ranks of readers")
+    print(f"{config.out}: weights of {', '.join(config.modes)}")
 
 
 if __name__ == "__main__":

@@ -131,11 +131,9 @@ def image_rows(seed: int) -> list[Row]:
             bool((edges >= 1).all() and (edges <= 2.5).all()),
         )
     )
-    make_study(seed, mode="rsna")  # the first pays for compilation
-    start = time.process_time()
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
+        seconds, memory = alone.submit(cost, seed).result()
     one, other = (make_study(seed + 1, mode="rsna") for _ in range(2))
-    seconds = 0.5 * (time.process_time() - start)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
     pairs = zip(stacks_of(one), stacks_of(other), strict=True)
     same = all(a.series.voxels_SRC.tobytes() == b.series.voxels_SRC.tobytes() for a, b in pairs)
     error = round_trip_error_px(seed)
@@ -144,8 +142,25 @@ def image_rows(seed: int) -> list[Row]:
         ("7 same seed, same bytes", str(same), "True", same),
         ("8 key-points after DICOM, pixels", f"{error:.3f}", "below 0.5", error < 0.5),
         ("9 seconds a three-series study", f"{seconds:.2f}", "1.0 (5 without numba)", seconds <= 1.0),
-        ("9 memory of this process, MB", f"{memory:.0f}", "300", memory <= 300.0),
+        ("9 memory of a worker, MB", f"{memory:.0f}", "300", memory <= 300.0),
     ]
+
+
+def cost(seed: int) -> tuple[float, float]:
+    """Seconds of one core a study, and the most memory (MB) this process has held."""
+    make_study(seed, mode="rsna")  # the first pays for compilation
+    start = time.process_time()
+    for other in range(1, 4):
+        make_study(seed + other, mode="rsna")
+    return (time.process_time() - start) / 3.0, peak_memory_mb()
+
+
+def peak_memory_mb() -> float:
+    """Of this process alone: ``ru_maxrss`` begins with what the process had that started it."""
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux
+        return float(status.read_text().split("VmHWM:")[1].split()[0]) / 1024.0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
 
 
 def stacks_of(study: acceptance.PhantomStudy) -> Iterable[acceptance.PhantomStack]:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # From SPIDER to the bundle in the package, its figures and the comparison of networks:
 #   bash scripts/make_default_bundle.sh SPIDER [OUT]
-# About 4 hours on 2 CPU cores, most of it a budget of processor time per network (fit.minutes). Finished steps are
+# About 4.5 hours on 2 CPU cores, most of it a budget of processor time per network (fit.minutes). Finished steps are
 # skipped, so it may be stopped and started again.
 set -euo pipefail
 spider=$(cd "$1" && pwd)
@@ -25,7 +25,7 @@ small=(study.size=320 study.axial_size=256 study.sub_slices=1 study.pixel=uint16
 phantoms() { # FOLDER STUDIES SEED OVERRIDES...
   once "$1/overview.csv" python scripts/make_phantom.py "out=$1" "studies=$2" "seed=$3" workers=2 "${@:4}"
 }
-phantoms "$out/balanced" 480 11 study.mode=BALANCED "${small[@]}"
+phantoms "$out/balanced" 780 11 study.mode=BALANCED "${small[@]}"
 phantoms "$out/rsna" 300 12 study.mode=RSNA "${small[@]}"
 phantoms "$out/test" 500 13 study.mode=RSNA "${small[@]}"
 phantoms "$out/calibration" 180 15 study.mode=RSNA "${small[@]}"

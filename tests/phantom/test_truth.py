@@ -124,6 +124,7 @@ def measured(**changes: object) -> Measurements:
         ({"canal_area_mm2": 49.0}, "canal_stenosis", 2),
         ({"packing": 0.7}, "canal_stenosis", 0),
         ({"packing": 0.7, "canal_area_mm2": 160.0, "canal_free_area_mm2": 200.0}, "canal_stenosis", 1),
+        ({"packing": 0.45, "canal_area_mm2": 74.0}, "canal_stenosis", 1),
         ({"packing": 0.7, "canal_area_mm2": 74.0}, "canal_stenosis", 2),
         ({"recess_depth_mm_lr": (3.5, 9.0)}, "subarticular_stenosis_left", 1),
         ({"recess_depth_mm_lr": (3.5, 9.0)}, "subarticular_stenosis_right", 0),
@@ -137,6 +138,15 @@ def measured(**changes: object) -> Measurements:
 def test_stenosis_follows_the_rules_of_the_reference(changes: dict, target: str, grade: int) -> None:
     assert truth.grade(measured())[target] == 0
     assert truth.grade(measured(**changes))[target] == grade
+
+
+@pytest.mark.parametrize("packing", np.arange(0.1, 0.8, 0.05))
+@pytest.mark.parametrize("area_mm2", [45.0, 60.0, 74.0, 100.0])
+def test_a_severe_canal_of_fair_size_is_one_without_fluid_between_the_roots(packing: float, area_mm2: float) -> None:
+    one = measured(packing=packing, canal_area_mm2=area_mm2, canal_free_area_mm2=140.0)
+    severe = truth.grade(one)["canal_stenosis"] == 2
+    small = area_mm2 < min(truth.CANAL_AREA_MM2) or one.canal_ratio < min(truth.CANAL_RATIO)
+    assert severe == (small or (truth.extended(one)["schizas"] in "CD" and area_mm2 < 0.667 * 140.0))
 
 
 def test_margins_vanish_at_a_cut_and_severity_steps_over_it() -> None:

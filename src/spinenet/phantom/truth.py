@@ -26,9 +26,10 @@ MODIC_MM2 = 40.0
 CANAL_RATIO = (2.0 / 3.0, 1.0 / 3.0)
 CANAL_AREA_MM2 = (75.0, 50.0)
 """Area of the sac below which the canal is at least moderately, severely narrowed whatever the ratio."""
-PACKED = 0.36
-"""Share of the sac filled by the strands themselves, gaps not counted, above which a canal that anything narrows is one
-grade worse. Strands alone narrow nothing: at L1/L2 they fill as much of a healthy sac."""
+PACKED = (0.36, 0.55)
+"""Share of the sac filled by the strands themselves, gaps not counted, from which the roots are crowded (Schizas B) and
+no fluid is seen between them (Schizas C). Counts as stenosis only where something narrows the sac: at L1/L2 strands
+fill as much of a healthy one."""
 LEE_NONE = 0.85
 """Share of the free sac above which the fluid in front of the roots is not narrowed at all."""
 RECESS_MM = (4.0, 0.5)
@@ -53,9 +54,10 @@ def _above(value: float, cut: float) -> float:
 
 def _canal(m: Measurements) -> Margins:
     ratio, area = _below(m.canal_ratio, *CANAL_RATIO), _below(m.canal_area_mm2, *CANAL_AREA_MM2)
-    packed = max(_above(m.packing, PACKED), *_below(m.canal_ratio, LEE_NONE))
+    crowded, filled = (_above(m.packing, cut) for cut in PACKED)
     narrow = min(ratio[0], area[0])
-    return min(narrow, packed), min(ratio[1], area[1], max(narrow, packed))
+    moderate = min(narrow, max(crowded, *_below(m.canal_ratio, LEE_NONE)))
+    return moderate, min(ratio[1], area[1], max(narrow, filled))
 
 
 def _foramen(m: Measurements, side: int) -> Margins:
@@ -177,8 +179,6 @@ def extended(m: Measurements) -> dict[str, object]:
 MEYERDING = (0.25, 0.50, 0.75, 1.0)
 SCHIZAS_A = (0.18, 0.26, 0.34)
 """Share of the sac filled by roots at which A1 turns into A2, A3 and A4."""
-SCHIZAS_FULL = 0.55
-"""Share above which no fluid is seen between the roots."""
 SCHIZAS_D_MM2 = 57.0
 """Midway between the mean areas of sacs of grade C and D (reference, 1.2)."""
 
@@ -190,9 +190,9 @@ def _meyerding(m: Measurements) -> int:
 
 
 def _schizas(m: Measurements) -> str:
-    if m.packing >= SCHIZAS_FULL:
+    if m.packing >= PACKED[1]:
         return "D" if m.canal_area_mm2 < SCHIZAS_D_MM2 else "C"
-    if m.packing >= PACKED:
+    if m.packing >= PACKED[0]:
         return "B"
     return f"A{1 + sum(m.packing >= cut for cut in SCHIZAS_A)}"
 
