@@ -29,6 +29,8 @@ STEPS, STEP = 400, 0.3
 LARGEST = 4.0
 GROUP = 6
 RANKS = 161
+DAMPING = 0.7
+"""Of a correction by one sample: grades of one level depend on each other, and samples are small."""
 FEW = 0.01
 """Shares are compared as if this much more had been found: what is rare in a sample says little."""
 LevelGrades = tuple[dict[str, int], ...]
@@ -66,16 +68,13 @@ def fit_weights(mode: Mode, pool: list[list[Proposal]]) -> Weights:
 def correct_weights(mode: Mode, weights: Weights, pool: list[list[Proposal]], found: list[LevelGrades]) -> Weights:
     """Weights under which spines come nearer to AIMS than those of ``found``, sampled with ``weights``.
 
-    The proposals say how prevalence moves with the weights; where it lies is what the sampled spines say.
+    Every weight moves by what its grade lacks; the proposals say where a level is certain to be accepted.
     """
-    seen = _seen(mode, pool)
-    model = _shares(weights.log_weights, seen)
-    targets = {}
+    tables = {}
     for condition, aim in AIMS[mode].items():
         share = shares_of(found, condition, aim)
-        target = model[condition] * (aim + FEW) / (share + FEW)
-        targets[condition] = target / target.sum(axis=1, keepdims=True)
-    return _fitted(weights.log_weights, seen, targets)
+        tables[condition] = _relative(weights.log_weights[condition] + DAMPING * np.log((aim + FEW) / (share + FEW)))
+    return Weights(tables, _acceptance(tables, _seen(mode, pool))[1])
 
 
 def sample_grades(mode: Mode, weights: Weights, seed: int) -> LevelGrades:
@@ -96,9 +95,14 @@ def _fitted(
         found = _shares(tables, seen)
         for condition, target in targets.items():
             table = tables[condition] + STEP * np.log((target + 2e-3) / (found[condition] + 2e-3))
-            # beside the mildest grade: a grade that cannot be reached must not drag the others to the limit
-            tables[condition] = np.clip(table - table[:, :1], -LARGEST, LARGEST)
+            tables[condition] = _relative(table)
     return Weights(tables, _acceptance(tables, seen)[1])
+
+
+def _relative(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Beside the mildest grade: a grade that cannot be reached must not drag the others to the limit."""
+    relative: NDArray[np.float64] = np.clip(table - table[:, :1], -LARGEST, LARGEST)
+    return relative
 
 
 def _shares(
