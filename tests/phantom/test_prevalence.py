@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spinenet.labels import TARGET
-from spinenet.phantom import prevalence
+from spinenet.phantom import calibrate, prevalence
 from spinenet.phantom.disease import sample_course, sample_disc
 from spinenet.phantom.pathology import Mode
 from spinenet.phantom.person import sample_person
@@ -82,3 +82,16 @@ def test_a_course_is_shared_by_all_levels() -> None:
     assert 0.01 < np.mean([bool(course.operated) for course in courses]) < 0.06
     assert 0.03 < np.mean([course.isthmic >= 0 for course in courses]) < 0.10
     assert all(course.isthmic in (-1, 0, 1) for course in courses)
+
+
+def test_weights_move_by_what_the_sampled_spines_lack() -> None:
+    pool = [calibrate.propose(Mode.RSNA, person, 1) for person in range(calibrate.GROUP)]
+    names = [name for name in TARGET if "stenosis" in name]
+    healthy = [tuple({name: TARGET[name].grades[0] for name in names} for _ in range(LUMBAR_DISCS))] * 10
+    before = Weights({name: np.zeros_like(aim) for name, aim in AIMS[Mode.RSNA].items()}, np.zeros(LUMBAR_DISCS))
+    after = calibrate.correct_weights(Mode.RSNA, before, pool, healthy)
+    for table in after.log_weights.values():
+        assert (table[:, 0] == 0.0).all()
+        assert (table[:, 1] > 0.0).all(), "moderate stenosis lacks everywhere"
+    severe = after.log_weights["canal_stenosis"][:, 2]
+    assert severe.argmax() == 1, "most severe canals are asked for at L4/L5"
