@@ -45,7 +45,7 @@ from spinenet.phantom.tissue import Tissue, nucleus, sample_tissues
 from spinenet.phantom.trunk import Body, make_body
 from spinenet.study import Series
 
-GENERATOR_VERSION = "11"
+GENERATOR_VERSION = "12"
 """Raise with every change that alters the bytes of a study."""
 
 _PLANES_AT_ONCE = 6
