@@ -15,7 +15,7 @@ from rich.progress import track
 
 from spinenet.config import script
 from spinenet.phantom import calibrate
-from spinenet.phantom.pathology import Mode
+from spinenet.phantom.pathology import Mode, modes_named
 from spinenet.phantom.prevalence import calibration
 
 
@@ -36,9 +36,10 @@ class CalibrateConfig:
 
 @script("calibrate_phantom", CalibrateConfig)
 def main(config: CalibrateConfig) -> None:
+    modes = modes_named(config.modes)
     tables: dict[str, object] = {**calibration()}
     with ProcessPoolExecutor(config.workers, mp_context=get_context("spawn")) as pool:
-        for mode in map(Mode, config.modes):
+        for mode in modes:
             job = partial(calibrate.propose, mode, count=config.proposals)
             proposals = list(track(pool.map(job, range(config.persons)), mode.value, total=config.persons))
             weights = calibrate.fit_weights(mode, proposals)

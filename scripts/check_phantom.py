@@ -20,7 +20,7 @@ from spinenet.config import script
 from spinenet.evaluate.shortcuts import discrimination
 from spinenet.labels import LEVELS
 from spinenet.phantom import acceptance, make_study, write_dicom
-from spinenet.phantom.pathology import Mode
+from spinenet.phantom.pathology import Mode, modes_named
 from spinenet.phantom.prevalence import AIMS, shares_of
 from spinenet.readers import find_studies, read_study
 
@@ -44,6 +44,7 @@ Runner = Callable[..., list]
 
 @script("check_phantom", CheckConfig)
 def main(config: CheckConfig) -> None:
+    modes = modes_named(config.modes)
     seeds = range(config.first_seed, config.first_seed + max(config.studies, config.prevalence, config.spines))
     with ProcessPoolExecutor(config.workers, mp_context=get_context("spawn")) as pool:
 
@@ -51,8 +52,8 @@ def main(config: CheckConfig) -> None:
             return list(track(pool.map(job, seeds[:count], chunksize=4), title, total=count))
 
         rows = [*geometry_rows(run, config.spines), *image_rows(config.first_seed)]
-        for mode in config.modes if config.prevalence else ():
-            rows += prevalence_rows(run, Mode(mode), config.prevalence)
+        for mode in modes if config.prevalence else ():
+            rows += prevalence_rows(run, mode, config.prevalence)
         rows += audit_rows(run, config.studies) if config.studies else []
     width = max(len(row[0]) for row in rows)
     for name, found, asked, passed in rows:

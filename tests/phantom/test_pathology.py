@@ -6,10 +6,11 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
+from spinenet.errors import ConfigError
 from spinenet.phantom.anatomy import build_spine
 from spinenet.phantom.cauda import make_strands, open_room, strand_points
 from spinenet.phantom.disease import sample_discs
-from spinenet.phantom.pathology import N_DISCS, DiscState, Mode, mirrored_state
+from spinenet.phantom.pathology import N_DISCS, DiscState, Mode, mirrored_state, modes_named
 from spinenet.phantom.person import Person, mirrored_person, sample_person
 
 LOPSIDED = DiscState(
@@ -131,3 +132,9 @@ def test_lipomatosis_is_as_frequent_as_the_mode_says(mode: Mode, share: float) -
     rng = np.random.default_rng(11)
     found = np.mean([sample_person(rng, mode).lipomatosis_mm > 0.0 for _ in range(3000)])
     assert abs(found - share) < 4.0 * np.sqrt(share * (1.0 - share) / 3000)
+
+
+def test_a_mode_that_is_none_is_one_clear_line() -> None:
+    assert modes_named(["rsna"]) == [Mode.RSNA]
+    with pytest.raises(ConfigError, match="foo is none of rsna, balanced, screening"):
+        modes_named(["foo"])

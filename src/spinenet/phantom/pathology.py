@@ -1,7 +1,10 @@
 """What can be wrong with a disc and its neighbours, as parameters of geometry and tissue."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from spinenet.errors import ConfigError
 
 N_DISCS = 10
 """L5/S1 up to T8/T9: as many as the label space names; the field of view decides which are seen."""
@@ -13,6 +16,14 @@ class Mode(StrEnum):
     RSNA = "rsna"
     BALANCED = "balanced"
     SCREENING = "screening"
+
+
+def modes_named(names: Iterable[str]) -> list[Mode]:
+    """The modes of these names; ConfigError for a name that is none."""
+    names = list(names)
+    if unknown := [name for name in names if name not in list(Mode)]:
+        raise ConfigError(f"modes: {', '.join(unknown)} is none of {', '.join(Mode)}")
+    return [Mode(name) for name in names]
 
 
 @dataclass(frozen=True)
