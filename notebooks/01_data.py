@@ -25,8 +25,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from spinenet.evaluate.description import contrast_figure, example_figure, label_figure, label_table
-from spinenet.evaluate.saved import load_saved
+from spinenet.evaluate.assess.saved import load_saved
+from spinenet.evaluate.show.description import contrast_figure, example_figure, label_figure, label_table
 
 spider = load_saved(Path("cross_validation")).predictions
 phantoms = load_saved(Path("phantom_test")).predictions

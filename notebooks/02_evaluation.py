@@ -28,8 +28,8 @@ from pathlib import Path
 from IPython.display import Markdown
 
 from spinenet.evaluate import Beside, Settings, assess, markdown_table, verdict_table
-from spinenet.evaluate.outputs import figures_of
-from spinenet.evaluate.saved import load_saved
+from spinenet.evaluate.assess.saved import load_saved
+from spinenet.evaluate.show.outputs import figures_of
 
 spider = load_saved(Path("cross_validation"))
 phantoms = load_saved(Path("phantom_test"))

@@ -27,9 +27,9 @@ import pandas as pd
 from IPython.display import Markdown
 
 from spinenet.evaluate import Beside, Settings, assess, markdown_table
-from spinenet.evaluate.examples import gallery, ranked
-from spinenet.evaluate.outputs import figures_of
-from spinenet.evaluate.saved import load_saved
+from spinenet.evaluate.assess.saved import load_saved
+from spinenet.evaluate.show.examples import gallery, ranked
+from spinenet.evaluate.show.outputs import figures_of
 
 spider = load_saved(Path("cross_validation"))
 phantoms = load_saved(Path("phantom_test"))
@@ -76,7 +76,7 @@ worst.style.hide(axis="index").format({"p": "{:.2f}"})
 if "SPINENET_SPIDER" in os.environ:
     from IPython.display import display
 
-    from spinenet.evaluate.saved import spider_slices
+    from spinenet.evaluate.assess.saved import spider_slices
 
     slices = spider_slices(Path(os.environ["SPINENET_SPIDER"]), spider.predictions)
     for target in ("pfirrmann", "herniation"):

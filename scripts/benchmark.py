@@ -17,7 +17,7 @@ STEPS = ("read", "locate", "crop", "grade", "report")
 def main(paths: list[Path]) -> None:
     """Print start-up, where the time of a study goes (median and slowest, wall clock), and peak memory."""
     start = time.perf_counter()
-    from spinenet.bundle import load_bundle
+    from spinenet.model.bundle import load_bundle
     from spinenet.readers import find_studies
 
     bundle = load_bundle()
@@ -39,10 +39,10 @@ def timed_study(source: Any, bundle: Any) -> dict[str, float]:
     The report is made of the whole prediction, which is run once more for it, outside the clock.
     """
     from spinenet.crops import build_bag
+    from spinenet.locating.routing import route
     from spinenet.predict import locate_study, predict_study
     from spinenet.readers import read_study
-    from spinenet.report.html import render
-    from spinenet.routing import route
+    from spinenet.report.page.html import render
 
     seconds: dict[str, float] = {}
 

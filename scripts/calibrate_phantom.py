@@ -1,4 +1,4 @@
-"""Fit what phantoms are accepted by, and how findings rank among patients, into src/spinenet/phantom/calibration.json.
+"""Fit what phantoms are accepted by, and how findings rank among patients, into src/spinephantom/data/calibration.json.
 
 To be run after every change of shapes, measurements, rules or habits of disease:
 python scripts/calibrate_phantom.py persons=150 proposals=6 rounds=1 spines=600 workers=2
@@ -13,10 +13,10 @@ from pathlib import Path
 
 from rich.progress import track
 
-from spinenet.config import script
-from spinenet.phantom import calibrate
-from spinenet.phantom.pathology import Mode, modes_named
-from spinenet.phantom.prevalence import calibration
+from spinenet.hydra_command import script
+from spinephantom.patient import calibrate
+from spinephantom.patient.pathology import Mode, modes_named
+from spinephantom.patient.prevalence import calibration
 
 
 @dataclass
@@ -31,7 +31,7 @@ class CalibrateConfig:
     spines: int = 600
     """Spines to sample in each round."""
     workers: int = 1
-    out: str = "src/spinenet/phantom/calibration.json"
+    out: str = "src/spinephantom/data/calibration.json"
 
 
 @script("calibrate_phantom", CalibrateConfig)

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
-from spinenet.config import script
-from spinenet.evaluate.shortcuts import discrimination
+from spinenet.evaluate.experiments.shortcuts import discrimination
+from spinenet.hydra_command import script
 from spinenet.labels import LEVELS
-from spinenet.phantom import acceptance, make_study, write_dicom
-from spinenet.phantom.pathology import Mode, modes_named
-from spinenet.phantom.prevalence import AIMS, shares_of
 from spinenet.readers import find_studies, read_study
+from spinephantom import acceptance, make_study, write_dicom
+from spinephantom.patient.pathology import Mode, modes_named
+from spinephantom.patient.prevalence import AIMS, shares_of
 
 
 @dataclass
@@ -148,7 +148,7 @@ def image_rows(seed: int) -> list[Row]:
 
 def cost(seed: int) -> tuple[float, float]:
     """Seconds of one core a study, and the most memory (MB) of a process that makes nothing else."""
-    code = f"from spinenet.phantom.acceptance import cost; print(*cost({seed}))"
+    code = f"from spinephantom.acceptance import cost; print(*cost({seed}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     seconds, memory = map(float, done.stdout.split())
     return seconds, memory

@@ -17,14 +17,14 @@ from pydicom import dcmread
 from pydicom.uid import generate_uid
 from rich.progress import track
 
-from spinenet.bundle import load_bundle
 from spinenet.geometry import plane_of
 from spinenet.labels import View
-from spinenet.locate import Segmenter
+from spinenet.locating.discs import Segmenter
+from spinenet.locating.routing import route
+from spinenet.model.bundle import load_bundle
 from spinenet.readers import StudySource, find_studies, read_study
-from spinenet.readers.records import Frame
+from spinenet.readers.sources import Frame
 from spinenet.readers.views import decide_view
-from spinenet.routing import route
 
 PHYSICS = ("RepetitionTime", "EchoTime", "InversionTime", "ScanningSequence", "SequenceVariant", "ScanOptions",
            "SequenceName", "EchoTrainLength", "MRAcquisitionType", "InversionRecovery")  # fmt: skip

@@ -7,16 +7,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from spinenet.config import script
 from spinenet.errors import ConfigError
-from spinenet.evaluate.config import CompareConfig
+from spinenet.evaluate.evaluation_config import CompareConfig
+from spinenet.hydra_command import script
 
 
 @script("compare", CompareConfig)
 def main(config: CompareConfig) -> None:
     """Compare two tables of predictions and write the folder."""
     from spinenet.evaluate import compare, load_predictions, write_comparison
-    from spinenet.evaluate.table import load_truth
+    from spinenet.evaluate.stats.samples import load_truth
 
     if not config.first or not config.second:
         raise ConfigError("name two runs: python scripts/compare.py RUN_A RUN_B")

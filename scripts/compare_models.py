@@ -9,9 +9,9 @@ Each run is a folder of export.py (or of train_grader.py with a locator) whose t
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from spinenet.config import script
 from spinenet.datasets.splits import DataConfig
 from spinenet.errors import ConfigError
+from spinenet.hydra_command import script
 
 
 @dataclass

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from rich.progress import Progress
 
-from spinenet.config import script
 from spinenet.errors import ConfigError
-from spinenet.evaluate.config import EvaluateConfig
+from spinenet.evaluate.evaluation_config import EvaluateConfig
+from spinenet.hydra_command import script
 
 if TYPE_CHECKING:
     from spinenet.evaluate import Beside, Settings
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def main(config: EvaluateConfig) -> None:
     """Evaluate a table of predictions, or predict every run's test patients from their files first."""
     from spinenet.evaluate import Settings, load_predictions, write_evaluation
-    from spinenet.evaluate.inputs import read_beside, read_truth
+    from spinenet.evaluate.assess.inputs import read_beside, read_truth
 
     if bool(config.runs) == bool(config.predictions):
         raise ConfigError("name either runs, such as 'runs=[data/runs/grader]', or predictions=predictions.csv")
@@ -37,7 +37,7 @@ def main(config: EvaluateConfig) -> None:
 
 def evaluate_runs_of(config: EvaluateConfig, settings: "Settings", beside: "Beside") -> None:
     """Each run's bundle on the patients it never saw."""
-    from spinenet.evaluate.runs import evaluate_runs, open_run
+    from spinenet.evaluate.assess.runs import evaluate_runs, open_run
 
     runs = [open_run(Path(run), config.data.name, Path(config.data.root)) for run in config.runs]
     with Progress() as progress:

@@ -5,8 +5,8 @@ python scripts/export.py 'graders=[RUN,RUN]' locator=RUN out=DIR
 
 from pathlib import Path
 
-from spinenet.config import script
-from spinenet.train.config import ExportConfig
+from spinenet.hydra_command import script
+from spinenet.train.training_config import ExportConfig
 
 
 @script("export", ExportConfig)

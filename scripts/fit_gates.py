@@ -15,14 +15,14 @@ import typer
 from numpy.typing import NDArray
 from rich.progress import track
 
-from spinenet.artefacts import ARTEFACTS, artefact_figures, limits_of
-from spinenet.bundle import Bundle, load_bundle, write_bundle
+from spinenet.checking.artefacts import ARTEFACTS, artefact_figures, limits_of
+from spinenet.checking.quality import FIGURES, Reference, figures_of, fit_reference, void_share
 from spinenet.errors import SpinenetError
 from spinenet.labels import VIEWS, View
+from spinenet.locating.routing import route
+from spinenet.model.bundle import Bundle, load_bundle, write_bundle
 from spinenet.predict import locate_study
-from spinenet.quality import FIGURES, Reference, figures_of, fit_reference, void_share
 from spinenet.readers import find_studies, read_study
-from spinenet.routing import route
 
 
 @dataclass

@@ -22,11 +22,11 @@ import typer
 from pydicom import dcmread
 from rich.progress import track
 
-from spinenet.batch import predict_source
-from spinenet.bundle import load_bundle
 from spinenet.errors import SpinenetError
 from spinenet.labels import TARGET
+from spinenet.model.bundle import load_bundle
 from spinenet.readers import find_studies
+from spinenet.serve.batch import predict_source
 from spinenet.study import StudyResult
 
 HANG_SECONDS = 10

@@ -67,7 +67,7 @@ python scripts/export.py experiment=default_bundle "out=$out/all" "graders=[$out
 # What real series look like, and the views that SPIDER lacks.
 python scripts/fit_gates.py "$out/all/bundle" "$spider/images" --synthetic "$out/calibration/images"
 evaluated "$out/phantoms" data=phantom "data.root=$out/test" "runs=[$out/all]" "title='500 synthetic studies, exact truth'"
-echo "bundle: $out/all/bundle; it belongs in src/spinenet/models/default"
+echo "bundle: $out/all/bundle; it belongs in src/spinenet/model/default"
 
 # Networks of other kinds with the same data and the same budget.
 for model in grader grader_mean grader_resnet18_3d grader_resnet34_3d; do

@@ -2,8 +2,8 @@
 
 from rich.progress import track
 
-from spinenet.config import script
-from spinenet.phantom.generate import PhantomConfig, generate, missing_studies
+from spinenet.hydra_command import script
+from spinephantom.write.generate import PhantomConfig, generate, missing_studies
 
 
 @script("make_phantom", PhantomConfig)

@@ -7,16 +7,16 @@ from pathlib import Path
 
 from rich.progress import track
 
-from spinenet.config import script
 from spinenet.errors import ConfigError, SpinenetError
-from spinenet.evaluate.config import NoiseConfig
+from spinenet.evaluate.evaluation_config import NoiseConfig
+from spinenet.hydra_command import script
 
 
 @script("measure_noise", NoiseConfig)
 def main(config: NoiseConfig) -> None:
     """Read every study several times and write the noise of each target and measurement."""
-    from spinenet.bundle import load_bundle, write_bundle
-    from spinenet.evaluate.noise import Pair, noise_table, repeats
+    from spinenet.evaluate.experiments.noise import Pair, noise_table, repeats
+    from spinenet.model.bundle import load_bundle, write_bundle
     from spinenet.readers import find_studies, read_study
 
     folder = Path(config.bundle)

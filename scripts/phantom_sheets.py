@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from spinenet.labels import LEVELS, View
-from spinenet.phantom import PhantomStudy, make_study
+from spinephantom import PhantomStudy, make_study
 
 COLUMNS = 7
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from spinenet.bundle import load_bundle
-from spinenet.config import script
 from spinenet.datasets import load_dataset
-from spinenet.evaluate.config import PhantomTestConfig
-from spinenet.evaluate.saved import save_phantom_test
+from spinenet.evaluate.assess.saved import save_phantom_test
+from spinenet.evaluate.evaluation_config import PhantomTestConfig
+from spinenet.hydra_command import script
+from spinenet.model.bundle import load_bundle
 
 
 @script("phantom_test", PhantomTestConfig)

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn, track
 
-from spinenet.config import script
 from spinenet.crops import CropSpec
 from spinenet.datasets import LabelledStudy
 from spinenet.datasets.splits import DataConfig
+from spinenet.hydra_command import script
 
 
 @dataclass
@@ -66,8 +66,8 @@ def main(config: PrepareConfig) -> None:
 
 def _prepare(config: PrepareConfig, studies: Sequence[LabelledStudy]) -> None:
     """Write the studies that are missing in ``out``, with progress and studies a second."""
+    from spinenet.datasets.prepare import PROBLEMS, Job, prepare
     from spinenet.datasets.rsna2024 import NAME, read_tables
-    from spinenet.prepare import PROBLEMS, Job, prepare
 
     root, out = Path(config.data.root), Path(config.out)
     points = read_tables(root).points if config.data.name == NAME else {}

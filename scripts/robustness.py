@@ -7,17 +7,17 @@ from pathlib import Path
 
 from rich.progress import track
 
-from spinenet.config import script
 from spinenet.errors import ConfigError, SpinenetError
-from spinenet.evaluate.config import RobustnessConfig
+from spinenet.evaluate.evaluation_config import RobustnessConfig
+from spinenet.hydra_command import script
 
 
 @script("robustness", RobustnessConfig)
 def main(config: RobustnessConfig) -> None:
     """Predict every study as it is and changed, and write what moved."""
-    from spinenet.bundle import load_bundle
-    from spinenet.evaluate.retest_outputs import write_retests
-    from spinenet.evaluate.robustness import Retest, retests
+    from spinenet.evaluate.experiments.robustness import Retest, retests
+    from spinenet.evaluate.show.retest_outputs import write_retests
+    from spinenet.model.bundle import load_bundle
     from spinenet.readers import find_studies, read_study
 
     bundle = load_bundle(Path(config.bundle) if config.bundle else None)

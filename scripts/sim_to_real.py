@@ -13,13 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from rich.progress import track
 
-from spinenet.bundle import load_bundle
-from spinenet.config import script
 from spinenet.datasets import load_dataset
 from spinenet.errors import DatasetError
-from spinenet.evaluate import measured_canal
-from spinenet.evaluate.config import SimToRealConfig
+from spinenet.evaluate.evaluation_config import SimToRealConfig
+from spinenet.evaluate.experiments import measured_canal
+from spinenet.hydra_command import script
 from spinenet.labels import RESEARCH_ONLY
+from spinenet.model.bundle import load_bundle
 from spinenet.study import StudyResult
 
 SHOWN = 8

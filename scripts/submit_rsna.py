@@ -7,9 +7,9 @@ python scripts/submit_rsna.py predictions=out/predictions.csv images=test_images
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from spinenet.config import script
 from spinenet.datasets.splits import DataConfig
 from spinenet.errors import ConfigError
+from spinenet.hydra_command import script
 
 
 @dataclass
@@ -28,7 +28,7 @@ def main(config: SubmitConfig) -> None:
     import pandas as pd
 
     from spinenet.datasets.rsna2024 import read_tables
-    from spinenet.evaluate.rsna_score import names_of, rsna_score, submission_of, truth_of_grades
+    from spinenet.evaluate.assess.rsna_score import names_of, rsna_score, submission_of, truth_of_grades
 
     folder = Path(config.data.root) / config.images
     if not folder.is_dir() or not Path(config.predictions).is_file():

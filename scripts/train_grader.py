@@ -5,8 +5,8 @@ python scripts/train_grader.py data=spider data.root=PATH locator=data/runs/loca
 
 from pathlib import Path
 
-from spinenet.config import script
-from spinenet.train.config import TrainGraderConfig
+from spinenet.hydra_command import script
+from spinenet.train.training_config import TrainGraderConfig
 
 
 @script("train_grader", TrainGraderConfig)

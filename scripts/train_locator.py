@@ -5,8 +5,8 @@ python scripts/train_locator.py data=spider data.root=PATH out=data/runs/locator
 
 from pathlib import Path
 
-from spinenet.config import script
-from spinenet.train.config import TrainLocatorConfig
+from spinenet.hydra_command import script
+from spinenet.train.training_config import TrainLocatorConfig
 
 
 @script("train_locator", TrainLocatorConfig)

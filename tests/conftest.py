@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spinenet.bundle import Bundle, load_bundle, write_bundle
-from spinenet.calibration import neutral
 from spinenet.crops import CropSpec
 from spinenet.datasets.masks import locator_classes, on_locator_grid
 from spinenet.geometry import spacing_mm
 from spinenet.labels import DISC_TARGETS, TARGETS
-from spinenet.locate import LOCATOR_CLASSES, candidate_slices, locator_grid, normalise, pad_to_multiple
-from spinenet.phantom import PhantomStudy, make_study, write_spider, write_tables
-from spinenet.phantom.pathology import Mode
+from spinenet.locating.discs import LOCATOR_CLASSES, candidate_slices, locator_grid, normalise, pad_to_multiple
+from spinenet.model.bundle import Bundle, load_bundle, write_bundle
+from spinenet.model.calibration import neutral
 from spinenet.study import Series
+from spinephantom import PhantomStudy, make_study, write_spider, write_tables
+from spinephantom.patient.pathology import Mode
 
 SMALL = {"mode": Mode.SCREENING, "axial": False, "size": 256, "slices": 3, "sub_slices": 1, "stir_share": 0.0}
 SEEDS = (2, 3, 4, 5, 7, 8)
@@ -55,7 +55,7 @@ def angled_study() -> PhantomStudy:
     """A small study of three series, axial stacks along all five discs, and two readers of stenosis: one has called
     everything moderate and one severe."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("spinenet.phantom.study.AXIAL_SHARES", (1.0, 0.0, 0.0))
+        patch.setattr("spinephantom.synthesis.AXIAL_SHARES", (1.0, 0.0, 0.0))
         study = make_study(
             7, mode=Mode.SCREENING, size=160, axial_size=96, slices=11, sub_slices=1, stir_share=0.0, pixel="uint16"
         )

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGE = ROOT / "src" / "spinenet"
-MODULES = sorted(PACKAGE.rglob("*.py"))
+SOURCE = ROOT / "src"
+MODULES = sorted(SOURCE.rglob("*.py"))
 
 STAGES = (
     "errors",
@@ -21,30 +21,21 @@ STAGES = (
     "study",
     "readers",
     "crops",
-    "measurements",
-    "locate",
-    "numbering",
-    "axial",
-    "contrast",
-    "routing",
-    "quality",
-    "artefacts",
-    "gates",
-    "conformal",
-    "visible",
-    "calibration",
-    "bundle",
+    "locating",
+    "checking",
+    "model",
     "predict",
+    "report",
+    "serve",
+    "cli",
 )
-STAGES += ("report", "cluster", "batch", "listen", "cli")
-BASE = set(STAGES[:4])
+"""From files to results: a room imports from those before it."""
 BESIDE = {
-    "config": {"errors"},
-    "datasets": BASE | {"readers", "crops", "measurements", "locate", "axial"},
-    "phantom": BASE | {"datasets"},
-    "prepare": set(STAGES) - {"report", "batch", "listen", "cli"} | {"datasets"},
-    "evaluate": set(STAGES) - {"batch", "listen", "cli"} | {"datasets", "phantom"},
-    "train": set(STAGES) - {"batch", "listen", "cli"} | {"datasets", "phantom", "evaluate"},
+    "hydra_command": {"errors"},
+    "datasets": set(STAGES) - {"report", "serve", "cli"},
+    "evaluate": set(STAGES) - {"serve", "cli"} | {"datasets", "spinephantom"},
+    "train": set(STAGES) - {"serve", "cli"} | {"datasets", "evaluate"},
+    "spinephantom": {"errors", "labels", "geometry", "study", "datasets"},
 }
 """What does not lie on the way from files to reports, and what it may use."""
 
@@ -55,7 +46,12 @@ DISTRIBUTION_OF = {"jinja2": "Jinja2", "PIL": "Pillow"}
 
 
 def stage_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    """Room of a module: its place below spinenet, or ``spinephantom``."""
+    return _room(path.relative_to(SOURCE).with_suffix("").parts)
+
+
+def _room(parts: tuple[str, ...]) -> str:
+    return parts[0] if parts[0] != "spinenet" or len(parts) < 2 else parts[1]
 
 
 def imports_of(nodes: list[ast.stmt]) -> Iterator[str]:
@@ -76,9 +72,9 @@ def libraries_of(path: Path) -> set[str]:
 
 
 def own_imports(path: Path) -> set[str]:
-    """Stages that a module imports from."""
-    parts = [name.split(".") for name in imports_of(tree_of(path).body)]
-    return {name[1] for name in parts if name[0] == "spinenet" and len(name) > 1 and name[1] != "__version__"}
+    """Rooms that a module imports from."""
+    parts = [tuple(name.split(".")) for name in imports_of(tree_of(path).body)]
+    return {_room(name) for name in parts if name[0] in ("spinenet", "spinephantom")} - {"__version__", "spinenet"}
 
 
 def identify(path: Path) -> str:
@@ -104,9 +100,9 @@ def test_heavy_libraries_keep_to_their_folders(path: Path) -> None:
         assert not libraries & TRAINING_ONLY
     if stage not in ("train", "evaluate"):
         assert not libraries & STATISTICS
-    if stage != "config":
+    if stage != "hydra_command":
         assert "hydra" not in libraries
-    if stage not in ("config", "train"):
+    if stage not in ("hydra_command", "train"):
         assert "omegaconf" not in libraries
 
 
@@ -115,7 +111,7 @@ def test_prediction_needs_the_base_install_only(path: Path) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     base = {requirement.split(">")[0] for requirement in project["dependencies"]}
     others = libraries_of(path) - set(sys.stdlib_module_names) - {"spinenet"}
-    optional = {"readers": {"SimpleITK"}, "cluster": {"ray"}}.get(stage_of(path), set())
+    optional = {"readers": {"SimpleITK"}, "serve": {"ray"}}.get(stage_of(path), set())
     assert {DISTRIBUTION_OF.get(name, name) for name in others} <= base | optional
 
 
@@ -126,7 +122,7 @@ def test_an_extra_is_imported_where_it_is_used(path: Path) -> None:
         assert "SimpleITK" not in {name.split(".")[0] for name in imports_of(outside)}
 
 
-@pytest.mark.parametrize("module", ["spinenet.cli", "spinenet.batch"])
+@pytest.mark.parametrize("module", ["spinenet.cli", "spinenet.serve.batch"])
 def test_the_command_starts_without_what_only_training_needs(module: str) -> None:
     heavy = TRAINING_ONLY | STATISTICS | CONFIGURATION | {"SimpleITK"}
     code = f"import sys, {module}; print(sorted(set(sys.modules) & {heavy}))"

@@ -11,13 +11,14 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import spinenet
-from spinenet import batch, bundle
-from spinenet.batch import BatchSummary
-from spinenet.calibration import neutral
 from spinenet.cli import app
 from spinenet.crops import CropSpec
 from spinenet.labels import RESEARCH_ONLY, TARGET, View
+from spinenet.model import bundle
+from spinenet.model.calibration import neutral
 from spinenet.report.tables import StudyRow
+from spinenet.serve import batch
+from spinenet.serve.batch import BatchSummary
 
 
 def call(*arguments: object) -> Result:

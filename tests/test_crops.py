@@ -8,7 +8,7 @@ import pytest
 from spinenet.crops import CropSpec, build_bag, crop_level, slices_of
 from spinenet.geometry import canonical
 from spinenet.labels import LEVELS, VIEWS, View
-from spinenet.locate import reference_values
+from spinenet.locating.discs import reference_values
 from spinenet.study import LevelFrame, LocatedSeries, Series
 
 SPEC = CropSpec()

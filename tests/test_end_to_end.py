@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spinenet.batch import predict_paths
-from spinenet.bundle import Bundle, load_bundle
 from spinenet.crops import CropSpec
 from spinenet.datasets import load_dataset
 from spinenet.datasets.masks import read_mask
 from spinenet.datasets.splits import DataConfig, load_split
 from spinenet.errors import ConfigError, DatasetError
 from spinenet.labels import DISC_TARGETS, LEVELS, TARGET, TARGETS, UNKNOWN
+from spinenet.model.bundle import Bundle, load_bundle
 from spinenet.readers import read_study
+from spinenet.serve.batch import predict_paths
 
 COLUMNS = ["study", "level", "target", "grade", "label", "p_0", "p_1", "p_2", "p_3", "p_4", "confident"]
 EPOCHS = 2
@@ -25,7 +25,7 @@ EPOCHS = 2
 
 def configs(root: Path, locator: Path | None) -> tuple[Any, Any]:
     """The smallest runs that go through every step."""
-    from spinenet.train.config import (
+    from spinenet.train.training_config import (
         FitConfig,
         GraderModelConfig,
         LocatorModelConfig,
@@ -206,9 +206,9 @@ def test_a_run_can_start_from_another_runs_weights(runs: tuple[Path, Path], phan
 def test_an_exported_bundle_can_be_judged_like_its_run_and_carries_its_card(
     runs: tuple[Path, Path], phantom_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from spinenet.evaluate.runs import open_run
+    from spinenet.evaluate.assess.runs import open_run
     from spinenet.train import runs as train_runs
-    from spinenet.train.config import ExportConfig
+    from spinenet.train.training_config import ExportConfig
 
     config = ExportConfig(
         graders=[str(runs[1])],
@@ -227,8 +227,8 @@ def test_an_exported_bundle_can_be_judged_like_its_run_and_carries_its_card(
 
 
 def test_exporting_needs_finished_runs_of_one_split(runs: tuple[Path, Path], tmp_path: Path) -> None:
-    from spinenet.train.config import ExportConfig
     from spinenet.train.runs import export_run
+    from spinenet.train.training_config import ExportConfig
 
     locator, grader = map(str, runs)
     for graders, where, reason in (

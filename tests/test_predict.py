@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spinenet.bundle import Bundle
-from spinenet.calibration import TargetCalibration, decide
 from spinenet.labels import LEVELS, TARGET, View
+from spinenet.model.bundle import Bundle
+from spinenet.model.calibration import TargetCalibration, decide
 from spinenet.predict import predict_study
 from spinenet.study import Series, Study
 

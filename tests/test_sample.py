@@ -5,8 +5,8 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from spinenet.bundle import load_bundle
 from spinenet.labels import LEVELS, View
+from spinenet.model.bundle import load_bundle
 from spinenet.predict import predict_study
 from spinenet.readers import find_studies, read_study
 from spinenet.study import Study

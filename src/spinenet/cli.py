@@ -19,9 +19,9 @@ from spinenet.errors import SpinenetError
 from spinenet.labels import RESEARCH_ONLY
 
 if TYPE_CHECKING:
-    from spinenet.batch import BatchSummary
-    from spinenet.bundle import Bundle
+    from spinenet.model.bundle import Bundle
     from spinenet.report.tables import StudyRow
+    from spinenet.serve.batch import BatchSummary
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -88,9 +88,9 @@ def predict(
 ) -> None:
     """Grade every study: tables, predictions.json, a worklist, and a page and DICOM objects a study."""
     with _one_line_errors():
-        from spinenet.batch import REPORTS_FOLDER, predict_paths
-        from spinenet.bundle import load_bundle
+        from spinenet.model.bundle import load_bundle
         from spinenet.readers import parse_wanted
+        from spinenet.serve.batch import REPORTS_FOLDER, predict_paths
 
         wanted = [parse_wanted(text) for text in series or ()]
         bundle = load_bundle(model)
@@ -141,9 +141,9 @@ def listen(
     with _one_line_errors("stopped; what was received is kept, the same command goes on with it"):
         import threading
 
-        from spinenet.batch import grade_folder
-        from spinenet.bundle import load_bundle
-        from spinenet.listen import Node, NodeConfig, Peer
+        from spinenet.model.bundle import load_bundle
+        from spinenet.serve.batch import grade_folder
+        from spinenet.serve.node import Node, NodeConfig, Peer
 
         bundle = load_bundle(model)
         destination = Peer.parse(send_to) if send_to else None
@@ -193,7 +193,7 @@ def compare(
 ) -> None:
     """Say what changed between two studies of a patient, and whether it is more than the model's own noise."""
     with _one_line_errors():
-        from spinenet.report import compare as pairs
+        from spinenet.report.page import change as pairs
 
         comparison = pairs.compare(prior, current)
         _print_changes(comparison)
@@ -210,7 +210,7 @@ def _print_changes(comparison: Any) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from spinenet.report.compare import SAME, TITLES
+    from spinenet.report.page.change import SAME, TITLES
 
     shown = [change for change in comparison.changes if change.verdict != SAME]
     table = Table("Level", "What", "Earlier", "Later", "Difference", "Noise", "Verdict")
@@ -231,7 +231,7 @@ def verify(
 ) -> None:
     """Check a model bundle byte for byte (by default the one in the package) and say what it is."""
     with _one_line_errors():
-        from spinenet.bundle import load_bundle
+        from spinenet.model.bundle import load_bundle
 
         for line in _card(load_bundle(bundle)):
             typer.echo(line)
@@ -305,7 +305,7 @@ def _series_line(series: Any) -> str:
 
 def _card(bundle: "Bundle") -> Iterator[str]:
     """The model card of a bundle in a few lines."""
-    from spinenet.report.html import model_lines
+    from spinenet.report.page.html import model_lines
 
     yield f"{bundle.path}: every file is as it was made"
     for heading, text in model_lines({**bundle.metadata, "name": bundle.name, "version": bundle.version}):

@@ -142,9 +142,9 @@ class Bag:
 
     ``crops_LSHW`` grey values on the scale of their series: 0 dark and 1 bright around the spine, so that a disc stays
     comparable with the CSF and with the other discs; ``tissue_LS3`` the series' bodies, canal and discs on that scale
-    (``locate.reference_values``); ``view_LS`` index into VIEWS; ``offset_LS`` mm of sagittal slices to the left of the
-    midline and of axial ones above the disc; ``mirrored_LS`` true where an axial slice is shown mirrored left to right;
-    ``mask_LS`` true where a slice is present; ``level_L`` index into LEVELS.
+    (``locating.discs.reference_values``); ``view_LS`` index into VIEWS; ``offset_LS`` mm of sagittal slices to the left
+    of the midline and of axial ones above the disc; ``mirrored_LS`` true where an axial slice is shown mirrored left to
+    right; ``mask_LS`` true where a slice is present; ``level_L`` index into LEVELS.
 
     Every axial slice is there twice, as it is and mirrored, so that the bag of the mirrored study holds the same
     pictures: only the signs of sagittal offsets and ``mirrored_LS`` of axial slices change. ``shown`` holds the slices

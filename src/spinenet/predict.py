@@ -6,18 +6,18 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.axial import locate_axial
-from spinenet.bundle import Bundle
-from spinenet.calibration import decide, grade_sets, probabilities
+from spinenet.checking.gates import RefusedError, cautioned, check, refusal, sentences
+from spinenet.checking.visible import visible_targets
 from spinenet.crops import Bag, build_bag
 from spinenet.errors import StudyError
-from spinenet.gates import RefusedError, cautioned, check, refusal, sentences
 from spinenet.labels import LEVELS, SAGITTAL_VIEWS, TARGET, TARGET_INDEX, View
-from spinenet.locate import NUMBERING_NOTE, detect
-from spinenet.numbering import number_study
-from spinenet.routing import route
+from spinenet.locating.axial import locate_axial
+from spinenet.locating.discs import NUMBERING_NOTE, detect
+from spinenet.locating.numbering import number_study
+from spinenet.locating.routing import route
+from spinenet.model.bundle import Bundle
+from spinenet.model.calibration import decide, grade_sets, probabilities
 from spinenet.study import LevelCrop, LocatedSeries, Prediction, Severity, Study, StudyResult
-from spinenet.visible import visible_targets
 
 
 def predict_study(study: Study, bundle: Bundle) -> StudyResult:

@@ -116,8 +116,8 @@ class LocatedSeries:
     """A series with its levels in world coordinates: sagittal as the locator found them, or axial.
 
     ``midline_slice`` is the slice the levels were found in (axial: the middle one, of no meaning). ``reference`` holds
-    grey values of this series (``locate.REFERENCE_NAMES``), measured under the locator's masks or, in axial slices,
-    where the sagittal levels say that disc and canal are: the scale that makes series comparable.
+    grey values of this series (``locating.discs.REFERENCE_NAMES``), measured under the locator's masks or, in axial
+    slices, where the sagittal levels say that disc and canal are: the scale that makes series comparable.
     """
 
     series: Series
@@ -188,7 +188,7 @@ class StudyResult:
     crops: dict[str, tuple["LevelCrop", ...]] = field(default_factory=dict)
     """level -> the crops the grader saw at it."""
     flags: tuple[Flag, ...] = ()
-    """What was refused and what calls for caution, with reasons: the gates of ``spinenet.gates``."""
+    """What was refused and what calls for caution, with reasons: the gates of ``spinenet.checking.gates``."""
     origin: Origin | None = None
     """Where the study came from, for outputs that go back there; None where that is not DICOM."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spinenet.phantom.writers import write_mha
+from spinephantom.write.spider_files import write_mha
 
 HEADER = (
     "Patient,IVD label,Modic,UP endplate,LOW endplate,Spondylolisthesis,"

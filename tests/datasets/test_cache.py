@@ -16,13 +16,13 @@ from spinenet.datasets.cache import (
     save_study,
     trimmed,
 )
+from spinenet.datasets.labelled import LabelledStudy, no_grades
 from spinenet.datasets.masks import locate_from_mask
-from spinenet.datasets.records import LabelledStudy, no_grades
 from spinenet.errors import DatasetError
 from spinenet.labels import View
-from spinenet.phantom import PhantomStudy
 from spinenet.readers import StudySource
 from spinenet.study import LevelFrame, LocatedSeries, Series
+from spinephantom import PhantomStudy
 
 SPEC = CropSpec()
 

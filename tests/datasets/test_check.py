@@ -9,8 +9,8 @@ import pytest
 from spinenet.datasets import load_dataset
 from spinenet.datasets.check import image_findings, label_lines, summary
 from spinenet.labels import DISC_TARGETS, UNKNOWN
-from spinenet.phantom import PhantomStudy
-from spinenet.phantom.writers import write_mha
+from spinephantom import PhantomStudy
+from spinephantom.write.spider_files import write_mha
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ from spinenet.datasets.masks import (
 )
 from spinenet.errors import DatasetError
 from spinenet.labels import LEVELS, View
-from spinenet.locate import CANAL, DISC, LOWEST_DISC, VERTEBRA, locator_grid
-from spinenet.phantom.writers import write_mha
+from spinenet.locating.discs import CANAL, DISC, LOWEST_DISC, VERTEBRA, locator_grid
 from spinenet.readers import read_mha
 from spinenet.study import Series
+from spinephantom.write.spider_files import write_mha
 
 
 def test_mask_values_become_classes_with_the_lowest_disc_apart():

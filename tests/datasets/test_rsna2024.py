@@ -22,17 +22,17 @@ from spinenet.datasets.rsna_points import (
 )
 from spinenet.errors import DatasetError
 from spinenet.labels import LEVELS, TARGET_INDEX, UNKNOWN, View
-from spinenet.phantom import PhantomStudy
-from spinenet.phantom.rsna import write_rsna, write_rsna_tables
-from spinenet.phantom.writers import truth_record, write_truth
 from spinenet.readers import opened, read_study
+from spinephantom import PhantomStudy
+from spinephantom.write.rsna_files import write_rsna, write_rsna_tables
+from spinephantom.write.spider_files import truth_record, write_truth
 
 
 def publish(study: PhantomStudy, root: Path, mistakes: dict[str, float], seeds: tuple[int, ...] = (1,)) -> Path:
     """RSNA's layout of the same patient as often as there are seeds, with mistakes as likely as told."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("spinenet.phantom.rsna.MISTAKES", mistakes)
-        patch.setattr("spinenet.phantom.rsna.POINT_ERROR_PX", 0.4)  # the pixels are three times the usual ones
+        patch.setattr("spinephantom.write.rsna_files.MISTAKES", mistakes)
+        patch.setattr("spinephantom.write.rsna_files.POINT_ERROR_PX", 0.4)  # the pixels are three times the usual ones
         for seed in seeds:
             one = replace(study, seed=seed)
             write_truth(root, {**truth_record(one, str(seed), "training"), **write_rsna(one, root)})

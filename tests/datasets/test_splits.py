@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from spinenet.datasets import splits
-from spinenet.datasets.records import Dataset, LabelledStudy, no_grades
+from spinenet.datasets.labelled import Dataset, LabelledStudy, no_grades
 from spinenet.datasets.splits import DataConfig, load_split, patient_folds, save_split, split_studies
 from spinenet.errors import DatasetError
 from spinenet.labels import TARGET, TARGET_INDEX

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from spinenet.evaluate.collect import Collected, fit_calibration
+from spinenet.evaluate.assess.collect import Collected, fit_calibration
 from spinenet.labels import MAX_GRADES, TARGET_INDEX, TARGETS
 
 SIDES = ("foraminal_stenosis_left", "foraminal_stenosis_right")

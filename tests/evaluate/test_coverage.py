@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spinenet.conformal import COVERAGE
-from spinenet.evaluate.coverage import measure_coverage
-from spinenet.evaluate.table import PredictionsError
+from spinenet.evaluate.assess.coverage import measure_coverage
+from spinenet.evaluate.stats.samples import PredictionsError
 from spinenet.labels import LEVELS, TARGET
+from spinenet.model.conformal import COVERAGE
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from spinenet.evaluate import PredictionsError, load_cases, load_predictions, load_readers
-from spinenet.evaluate.evaluation import make_cohort
-from spinenet.evaluate.readers import MODEL, TRUTH, compare_readers, consensus
-from spinenet.evaluate.subgroups import FEW_PATIENTS, subgroups
-from spinenet.evaluate.table import check_predictions
-from spinenet.evaluate.verdicts import verdicts
+from spinenet.evaluate.assess.evaluation import make_cohort
+from spinenet.evaluate.assess.raters import MODEL, TRUTH, compare_readers, consensus
+from spinenet.evaluate.assess.subgroups import FEW_PATIENTS, subgroups
+from spinenet.evaluate.assess.verdicts import verdicts
+from spinenet.evaluate.stats.samples import check_predictions
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from spinenet.evaluate import agreement, probability
-from spinenet.evaluate.intervals import Resamples, once
-from spinenet.evaluate.ranking import auc_and_precision
+from spinenet.evaluate.stats import agreement, probability
+from spinenet.evaluate.stats.intervals import Resamples, once
+from spinenet.evaluate.stats.ranking import auc_and_precision
 
 EXACT = {"abs": 1e-9}
 DISCS = 400

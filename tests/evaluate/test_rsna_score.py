@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spinenet.datasets.records import no_grades
+from spinenet.datasets.labelled import no_grades
 from spinenet.datasets.rsna_names import CONDITIONS, PUBLISHED_COUNTS, RSNA_LEVELS, row_id
-from spinenet.evaluate.rsna_score import (
+from spinenet.evaluate.assess.rsna_score import (
     GRADES,
     SUBMISSION,
     TRUTH,
@@ -19,9 +19,9 @@ from spinenet.evaluate.rsna_score import (
     truth_of_grades,
     truth_of_predictions,
 )
-from spinenet.evaluate.table import PredictionsError
+from spinenet.evaluate.stats.samples import PredictionsError
 from spinenet.labels import LEVELS, TARGET_INDEX
-from spinenet.readers.dicom import study_key
+from spinenet.readers.dicom.assembly import study_key
 
 CANAL, LEFT_FORAMEN, _, _, RIGHT_RECESS = CONDITIONS
 

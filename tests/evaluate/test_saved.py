@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spinenet.bundle import Bundle
 from spinenet.datasets import LabelledStudy, load_dataset
 from spinenet.datasets.masks import read_mask
 from spinenet.errors import DatasetError
-from spinenet.evaluate.saved import Saved, load_saved, readers_table, save_phantom_test, slices_of_discs
+from spinenet.evaluate.assess.saved import Saved, load_saved, readers_table, save_phantom_test, slices_of_discs
 from spinenet.labels import LEVELS, TARGET, TARGETS, UNKNOWN
-from spinenet.phantom import PhantomStudy
-from spinenet.phantom.nifti import write_nifti
-from spinenet.phantom.writers import truth_record, write_truth
+from spinenet.model.bundle import Bundle
 from spinenet.readers import read_study
+from spinephantom import PhantomStudy
+from spinephantom.write.nifti_files import write_nifti
+from spinephantom.write.spider_files import truth_record, write_truth
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from spinenet.evaluate.shortcuts import discrimination
+from spinenet.evaluate.experiments.shortcuts import discrimination
 
 
 def test_noise_tells_nothing() -> None:

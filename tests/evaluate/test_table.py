@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spinenet.evaluate.table import PredictionsError, check_predictions, load_predictions, sample_of
+from spinenet.evaluate.stats.samples import PredictionsError, check_predictions, load_predictions, sample_of
 from spinenet.labels import TARGET, UNKNOWN
 
 

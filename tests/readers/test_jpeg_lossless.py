@@ -8,7 +8,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGLossless, JPEGLosslessSV1
 
 from spinenet.readers import find_studies, read_study
-from spinenet.readers.jpeg_lossless import decode
+from spinenet.readers.dicom.jpeg_lossless import decode
 
 
 def predicted(values, row, column, selection):

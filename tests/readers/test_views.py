@@ -3,7 +3,7 @@
 import pytest
 
 from spinenet.labels import View
-from spinenet.readers.records import Acquisition
+from spinenet.readers.sources import Acquisition
 from spinenet.readers.views import decide_view
 from spinenet.study import Basis
 

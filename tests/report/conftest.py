@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spinenet.labels import LEVELS, TARGETS, View
-from spinenet.locate import NUMBERING_NOTE
+from spinenet.locating.discs import NUMBERING_NOTE
 from spinenet.study import (
     Flag,
     LevelCrop,

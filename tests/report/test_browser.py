@@ -14,7 +14,7 @@ import pytest
 
 from spinenet.labels import LEVELS, RESEARCH_ONLY, View
 from spinenet.report.files import REPORTS_FOLDER, write_folder_files, write_study_files
-from spinenet.report.html import write_study_report
+from spinenet.report.page.html import write_study_report
 from spinenet.study import LevelCrop, StudyResult
 
 CHROMIUM = next(

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from spinenet.cli import app
 from spinenet.labels import RESEARCH_ONLY, TARGETS
-from spinenet.report.compare import Change, compare, page, table
 from spinenet.report.document import document, study_entry, write_document
+from spinenet.report.page.change import Change, compare, page, table
 from spinenet.report.tables import OutputError
 from spinenet.study import Prediction, StudyResult
 

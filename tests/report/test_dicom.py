@@ -13,11 +13,11 @@ from pydicom.uid import EnhancedMRImageStorage
 
 from spinenet import __version__
 from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, TARGETS
-from spinenet.report import dicom_codes
-from spinenet.report.dicom_capture import draw, write_capture
-from spinenet.report.dicom_object import Made, made_from
-from spinenet.report.dicom_reader import read_report
-from spinenet.report.dicom_sr import write_report
+from spinenet.report.dicom import codes as dicom_codes
+from spinenet.report.dicom.capture import draw, write_capture
+from spinenet.report.dicom.objects import Made, made_from
+from spinenet.report.dicom.sr_text import read_report
+from spinenet.report.dicom.structured_report import write_report
 from spinenet.report.document import measurements_of
 from spinenet.report.tables import OutputError
 from spinenet.study import StudyResult

@@ -13,9 +13,9 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.datadict import DicomDictionary, tag_for_keyword
 
-from spinenet.report.dicom_capture import write_capture
-from spinenet.report.dicom_object import made_from
-from spinenet.report.dicom_sr import write_report
+from spinenet.report.dicom.capture import write_capture
+from spinenet.report.dicom.objects import made_from
+from spinenet.report.dicom.structured_report import write_report
 from spinenet.study import StudyResult
 
 pytest.importorskip("dicom_validator")

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spinenet.gates import sentences
+from spinenet.checking.gates import sentences
 from spinenet.labels import RESEARCH_ONLY, TARGET, TARGETS, View
-from spinenet.locate import NUMBERING_NOTE
+from spinenet.locating.discs import NUMBERING_NOTE
 from spinenet.report.findings import findings_of
-from spinenet.report.html import cell_of, in_words, print_width_mm, render, report_name, write_study_report
-from spinenet.report.strips import caption_of
+from spinenet.report.page.html import cell_of, in_words, print_width_mm, render, report_name, write_study_report
+from spinenet.report.page.strips import caption_of
 from spinenet.study import (
     Flag,
     LevelCrop,

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from spinenet.labels import View
-from spinenet.report.pictures import Window, data_uri, mark_of, overview, spine_window, window_of
+from spinenet.report.page.pictures import Window, data_uri, mark_of, overview, spine_window, window_of
 from spinenet.study import LevelFrame, LocatedSeries, Series
 
 # 5 sagittal slices 4 mm apart, 40 rows of 0.5 mm downwards, 30 columns of 0.8 mm backwards

@@ -10,7 +10,7 @@ import pytest
 from spinenet.labels import RESEARCH_ONLY
 from spinenet.report.document import document, study_entry, write_document
 from spinenet.report.findings import urgency_of
-from spinenet.report.worklist import entry_of, findings_by_urgency, render, write_worklist
+from spinenet.report.page.worklist import entry_of, findings_by_urgency, render, write_worklist
 from spinenet.study import Flag, Prediction, Scope, Severity, StudyResult
 
 

@@ -9,9 +9,9 @@ import torch
 
 from spinenet.crops import BAG_ARRAYS, CropSpec, build_bag
 from spinenet.datasets.masks import locate_from_mask
-from spinenet.phantom import PhantomStudy
 from spinenet.study import LocatedSeries
 from spinenet.train.networks import Grader
+from spinephantom import PhantomStudy
 
 torch.set_num_threads(1)
 

@@ -11,11 +11,11 @@ from spinenet.datasets.cache import located_study, save_study
 from spinenet.datasets.masks import locate_all
 from spinenet.datasets.splits import DataConfig, split_studies
 from spinenet.labels import DISC_TARGETS, LEVELS, TARGETS, UNKNOWN
-from spinenet.locate import LOCATOR_CLASSES, LOWEST_DISC, SIZE_MULTIPLE
+from spinenet.locating.discs import LOCATOR_CLASSES, LOWEST_DISC, SIZE_MULTIPLE
 from spinenet.readers import read_study
 from spinenet.train.augment import CropBagd
-from spinenet.train.config import FitConfig, RandomiseConfig, TrainGraderConfig, TrainLocatorConfig
 from spinenet.train.data import Balanced, ReadSlicesd, StudyBags, collate_bags, grader_loaders, locator_loaders
+from spinenet.train.training_config import FitConfig, RandomiseConfig, TrainGraderConfig, TrainLocatorConfig
 
 
 @pytest.fixture(scope="module")

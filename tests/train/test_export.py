@@ -14,7 +14,7 @@ from spinenet.datasets import load_dataset
 from spinenet.datasets.masks import locate_all
 from spinenet.geometry import spacing_mm
 from spinenet.labels import MAX_GRADES, TARGETS
-from spinenet.locate import candidate_slices, locator_grid, normalise, pad_to_multiple
+from spinenet.locating.discs import candidate_slices, locator_grid, normalise, pad_to_multiple
 from spinenet.readers import read_study
 from spinenet.train.export import TOLERANCE, GraderEnsemble, LocatorProbabilities, difference, example_bag
 from spinenet.train.networks import Grader

@@ -9,9 +9,9 @@ import torch
 
 from spinenet.errors import ConfigError
 from spinenet.labels import TARGETS, UNKNOWN
-from spinenet.train.config import FitConfig, GraderModelConfig, TrainGraderConfig
 from spinenet.train.grader import GraderModule
 from spinenet.train.loop import fit, save_config, trained_weights
+from spinenet.train.training_config import FitConfig, GraderModelConfig, TrainGraderConfig
 
 
 def zipped(content):

@@ -8,11 +8,11 @@ from omegaconf import OmegaConf
 
 from spinenet.crops import BAG_ARRAYS
 from spinenet.labels import LEVELS, MAX_GRADES, MIRROR, TARGET, TARGET_INDEX, TARGETS, VIEWS, Scale, View
-from spinenet.locate import LOCATOR_CLASSES, SIZE_MULTIPLE
-from spinenet.train.comparison import GRADERS, PLANES, SAGITTAL_STEP_MM, Volume, build_grader, resnet34_3d
-from spinenet.train.config import FitConfig, GraderModelConfig
+from spinenet.locating.discs import LOCATOR_CLASSES, SIZE_MULTIPLE
+from spinenet.train.baselines import GRADERS, PLANES, SAGITTAL_STEP_MM, Volume, build_grader, resnet34_3d
 from spinenet.train.grader import GraderModule
 from spinenet.train.networks import NEVER, QUESTIONS, Head, Locator
+from spinenet.train.training_config import FitConfig, GraderModelConfig
 
 MASK = BAG_ARRAYS.index("mask_LS")
 ORDINAL = [target for target in TARGETS if target.scale is Scale.ORDINAL]

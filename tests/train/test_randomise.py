@@ -5,8 +5,7 @@ import pytest
 
 from spinenet.datasets.masks import locator_classes, on_locator_grid
 from spinenet.geometry import spacing_mm
-from spinenet.locate import LOCATOR_CLASSES, LOWEST_DISC, locator_grid
-from spinenet.train.config import RandomiseConfig
+from spinenet.locating.discs import LOCATOR_CLASSES, LOWEST_DISC, locator_grid
 from spinenet.train.randomise import (
     RandAroundSpined,
     RandCutSacrumd,
@@ -14,6 +13,7 @@ from spinenet.train.randomise import (
     RandTissueContrastd,
     randomise,
 )
+from spinenet.train.training_config import RandomiseConfig
 
 
 @pytest.fixture

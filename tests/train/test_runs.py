@@ -2,8 +2,8 @@
 
 import json
 
-from spinenet.calibration import TargetCalibration, neutral
 from spinenet.labels import TARGET
+from spinenet.model.calibration import TargetCalibration, neutral
 from spinenet.train.runs import first_fitted, learnt_by
 
 

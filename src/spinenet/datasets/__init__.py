@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from spinenet.datasets.cache import load_prepared
-from spinenet.datasets.phantom import load_phantom
-from spinenet.datasets.records import Dataset, LabelledStudy
+from spinenet.datasets.labelled import Dataset, LabelledStudy
 from spinenet.datasets.rsna2024 import load_rsna2024
 from spinenet.datasets.spider import load_spider
+from spinenet.datasets.synthetic import load_phantom
 from spinenet.errors import DatasetError
 
 DATASETS: dict[str, Callable[[Path], Dataset]] = {

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.crops import CropSpec
-from spinenet.datasets.records import Dataset, LabelledStudy
+from spinenet.datasets.labelled import Dataset, LabelledStudy
 from spinenet.errors import DatasetError
 from spinenet.labels import TARGETS, View
 from spinenet.readers import StudySource

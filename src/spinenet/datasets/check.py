@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from spinenet.datasets.labelled import Dataset, LabelledStudy
 from spinenet.datasets.masks import locate_from_mask, read_mask
-from spinenet.datasets.records import Dataset, LabelledStudy
 from spinenet.datasets.rsna2024 import NAME
 from spinenet.datasets.rsna_check import point_checker
 from spinenet.errors import SpinenetError

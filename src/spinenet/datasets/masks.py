@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.axial import locate_axial
 from spinenet.errors import DatasetError
 from spinenet.geometry import spacing_mm
 from spinenet.labels import LEVELS
-from spinenet.locate import (
+from spinenet.locating.axial import locate_axial
+from spinenet.locating.discs import (
     CANAL,
     DISC,
     LOWEST_DISC,

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.datasets.records import Dataset, LabelledStudy, no_grades
+from spinenet.datasets.labelled import Dataset, LabelledStudy, no_grades
 from spinenet.datasets.rsna_names import CONDITIONS, GRADE_WORDS, RSNA_LEVELS, SERIES_WORDS, column_of
 from spinenet.errors import DatasetError
 from spinenet.labels import LEVELS, TARGET_INDEX

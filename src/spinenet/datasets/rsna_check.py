@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.datasets.records import LabelledStudy
+from spinenet.datasets.labelled import LabelledStudy
 from spinenet.datasets.rsna2024 import read_tables
 from spinenet.datasets.rsna_names import CONDITION_OF, CONDITIONS, column_of
 from spinenet.datasets.rsna_points import MIN_POINTS, Mark, canal_points, marks_of, point_frames

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.axial import locate_axial
 from spinenet.datasets.rsna2024 import Point
 from spinenet.geometry import spacing_mm
 from spinenet.labels import LEVELS, SAGITTAL_VIEWS
-from spinenet.locate import CANAL, DISC, VERTEBRA, LocatorGrid, locator_grid, reference_values
-from spinenet.readers.records import Frame
+from spinenet.locating.axial import locate_axial
+from spinenet.locating.discs import CANAL, DISC, VERTEBRA, LocatorGrid, locator_grid, reference_values
+from spinenet.readers.sources import Frame
 from spinenet.study import LevelFrame, LocatedSeries, Series
 
 CANAL_BEHIND_DISC_MM = {"L5/S1": 27.5}

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.datasets.records import Dataset, LabelledStudy, no_grades
+from spinenet.datasets.labelled import Dataset, LabelledStudy, no_grades
 from spinenet.errors import DatasetError
 from spinenet.labels import LEVELS, TARGET, TARGET_INDEX
 from spinenet.readers import find_studies

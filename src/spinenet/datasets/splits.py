@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from spinenet.datasets import load_dataset
-from spinenet.datasets.records import LabelledStudy
+from spinenet.datasets.labelled import LabelledStudy
 from spinenet.errors import DatasetError
 from spinenet.labels import TARGETS, Scale
 

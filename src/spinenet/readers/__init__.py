@@ -11,13 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from spinenet.errors import ReadError
-from spinenet.readers import files, names
-from spinenet.readers.dicom import dicom_studies, origin_of, read_dicom, study_key
+from spinenet.readers import discovery as files
+from spinenet.readers import names
+from spinenet.readers.dicom.assembly import dicom_studies, origin_of, read_dicom, study_key
+from spinenet.readers.inspection import SeriesSummary, failure, summaries
 from spinenet.readers.mha import read_mha
 from spinenet.readers.nifti import read_nifti
-from spinenet.readers.records import StudySource, VolumeFile
-from spinenet.readers.summary import SeriesSummary, failure, summaries
-from spinenet.readers.wanted import Wanted, parse_wanted, with_views
+from spinenet.readers.overrides import Wanted, parse_wanted, with_views
+from spinenet.readers.sources import StudySource, VolumeFile
 from spinenet.study import Series, Study
 
 __all__ = [

@@ -16,7 +16,7 @@ from spinenet.errors import ReadError
 from spinenet.geometry import RAS_TO_LPS
 from spinenet.labels import View
 from spinenet.readers import names
-from spinenet.readers.records import Acquisition
+from spinenet.readers.sources import Acquisition
 from spinenet.readers.volume import check_affine, check_shape, series_from_volume
 from spinenet.study import Series
 

@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 
 from spinenet.labels import View
-from spinenet.readers.records import Acquisition
-from spinenet.readers.words import plain_text
+from spinenet.readers.sources import Acquisition
+from spinenet.readers.vocabulary import plain_text
 from spinenet.study import Basis
 
 T1_MAX_TR_MS, T1_MAX_TE_MS = 1300.0, 40.0

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from spinenet import geometry
 from spinenet.errors import ReadError
-from spinenet.readers.records import Acquisition
+from spinenet.readers.sources import Acquisition
 from spinenet.readers.views import decide_view
 from spinenet.study import Series
 

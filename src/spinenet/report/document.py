@@ -15,7 +15,7 @@ import numpy as np
 
 from spinenet import __version__
 from spinenet.labels import LEVELS, RESEARCH_ONLY, TARGET, TARGETS
-from spinenet.locate import NUMBERING_NOTE
+from spinenet.locating.discs import NUMBERING_NOTE
 from spinenet.report.tables import OutputError
 from spinenet.study import Flag, LevelFrame, LocatedSeries, Prediction, StudyResult
 
@@ -45,7 +45,7 @@ Document = dict[str, Any]
 
 
 def document(model: Mapping[str, Any], studies: Iterable[Mapping[str, Any]]) -> Document:
-    """The whole content of a file; ``model`` as ``batch.model_facts`` gives it."""
+    """The whole content of a file; ``model`` as ``serve.batch.model_facts`` gives it."""
     targets = tuple(model.get("targets", ()))
     facts = {name: model[name] for name in ("name", "version", "digest", "data", "licence", "noise") if name in model}
     return {

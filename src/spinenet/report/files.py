@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from spinenet.report.document import DOCUMENT_FILE, document, merge_documents, study_entry, write_document
-from spinenet.report.html import report_name, write_study_report
-from spinenet.report.worklist import WORKLIST_FILE, write_worklist
+from spinenet.report.page.html import report_name, write_study_report
+from spinenet.report.page.worklist import WORKLIST_FILE, write_worklist
 from spinenet.study import StudyResult
 
 REPORTS_FOLDER = "reports"
@@ -16,8 +16,8 @@ DOCUMENT_SUFFIX, REPORT_SUFFIX, CAPTURE_SUFFIX = ".json", ".sr.dcm", ".overview.
 def write_study_files(result: StudyResult, folder: Path, *, model: Mapping[str, Any], identify: bool = False) -> None:
     """Write everything about a study into ``folder``, each file whole or not at all, in the place of earlier ones.
 
-    ``model`` as ``batch.model_facts`` gives it. With ``identify`` the page and the structured report name the patient;
-    nothing else ever does. A failed study has a page and a document with the reason, and no DICOM object.
+    ``model`` as ``serve.batch.model_facts`` gives it. With ``identify`` the page and the structured report name the
+    patient; nothing else ever does. A failed study has a page and a document with the reason, and no DICOM object.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_study_report(result, folder, model=model, identify=identify)
@@ -42,9 +42,9 @@ def path_of(folder: Path, key: str, suffix: str) -> Path:
 
 
 def _write_dicom(result: StudyResult, folder: Path, model: Mapping[str, Any], identify: bool) -> None:
-    from spinenet.report.dicom_capture import write_capture
-    from spinenet.report.dicom_object import made_from
-    from spinenet.report.dicom_sr import write_report
+    from spinenet.report.dicom.capture import write_capture
+    from spinenet.report.dicom.objects import made_from
+    from spinenet.report.dicom.structured_report import write_report
 
     made = made_from(result, model, identify=identify)
     for suffix, write in ((REPORT_SUFFIX, write_report), (CAPTURE_SUFFIX, write_capture)):

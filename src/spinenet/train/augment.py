@@ -12,10 +12,10 @@ import numpy as np
 from monai.transforms import RandBiasField, RandGaussianNoise, RandGaussianSmooth, RandomizableTransform, Transform
 from numpy.typing import NDArray
 
+from spinenet.checking.visible import LATERAL_MM, visible_targets
 from spinenet.crops import BAG_ARRAYS, Bag, CropSpec, build_bag
 from spinenet.labels import LEVELS, MIRROR, SAGITTAL_VIEWS, UNKNOWN, VIEWS, View
 from spinenet.study import LevelFrame, LocatedSeries, Series
-from spinenet.visible import LATERAL_MM, visible_targets
 
 Item = dict[Hashable, Any]
 FORAMEN_MM = 17.0

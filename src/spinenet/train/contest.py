@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spinenet.bundle import Bundle
 from spinenet.crops import build_bag
 from spinenet.datasets.cache import load_study
 from spinenet.evaluate import Settings
-from spinenet.evaluate.runs import RunToTest, evaluate_runs, open_run
+from spinenet.evaluate.assess.runs import RunToTest, evaluate_runs, open_run
 from spinenet.labels import TARGETS, Scale
-from spinenet.train.comparison import build_grader
+from spinenet.model.bundle import Bundle
+from spinenet.train.baselines import build_grader
 from spinenet.train.runs import grader_config
 
 TIMED_STUDIES = 8

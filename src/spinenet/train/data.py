@@ -18,7 +18,7 @@ from spinenet.datasets.masks import locate_all, locator_classes, midline_slice, 
 from spinenet.datasets.splits import Split
 from spinenet.geometry import spacing_mm
 from spinenet.labels import UNKNOWN
-from spinenet.locate import locator_grid, pad_to_multiple
+from spinenet.locating.discs import locator_grid, pad_to_multiple
 from spinenet.readers import read_study
 from spinenet.train.augment import (
     AugmentConfig,
@@ -29,8 +29,8 @@ from spinenet.train.augment import (
     RandWindowd,
     SampleBagd,
 )
-from spinenet.train.config import TrainGraderConfig, TrainLocatorConfig
 from spinenet.train.randomise import Normalised, randomise
+from spinenet.train.training_config import TrainGraderConfig, TrainLocatorConfig
 
 Item = dict[Hashable, Any]
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from spinenet.crops import BAG_ARRAYS, CropSpec
 from spinenet.labels import LEVELS, VIEWS
-from spinenet.locate import SIZE_MULTIPLE
+from spinenet.locating.discs import SIZE_MULTIPLE
 from spinenet.train.networks import Locator
 
 OPSET = 20

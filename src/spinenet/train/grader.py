@@ -8,10 +8,10 @@ from torch import Tensor
 
 from spinenet.crops import BAG_ARRAYS
 from spinenet.labels import VIEWS
-from spinenet.train.comparison import build_grader
-from spinenet.train.config import FitConfig, GraderModelConfig
+from spinenet.train.baselines import build_grader
 from spinenet.train.losses import grade_weights, grading_loss
 from spinenet.train.optimise import one_cycle
+from spinenet.train.training_config import FitConfig, GraderModelConfig
 
 Batch = dict[str, Tensor]
 

@@ -7,10 +7,10 @@ import torch
 from monai.losses import DiceCELoss
 from torch import Tensor
 
-from spinenet.locate import DISC
-from spinenet.train.config import FitConfig, LocatorModelConfig
+from spinenet.locating.discs import DISC
 from spinenet.train.networks import Locator
 from spinenet.train.optimise import one_cycle
+from spinenet.train.training_config import FitConfig, LocatorModelConfig
 
 Batch = dict[str, Tensor]
 

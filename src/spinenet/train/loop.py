@@ -13,7 +13,7 @@ from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, Learn
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
 from spinenet.errors import ConfigError
-from spinenet.train.config import FitConfig
+from spinenet.train.training_config import FitConfig
 
 LAST = "last.ckpt"
 

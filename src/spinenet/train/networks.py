@@ -14,7 +14,7 @@ from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
 
 from spinenet.labels import LEVELS, MAX_GRADES, MIRROR, TARGETS, VIEWS, Scale, Target, View
-from spinenet.locate import LOCATOR_CLASSES
+from spinenet.locating.discs import LOCATOR_CLASSES
 
 CUT_GAP = 2.5
 """Distance between an ordinal head's cut points before training, in logits."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from spinenet.train.config import FitConfig
+from spinenet.train.training_config import FitConfig
 
 WARM_UP = 0.15
 """Share of a run in which the learning rate rises."""

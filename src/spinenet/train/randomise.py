@@ -20,8 +20,8 @@ from monai.transforms import (
     Transform,
 )
 
-from spinenet.locate import LOCATOR_CLASSES, LOWEST_DISC, normalise
-from spinenet.train.config import RandomiseConfig
+from spinenet.locating.discs import LOCATOR_CLASSES, LOWEST_DISC, normalise
+from spinenet.train.training_config import RandomiseConfig
 
 Item = dict[Hashable, Any]
 

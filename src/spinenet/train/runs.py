@@ -13,24 +13,24 @@ from omegaconf import OmegaConf
 from rich.progress import track
 from torch import nn
 
-from spinenet.bundle import load_bundle, write_bundle
-from spinenet.calibration import TargetCalibration, neutral
 from spinenet.datasets import SYNTHETIC
 from spinenet.datasets.splits import Split, save_split, split_studies
 from spinenet.errors import ConfigError
-from spinenet.evaluate.assessment import Settings
-from spinenet.evaluate.card import card_metrics, model_card
-from spinenet.evaluate.collect import collect, fit_calibration
-from spinenet.evaluate.runs import evaluate_runs, load_calibration, open_run
+from spinenet.evaluate.assess.assessment import Settings
+from spinenet.evaluate.assess.collect import collect, fit_calibration
+from spinenet.evaluate.assess.runs import evaluate_runs, load_calibration, open_run
 from spinenet.labels import TARGET, TARGETS, UNKNOWN, VIEWS, View
-from spinenet.train.comparison import build_grader
-from spinenet.train.config import ExportConfig, TrainGraderConfig, TrainLocatorConfig
+from spinenet.model.bundle import load_bundle, write_bundle
+from spinenet.model.calibration import TargetCalibration, neutral
+from spinenet.model.card import card_metrics, model_card
+from spinenet.train.baselines import build_grader
 from spinenet.train.data import grader_loaders, locator_loaders
 from spinenet.train.export import TOLERANCE, export_grader, export_locator
 from spinenet.train.grader import GraderModule
 from spinenet.train.locator import LocatorModule
 from spinenet.train.loop import LAST, fit, save_config, trained_weights
 from spinenet.train.networks import Locator
+from spinenet.train.training_config import ExportConfig, TrainGraderConfig, TrainLocatorConfig
 
 CHECKPOINT = Path("checkpoints") / LAST
 

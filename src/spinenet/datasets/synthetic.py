@@ -1,0 +1,68 @@
+"""Synthetic studies in the generator's own layout (``spinephantom.write.nifti_files``): exact truth, simulated readers.
+
+    ROOT/images/sub-<name>/*.nii.gz and .json    one file a stack, axial ones included
+    ROOT/masks/sub-<name>/*.nii.gz               label images of the same names
+    ROOT/truth/<name>.json                       ``grades`` and ``readers``: level -> target -> published grade
+
+Phantoms written in SPIDER's layout are read as such.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinenet.datasets.labelled import Dataset, LabelledStudy, no_grades
+from spinenet.datasets.spider import load_spider
+from spinenet.errors import DatasetError
+from spinenet.labels import LEVELS, TARGET, TARGET_INDEX
+from spinenet.readers import StudySource, find_studies
+
+NAME = "phantom"
+
+
+def load_phantom(root: Path) -> Dataset:
+    """Read the truth and file lists of phantoms; raises DatasetError where the layout is not the generator's."""
+    if (root / "radiological_gradings.csv").is_file():
+        return replace(load_spider(root), name=NAME)
+    truths = sorted((root / "truth").glob("*.json"), key=lambda path: (len(path.stem), path.stem))
+    if not truths or not (root / "images").is_dir():
+        raise DatasetError(
+            f"{root}: no phantoms; expected images/, masks/ and truth/ in it, made with scripts/make_phantom.py"
+        )
+    sources = {source.key: source for source in find_studies([root / "images"])}
+    studies, findings = [], []
+    for path in truths:
+        source = sources.get(f"sub-{path.stem}")
+        if source is None:
+            findings.append(f"{path.name}: images/ holds no series of it; left out")
+        else:
+            studies.append(_study(root, path, source))
+    if not studies:
+        raise DatasetError(f"{root}: no study has both images and truth")
+    return Dataset(NAME, tuple(studies), tuple(findings))
+
+
+def _study(root: Path, path: Path, source: StudySource) -> LabelledStudy:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        grades_LT = table_of(record["grades"])
+        readers_RLT = np.array([table_of(reader) for reader in record["readers"]]).reshape(-1, *grades_LT.shape)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DatasetError(f"{path}: not a truth file of the phantom ({error!r}); make the study again") from error
+    masks = {volume.name: root / "masks" / source.key / volume.path.name for volume in source.volumes}
+    present = {name: mask for name, mask in masks.items() if mask.is_file()}
+    return LabelledStudy(source.key, path.stem, source, grades_LT, present, readers_RLT)
+
+
+def table_of(grades: Mapping[str, Mapping[str, Any]]) -> NDArray[np.int64]:
+    """Published grades by level and target as (len(LEVELS), len(TARGETS)) indices; what is not named is UNKNOWN."""
+    grades_LT = no_grades()
+    for level, named in grades.items():
+        for target, grade in named.items():
+            grades_LT[LEVELS.index(level), TARGET_INDEX[target]] = TARGET[target].index_of(grade)
+    return grades_LT

@@ -1,0 +1,1 @@
+"""What is said of predictions with truth: collecting, evaluating, comparing, judging."""

@@ -1,0 +1,101 @@
+"""Is this better than chance, than the previous run, than a reader? One row a target."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from spinenet.evaluate.assess.comparison import Comparison, Difference
+from spinenet.evaluate.assess.evaluation import Cohort
+from spinenet.evaluate.assess.raters import Readers
+from spinenet.evaluate.stats.correction import corrected
+from spinenet.evaluate.stats.intervals import Estimate, p_value
+from spinenet.evaluate.stats.metrics import CHANCE, MAIN, main_figure
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A target's main figure against guessing, another run and readers; p-values corrected over the targets.
+
+    ``reader_gap``: kappa of the model with the truth minus the readers' mean kappa with it or, where the truth is the
+    readers' own consensus, kappa of the model with the readers minus theirs among themselves.
+    """
+
+    target: str
+    metric: str
+    estimate: Estimate
+    p_chance: float
+    previous: Difference | None
+    reader_gap: Estimate | None
+    p_reader: float
+
+    @property
+    def answers(self) -> tuple[str, str, str]:
+        """``better``, ``worse``, ``not shown`` or ``not asked``: than chance, the previous run, a reader."""
+        chance = _verdict(self.estimate.value - CHANCE[self.metric], self.p_chance)
+        previous = "not asked" if self.previous is None else self.previous.verdict
+        reader = "not asked" if self.reader_gap is None else _verdict(self.reader_gap.value, self.p_reader)
+        return chance, previous, reader
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON and tables."""
+        chance, previous, reader = self.answers
+        return {
+            "target": self.target,
+            "metric": self.metric,
+            "estimate": self.estimate.to_dict(),
+            "than_chance": {"verdict": chance, "p": _finite(self.p_chance)},
+            "than_previous": {"verdict": previous, "gap": self.previous and self.previous.gap.to_dict()},
+            "than_reader": {
+                "verdict": reader,
+                "p": _finite(self.p_reader),
+                "gap": self.reader_gap and self.reader_gap.to_dict(),
+            },
+        }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _verdict(gap: float, p: float) -> str:
+    if not p < ALPHA:
+        return "not shown"
+    return "better" if gap > 0 else "worse"
+
+
+def verdicts(
+    cohort: Cohort,
+    previous: Comparison | None = None,
+    readers: Readers | None = None,
+    *,
+    consensus: bool = False,
+    correction: str = "holm",
+) -> list[Verdict]:
+    """One verdict a graded target; ``consensus`` says that the truth was made of these readers' grades."""
+    names, rows = list(cohort.graded), []
+    figures = {name: main_figure(sample, cohort.resamples) for name, sample in cohort.graded.items()}
+    metric = {name: MAIN[sample.target.scale] for name, sample in cohort.graded.items()}
+    by_chance = [p_value(figures[name].values_C, cohort.resamples, CHANCE[metric[name]]) for name in names]
+    p_chance = corrected(np.array(by_chance, float), correction)
+    kind = "gap" if consensus else "gap_truth"
+    p_readers = {} if readers is None else (readers.p if consensus else readers.p_truth)
+    asked = [name for name in names if np.isfinite(p_readers.get(name, np.nan))]
+    p_reader = dict(zip(asked, corrected(np.array([p_readers[name] for name in asked]), correction), strict=True))
+    before = {} if previous is None else previous.main()
+    for name, p in zip(names, p_chance, strict=True):
+        gap = readers.means[name][kind] if readers is not None and name in p_reader else None
+        rows.append(
+            Verdict(
+                target=name,
+                metric=metric[name],
+                estimate=figures[name].estimate(cohort.resamples),
+                p_chance=float(p),
+                previous=before.get(name),
+                reader_gap=gap,
+                p_reader=float(p_reader.get(name, np.nan)),
+            )
+        )
+    return rows

@@ -1,0 +1,1 @@
+"""An assessment as tables, words and figures."""

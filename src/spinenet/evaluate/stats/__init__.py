@@ -1,0 +1,1 @@
+"""Figures and their intervals: from samples of grades to estimates."""

@@ -1,0 +1,56 @@
+"""How good probabilities are: squared error, log loss and calibration error, for many weightings of patients at once.
+
+Shape letters: C columns of weights, N discs, K grades, B bins.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinenet.evaluate.stats.agreement import ratio
+from spinenet.evaluate.stats.intervals import Floats, Indices, Resamples
+
+BINS = 10
+"""Bins of the calibration errors and the reliability diagrams."""
+
+
+def brier_errors(truth_N: Indices, probabilities_NK: Floats) -> Floats:
+    """Squared error of each disc (N,): of "present" for two grades (0 to 1), else of all, summed (0 to 2)."""
+    error_NK = (probabilities_NK - np.eye(probabilities_NK.shape[1])[truth_N]) ** 2
+    return error_NK[:, 1] if error_NK.shape[1] == 2 else error_NK.sum(axis=1)
+
+
+def log_losses(truth_N: Indices, probabilities_NK: Floats) -> Floats:
+    """Minus the log of the true grade's probability (N,); probabilities are clipped at machine precision."""
+    tiny = np.finfo(float).eps
+    return -np.log(np.clip(probabilities_NK[np.arange(len(truth_N)), truth_N], tiny, 1 - tiny))
+
+
+def equal_width(stated_N: Floats) -> Indices:
+    """Bin (N,) of each probability among ``BINS`` of equal width; 1 belongs to the last.
+
+    >>> equal_width(np.array([0.0, 0.3, 0.99, 1.0])).tolist()
+    [0, 3, 9, 9]
+    """
+    return np.minimum((stated_N * BINS).astype(int), BINS - 1)
+
+
+def equal_mass(stated_N: Floats) -> Indices:
+    """Bin (N,) of each probability among at most ``BINS`` with equally many discs; equal probabilities share a bin.
+
+    >>> equal_mass(np.array([0.1, 0.1, 0.2, 0.9])).tolist()
+    [0, 0, 5, 7]
+    """
+    order = np.sort(stated_N)
+    return np.searchsorted(order, stated_N, side="left") * BINS // len(order) if len(order) else stated_N.astype(int)
+
+
+def calibration_error(
+    stated_N: Floats, happened_N: NDArray[np.bool_], bin_N: Indices, patient_N: Indices, resamples: Resamples
+) -> Floats:
+    """Mean gap between stated probability and observed frequency (C,), over bins, weighted by their discs.
+
+    With ``equal_width`` bins the expected calibration error (Naeini et al. 2015), with ``equal_mass`` bins the adaptive
+    one (Nguyen and O'Connor 2015).
+    """
+    gaps_CB = resamples.counts(patient_N, bin_N, BINS, stated_N - happened_N)
+    return ratio(np.abs(gaps_CB).sum(axis=1), resamples.totals(patient_N)[:, 0])

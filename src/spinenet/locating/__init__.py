@@ -1,0 +1,1 @@
+"""From a study to named levels: discs, their numbering, axial stacks, measurements, views told by the image."""

@@ -1,0 +1,117 @@
+"""One numbering for all series of a study.
+
+T1 and T2 of one examination show the same discs. The series in which the lowest disc is recognised most surely decides
+how levels are counted; another that lies in the same coordinates takes its names, and that is said.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from spinenet.errors import StudyError
+from spinenet.labels import LEVELS
+from spinenet.locating.discs import NUMBERING_NOTE, Detection, located_series, name_levels
+from spinenet.study import LevelFrame, LocatedSeries
+
+SAME_DISC_MM = 10.0
+"""Centres nearer than this, in one coordinate system, are of the same disc."""
+SAME_PLACE_MM = 3.0
+"""Two series lie in the same place when the discs they share agree to this (median)."""
+
+
+def number_study(detections: Sequence[Detection]) -> tuple[tuple[LocatedSeries, ...], list[str]]:
+    """Named levels of every series that can be named, and what a user must know about the others.
+
+    Raises StudyError with every series' reason where none can be.
+    """
+    named: dict[int, LocatedSeries] = {}
+    reasons: dict[int, str] = {}
+    for index, detection in enumerate(detections):
+        try:
+            named[index] = name_levels(detection)
+        except StudyError as error:
+            reasons[index] = str(error)
+    if not named:
+        raise StudyError("; ".join(f"{detections[index].series.name}: {reason}" for index, reason in reasons.items()))
+    first = named[max(named, key=lambda index: detections[index].certainty)]
+    located, problems = [], []
+    for index, detection in enumerate(detections):
+        one, problem = _numbered_like(first, detection, named.get(index), reasons.get(index, ""))
+        located.extend([one] if one else [])
+        problems.extend([f"{detection.series.name}: {problem}"] if problem else [])
+    return completed(located), problems
+
+
+def _numbered_like(
+    first: LocatedSeries, detection: Detection, own: LocatedSeries | None, reason: str
+) -> tuple[LocatedSeries | None, str]:
+    """A series with the names of ``first`` where its own are missing or contradict them, and what to say of it."""
+    if own is not None and not contradicts(first, own):
+        return own, ""
+    frames = _frames_named_like(first, detection)
+    if len(frames) >= 3:
+        said = reason or f"its lowest disc looked like another one than in {first.series.name}"
+        return located_series(
+            detection, frames, (NUMBERING_NOTE,)
+        ), f"{said}; levels are named as in {first.series.name}"
+    return None, f"{reason or 'its levels contradict the other series'}; the series is left out"
+
+
+def contradicts(first: LocatedSeries, second: LocatedSeries) -> bool:
+    """Do discs at one place bear different names in two series? False where the series do not lie in one place."""
+    moved = [frame.level != nearest.level for frame in second.frames if (nearest := _nearest(first, frame)) is not None]
+    return len(moved) >= 3 and float(np.mean(moved)) > 0.5
+
+
+def completed(located: Sequence[LocatedSeries]) -> tuple[LocatedSeries, ...]:
+    """Let series in the same place share what they saw: a level that one misses is taken from another, and the centre
+    of a level that both show is their mean, weighted by how much of the disc each has seen."""
+    return tuple(replace(one, frames=_shared_frames(one, located)) for one in located)
+
+
+def _frames_named_like(first: LocatedSeries, detection: Detection) -> list[LevelFrame]:
+    frames: dict[str, LevelFrame] = {}
+    for disc in detection.discs:
+        nearest = _nearest(first, disc.frame)
+        if nearest is not None and nearest.level not in frames:
+            frames[nearest.level] = replace(disc.frame, level=nearest.level)
+    return sorted(frames.values(), key=lambda frame: LEVELS.index(frame.level))
+
+
+def _nearest(located: LocatedSeries, frame: LevelFrame) -> LevelFrame | None:
+    def distance_mm(other: LevelFrame) -> float:
+        return float(np.linalg.norm((other.center_mm - frame.center_mm)[1:]))
+
+    nearest = min(located.frames, key=distance_mm)
+    return nearest if distance_mm(nearest) < SAME_DISC_MM else None
+
+
+def _shared_frames(one: LocatedSeries, others: Sequence[LocatedSeries]) -> tuple[LevelFrame, ...]:
+    sighted = {frame.level: [frame] for frame in one.frames}
+    for other in others:
+        if other is not one and _in_same_place(one, other):
+            for frame in other.frames:
+                sighted.setdefault(frame.level, []).append(frame)
+    frames = [_mean_frame(sightings) for sightings in sighted.values()]
+    return tuple(sorted(frames, key=lambda frame: LEVELS.index(frame.level)))
+
+
+def _in_same_place(one: LocatedSeries, other: LocatedSeries) -> bool:
+    centers_mm = {frame.level: frame.center_mm for frame in one.frames}
+    offsets_mm = [
+        np.linalg.norm((centers_mm[frame.level] - frame.center_mm)[1:])
+        for frame in other.frames
+        if frame.level in centers_mm
+    ]
+    return len(offsets_mm) >= 3 and float(np.median(offsets_mm)) < SAME_PLACE_MM
+
+
+def _mean_frame(sightings: Sequence[LevelFrame]) -> LevelFrame:
+    """The first sighting, moved in its own plane to the mean of all that lie near it."""
+    own = sightings[0]
+    near = [frame for frame in sightings if np.linalg.norm((frame.center_mm - own.center_mm)[1:]) < SAME_DISC_MM]
+    seen_mm2 = [frame.confidence * frame.depth_mm * frame.height_mm for frame in near]
+    offset_mm = np.average([frame.center_mm - own.center_mm for frame in near], axis=0, weights=seen_mm2)
+    along = offset_mm @ own.posterior * own.posterior + offset_mm @ own.superior * own.superior
+    return replace(own, center_mm=own.center_mm + along)

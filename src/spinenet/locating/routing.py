@@ -1,0 +1,176 @@
+"""Which series are graded: a view the files leave open is told from the image, and of series that show the same one is
+taken, with the reason written on each.
+
+Files speak first (``spinephantom.truth.raters.views``), then the image (``contrast``) where it is sure.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import groupby
+
+import numpy as np
+
+from spinenet.errors import StudyError
+from spinenet.geometry import spacing_mm
+from spinenet.labels import SAGITTAL_VIEWS, View
+from spinenet.locating.contrast import axial_view, sagittal_view
+from spinenet.locating.discs import Segmenter, detect
+from spinenet.locating.numbering import number_study
+from spinenet.study import Basis, Series, Study
+
+FULL_COVERAGE_MM = 60.0
+"""Slices that reach over more than this show the whole canal and both foramina."""
+ALIKE = 1.15
+"""Two series are equal in a figure where they differ by less than this factor."""
+THIN_MM = 2.0
+"""Thinner slices make a volume, thicker ones a stack: they add to each other and are no repeats."""
+
+
+def route(study: Study, segment: Segmenter) -> Study:
+    """The study with each series' view settled: those not to be graded have none, and a reason that says so."""
+    series = [_told_by_image(one, segment) if _is_open(one, "sagittal") else one for one in study.series]
+    if any(_is_open(one, "axial") for one in series):
+        series = _axial_told_by_image(series, segment)
+    series = _one_of_each(series)
+    series = _one_fluid_view(series)
+    return replace(study, series=tuple(_without_repeated_axial(series)))
+
+
+def _is_open(series: Series, plane: str) -> bool:
+    return series.basis is Basis.UNDECIDED and series.plane == plane
+
+
+def _told_by_image(series: Series, segment: Segmenter) -> Series:
+    return _told(series, *sagittal_view(detect(series, segment)))
+
+
+def _told(series: Series, view: View | None, seen: str) -> Series:
+    said = series.reason.rstrip(".")
+    if view is None:
+        return replace(series, basis=Basis.EXCLUDED, reason=f"{said}, and {seen}: not used.")
+    return replace(series, view=view, basis=Basis.IMAGE, reason=f"{said}; {view} by its image ({seen}).")
+
+
+def _axial_told_by_image(series: Sequence[Series], segment: Segmenter) -> list[Series]:
+    """Axial series that nothing else tells: T2 where fluid is bright in the canals that the sagittal levels lead to."""
+    usable = [one for one in series if one.view in SAGITTAL_VIEWS]
+    try:
+        sagittal = number_study([detect(one, segment) for one in usable])[0] if usable else ()
+    except StudyError:
+        sagittal = ()
+    return [_told(one, *axial_view(one, sagittal)) if _is_open(one, "axial") else one for one in series]
+
+
+def _one_of_each(series: Sequence[Series]) -> list[Series]:
+    """Of sagittal series of one view and kind the best keeps its view."""
+    rivals: dict[tuple[View, bool], list[Series]] = {}
+    for one in series:
+        if one.view in SAGITTAL_VIEWS:
+            rivals.setdefault((one.view, spacing_mm(one.affine_vox2mm)[0] < THIN_MM), []).append(one)
+    beaten = {loser.name: reason for several in rivals.values() for loser, reason in _beaten(several)}
+    return [_unused(one, beaten[one.name]) if one.name in beaten else one for one in series]
+
+
+def _beaten(rivals: Sequence[Series]) -> list[tuple[Series, str]]:
+    """All but the best of the rivals, each with why the best is better."""
+    best = rivals[0]
+    for one in rivals[1:]:
+        best = one if _is_better(one, best)[0] else best
+    others = [one for one in rivals if one is not best]
+    return [(one, f"{best.name} shows the same and {_is_better(best, one)[1] or 'is better'}") for one in others]
+
+
+def _is_better(one: Series, other: Series) -> tuple[bool, str]:
+    """Whether ``one`` is preferred and why; between equals the later, which the caller's order says, is."""
+    for words, figure in _MERITS:
+        mine, theirs = figure(one), figure(other)
+        if mine > ALIKE * theirs:
+            return True, words
+        if theirs > ALIKE * mine:
+            return False, ""
+    return True, "is the later one"
+
+
+_MERITS: tuple[tuple[str, Callable[[Series], float]], ...] = (
+    ("was asked for", lambda one: 2.0 if one.basis is Basis.USER else 1.0),
+    ("was not computed from others", lambda one: 2.0 if one.original else 1.0),
+    ("covers more", lambda one: min(FULL_COVERAGE_MM, _extent_mm(one))),
+    ("has finer pixels", lambda one: 1 / float(np.prod(spacing_mm(one.affine_vox2mm)[1:]))),
+    ("has thinner slices", lambda one: 1 / float(spacing_mm(one.affine_vox2mm)[0])),
+)
+
+
+def _extent_mm(series: Series) -> float:
+    return float(len(series.voxels_SRC) * spacing_mm(series.affine_vox2mm)[0])
+
+
+def _unused(series: Series, why: str) -> Series:
+    return replace(series, view=None, basis=Basis.EXCLUDED, reason=f"{series.reason.rstrip('.')}; not used: {why}.")
+
+
+def _one_fluid_view(series: Sequence[Series]) -> list[Series]:
+    """STIR stands in where there is no T2; beside one it is not graded, unless a user asks for it."""
+    t2 = next((one.name for one in series if one.view is View.SAGITTAL_T2), None)
+    if t2 is None:
+        return list(series)
+    why = f"{t2} shows the same with fat"
+    spare = [one.view is View.SAGITTAL_STIR and one.basis is not Basis.USER for one in series]
+    return [_unused(one, why) if not_needed else one for one, not_needed in zip(series, spare, strict=True)]
+
+
+def _without_repeated_axial(series: Sequence[Series]) -> list[Series]:
+    """Axial acquisitions whose slices another one shows as well lose their view; several stacks make an acquisition."""
+    ordered = sorted((one for one in series if one.view is View.AXIAL_T2), key=_acquisition_of)
+    acquisitions = [list(stacks) for _, stacks in groupby(ordered, _acquisition_of)]
+    acquisitions.sort(key=lambda stacks: [one.name for one in series].index(stacks[0].name))
+    dropped: dict[str, str] = {}
+    kept: list[list[Series]] = []
+    for stacks in acquisitions:
+        rival = next((other for other in kept if _shows(other, stacks) or _shows(stacks, other)), None)
+        if rival is None:
+            kept.append(stacks)
+            continue
+        if _is_better_acquisition(stacks, rival):
+            stacks, rival = rival, stacks
+            kept[kept.index(stacks)] = rival
+        dropped |= {one.name: f"{rival[0].name} shows the same levels and is the better or later one" for one in stacks}
+    return [_unused(one, dropped[one.name]) if one.name in dropped else one for one in series]
+
+
+def _is_better_acquisition(one: Sequence[Series], other: Sequence[Series]) -> bool:
+    asked = [any(stack.basis is Basis.USER for stack in stacks) for stacks in (one, other)]
+    slices = [sum(len(stack.voxels_SRC) for stack in stacks) for stacks in (one, other)]
+    if asked[0] != asked[1]:
+        return asked[0]
+    if max(slices) > ALIKE * min(slices):
+        return slices[0] > slices[1]
+    return _is_better(one[0], other[0])[0]
+
+
+def _acquisition_of(series: Series) -> str:
+    return series.images.series_uid if series.images else series.name
+
+
+def _shows(stacks: Sequence[Series], others: Sequence[Series]) -> bool:
+    """Whether nearly every slice of ``others`` lies on one of ``stacks``, turned by less than 10 degrees."""
+    seen = [
+        any(_lies_on(center_mm, other, stack) for stack in stacks)
+        for other in others
+        for center_mm in _centers_mm(other)
+    ]
+    return float(np.mean(seen)) > 0.8
+
+
+def _centers_mm(series: Series) -> np.ndarray:
+    """Middle of every slice, (S, 3) in LPS mm."""
+    slices, rows, columns = series.voxels_SRC.shape
+    middle = series.affine_vox2mm @ np.array([0, (rows - 1) / 2, (columns - 1) / 2, 1])
+    return middle[:3] + np.outer(np.arange(slices), series.affine_vox2mm[:3, 0])
+
+
+def _lies_on(center_mm: np.ndarray, other: Series, stack: Series) -> bool:
+    normal, turned = (np.cross(one.affine_vox2mm[:3, 1], one.affine_vox2mm[:3, 2]) for one in (stack, other))
+    normal, turned = normal / np.linalg.norm(normal), turned / np.linalg.norm(turned)
+    away_mm = np.abs((_centers_mm(stack) - center_mm) @ normal).min()
+    step_mm = float(spacing_mm(stack.affine_vox2mm)[0])
+    return bool(abs(normal @ turned) > np.cos(np.radians(10)) and away_mm < 0.75 * step_mm)

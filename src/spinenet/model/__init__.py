@@ -1,0 +1,1 @@
+"""What grades: the bundle of networks, calibration, prediction sets and the model card."""

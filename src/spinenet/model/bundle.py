@@ -1,0 +1,197 @@
+"""The model bundle: ``locator.onnx``, ``grader.onnx`` and ``model.json`` in one folder or zip, verified when opened.
+
+``model.json`` holds the label space, the crop spec, each target's calibration, training data and licence, metrics, the
+sha256 of both networks and a digest of itself, so that no changed byte goes unnoticed.
+"""
+
+import hashlib
+import json
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinenet.checking.quality import Reference
+from spinenet.crops import BAG_ARRAYS, Bag, CropSpec
+from spinenet.errors import BundleError, StudyError
+from spinenet.labels import LEVELS, SAGITTAL_VIEWS, TARGET, VIEWS, View
+from spinenet.locating.discs import LOCATOR_CLASSES
+from spinenet.model.calibration import TargetCalibration
+
+FORMAT = 1
+NETWORKS = ("locator.onnx", "grader.onnx")
+DEFAULT = Path(__file__).parent / "default"
+_DIGEST = re.compile(r'"digest": "([0-9a-f]{64})"')
+_NO_DIGEST = "0" * 64
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened and verified bundle. ``targets`` are the names it grades; ``metadata`` is ``model.json`` as read."""
+
+    path: Path
+    metadata: dict[str, Any]
+    networks: dict[str, bytes]
+    spec: CropSpec
+    calibration: dict[str, TargetCalibration]
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return str(self.metadata["name"])
+
+    @property
+    def version(self) -> str:
+        """Version of the model."""
+        return str(self.metadata["version"])
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the targets it grades."""
+        return tuple(self.calibration)
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """Views that the grader has learnt from; no other is shown to it."""
+        return tuple(View(view) for view in self.metadata.get("views", SAGITTAL_VIEWS))
+
+    def evidence(self, target: str) -> str:
+        """What a target's grades were learnt from: ``real`` patients or ``synthetic`` studies alone."""
+        return str(self.metadata.get("evidence", {}).get(target, "real"))
+
+    @cached_property
+    def _sessions(self) -> dict[str, Any]:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        # A plan would be kept for every shape ever seen, and shapes differ from study to study.
+        options.enable_mem_pattern = False
+        # One thread a process is as fast as two on a busy machine and leaves the cores to other studies.
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3
+        return {
+            name: onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            for name, content in self.networks.items()
+        }
+
+    @cached_property
+    def references(self) -> dict[View, Reference]:
+        """What real series of each view look like; empty where the bundle was made without."""
+        return {View(view): Reference.from_dict(values) for view, values in self.metadata.get("gates", {}).items()}
+
+    def segment(self, images_N1HW: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, classes, H, W) probabilities of ``locating.discs.LOCATOR_CLASSES``; a slice at a time: less memory."""
+        return np.concatenate([self._run("locator.onnx", {"images": image[None]})[0] for image in images_N1HW])
+
+    def grade(self, bag: Bag) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """(L, T, MAX_GRADES) log-probabilities before calibration, T all targets of the label space, and (L, S, T) the
+        share of its attention that each target gave each place of the bag, None where the grader does not say."""
+        logp_BLTK, *attention = self._run("grader.onnx", bag.inputs())
+        return logp_BLTK[0], attention[0][0] if attention else None
+
+    def _run(self, name: str, inputs: Mapping[str, NDArray[np.generic]]) -> list[NDArray[np.float32]]:
+        """Outputs of a network for those of ``inputs`` it wants; StudyError where it cannot run on this study."""
+        session = self._sessions[name]
+        try:
+            return session.run(None, {one.name: inputs[one.name] for one in session.get_inputs()})
+        except _runtime_errors() as error:
+            raise StudyError(
+                f"{name} could not be run on this study ({type(error).__name__}); is it unusually large?"
+            ) from error
+
+
+def _runtime_errors() -> tuple[type[Exception], ...]:
+    """ONNX Runtime's own exceptions, which have no base class but Exception."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    return (state.Fail, state.InvalidArgument, state.RuntimeException, state.EPFail)
+
+
+def label_space() -> dict[str, Any]:
+    """What a bundle's outputs mean; compared when it is opened."""
+    return {
+        "levels": list(LEVELS),
+        "views": [view.value for view in VIEWS],
+        "targets": {name: list(target.grades) for name, target in TARGET.items()},
+        "locator_classes": list(LOCATOR_CLASSES),
+        "inputs": list(BAG_ARRAYS),
+    }
+
+
+def _fits(space: Mapping[str, Any]) -> bool:
+    """Do a bundle's outputs mean what ours do, and are all inputs it wants in a bag?"""
+    ours = label_space()
+    same = all(space.get(key) == value for key, value in ours.items() if key != "inputs")
+    return same and set(space.get("inputs", ("?",))) <= set(ours["inputs"])
+
+
+def load_bundle(path: Path | None = None) -> Bundle:
+    """Open a bundle folder or zip, or the one in the package; BundleError if missing, altered or misfit."""
+    path = DEFAULT if path is None else path
+    content = _read(path, ("model.json", *NETWORKS))
+    text = content["model.json"].decode("utf-8", errors="replace")
+    found = _DIGEST.search(text)
+    if found is None or found[1] != _digest(text):
+        raise BundleError(f"{path}: model.json was altered or is not spinenet's; get the bundle again")
+    metadata = json.loads(text)
+    if metadata.get("format") != FORMAT or not _fits(metadata.get("label_space") or {}):
+        raise BundleError(
+            f"{path}: made for another version of spinenet; take a bundle of this one or install that one"
+        )
+    networks = {name: content[name] for name in NETWORKS}
+    for name, data in networks.items():
+        if hashlib.sha256(data).hexdigest() != metadata["sha256"].get(name):
+            raise BundleError(f"{path}: {name} was altered or is incomplete (sha256 differs); get the bundle again")
+    calibration = {name: TargetCalibration.from_dict(values) for name, values in metadata["calibration"].items()}
+    return Bundle(path, metadata, networks, CropSpec(**metadata["crop"]), calibration)
+
+
+def write_bundle(
+    folder: Path,
+    networks: Mapping[str, bytes],
+    spec: CropSpec,
+    calibration: Mapping[str, TargetCalibration],
+    facts: Mapping[str, Any],
+) -> Path:
+    """Write a bundle folder. ``facts`` must have ``name``, ``version``, ``data`` and ``licence`` and may have more."""
+    missing = {"name", "version", "data", "licence"} - set(facts)
+    if missing or set(networks) != set(NETWORKS):
+        raise BundleError(f"{folder}: a bundle needs {', '.join(NETWORKS)} and the facts {', '.join(sorted(missing))}")
+    folder.mkdir(parents=True, exist_ok=True)
+    metadata = {
+        **facts,
+        "format": FORMAT,
+        "digest": _NO_DIGEST,
+        "label_space": label_space(),
+        "crop": spec.to_dict(),
+        "calibration": {name: one.to_dict() for name, one in calibration.items()},
+        "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in networks.items()},
+    }
+    for name, data in networks.items():
+        (folder / name).write_bytes(data)
+    text = json.dumps(metadata, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    (folder / "model.json").write_text(text.replace(_NO_DIGEST, _digest(text)), encoding="utf-8")
+    return folder
+
+
+def _digest(text: str) -> str:
+    """sha256 of ``model.json`` with the digest itself set to zeros."""
+    return hashlib.sha256(_DIGEST.sub(f'"digest": "{_NO_DIGEST}"', text, count=1).encode()).hexdigest()
+
+
+def _read(path: Path, names: tuple[str, ...]) -> dict[str, bytes]:
+    try:
+        if path.is_file():
+            with zipfile.ZipFile(path) as archive:
+                inside = {Path(name).name: name for name in archive.namelist()}
+                return {name: archive.read(inside[name]) for name in names}
+        return {name: (path / name).read_bytes() for name in names}
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        what = "no such file or folder" if not path.exists() else f"not a model bundle ({', '.join(names)} expected)"
+        raise BundleError(f"{path}: {what}; without --model the one in the package is used") from error

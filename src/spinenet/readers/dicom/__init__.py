@@ -1,0 +1,1 @@
+"""DICOM files as series: headers, stacks, pixels."""

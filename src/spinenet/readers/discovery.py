@@ -1,0 +1,156 @@
+"""Which files below a path are images, and how NIfTI and MHA files make studies."""
+
+import os
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from spinenet.errors import ReadError
+from spinenet.readers import names
+from spinenet.readers.archives import is_archive, members, open_image
+from spinenet.readers.sources import StudySource, VolumeFile
+
+_IGNORED_FOLDERS = frozenset({"__MACOSX", "__pycache__"})
+_DICOM_SUFFIXES = frozenset({"", ".dcm", ".ima", ".dicom"})
+_FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
+
+
+@dataclass(frozen=True)
+class Found:
+    """Image files below one path, sorted, and archives with the reason why they or parts of them are left out.
+
+    ``root`` is what keys are relative to.
+    """
+
+    root: Path
+    volumes: tuple[Path, ...]
+    dicom: tuple[Path, ...]
+    problems: tuple[tuple[Path, str], ...] = ()
+
+
+def find_files(path: Path) -> Found:
+    """Look through a file or folder tree; ReadError where it does not exist or holds no image file."""
+    if not path.exists():
+        raise ReadError(f"{names.shown(path)}: no such file or folder")
+    if path.name.upper() == "DICOMDIR":
+        path = path.parent  # an index of the folder it lies in; the files themselves tell more
+    if path.is_file():
+        return _in_archives(path, [path]) if is_archive(path) else _single(path)
+    return _below(path)
+
+
+def _below(path: Path) -> Found:
+    volumes, dicom, archives, segmentations = [], [], [], 0
+    for file in _walk(path):
+        if is_archive(file):
+            archives.append(file)
+        elif not names.is_volume(file):
+            dicom += [file] if is_dicom(file) else []
+        elif names.is_segmentation(file):
+            segmentations += 1
+        else:
+            volumes.append(file)
+    if not volumes and not dicom and not archives:
+        masks = f", only {segmentations} named as segmentations" if segmentations else ""
+        raise ReadError(f"{names.shown(path)}: no DICOM, NIfTI or MHA image in this folder or below it{masks}")
+    inside = _in_archives(path, archives)
+    return Found(path, tuple(volumes), (*dicom, *inside.dicom), inside.problems)
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file is DICOM, or called so: by its preamble, its first tag where that is missing, or its ending."""
+    if path.name.upper() == "DICOMDIR":
+        return False
+    if path.suffix.lower() in _DICOM_SUFFIXES - {""}:
+        return True
+    try:
+        with open_image(path) as file:
+            start = file.read(132)
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile):
+        return path.suffix == ""  # what cannot be opened is said, not passed over
+    numbered = path.suffix == "" or path.suffix[1:].isdigit()
+    bare = numbered and start[:2] in _FIRST_GROUPS and start[3:4] == b"\x00"
+    return start[128:132] == b"DICM" or bare
+
+
+def without_repeats(found: list[Found]) -> list[Found]:
+    """The same, each NIfTI and MHA file only where it was met first."""
+    met: set[Path] = set()
+    result = []
+    for each in found:
+        result.append(replace(each, volumes=tuple(file for file in each.volumes if file not in met)))
+        met.update(each.volumes)
+    return result
+
+
+def volume_studies(found: Found) -> list[StudySource]:
+    """Group the NIfTI and MHA files of each folder into studies by their names."""
+    groups: dict[tuple[Path, str], list[Path]] = {}
+    for file in found.volumes:
+        groups.setdefault((file.parent, names.split_name(names.stem_of(file))[0]), []).append(file)
+    return [_study(found.root, folder, stem, files) for (folder, stem), files in groups.items()]
+
+
+def volume_format(path: Path) -> str:
+    """``MHA`` or ``NIfTI`` by the ending of the file.
+
+    >>> volume_format(Path("17_t2.MHA"))
+    'MHA'
+    """
+    return "MHA" if path.suffix.lower() in (".mha", ".mhd") else "NIfTI"
+
+
+def _single(path: Path) -> Found:
+    if path.stat().st_size == 0:
+        raise ReadError(f"{names.shown(path)}: the file is empty; copy it again")
+    if names.is_volume(path):
+        return Found(path, (path,), ())
+    if is_dicom(path):
+        return Found(path, (), (path,))
+    raise ReadError(f"{names.shown(path)}: not a DICOM, NIfTI (.nii, .nii.gz) or MHA (.mha, .mhd) file")
+
+
+def _in_archives(root: Path, archives: Iterable[Path]) -> Found:
+    """DICOM files inside zip archives; NIfTI and MHA there, and archives in archives, are left out and said."""
+    dicom: list[Path] = []
+    problems: list[tuple[Path, str]] = []
+    for archive in archives:
+        try:
+            inside = [file for file in members(archive) if not _IGNORED_FOLDERS & set(file.parts)]
+        except ReadError as error:
+            problems.append((archive, str(error)))
+            continue
+        images = [file for file in inside if not names.is_volume(file) and is_dicom(file)]
+        dicom += images
+        packed = sum(names.is_volume(file) or file.suffix.lower() == ".zip" for file in inside)
+        if packed or not images:
+            what = f"{packed} NIfTI, MHA or zip files inside a zip archive" if packed else "no DICOM in the zip archive"
+            problems.append((archive, f"{what}; unpack it and name the folder"))
+    return Found(root, (), tuple(dicom), tuple(problems))
+
+
+def _walk(path: Path) -> Iterator[Path]:
+    """Files below ``path`` in a fixed order, without hidden ones and without the masks that lie beside ``images``."""
+    for folder, folders, files in os.walk(path):
+        kept = {name for name in folders if not name.startswith(".") and name not in _IGNORED_FOLDERS}
+        if "images" in kept:
+            kept.discard("masks")
+        folders[:] = sorted(kept)
+        found = (Path(folder) / name for name in sorted(files) if not name.startswith("."))
+        yield from (file for file in found if file.is_file())  # no pipe, socket or dangling link
+
+
+def _study(root: Path, folder: Path, stem: str, files: list[Path]) -> StudySource:
+    if root == files[0]:  # a file given by itself
+        key = names.safe_key([names.stem_of(root)])
+    elif stem.startswith("sub-"):
+        key = names.safe_key([stem])
+    else:
+        inner = [part for part in folder.relative_to(root).parts if part != "images"]
+        key = names.safe_key([*inner, stem]) if inner or stem else names.safe_key([folder.resolve().name])
+    series = names.unique(names.split_name(names.stem_of(file))[1] or names.stem_of(file) for file in files)
+    volumes = tuple(VolumeFile(file, name) for file, name in zip(files, series, strict=True))
+    formats = sorted({volume_format(file) for file in files})
+    return StudySource(key, root if root == files[0] else folder, ", ".join(formats), volumes)

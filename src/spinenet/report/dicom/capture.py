@@ -1,0 +1,137 @@
+"""The overview of a study as a DICOM secondary capture: the mid-sagittal slice with named levels beside their findings.
+
+For a viewer that shows no structured report. No name of a patient is in the picture, whatever is asked for.
+"""
+
+import functools
+import textwrap
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from pydicom.uid import RLELossless, SecondaryCaptureImageStorage
+
+from spinenet import __version__
+from spinenet.labels import LEVELS, RESEARCH_ONLY
+from spinenet.locating.discs import NUMBERING_NOTE
+from spinenet.report.dicom.objects import Made, new_object
+from spinenet.report.document import replacing
+from spinenet.report.findings import SYNTHETIC_NOTE, findings_of, uncertain_of
+from spinenet.report.page.pictures import frames_in, grey_of, mark_of, sagittal_first, spine_window
+from spinenet.study import LocatedSeries, Scope, Severity, StudyResult
+
+SERIES_NUMBER = 9002
+UNLISTED = "Grades without a finding are not listed. What was not looked for is never absent."
+HEIGHT, PICTURE_WIDTH, TEXT_WIDTH, MARGIN = 900, 700, 700, 16
+SCALES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+"""Of the letters, the first at which everything fits."""
+YELLOW, WHITE, GREY, RED = (255, 210, 63), (235, 235, 235), (150, 150, 150), (255, 150, 120)
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """Words of one size and colour; lengths in pixels."""
+
+    text: str
+    colour: tuple[int, int, int]
+    size: int
+    indent: int = 0
+    below: int = 0
+
+    @property
+    def line_height(self) -> int:
+        """From one line to the next."""
+        return round(1.3 * self.size)
+
+    def lines(self) -> list[str]:
+        """The words broken into lines that fit beside the slice."""
+        return textwrap.wrap(self.text, int((TEXT_WIDTH - 40 - self.indent) / (0.5 * self.size))) or [""]
+
+
+def write_capture(made: Made, path: Path) -> None:
+    """Write the overview of a study; it is there whole or not at all."""
+    pixels_HWC = draw(made.result, f"{made.model['name']} {made.model['version']}, spinenet {__version__}")
+    capture = new_object(made, SecondaryCaptureImageStorage, "OT", SERIES_NUMBER, "spinenet overview, research only")
+    capture.ConversionType = "SYN"
+    capture.ImageType = ["DERIVED", "SECONDARY"]
+    capture.PatientOrientation = capture.Laterality = ""
+    capture.BurnedInAnnotation = "NO"  # of the patient, that is: level names and grades are burned in
+    capture.SamplesPerPixel, capture.PhotometricInterpretation, capture.PlanarConfiguration = 3, "RGB", 0
+    capture.Rows, capture.Columns = pixels_HWC.shape[:2]
+    capture.BitsAllocated, capture.BitsStored, capture.HighBit, capture.PixelRepresentation = 8, 8, 7, 0
+    capture.PixelData = pixels_HWC.tobytes()
+    capture["PixelData"].VR = "OB"
+    capture.compress(RLELossless, generate_instance_uid=False)
+    with replacing(path) as partial:
+        capture.save_as(partial, enforce_file_format=True)
+
+
+def draw(result: StudyResult, made_by: str) -> NDArray[np.uint8]:
+    """(HEIGHT, PICTURE_WIDTH + TEXT_WIDTH, 3): slice on the left, findings on the right, head of the page up.
+
+    The letters become smaller where findings are many.
+    """
+    canvas = Image.new("RGB", (PICTURE_WIDTH + TEXT_WIDTH, HEIGHT))
+    _draw_slice(canvas, sagittal_first(result.located)[0])
+    _draw_findings(canvas, _paragraphs(result, made_by))
+    return np.asarray(canvas)
+
+
+def _draw_slice(canvas: Image.Image, located: LocatedSeries) -> None:
+    """The slice the levels were found in, as large as fits, true to scale."""
+    slice_RC = located.series.voxels_SRC[located.midline_slice]
+    row_mm, column_mm = (float(np.linalg.norm(located.series.affine_vox2mm[:3, axis])) for axis in (1, 2))
+    height_mm, width_mm = slice_RC.shape[0] * row_mm, slice_RC.shape[1] * column_mm
+    scale = min(HEIGHT / height_mm, PICTURE_WIDTH / width_mm)
+    picture = Image.fromarray(grey_of(slice_RC, spine_window(located)))
+    picture = picture.resize((round(width_mm * scale), round(height_mm * scale)), Image.Resampling.BICUBIC)
+    canvas.paste(picture, (0, 0))
+    pen, font = ImageDraw.Draw(canvas), _font(20)
+    for frame in frames_in(located):
+        mark = mark_of(frame, located.series.affine_vox2mm)
+        line = [(x * scale, y * scale) for x, y in (mark.anterior_mm, mark.posterior_mm)]
+        pen.line(line, YELLOW, 2)
+        label = (mark.label_mm[0] * scale, mark.label_mm[1] * scale)
+        pen.text(label, frame.level, YELLOW, font, anchor="rm", stroke_width=2, stroke_fill="black")
+
+
+def _paragraphs(result: StudyResult, made_by: str) -> Iterator[Paragraph]:
+    """What stands beside the slice."""
+    yield Paragraph("Lumbar spine MRI: grades by spinenet", WHITE, 24)
+    yield Paragraph(RESEARCH_ONLY, RED, 16, below=8)
+    for flag in result.flags:
+        if flag.severity is Severity.FLAG and flag.scope is not Scope.LEVEL:
+            yield Paragraph(f"Caution: {flag.subject + ': ' if flag.subject else ''}{flag.message}", RED, 14)
+    for level in sorted(result.levels, key=LEVELS.index, reverse=True):
+        predictions = [one for one in result.predictions if one.level == level]
+        yield Paragraph(level, YELLOW, 18)
+        found = findings_of(predictions) or "no finding in what was graded with confidence"
+        unsure = uncertain_of(predictions)
+        yield Paragraph(found, WHITE, 15, 20, below=0 if unsure else 4)
+        if unsure:
+            yield Paragraph(f"uncertain: {unsure}", GREY, 14, 20, below=4)
+    for note in (SYNTHETIC_NOTE, NUMBERING_NOTE, UNLISTED, made_by):
+        yield Paragraph(note[0].upper() + note[1:], GREY, 13)
+
+
+def _draw_findings(canvas: Image.Image, paragraphs: Iterable[Paragraph]) -> None:
+    """Write the paragraphs, smaller where they would not fit."""
+    every = list(paragraphs)
+    for scale in SCALES:
+        shown = [replace(one, size=round(scale * one.size)) for one in every]
+        if sum(len(one.lines()) * one.line_height + one.below for one in shown) < HEIGHT - 2 * MARGIN:
+            break
+    pen, top = ImageDraw.Draw(canvas), MARGIN
+    for one in shown:
+        for line in one.lines():
+            pen.text((PICTURE_WIDTH + MARGIN + one.indent, top), line, one.colour, _font(one.size))
+            top += one.line_height
+        top += one.below
+
+
+@functools.cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)

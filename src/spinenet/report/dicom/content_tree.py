@@ -1,0 +1,107 @@
+"""Content items of a DICOM structured report (PS3.3 C.17.3), encoded as they are made.
+
+A report of a study holds some 2,500 small data sets. As objects of pydicom they took a third of the time that the whole
+study takes; these are the bytes of PS3.5 themselves, Explicit VR Little Endian in UTF-8. The tests let pydicom,
+highdicom and dcmtk read them.
+"""
+
+import functools
+import struct
+from collections.abc import Sequence
+
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
+
+from spinenet.report.dicom.codes import Code
+
+CONTAINS, CONTEXT, MODIFIES = "CONTAINS", "HAS OBS CONTEXT", "HAS CONCEPT MOD"
+
+Item = bytes
+"""An encoded data set, without the head of the sequence item that it becomes."""
+Value = str | Sequence[Item]
+
+
+def encoded(**values: Value) -> Item:
+    """A data set with these attributes: texts, or sequences of data sets."""
+    places = sorted((_place(keyword), keyword) for keyword in values)
+    return b"".join(_element(tag, vr, values[keyword]) for (tag, vr), keyword in places)
+
+
+@functools.cache
+def concept(code: Code) -> Item:
+    """A coded concept; values of more than 16 characters have an attribute of their own, meanings end at 64."""
+    value, scheme, meaning = code
+    keyword = "CodeValue" if len(value) <= 16 else "LongCodeValue"
+    return encoded(**{keyword: value}, CodingSchemeDesignator=scheme, CodeMeaning=meaning[:64])
+
+
+def item(relation: str, kind: str, name: Code, **values: Value) -> Item:
+    """One content item of value type ``kind``."""
+    return encoded(RelationshipType=relation, ValueType=kind, ConceptNameCodeSequence=[concept(name)], **values)
+
+
+def code_item(relation: str, name: Code, value: Code, modifiers: Sequence[Item] = ()) -> Item:
+    """A coded value, with what modifies it."""
+    below = {"ContentSequence": modifiers} if modifiers else {}
+    return item(relation, "CODE", name, ConceptCodeSequence=[concept(value)], **below)
+
+
+def text_item(relation: str, name: Code, text: str) -> Item:
+    """A text."""
+    return item(relation, "TEXT", name, TextValue=text)
+
+
+def uid_item(relation: str, name: Code, uid: str) -> Item:
+    """A UID."""
+    return item(relation, "UIDREF", name, UID=uid)
+
+
+def number_item(name: Code, value: float, unit: Code) -> Item:
+    """A measured number with its unit."""
+    measured = encoded(MeasurementUnitsCodeSequence=[concept(unit)], NumericValue=f"{value:.9g}")
+    return item(CONTAINS, "NUM", name, MeasuredValueSequence=[measured])
+
+
+def image_item(name: Code, class_uid: str, instance_uid: str, frame: int | None) -> Item:
+    """A reference to an image, or to one frame of it."""
+    at = {} if frame is None else {"ReferencedFrameNumber": str(frame)}
+    reference = encoded(ReferencedSOPClassUID=class_uid, ReferencedSOPInstanceUID=instance_uid, **at)
+    return item(CONTAINS, "IMAGE", name, ReferencedSOPSequence=[reference])
+
+
+def container(name: Code, items: Sequence[Item], template: str) -> Item:
+    """A container of content items made after a template of PS3.16."""
+    return item(CONTAINS, "CONTAINER", name, **contents(items, template))
+
+
+def contents(items: Sequence[Item], template: str) -> dict[str, Value]:
+    """What makes a data set a container."""
+    made = encoded(MappingResource="DCMR", TemplateIdentifier=template, MappingResourceUID="1.2.840.10008.8.1.1")
+    described: dict[str, Value] = {"ContentTemplateSequence": [made]} if template else {}
+    return {"ContinuityOfContent": "SEPARATE", "ContentSequence": items, **described}
+
+
+@functools.cache
+def _place(keyword: str) -> tuple[int, str]:
+    """Tag and value representation of an attribute."""
+    tag = tag_for_keyword(keyword)
+    if tag is None:
+        raise KeyError(keyword)
+    return tag, dictionary_VR(tag)
+
+
+def _element(tag: int, vr: str, value: Value) -> bytes:
+    content = _text(value, vr) if isinstance(value, str) else _sequence(value)
+    size = len(content)
+    length = struct.pack("<HL", 0, size) if vr in EXPLICIT_VR_LENGTH_32 else struct.pack("<H", size)
+    return struct.pack("<HH", tag >> 16, tag & 0xFFFF) + vr.encode() + length + content
+
+
+def _text(value: str, vr: str) -> bytes:
+    """Text of even length, as PS3.5 wants it."""
+    content = value.encode()
+    return content + (b"\0" if vr == "UI" else b" ") * (len(content) % 2)
+
+
+def _sequence(items: Sequence[Item]) -> bytes:
+    return b"".join(struct.pack("<HHL", 0xFFFE, 0xE000, len(one)) + one for one in items)

@@ -1,0 +1,119 @@
+"""What every DICOM object of ours has in common: patient, study, equipment and UIDs.
+
+Study and image UIDs are those of the source, or nothing could be referred to. The patient's name and id are kept only
+where asked for; dates and all else of the source never are.
+"""
+
+import datetime
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import RE_VALID_UID, UID, ExplicitVRLittleEndian
+
+from spinenet import __version__
+from spinenet.report.dicom.codes import PRIVATE, PRIVATE_NAME
+from spinenet.study import Origin, SourceImages, StudyResult
+
+IMPLEMENTATION_UID = "2.25.97314159268053217620241136509127814533"
+MANUFACTURER = "spinenet"
+
+
+@dataclass(frozen=True)
+class Made:
+    """What an object is made from: a result whose images can be referred to, the model's facts, and whether the
+    patient's name and id are kept."""
+
+    result: StudyResult
+    origin: Origin
+    images: Mapping[str, SourceImages]
+    """Series name -> its images."""
+    model: Mapping[str, Any]
+    identify: bool
+
+    def uid(self, *parts: str) -> str:
+        """A UID (root 2.25) that is the same whenever the same model says the same of the same study."""
+        model = str(self.model.get("digest", self.model["name"]))
+        text = "/".join([self.origin.study_uid, model, __version__, str(self.identify), *parts])
+        return f"2.25.{int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], 'big')}"
+
+
+def made_from(result: StudyResult, model: Mapping[str, Any], *, identify: bool) -> Made | None:
+    """None where the study did not come from DICOM or lacks a UID that an object must refer to."""
+    images = {one.series.name: one.series.images for one in result.located if one.series.images is not None}
+    if result.status == "failed" or result.origin is None or not images:
+        return None
+    uids = [result.origin.study_uid]
+    for one in images.values():
+        uids += [one.series_uid, one.sop_class_uid, *instances_of(one)]
+    return Made(result, result.origin, images, model, identify) if all(map(_is_uid, uids)) else None
+
+
+def _is_uid(text: str) -> bool:
+    """Readers put a path where a header lacks a UID."""
+    return len(text) <= 64 and re.fullmatch(RE_VALID_UID, text) is not None
+
+
+def instances_of(images: SourceImages) -> list[str]:
+    """The instance UIDs of a series, each once."""
+    return list(dict.fromkeys(instance[0] for instance in images.instances if instance is not None))
+
+
+def dataset(**values: object) -> Dataset:
+    """A data set with these attributes."""
+    made = Dataset()
+    for keyword, value in values.items():
+        setattr(made, keyword, value)
+    return made
+
+
+def new_object(made: Made, class_uid: str, modality: str, series_number: int, description: str) -> Dataset:
+    """An object without content: file meta information, patient, study, series and equipment."""
+    now = datetime.datetime.now()
+    started = dataset(
+        SpecificCharacterSet="ISO_IR 192",
+        SOPClassUID=class_uid,
+        SOPInstanceUID=made.uid("instance", class_uid, str(made.result.predictions)),
+        InstanceCreationDate=now.strftime("%Y%m%d"),
+        InstanceCreationTime=now.strftime("%H%M%S"),
+        ContentDate=now.strftime("%Y%m%d"),
+        ContentTime=now.strftime("%H%M%S"),
+        StudyInstanceUID=made.origin.study_uid,
+        SeriesInstanceUID=made.uid("series", class_uid),
+        SeriesNumber=series_number,
+        InstanceNumber=1,
+        SeriesDescription=description,
+        Modality=modality,
+        Manufacturer=MANUFACTURER,
+        ManufacturerModelName=str(made.model["name"])[:64],
+        DeviceSerialNumber=str(made.model.get("digest", "unknown"))[:64],
+        SoftwareVersions=[f"spinenet {__version__}"[:64], f"model {made.model['version']}"[:64]],
+        CodingSchemeIdentificationSequence=[
+            dataset(
+                CodingSchemeDesignator=PRIVATE,
+                CodingSchemeName=PRIVATE_NAME,
+                CodingSchemeResponsibleOrganization=MANUFACTURER,
+            )
+        ],
+    )
+    for keyword in ("StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName", "StudyID"):
+        setattr(started, keyword, "")
+    _name_patient(started, made)
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = UID(class_uid), started.SOPInstanceUID
+    meta.TransferSyntaxUID, meta.ImplementationClassUID = ExplicitVRLittleEndian, UID(IMPLEMENTATION_UID)
+    started.file_meta = meta
+    return started
+
+
+def _name_patient(started: Dataset, made: Made) -> None:
+    started.PatientBirthDate = started.PatientSex = ""
+    if made.identify:
+        started.PatientName, started.PatientID = made.origin.patient_name, made.origin.patient_id
+        return
+    started.PatientName, started.PatientID = "", made.result.key[:64]
+    started.PatientIdentityRemoved = "YES"
+    started.DeidentificationMethod = "made without name, id and dates"

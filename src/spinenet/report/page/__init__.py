@@ -1,0 +1,1 @@
+"""Pages that people read: one a study, the worklist, and what changed between two."""

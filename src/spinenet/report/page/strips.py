@@ -1,0 +1,107 @@
+"""The slices that a level's grades were read from, those that decided first chosen and then put in their place."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from spinenet.labels import TARGETS, View
+from spinenet.report.page.attention import share_of
+from spinenet.report.page.pictures import Window, crop_window, data_uri
+from spinenet.study import LevelCrop
+
+VIEW_WORDS = {
+    View.SAGITTAL_T1: "sagittal T1",
+    View.SAGITTAL_T2: "sagittal T2",
+    View.SAGITTAL_STIR: "sagittal STIR",
+    View.AXIAL_T2: "axial T2",
+}
+SHOWN = {View.SAGITTAL_T2: 3, View.SAGITTAL_STIR: 2, View.SAGITTAL_T1: 2, View.AXIAL_T2: 2}
+"""So many slices of a view are in the strip; a usual study then prints to two pages."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One slice of a strip. ``share`` is its part of the attention in per cent over all targets, None where the model
+    does not tell; ``most`` the target that looked at it most, with its per cent."""
+
+    image: str
+    caption: str
+    share: float | None
+    most: str
+    length: float
+    """Of its bar in per cent: that of the slice looked at most is full."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The slices of one level in one view, from the patient's right to the left or from below upwards."""
+
+    title: str
+    slices: tuple[Slice, ...]
+    seen: int
+    """So many slices of this view the model saw."""
+
+
+def crop_windows(crops: Mapping[str, Sequence[LevelCrop]]) -> dict[str, Window]:
+    """One window a series over all levels."""
+    by_series: dict[str, list[LevelCrop]] = {}
+    for crop in (crop for level_crops in crops.values() for crop in level_crops):
+        by_series.setdefault(crop.series_name, []).append(crop)
+    return {name: crop_window(series_crops) for name, series_crops in by_series.items()}
+
+
+def strips_of(
+    crops: Sequence[LevelCrop], windows: Mapping[str, Window], two_sided: Collection[str], targets: Sequence[str]
+) -> tuple[Strip, ...]:
+    """The crops of a level, one strip a view; ``two_sided`` names the series whose left is known, ``targets`` what is
+    graded."""
+    strips = []
+    most = max((attention_of(crop, targets) or 0.0 for crop in crops), default=0.0)
+    for view in (view for view in SHOWN if any(crop.view is view for crop in crops)):
+        own = [crop for crop in crops if crop.view is view]
+        chosen = sorted(_deciding(own, SHOWN[view], targets), key=lambda crop: crop.offset_mm)
+        slices = [_slice(crop, windows[crop.series_name], two_sided, targets, most) for crop in chosen]
+        names = ", ".join(dict.fromkeys(crop.series_name for crop in own))
+        strips.append(Strip(f"{VIEW_WORDS[view]} ({names})", tuple(slices), len(own)))
+    return tuple(strips)
+
+
+def attention_of(crop: LevelCrop, targets: Sequence[str]) -> float | None:
+    """Mean share over the targets, 0 to 1; None where the model does not tell."""
+    shares = [share for target in targets if (share := share_of(crop, target)) is not None]
+    return float(np.mean(shares)) if shares else None
+
+
+def caption_of(crop: LevelCrop, side_known: bool) -> str:
+    """Where a slice lies: beside the midline, or for an axial one above or below the middle of the disc."""
+    distance_mm = round(abs(crop.offset_mm))
+    if crop.view is View.AXIAL_T2:
+        return "mid-disc" if distance_mm == 0 else f"{distance_mm} mm {'above' if crop.offset_mm > 0 else 'below'}"
+    if distance_mm == 0:
+        return "midline"
+    if not side_known:
+        return f"{distance_mm} mm, side unknown"
+    return f"{distance_mm} mm {'left' if crop.offset_mm > 0 else 'right'}"
+
+
+def _deciding(crops: Sequence[LevelCrop], count: int, targets: Sequence[str]) -> list[LevelCrop]:
+    """The slices looked at most; where that is not known, those nearest to the middle."""
+    return sorted(crops, key=lambda crop: (-(attention_of(crop, targets) or 0.0), abs(crop.offset_mm)))[:count]
+
+
+def _slice(crop: LevelCrop, window: Window, two_sided: Collection[str], targets: Sequence[str], most: float) -> Slice:
+    share = attention_of(crop, targets)
+    return Slice(
+        image=data_uri(crop.pixels_HW, window),
+        caption=caption_of(crop, crop.series_name in two_sided),
+        share=None if share is None else round(100 * share, 1),
+        most="" if share is None else _most(crop, targets),
+        length=0.0 if not share else round(100 * share / most, 1),
+    )
+
+
+def _most(crop: LevelCrop, targets: Sequence[str]) -> str:
+    titles = {target.name: target.title for target in TARGETS}
+    best = max(targets, key=lambda target: share_of(crop, target) or 0.0)
+    return f"{titles[best]} {round(100 * (share_of(crop, best) or 0.0))} %"

@@ -1,0 +1,108 @@
+"""``worklist.html``: every study of a folder in the order it should be read in, each with a link to its page.
+
+One file with its own small script and nothing from outside. A study that was not graded is listed with its reason.
+"""
+
+import base64
+import functools
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from spinenet import __version__
+from spinenet.labels import RESEARCH_ONLY
+from spinenet.locating.discs import NUMBERING_NOTE
+from spinenet.report.document import predictions_of, read_document, replacing
+from spinenet.report.findings import SYNTHETIC_NOTE, URGENCIES, in_words, urgency, urgency_of
+from spinenet.report.page.html import environment, model_lines
+from spinenet.study import Prediction
+
+WORKLIST_FILE = "worklist.html"
+NAMED = 5
+"""So many findings of a study are named in its row."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row. ``urgency`` is an index into URGENCIES, -1 where nothing was graded."""
+
+    study: str
+    link: str
+    status: str
+    urgency: int
+    findings: tuple[str, ...]
+    open_grades: int
+    levels: int
+    reasons: tuple[str, ...]
+
+    @property
+    def word(self) -> str:
+        """The urgency in a word."""
+        return URGENCIES[self.urgency] if self.urgency >= 0 else "not graded"
+
+
+def write_worklist(documents: Sequence[Path], path: Path) -> None:
+    """Write the page of the studies in ``documents`` (files beside the studies' pages), read one at a time."""
+    model: Mapping[str, Any] = {}
+    entries: list[Entry] = []
+    for file in documents:
+        content = read_document(file)
+        model = content["model"]
+        link = quote(file.with_suffix(".html").relative_to(path.parent).as_posix())
+        entries += [entry_of(study, link) for study in content["studies"]]
+    with replacing(path) as partial:
+        partial.write_text(render(entries, model), encoding="utf-8")
+
+
+def entry_of(study: Mapping[str, Any], link: str) -> Entry:
+    """The row of one study of a document."""
+    predictions = predictions_of(study)
+    failed = study["status"] == "failed"
+    flags = [_said(flag) for flag in study["flags"] if flag["severity"] != "note"]
+    message = study["message"].replace(f"; {NUMBERING_NOTE}", "")
+    return Entry(
+        study=study["study"],
+        link=link,
+        status=study["status"],
+        urgency=-1 if failed else urgency_of(predictions),
+        findings=findings_by_urgency(predictions),
+        open_grades=sum(not one.confident for one in predictions),
+        levels=len(study["levels"]),
+        reasons=tuple(dict.fromkeys([*([message] if study["status"] != "ok" else []), *flags])),
+    )
+
+
+def findings_by_urgency(predictions: Iterable[Prediction]) -> tuple[str, ...]:
+    """What makes a study urgent, the worst first; a question mark where the model does not stand by it."""
+    urgent = sorted((one for one in predictions if urgency(one)), key=urgency, reverse=True)
+    named = [f"{one.level} {in_words(one)}{'' if one.confident else '?'}" for one in urgent[:NAMED]]
+    return (*named, *([f"{len(urgent) - NAMED} more"] if len(urgent) > NAMED else []))
+
+
+def render(entries: Sequence[Entry], model: Mapping[str, Any]) -> str:
+    """The page as text, the most urgent study first, those that were not graded last."""
+    ordered = sorted(entries, key=lambda entry: (-entry.urgency, entry.study))
+    script = environment().get_template("worklist.js").render()
+    return _template().render(
+        entries=ordered,
+        not_graded=sum(entry.urgency < 0 for entry in entries),
+        urgencies=URGENCIES[::-1],
+        model_lines=model_lines(model),
+        research_only=RESEARCH_ONLY,
+        synthetic_note=SYNTHETIC_NOTE,
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        version=__version__,
+    )
+
+
+def _said(flag: Mapping[str, str]) -> str:
+    return f"{flag['subject']}: {flag['message']}" if flag["subject"] else flag["message"]
+
+
+@functools.cache
+def _template() -> Any:
+    return environment().get_template("worklist.html")

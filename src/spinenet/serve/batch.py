@@ -1,0 +1,271 @@
+"""Many studies -> tables and pages, one study after the other or several at once; what is done is not done again.
+
+Only this process writes the tables; workers read, predict and write their study's page. A study that cannot be read or
+graded becomes a ``failed`` row, and so does one whose worker process dies. The next run skips studies with a result
+and tries the failed ones again. A finished folder holds its studies in the order they were found in, whatever order
+they became ready in, so a run that was killed and started again ends as one that was not.
+"""
+
+import functools
+import multiprocessing
+import os
+import re
+import signal
+import threading
+import time
+import traceback
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from spinenet.errors import SpinenetError
+from spinenet.model.bundle import Bundle, load_bundle
+from spinenet.predict import predict_study
+from spinenet.readers import StudySource, Wanted, find_studies, read_study, with_views
+from spinenet.report.files import (
+    CAPTURE_SUFFIX,
+    REPORT_SUFFIX,
+    REPORTS_FOLDER,
+    path_of,
+    write_folder_files,
+    write_study_files,
+)
+from spinenet.report.tables import Row, StudyRow, append, arrange, drop, prediction_rows, recover, study_row
+from spinenet.serve.cluster import on_cluster
+from spinenet.serve.output_folder import claim, locked
+from spinenet.study import StudyResult
+
+FAULTS = (OSError, MemoryError, RuntimeError, ValueError, ArithmeticError, LookupError, EOFError)
+"""What damaged files make decoders and runtimes raise beside SpinenetError; anything else stops the run."""
+
+OnProgress = Callable[[int, int, StudyRow | None], None]
+"""Called with (studies done, studies to do, the row of the study just done): once before the first and after each."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class BatchSummary:
+    """How a run went: ``counts`` of ``ok``, ``partial`` and ``failed`` studies; ``skipped`` ones had a result."""
+
+    counts: Counter[str]
+    skipped: int
+
+    @property
+    def exit_code(self) -> int:
+        """0 all well, 1 some study failed.
+
+        >>> BatchSummary(Counter(ok=3, failed=1), 0).exit_code
+        1
+        """
+        return int(self.counts["failed"] > 0)
+
+
+@dataclass(frozen=True)
+class Done:
+    """A study's rows, its files being written already: what comes back from a worker."""
+
+    row: StudyRow
+    predictions: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Worker:
+    """What is done to one study; lives in the process that does it."""
+
+    bundle: Bundle
+    reports: Path
+    identify: bool = False
+
+    def __call__(self, source: StudySource) -> Done:
+        """Read, predict and report one study; its own faults become its ``failed`` row."""
+        start = time.perf_counter()
+        result = predict_source(source, self.bundle)
+        return self.report(replace(result, seconds=time.perf_counter() - start))
+
+    def report(self, result: StudyResult) -> Done:
+        """Write the files of a result and keep its rows."""
+        write_study_files(result, self.reports, model=model_facts(self.bundle), identify=self.identify)
+        return Done(study_row(result), tuple(prediction_rows(result)))
+
+
+def predict_paths(
+    paths: Sequence[Path],
+    out: Path,
+    bundle: Bundle,
+    *,
+    overwrite: bool = False,
+    identify: bool = False,
+    workers: int = 1,
+    cluster: str | None = None,
+    wanted: Wanted = (),
+    on_progress: OnProgress = lambda done, total, row: None,
+) -> BatchSummary:
+    """Predict every study below ``paths`` that ``out`` has no result of; may be killed at any moment and run again.
+
+    With ``overwrite`` the results of these studies are removed first; with ``identify`` pages and structured reports
+    name the patient; ``cluster`` is the address of a Ray cluster that does the work instead of ``workers`` processes;
+    ``wanted`` names views of series, whatever their headers say. Raises ReadError where there is no study at all,
+    OutputError where ``out`` holds results that these must not be mixed with or another run is writing there,
+    ClusterError where the cluster cannot be used, OSError where nothing can be written.
+    """
+    sources = [with_views(source, wanted) for source in find_studies(paths)]
+    with locked(out):
+        existing = recover(out)
+        kept = {key for key, row in existing.items() if row.status != "failed"}
+        kept -= {source.key for source in sources} if overwrite else set()
+        claim(out, bundle.metadata, sources, kept)
+        todo = [source for source in sources if source.key not in kept]
+        drop(out, {source.key for source in todo})
+        counts: Counter[str] = Counter()
+        on_progress(0, len(todo), None)
+        for done in predict_sources(todo, Worker(bundle, out / REPORTS_FOLDER, identify), workers, cluster):
+            append(out, done.row, done.predictions)
+            counts[done.row.status] += 1
+            on_progress(counts.total(), len(todo), done.row)
+        arrange(out, [source.key for source in sources])
+        write_folder_files(out, list(recover(out)))
+    return BatchSummary(counts, len(sources) - len(todo))
+
+
+def grade_folder(images: Path, out: Path, bundle: Bundle, identify: bool) -> list[Path]:
+    """Predict the studies in a folder, again if need be; returns the DICOM objects that were made of them."""
+    predict_paths([images], out, bundle, overwrite=True, identify=identify)
+    made = [
+        path_of(out / REPORTS_FOLDER, source.key, suffix)
+        for source in find_studies([images])
+        for suffix in (REPORT_SUFFIX, CAPTURE_SUFFIX)
+    ]
+    return [path for path in made if path.exists()]
+
+
+def predict_sources(
+    sources: Sequence[StudySource], worker: Worker, workers: int, cluster: str | None = None
+) -> Iterator[Done]:
+    """The studies' rows as they become ready: from this process, from several of its own, or from a cluster."""
+    arguments = (worker.bundle.path.absolute(), worker.reports.absolute(), worker.identify)
+    if cluster is not None:
+        results = on_cluster(sources, work, arguments, cluster)
+    elif min(workers, len(sources)) < 2:
+        results = ((source, worker(source)) for source in sources)
+    else:
+        results = in_processes(sources, functools.partial(_work, arguments), workers, _start_worker, arguments)
+    for source, done in results:
+        message = "its process died, perhaps for lack of memory; run it again with fewer workers"
+        yield worker.report(failed(source, message)) if done is None else done
+
+
+@functools.cache
+def _worker(bundle_path: Path, reports: Path, identify: bool) -> Worker:
+    """The worker of this process, where it is one of several: the bundle is loaded once."""
+    return Worker(load_bundle(bundle_path), reports, identify)
+
+
+def work(source: StudySource, bundle_path: Path, reports: Path, identify: bool) -> Done:
+    """Predict one study in any process that sees the files, the bundle and the folder of reports."""
+    return _worker(bundle_path, reports, identify)(source)
+
+
+def _work(arguments: tuple[Path, Path, bool], source: StudySource) -> Done:
+    return work(source, *arguments)
+
+
+def predict_source(source: StudySource, bundle: Bundle) -> StudyResult:
+    """Read and grade one study; whatever is wrong with it becomes a failed result with a reason."""
+    try:
+        result = predict_study(read_study(source), bundle)
+    except SpinenetError as error:
+        return failed(source, str(error))
+    except FAULTS as error:
+        return failed(source, unexpected(error))
+    return replace(result, message=without_location(result.message, source))
+
+
+def failed(source: StudySource, reason: str) -> StudyResult:
+    """The result of a study that has none."""
+    return StudyResult(source.key, "failed", without_location(reason, source), 0.0)
+
+
+def unexpected(error: BaseException) -> str:
+    """A fault as its kind and place in the code; its text stays out, it might name the patient."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
+    return f"unexpected {type(error).__name__}{place}; the files may be damaged, if they are not please report this"
+
+
+def without_location(message: str, source: StudySource) -> str:
+    """A message for the results: folders may bear names, so the study's place is replaced by its key.
+
+    >>> without_location("/a/Doe/t2.mha: cut off", StudySource("t2", Path("/a/Doe"), "MHA"))
+    't2/t2.mha: cut off'
+    """
+    for place in {str(source.location), str(source.location.resolve())}:
+        message = re.sub(rf"(?<!\S){re.escape(place)}(?=[/\\:])", lambda _: source.key, message)
+    return message
+
+
+def model_facts(bundle: Bundle) -> dict[str, Any]:
+    """What a page says about the model."""
+    return {**bundle.metadata, "name": bundle.name, "version": bundle.version, "targets": bundle.targets}
+
+
+def in_processes(
+    items: Sequence[Item],
+    work: Callable[[Item], Result],
+    workers: int,
+    start: Callable[..., None],
+    start_arguments: tuple[Any, ...],
+) -> Iterator[tuple[Item, Result | None]]:
+    """(item, work(item)) in the order they finish; None where the process died on that item.
+
+    Nobody can say which of the items in flight killed a pool, so each of them is tried once more on its own.
+    """
+    queue = deque(items)
+    context = multiprocessing.get_context("spawn")  # onnxruntime's threads do not survive a fork
+    while queue:
+        flying: dict[Future[Result], Item] = {}
+        try:
+            with ProcessPoolExecutor(workers, context, start, start_arguments) as pool:
+                while queue or flying:
+                    while queue and len(flying) < 2 * workers:
+                        future = pool.submit(work, queue[0])
+                        flying[future] = queue.popleft()
+                    for future in wait(flying, return_when=FIRST_COMPLETED).done:
+                        yield flying[future], future.result()
+                        del flying[future]
+        except BrokenProcessPool:
+            for item in flying.values():
+                yield item, _alone(item, work, context, start, start_arguments)
+
+
+def _alone(
+    item: Item,
+    work: Callable[[Item], Result],
+    context: Any,
+    start: Callable[..., None],
+    start_arguments: tuple[Any, ...],
+) -> Result | None:
+    try:
+        with ProcessPoolExecutor(1, context, start, start_arguments) as pool:
+            return pool.submit(work, item).result()
+    except BrokenProcessPool:
+        return None
+
+
+def _start_worker(bundle_path: Path, reports: Path, identify: bool) -> None:
+    """Load the bundle once, leave Ctrl-C to the parent, and end when the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _worker(bundle_path, reports, identify)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

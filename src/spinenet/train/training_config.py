@@ -1,0 +1,131 @@
+"""Configuration of the training scripts: one dataclass a group, and the only place their defaults are written."""
+
+from dataclasses import dataclass, field
+
+from omegaconf import MISSING
+
+from spinenet.crops import CropSpec
+from spinenet.datasets.splits import DataConfig
+from spinenet.train.augment import AugmentConfig
+
+
+@dataclass
+class FitConfig:
+    """The training loop. ``devices``, ``nodes`` and ``strategy`` go to Lightning's Trainer unchanged."""
+
+    epochs: int = 30
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    batch_size: int = 8
+    average: float = 0.99
+    """Decay of the exponential moving average of the weights; the average is what is validated and exported."""
+    patience: int = 0
+    """Stop after so many epochs without a better validation loss; 0 trains all epochs."""
+    precision: str = "32-true"
+    accelerator: str = "auto"
+    devices: int = 1
+    nodes: int = 1
+    strategy: str = "auto"
+    threads: int = 0
+    """CPU threads; 0 leaves the choice to torch."""
+    overfit_batches: int = 0
+    """Train and validate on so many batches of the training part alone; 0 is off. For debugging."""
+    minutes: float = 0.0
+    """Stop after so much processor time, with a schedule that ends then; 0 trains all epochs."""
+    max_batches: int = 0
+    """At most so many batches an epoch; 0 is all. For debugging."""
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 1 or self.learning_rate <= 0:
+            raise ValueError("fit.epochs, fit.batch_size and fit.learning_rate must be positive")
+        if not 0 <= self.average < 1:
+            raise ValueError(f"fit.average is {self.average}; it is a decay, 0 or more and below 1")
+
+
+@dataclass
+class GraderModelConfig:
+    """Kind and size of the grader. ``kind`` is a key of ``comparison.GRADERS``."""
+
+    kind: str = "attention"
+    width: int = 16
+    features: int = 96
+    dropout: float = 0.2
+
+
+@dataclass
+class LocatorModelConfig:
+    """Size of the locator."""
+
+    width: int = 12
+
+
+@dataclass
+class TrainGraderConfig:
+    """``scripts/train_grader.py``."""
+
+    out: str = "data/runs/grader"
+    locator: str | None = None
+    """Run folder of train_locator.py; with it the run exports a whole bundle and predicts its test patients."""
+    resume: bool = False
+    seed: int = 0
+    init: str | None = None
+    """Checkpoint to start from (pre-training); its optimiser state is not used."""
+    labels: str = "truth"
+    """What phantoms are learnt from: ``truth``, their exact grades, or ``reader``, one simulated reader at random."""
+    data: DataConfig = field(default_factory=DataConfig)
+    model: GraderModelConfig = field(default_factory=GraderModelConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    crop: CropSpec = field(default_factory=CropSpec)
+
+
+@dataclass
+class RandomiseConfig:
+    """Domain randomisation of the locator: probabilities and ranges."""
+
+    rotation_deg: float = 15.0
+    scale: float = 0.2
+    shift_px: float = 16.0
+    contrast: float = 0.4
+    invert: float = 0.05
+    tissue: float = 0.15
+    cut_sacrum: float = 0.15
+    rows: int = 256
+    columns: int = 160
+
+
+@dataclass
+class TrainLocatorConfig:
+    """``scripts/train_locator.py``."""
+
+    out: str = "data/runs/locator"
+    resume: bool = False
+    seed: int = 0
+    init: str | None = None
+    slices_per_volume: int = 3
+    data: DataConfig = field(default_factory=DataConfig)
+    model: LocatorModelConfig = field(default_factory=LocatorModelConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
+    randomise: RandomiseConfig = field(default_factory=RandomiseConfig)
+
+
+@dataclass
+class ExportConfig:
+    """``scripts/export.py``."""
+
+    out: str = MISSING
+    graders: list[str] = MISSING
+    """Run folders of train_grader.py on one split; several are averaged in one network."""
+    locator: str = MISSING
+    calibration: list[str] = field(default_factory=list)
+    """``calibration.json`` of evaluations: each target is calibrated as in the first where it could be fitted."""
+    metrics: str | None = None
+    """``metrics.json`` of an evaluation, kept in the bundle for the model card."""
+    name: str = "spinenet-run"
+    version: str = "0"
+    facts: dict[str, str] = field(
+        default_factory=lambda: {"data": "see config.yaml of the runs", "licence": "see the training data"}
+    )
+    """Sections of the model card (``model.card.SECTIONS``)."""
+    learnt_from: dict[str, str] = field(default_factory=dict)
+    """Target name -> what its grades were learnt from, in words."""

@@ -1,0 +1,1 @@
+"""From shapes to water and fat on the planes of a series."""

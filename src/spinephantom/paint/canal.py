@@ -1,0 +1,138 @@
+"""The spinal canal: epidural fat, dural sac, fluid, cord and the roots of the cauda equina."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinephantom.paint.canvas import Canvas, Grid, Window
+from spinephantom.shapes.distances import Ball, ball_sdf
+from spinephantom.shapes.soft import smoothstep
+from spinephantom.shapes.tubes import tube_coverage
+from spinephantom.spine.cauda import make_strands, open_room, strand_points
+from spinephantom.spine.records import LUMBAR_DISCS, Array, Canal, Part, Spine
+from spinephantom.spine.sac import FAR_MM, conus_z, sac_distances
+
+F32 = NDArray[Any]
+_DURA_MM = 0.45
+_FRONT_GAP_MM = 2.0
+
+
+def canal_line(canal: Canal) -> tuple[Array, float]:
+    """Points (N, 3) along the canal, and how far from them its fat reaches at most."""
+    reach = float(max(canal.half_ap_mm.max() + canal.posterior_fat_mm.max() + 6.0, canal.half_width_mm.max() + 6.0))
+    return np.column_stack([canal.x_mm, canal.y_mm, canal.z_mm]), reach
+
+
+def canal_window(grid: Grid, canal: Canal) -> Window | None:
+    """The part of the planes the canal passes through."""
+    return grid.window(*canal_line(canal))
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What the sac of a study holds, the same in all its series: pulsing fluid and the roots of the cauda equina."""
+
+    flow: float
+    """Signal lost where fluid moves most."""
+    points_mm: Array
+    """(N, 3) along all strands, with the radius at each."""
+    radius_mm: Array
+
+
+def canal_contents(spine: Spine, rng: np.random.Generator) -> Contents:
+    """Draw the flow and lay the roots where the walls leave room."""
+    flow = float(rng.choice((0.03, 0.03, 0.10, 0.25)))
+    strands = make_strands(rng)
+    room = open_room(spine, tuple(spine.walls(index) for index in range(LUMBAR_DISCS)))
+    points = [strand_points(spine, strand, room) for strand in strands]
+    radii = [np.full(len(p), strand.radius_mm) for p, strand in zip(points, strands, strict=True)]
+    return Contents(flow, np.concatenate(points), np.concatenate(radii))
+
+
+def paint_canal(canvas: Canvas, spine: Spine, contents: Contents) -> None:
+    """Paint the canal and all it holds; discs, ligaments and arches come over it later and narrow it."""
+    window = canal_window(canvas.grid, spine.canal)
+    if window is None:
+        return
+    xyz = window.world()
+    at = spine.canal.at(xyz[2])
+    texture = canvas.textures.within(window)
+    fat = _fat_distance(xyz, at, spine.canal)
+    canvas.paint(window, canvas.alpha(fat), "fat", 0.92 + 0.07 * texture.medium + 0.03 * texture.fine, -0.12)
+    _paint_veins(canvas, window, spine)
+    sac = sac_distances(xyz, spine.canal)[1]
+    canvas.paint(window, canvas.alpha(sac - _DURA_MM), "ligament")
+    dorsal = 1.0 + 0.6 * smoothstep(xyz[1] - at["y_mm"], -3.0, 4.0)
+    flow = 1.0 - np.float32(contents.flow) * dorsal * smoothstep(texture.coarse + 0.4 * texture.medium, 0.2, 1.8)
+    canvas.paint(window, canvas.alpha(sac), "csf", flow)
+    cauda = tube_coverage(window, contents.points_mm, contents.radius_mm)
+    canvas.paint(window, canvas.alpha(sac + 0.3) * cauda, "root")
+    cord = _cord_distance(xyz, at, spine)
+    canvas.paint(window, canvas.alpha(cord), "cord", 1.0 + 0.03 * texture.fine)
+    _paint_tarlov(canvas, spine)
+
+
+def paint_roots(canvas: Canvas, spine: Spine) -> None:
+    """Spinal nerves in their sleeves of fat, from the sac to the psoas."""
+    for pair in spine.roots:
+        for root in pair:
+            middle = root.points_mm[len(root.points_mm) // 2]
+            reach = float(np.linalg.norm(root.points_mm - middle, axis=1).max()) + 4.0
+            window = canvas.grid.window(middle, reach)
+            if window is not None:
+                cover = tube_coverage(window, root.points_mm, root.radius_mm)
+                canvas.paint(window, cover, "root", 1.0 + 0.05 * canvas.textures.within(window).fine)
+
+
+def _fat_distance(xyz: tuple[F32, F32, F32], at: dict[str, F32], canal: Canal) -> F32:
+    """Distance to the space fat fills: more behind the sac than in front of it, and below its end."""
+    x, y, z = xyz
+    behind = 0.8 * at["posterior_fat_mm"] + 3.0
+    half_ap = at["half_ap_mm"] + 0.5 * (_FRONT_GAP_MM + behind)
+    v = (y - at["y_mm"] - 0.5 * (behind - _FRONT_GAP_MM)) * at["slope_cos"] / half_ap
+    u = (x - at["x_mm"]) / ((at["half_width_mm"] + 5.5) * (1.0 - 0.30 * np.clip(v, -1.0, 1.3)))
+    return np.where(z < canal.z_mm[0], FAR_MM, (np.sqrt(u * u + v * v) - 1.0) * half_ap)
+
+
+def _paint_veins(canvas: Canvas, window: Window, spine: Spine) -> None:
+    """The paired anterior epidural veins, widest behind the bodies."""
+    for sign in (1.0, -1.0):
+        points, radii = [], []
+        for body in spine.vertebrae[:6]:
+            frame = body.frame.sided(sign)
+            w = np.arange(-0.45, 0.46, 0.02) * body.height
+            middle = 1.0 - np.square(w / (0.5 * body.height))
+            u, v = 6.5 - 3.0 * middle, body.half_depth + 0.3 - 0.8 * middle
+            points.append(frame.world(np.column_stack([u, v, w])))
+            radii.append(0.35 + 0.75 * middle)
+        cover = tube_coverage(window, np.concatenate(points), np.concatenate(radii))
+        canvas.paint(window, 0.7 * cover, "vein")
+
+
+def _paint_tarlov(canvas: Canvas, spine: Spine) -> None:
+    """A cyst of a sacral root: a ball of fluid beside the sac at S2."""
+    size = spine.person.tarlov_mm
+    if not size:
+        return
+    segment = spine.sacrum[1]
+    frame = segment.frame.sided(float(np.sign(size)))
+    half = 0.5 * abs(size)
+    place = (5.0 + 0.3 * half, segment.half_depth_top + 3.0 + 0.6 * half, 0.0)
+    part = Part(ball_sdf, Ball(place, (half, 0.85 * half, 1.2 * half)), frame, frame.world(place), 1.3 * half + 1.0)
+    window = canvas.grid.window(part.center_mm, part.radius_mm)
+    if window is not None:
+        d = part.within(window)
+        canvas.paint(window, canvas.alpha(d - _DURA_MM), "ligament")
+        canvas.paint(window, canvas.alpha(d), "csf")
+
+
+def _cord_distance(xyz: tuple[F32, F32, F32], at: dict[str, F32], spine: Spine) -> F32:
+    x, y, z = xyz
+    tip = conus_z(spine)
+    taper = np.sqrt(np.clip((z - tip) / 32.0, 0.0, 1.0))
+    half_ap = np.maximum(3.3 * taper, 0.05)
+    u = (x - at["x_mm"]) / np.maximum(4.4 * taper, 0.05)
+    v = (y - at["y_mm"] - 0.12 * at["half_ap_mm"]) * at["slope_cos"] / half_ap
+    return np.where(z > tip, (np.sqrt(u * u + v * v) - 1.0) * half_ap, FAR_MM)

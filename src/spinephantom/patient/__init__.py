@@ -1,0 +1,1 @@
+"""Who is scanned and what is wrong with them: age, build, disease and how frequent it is."""

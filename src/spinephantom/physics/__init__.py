@@ -1,0 +1,1 @@
+"""Tissue, signal, k-space and what a scanner does to an ideal image."""

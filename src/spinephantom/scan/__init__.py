@@ -1,0 +1,1 @@
+"""Where slices go and how they become magnitude images."""

@@ -1,0 +1,1 @@
+"""Signed distances in mm and how they are evaluated on many pixels."""

@@ -1,0 +1,86 @@
+"""Shapes behind the discs, each for one side in a frame whose u axis points away from the midline: facets, flavum.
+
+A facet joint has a frame of its own: t runs along the joint from its antero-medial to its postero-lateral edge, n
+across it to the postero-medial side, w up. The superior process (of the vertebra below) lies at n < 0, the inferior
+process (of the vertebra above) at n > 0; the joint is a shallow trough around the inferior process.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from spinephantom.shapes.distances import F32, smax, smoothstep, superellipse
+
+TROUGH_PER_MM = 0.028
+"""Curvature of the joint: its ends stand this times t squared before its middle."""
+
+
+class FacetShape(NamedTuple):
+    """One facet joint; mm. ``tip`` is the growth of the superior process forwards, ``top`` its upper end."""
+
+    scale: float
+    gap: float
+    top: float
+    bottom: float
+    tip: float
+
+
+class FlavumShape(NamedTuple):
+    """One half of the yellow ligament: a slab along a line of the axial plane; mm.
+
+    Its outer face is where ``normal`` times the position from the middle of the sac equals ``offset``; it thickens
+    inwards. ``end_u`` is its lateral end, ``buckle`` the share by which it bulges at the level of the disc.
+    """
+
+    normal: tuple[float, float]
+    center_v: float
+    offset: float
+    thickness: float
+    end_u: float
+    half_height: float
+    buckle: float
+
+
+def superior_sdf(t: F32, n: F32, w: F32, p: FacetShape) -> F32:
+    """The superior articular process: a crescent in front of the joint, with a blunt tip at its top."""
+    s = np.float32(p.scale)
+    grown = np.float32(p.tip) * smoothstep(w, -2.0, 6.0)
+    slim = 1.0 - 0.22 * smoothstep(w, 0.0, p.top)
+    thick = (5.2 * s + 0.7 * grown) * slim
+    # it grows inwards too, under the pedicle, where the root passes
+    wide = 8.4 * s + 0.5 * grown
+    q = superellipse((t - 0.8 + 0.6 * grown) / wide, (n + 3.8 * s + 0.7 * grown) / thick, 1.0, 1.0)
+    face = n - np.float32(TROUGH_PER_MM) * t * t + np.float32(0.5 * p.gap)
+    ends = np.maximum(w - np.float32(p.top), np.float32(p.bottom) - w)
+    return smax(smax((q - 1.0) * thick, face, 1.0), ends, 4.0)
+
+
+def inferior_sdf(t: F32, n: F32, w: F32, p: FacetShape) -> F32:
+    """The inferior articular process: a thumb behind the joint that fills the trough."""
+    # spurs grow from the superior process most
+    s = 1.0 + 0.45 * (p.scale - 1.0)
+    q = superellipse(t + 0.3, n - np.float32(4.6 * s), 7.2 * s, 6.2 * s)
+    face = np.float32(TROUGH_PER_MM) * t * t + np.float32(0.5 * p.gap) - n
+    ends = np.maximum(w - 16.0, -9.5 - w)
+    return smax(smax((q - 1.0) * np.float32(6.2 * s), face, 1.0), ends, 5.0)
+
+
+def joint_space_sdf(t: F32, n: F32, w: F32, p: FacetShape) -> F32:
+    """Cartilage and fluid between the two processes."""
+    across = np.abs(n - np.float32(TROUGH_PER_MM) * t * t) - np.float32(0.5 * p.gap + 0.4)
+    return np.maximum(across, np.maximum(np.abs(t) - np.float32(6.8 * p.scale), np.abs(w) - 8.5))
+
+
+def flavum_sdf(u: F32, v: F32, w: F32, p: FlavumShape) -> F32:
+    """One half of the yellow ligament, anchored at the laminae and the facet, thickest at the height of the disc."""
+    outer = u * np.float32(p.normal[0]) + (v - np.float32(p.center_v)) * np.float32(p.normal[1]) - np.float32(p.offset)
+    high = np.square(w * np.float32(1.0 / p.half_height))
+    along = u * np.float32(1.0 / p.end_u)
+    thickness = np.float32(p.thickness) * (
+        1.06 - 0.25 * high + np.float32(p.buckle) * np.maximum(1.0 - 4.0 * high, 0.0)
+    )
+    # thin at the midline and where it becomes the capsule of the joint
+    thickness = thickness * (1.0 - 0.30 * smoothstep(along, 0.4, 0.0) - 0.80 * smoothstep(along, 0.62, 1.0))
+    slab = np.abs(outer + 0.5 * thickness) - 0.5 * thickness
+    ends = np.maximum(np.abs(w) - np.float32(p.half_height), np.maximum(0.4 - u, u - np.float32(p.end_u)))
+    return smax(slab, ends, 1.2)

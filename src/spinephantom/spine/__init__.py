@@ -1,0 +1,1 @@
+"""The spine of one person as records of geometry."""

@@ -1,0 +1,1 @@
+"""What is measured on the geometry and which grades follow."""

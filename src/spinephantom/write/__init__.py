@@ -1,0 +1,1 @@
+"""A synthetic study as files: DICOM, NIfTI, SPIDER's and RSNA's layouts."""

@@ -1,0 +1,83 @@
+"""Many studies at once: in parallel, with progress, and resumed where a run was interrupted."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from spinenet.errors import ConfigError, DatasetError
+from spinephantom.synthesis import GENERATOR_VERSION, StudyOptions, make, options_record
+from spinephantom.write.layouts import LAYOUTS
+from spinephantom.write.spider_files import truth_record, write_truth
+
+
+@dataclass
+class PhantomConfig:
+    """Settings of ``scripts/make_phantom.py``."""
+
+    out: str = "data/phantom"
+    studies: int = 60
+    seed: int = 0
+    workers: int = 1
+    validation_share: float = 0.15
+    """Share of the studies whose subset is called validation."""
+    layout: str = "phantom"
+    """Files to write: phantom (NIfTI), spider (MHA, sagittal series alone), dicom, dicom_jpeg2000 or rsna2024."""
+    study: StudyOptions = field(default_factory=StudyOptions)
+
+    def __post_init__(self) -> None:
+        if self.studies < 1 or self.workers < 1:
+            raise ConfigError(f"studies and workers must be at least 1, not {self.studies} and {self.workers}")
+        if self.layout not in LAYOUTS:
+            raise ConfigError(f"layout must be {', '.join(LAYOUTS)}, not {self.layout!r}")
+
+
+def study_seed(seed: int, index: int) -> int:
+    """Seed of the index-th study of a set: independent of how many there are."""
+    return int(np.random.SeedSequence([seed, index]).generate_state(1)[0])
+
+
+def write_one(config: PhantomConfig, index: int) -> str:
+    """Make and write one study; returns the patient's name."""
+    patient = str(index + 1)
+    seed = study_seed(config.seed, index)
+    share = np.random.default_rng([seed, 1]).random()
+    study = make(seed, config.study)
+    added = LAYOUTS[config.layout].write(study, Path(config.out), patient)
+    record = truth_record(study, patient, "validation" if share < config.validation_share else "training")
+    write_truth(Path(config.out), {**record, "layout": config.layout, **added})
+    return patient
+
+
+def missing_studies(config: PhantomConfig) -> list[int]:
+    """Indices not yet written; raises DatasetError if the folder holds studies made with other settings."""
+    missing = []
+    for index in range(config.studies):
+        path = Path(config.out) / "truth" / f"{index + 1}.json"
+        if not path.exists():
+            missing.append(index)
+            continue
+        record = json.loads(path.read_text())
+        made = (record["seed"], record["generator_version"], record["options"], record.get("layout"))
+        asked = (study_seed(config.seed, index), GENERATOR_VERSION, options_record(config.study), config.layout)
+        if made != asked:
+            raise DatasetError(f"{path}: made with other settings; choose another out folder or remove this one")
+    return missing
+
+
+def generate(config: PhantomConfig) -> Iterator[str]:
+    """Write the studies that are missing, yielding each patient as it is done, then the tables."""
+    missing = missing_studies(config)
+    if config.workers == 1:
+        for index in missing:
+            yield write_one(config, index)
+    else:
+        # fork would copy the threads of whatever is loaded; spawn starts clean everywhere
+        with ProcessPoolExecutor(config.workers, mp_context=get_context("spawn")) as pool:
+            for done in as_completed([pool.submit(write_one, config, index) for index in missing]):
+                yield done.result()
+    LAYOUTS[config.layout].finish(Path(config.out))

@@ -1,0 +1,242 @@
+"""A phantom as RSNA's 2024 challenge would have published it: its files, its tables and their mistakes.
+
+    ROOT/train_images/<study>/<series>/<instance>.dcm
+    ROOT/train.csv, train_series_descriptions.csv, train_label_coordinates.csv
+
+Habits kept (counts of the public training part): RLE Lossless; Enhanced MR named in the file meta of single frames; few
+tags, numbers for UIDs; differently tilted axial stacks in one series, several axial series in 17 % of studies; instance
+numbers in any order; frames of several sizes; spacing tags, series and labels missing now and then. Labels are one
+simulated reader's. Some points are swapped, far off or one level wrong; the truth file lists these under ``mistakes``.
+"""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID, EnhancedMRImageStorage, ExplicitVRLittleEndian, RLELossless
+
+from spinenet.datasets.rsna_names import CONDITIONS, GRADE_WORDS, RSNA_LEVELS, column_of
+from spinenet.labels import LEVELS, TARGET_INDEX, UNKNOWN, View
+from spinenet.study import Series
+from spinephantom.synthesis import PhantomStudy
+from spinephantom.write.dicom_files import IMPLEMENTATION_UID, describe_plane, set_pixels, uid
+from spinephantom.write.spider_files import read_truth
+
+DESCRIPTIONS = {
+    View.SAGITTAL_T1: "Sagittal T1",
+    View.SAGITTAL_T2: "Sagittal T2/STIR",
+    View.SAGITTAL_STIR: "Sagittal T2/STIR",
+    View.AXIAL_T2: "Axial T2",
+}
+AXIAL_SERIES_SHARES = (0.83, 0.13, 0.03, 0.01)
+"""Studies with one to four axial series."""
+MISSING_SERIES, DOUBLE_SERIES = 0.03, 0.02
+OTHER_SIZE, NO_GAP_TAG, NO_SPACING_TAG = 0.03, 0.05, 0.01
+POINT_ERROR_PX = 1.0
+MISTAKES = {"swapped foramina": 0.01, "far canal point": 0.034, "far foramen point": 0.044, "recess level": 0.01}
+"""Share of studies with each kind of wrong points."""
+
+
+@dataclass(frozen=True)
+class RsnaSlice:
+    """One file: ``place`` is (series, stack, slice) of the phantom, ``shape`` what of the slice is kept."""
+
+    series: Series
+    place: tuple[str, int, int]
+    shape: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class RsnaSeries:
+    """One folder: slices in the order of their instance numbers, from 1."""
+
+    number: str
+    description: str
+    slices: tuple[RsnaSlice, ...]
+
+
+def write_rsna(study: PhantomStudy, root: Path) -> dict[str, Any]:
+    """Write the images of one study and return what its truth file adds: rows of the three tables, and mistakes."""
+    rng = np.random.default_rng([study.seed, 2024])
+    study_id = _number("study", study.seed)
+    series = list(published_series(study, rng))
+    for order, one in enumerate(series, start=1):
+        _write_series(root / "train_images" / study_id / one.number, study_id, order, one, rng)
+    labels = _labels(study, rng)
+    points, mistakes = _points(study, series, labels, rng)
+    rows = [[study_id, one.number, one.description] for one in series]
+    record = {"study_id": study_id, "labels": labels, "series": rows, "points": points, "mistakes": mistakes}
+    return {"rsna": record}
+
+
+def write_rsna_tables(root: Path) -> None:
+    """Write the three tables over all studies below ``root``."""
+    records = sorted((record["rsna"] for record in read_truth(root)), key=lambda record: int(record["study_id"]))
+    columns = [column_of(condition, level) for condition in CONDITIONS for level in RSNA_LEVELS]
+    graded = [[one["study_id"], *(one["labels"].get(column, "") for column in columns)] for one in records]
+    _write_table(root / "train.csv", ["study_id", *columns], graded)
+    described = (row for one in records for row in one["series"])
+    _write_table(root / "train_series_descriptions.csv", ["study_id", "series_id", "series_description"], described)
+    header = ["study_id", "series_id", "instance_number", "condition", "level", "x", "y"]
+    _write_table(root / "train_label_coordinates.csv", header, (row for one in records for row in one["points"]))
+
+
+def published_series(study: PhantomStudy, rng: np.random.Generator) -> Iterable[RsnaSeries]:
+    """The study's series as folders: axial stacks distributed over one to four, some series missing or there twice."""
+    folders: list[tuple[str, list[RsnaSlice]]] = []
+    axial: list[list[RsnaSlice]] = []
+    for item in study.series:
+        stacks = [
+            [RsnaSlice(stack.series, (item.name, number, index), _size(stack.series)) for index in range(_count(stack))]
+            for number, stack in enumerate(item.stacks)
+        ]
+        if item.view is View.AXIAL_T2:
+            axial.extend(stacks)
+        else:
+            folders.append((DESCRIPTIONS[item.view], stacks[0]))
+    parts = min(len(axial), 1 + int(rng.choice(len(AXIAL_SERIES_SHARES), p=AXIAL_SERIES_SHARES)))
+    for group in np.array_split(np.arange(len(axial)), parts) if parts else ():
+        upwards = rng.random() < 0.5
+        stacks = [axial[index] for index in (group if upwards else group[::-1])]
+        folders.append((DESCRIPTIONS[View.AXIAL_T2], [one for stack in stacks for one in stack]))
+    if len(folders) > 1 and rng.random() < MISSING_SERIES:
+        folders.pop(int(rng.integers(len(folders))))
+    if rng.random() < DOUBLE_SERIES:
+        folders.append(folders[int(rng.integers(len(folders)))])
+    for order, (description, slices) in enumerate(folders):
+        turned = slices if rng.random() < 0.5 else slices[::-1]
+        sized = _with_another_size(turned, rng) if rng.random() < OTHER_SIZE else turned
+        yield RsnaSeries(_number("series", study.seed, order), description, tuple(sized))
+
+
+def _count(stack: Any) -> int:
+    return int(stack.series.voxels_SRC.shape[0])
+
+
+def _size(series: Series) -> tuple[int, int]:
+    return series.voxels_SRC.shape[1], series.voxels_SRC.shape[2]
+
+
+def _with_another_size(slices: list[RsnaSlice], rng: np.random.Generator) -> list[RsnaSlice]:
+    """The last stack, or the last slice of a single one, without its lower or left edge."""
+    last = slices[-1]
+    stacks = {one.place[:2] for one in slices}
+    shape = (last.shape[0] - 16, last.shape[1]) if rng.random() < 0.5 else (last.shape[0], last.shape[1] - 16)
+    return [
+        replace(one, shape=shape) if one is last or (len(stacks) > 1 and one.place[:2] == last.place[:2]) else one
+        for one in slices
+    ]
+
+
+def _number(*parts: object) -> str:
+    """A number as the challenge gives studies and series, below 2^32 and always the same for the same parts."""
+    return str(int(uid("rsna2024", *parts).rpartition(".")[2]) % 2**32)
+
+
+def _write_series(folder: Path, study_id: str, order: int, one: RsnaSeries, rng: np.random.Generator) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    gap_tag = rng.random() >= NO_GAP_TAG
+    unspaced = int(rng.integers(1, len(one.slices) + 1)) if rng.random() < NO_SPACING_TAG else 0
+    for instance, piece in enumerate(one.slices, start=1):
+        dataset = _dataset(study_id, order, one, instance, piece)
+        if not gap_tag:
+            del dataset.SpacingBetweenSlices
+        if instance == unspaced:
+            del dataset.PixelSpacing
+        dataset.compress(RLELossless, generate_instance_uid=False)
+        dataset.save_as(folder / f"{instance}.dcm", enforce_file_format=True)
+
+
+def _dataset(study_id: str, order: int, one: RsnaSeries, instance: int, piece: RsnaSlice) -> Dataset:
+    """A file as published: SOP class only in the meta information and there a wrong one, no modality, no times."""
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.file_meta.ImplementationClassUID = UID(IMPLEMENTATION_UID)
+    dataset.file_meta.MediaStorageSOPClassUID = EnhancedMRImageStorage
+    dataset.SOPInstanceUID = UID(f"{study_id}.{order}.{instance}")
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    dataset.SeriesDescription = "T1" if one.description.endswith("T1") else "T2"
+    dataset.PatientID = study_id
+    dataset.StudyInstanceUID = UID(study_id)
+    dataset.SeriesInstanceUID = UID(f"{study_id}.{one.number}")
+    dataset.InstanceNumber = instance
+    dataset.PatientPosition = "HFS"
+    describe_plane(dataset, piece.series, piece.place[2])
+    rows, columns = piece.shape
+    set_pixels(dataset, piece.series.voxels_SRC[piece.place[2], :rows, :columns])
+    return dataset
+
+
+def _labels(study: PhantomStudy, rng: np.random.Generator) -> dict[str, str]:
+    """Column of train.csv -> word, as one reader has graded what slices show; what is missing is an empty cell."""
+    readers_RLT = study.reader_grades_RLT
+    grades_LT = readers_RLT[int(rng.integers(len(readers_RLT)))] if len(readers_RLT) else study.grades_LT
+    labels = {}
+    for condition in CONDITIONS:
+        for level in RSNA_LEVELS:
+            grade = grades_LT[LEVELS.index(level), TARGET_INDEX[condition.target]]
+            if grade != UNKNOWN:
+                labels[column_of(condition, level)] = GRADE_WORDS[grade]
+    return labels
+
+
+def _points(
+    study: PhantomStudy, series: list[RsnaSeries], labels: dict[str, str], rng: np.random.Generator
+) -> tuple[list[list[Any]], list[str]]:
+    """Rows of train_label_coordinates.csv, and the mistakes in them."""
+    shown = {piece.place: (one.number, i) for one in series[::-1] for i, piece in enumerate(one.slices, start=1)}
+    marks = {(point.target, point.level): point for point in study.keypoints}
+    found = [
+        ((point, *shown[point.series, point.stack, point.slice_index]), condition)
+        for condition in CONDITIONS
+        for level in RSNA_LEVELS
+        if (point := marks.get((condition.target, level))) is not None
+        and (point.series, point.stack, point.slice_index) in shown
+        and column_of(condition, level) in labels
+    ]
+    mistakes = [kind for kind, share in MISTAKES.items() if rng.random() < share]
+    moved = {kind: _any(found, group, rng) for kind, group in _FAR.items() if kind in mistakes}
+    rows = []
+    for (point, number, instance), condition in found:
+        place = np.array([point.column, point.row]) + rng.normal(0, POINT_ERROR_PX, 2)
+        place += next((shift for target, shift in moved.values() if target is point), np.zeros(2))
+        words, level = condition.words, point.level
+        if condition.group == "foraminal" and "swapped foramina" in mistakes:
+            words = _other_side(words)
+        if condition.group == "subarticular" and "recess level" in mistakes:
+            level = RSNA_LEVELS[RSNA_LEVELS.index(level) - 1]
+        if level != RSNA_LEVELS[-1] or level == point.level:  # nothing lies below the lowest level
+            x, y = (round(float(value), 6) for value in place)
+            rows.append([_number("study", study.seed), number, instance, words, level, x, y])
+    return rows, [kind for kind in mistakes if kind not in moved or moved[kind][0] is not None]
+
+
+_FAR = {"far canal point": "canal", "far foramen point": "foraminal"}
+
+
+def _any(found: list[Any], group: str, rng: np.random.Generator) -> tuple[Any, NDArray[np.float64]]:
+    """One point of a group and how far it is put from its place, in pixels."""
+    points = [mark[0] for mark, condition in found if condition.group == group]
+    angle, length = rng.uniform(0, 2 * np.pi), rng.uniform(40, 70)
+    shift = length * np.array([np.cos(angle), np.sin(angle)])
+    return (points[int(rng.integers(len(points)))] if points else None), shift
+
+
+def _other_side(words: str) -> str:
+    left, right = "Left", "Right"
+    return words.replace(left, right) if words.startswith(left) else words.replace(right, left)
+
+
+def _write_table(path: Path, header: list[str], rows: Iterable[list[Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    path.write_text(text.getvalue(), encoding="utf-8")

@@ -1,0 +1,248 @@
+"""What may not be graded is refused, what is doubtful flagged, each with its reason, and the rest is left alone."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from spinenet.checking.gates import NOT_LOOKED_FOR, RefusedError, cautioned, check, refusal, sentences
+from spinenet.checking.quality import (
+    FIGURES,
+    REFUSE_FACTOR,
+    Reference,
+    figures_of,
+    fit_reference,
+    share_in_view,
+    void_share,
+)
+from spinenet.crops import CropSpec
+from spinenet.labels import LEVELS, View
+from spinenet.study import Basis, LevelFrame, LocatedSeries, Scope, Series, Severity, Study
+
+SPEC = CropSpec()
+VIEW = View.SAGITTAL_T2
+
+
+def frame(index, *, depth_mm=34.0, height_mm=9.0, confidence=0.96, step_mm=35.0):
+    posterior, superior = np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.0, 1.0])
+    center_mm = np.array([0.0, 100.0, 40.0 + step_mm * index])
+    return LevelFrame(LEVELS[index], center_mm, posterior, superior, depth_mm, height_mm, confidence)
+
+
+def located(frames=None, *, name="t2", noise=1.0, size=(1, 260, 220), **more):
+    """A slice of bright canal, grey bodies and dark discs in 1 mm pixels, head at row 0."""
+    affine = np.array([[4.0, 0, 0, 0], [0, 0, 1.0, 0], [0, -1.0, 0, 250.0], [0, 0, 0, 1.0]])
+    columns, rows = np.arange(size[2]), np.arange(size[1])
+    image = np.where((columns > 122) & (columns < 140), 95.0, 40.0)[None] * np.ones((size[1], 1))
+    image = np.where(((rows % 35 < 8)[:, None]) & (columns < 122)[None], 10.0, image)
+    voxels = np.random.default_rng(0).normal(image, noise, size).astype(np.float32)
+    series = Series(name, voxels, affine, "sagittal", VIEW, "Told by physics.")
+    reference = np.array([5.0, 100.0, 40.0, 95.0, 10.0], np.float32)
+    return LocatedSeries(series, tuple(frames or map(frame, range(5))), 0, reference, **more)
+
+
+def reference_around(one, flag=5.0):
+    figures_F = figures_of(one)
+    return Reference(figures_F, np.eye(len(FIGURES)) * 100.0, flag, 0.3, 100)
+
+
+def passed(*series, references=None, **study):
+    whole = Study("17", tuple(one.series for one in series), **study)
+    return check(whole, series, SPEC, references or {VIEW: reference_around(located())})
+
+
+def codes(flags, severity):
+    return [flag.code for flag in flags if flag.severity is severity]
+
+
+def test_a_usual_study_is_graded_and_says_what_was_not_looked_for():
+    result = passed(located())
+    assert [len(one.frames) for one in result.located] == [5]
+    assert codes(result.flags, Severity.REFUSE) == codes(result.flags, Severity.FLAG) == []
+    assert NOT_LOOKED_FOR in [flag.message for flag in result.flags] and sentences(result.flags) == []
+    assert cautioned(result) == frozenset()
+
+
+@pytest.mark.parametrize(("age", "refused"), [(17.9, True), (18.0, False), (None, False)])
+def test_patients_under_18_are_refused(age, refused):
+    if not refused:
+        assert passed(located(), age_years=age).located
+        return
+    with pytest.raises(RefusedError, match="under 18") as caught:
+        passed(located(), age_years=age)
+    assert "not_looked_for" in [flag.code for flag in caught.value.flags]
+
+
+@pytest.mark.parametrize("change", [{"depth_mm": 12.0}, {"depth_mm": 80.0}, {"step_mm": 10.0}])
+def test_a_spine_of_impossible_size_is_refused(change):
+    with pytest.raises(RefusedError, match="is the pixel spacing right"):
+        passed(located([frame(index, **change) for index in range(5)]))
+
+
+def test_a_disc_twice_as_deep_as_its_neighbours_makes_no_spine():
+    with pytest.raises(RefusedError, match="34 to 75 mm in depth make no spine"):
+        passed(located([frame(index, depth_mm=75.0 if index == 2 else 34.0) for index in range(5)]))
+
+
+def test_pixels_too_coarse_for_a_disc_are_refused():
+    one = located()
+    coarse = replace(one.series, affine_vox2mm=one.series.affine_vox2mm @ np.diag([1.0, 2.5, 2.5, 1.0]))
+    with pytest.raises(RefusedError, match=r"t2: pixels of 2\.5 mm are too coarse"):
+        passed(replace(one, series=coarse))
+
+
+def test_few_levels_are_flagged():
+    result = passed(located([frame(index) for index in range(4)]))
+    assert codes(result.flags, Severity.FLAG) == ["few_levels"]
+
+
+@pytest.mark.parametrize(
+    "signs",
+    [
+        {"notes": ("1 disc-like structure(s) below the lowest lumbar disc were ignored",)},
+        {"frames": [frame(0, depth_mm=22.0, height_mm=4.0), *map(frame, range(1, 5))]},
+        {"certainty": 0.3},
+    ],
+)
+def test_a_suspected_transitional_vertebra_is_flagged(signs):
+    (flag,) = [flag for flag in passed(located(**signs)).flags if flag.severity is Severity.FLAG]
+    assert flag.code == "transitional" and flag.scope is Scope.STUDY and "may be one off" in flag.message
+
+
+def test_a_thin_lowest_disc_of_full_depth_is_worn_not_transitional():
+    frames = [frame(0, height_mm=4.0), *map(frame, range(1, 5))]
+    assert codes(passed(located(frames)).flags, Severity.FLAG) == []
+
+
+def test_a_series_of_little_but_noise_is_refused_and_the_others_go_on():
+    result = passed(located(), located(name="noisy", noise=60.0))
+    assert [one.series.name for one in result.located] == ["t2"]
+    assert ("low_signal", "noisy") in [(flag.code, flag.subject) for flag in result.flags]
+    with pytest.raises(RefusedError, match="noisy: .*too little signal"):
+        passed(located(name="noisy", noise=60.0))
+
+
+def test_what_looks_unlike_real_series_is_flagged_and_far_beyond_refused():
+    one = located()
+    dark, bright, body, canal, disc = one.reference
+    odd = replace(one, reference=np.array([dark, bright, canal, body, disc], np.float32))
+    distance = reference_around(one).distance(figures_of(odd))
+    near = passed(odd, references={VIEW: reference_around(one, distance / 1.5)})
+    assert codes(near.flags, Severity.FLAG) == ["unlike_training"]
+    assert cautioned(near) == {frame.level for frame in odd.frames}  # no sound series shows them
+    with pytest.raises(RefusedError, match="marrow above all|fluid above all"):
+        passed(odd, references={VIEW: reference_around(one, distance / (2 * REFUSE_FACTOR))})
+
+
+def test_a_strong_artefact_is_flagged_and_only_a_sound_series_clears_its_levels(monkeypatch):
+    monkeypatch.setattr("spinenet.checking.artefacts.artefact_figures", lambda one: np.array([0.4, 0.0, 0.0]))
+    references = {VIEW: replace(reference_around(located()), artefact_flags=(0.2, 0.02, 0.1))}
+    result = passed(located(), references=references)
+    assert codes(result.flags, Severity.FLAG) == ["artefact"]
+    assert any("t2: displaced copies" in line for line in sentences(result.flags))
+    assert cautioned(result) == {frame.level for frame in located().frames}
+    assert codes(passed(located()).flags, Severity.FLAG) == []  # a bundle from before artefacts were looked for
+
+
+def test_a_view_without_real_series_is_noted_not_judged():
+    result = check(Study("17", (located().series,)), [located()], SPEC, {})
+    assert "not_compared" in codes(result.flags, Severity.NOTE)
+
+
+def test_a_level_at_the_edge_of_the_image_is_refused_unless_another_series_shows_it():
+    cut = located(name="cut", size=(1, 195, 220))  # the lowest disc lies in row 210
+    alone = passed(cut)
+    assert "cut_off" in codes(alone.flags, Severity.REFUSE)
+    (refused,) = [flag.subject for flag in alone.flags if flag.severity is Severity.REFUSE]
+    assert refused not in {frame.level for one in alone.located for frame in one.frames}
+    both = passed(cut, located())
+    assert codes(both.flags, Severity.REFUSE) == []
+    assert refused in {frame.level for one in both.located for frame in one.frames}
+
+
+def test_a_void_without_signal_is_flagged_at_its_level_alone():
+    one = located()
+    voxels = one.series.voxels_SRC.copy()
+    voxels[:, 250 - 145 - 25 : 250 - 145 + 25, 60:150] = 0.0  # around the disc 145 mm up: L2/L3
+    metal = replace(one, series=replace(one.series, voxels_SRC=voxels))
+    assert void_share(metal, metal.frames[3], SPEC) > 0.5 > void_share(metal, metal.frames[0], SPEC)
+    result = passed(metal, references={VIEW: replace(reference_around(metal), void_flag=0.45)})
+    assert [(flag.code, flag.subject) for flag in result.flags if flag.severity is Severity.FLAG] == [
+        ("signal_void", "L2/L3")
+    ]
+    assert cautioned(result) == {"L2/L3"}
+
+
+def axial(*, noise=1.0, columns=160, reference=(0.0, 100.0, 50.0, 90.0, 20.0)):
+    """Three slices of 1 mm pixels through L5/S1 and above: a bright canal behind a dark disc."""
+    affine = np.array([[0, 0, 1.0, -columns / 2], [0, 1.0, 0, 40.0], [4.0, 0, 0, 36.0], [0, 0, 0, 1.0]])
+    rows = np.arange(160)[:, None] * np.ones(columns)
+    image = np.where((rows > 80) & (rows < 95), 90.0, 20.0 + 30.0 * (rows > 95))
+    voxels = np.random.default_rng(0).normal(image, noise, (3, 160, columns)).astype(np.float32)
+    series = Series("ax", voxels, affine, "axial", View.AXIAL_T2, "Told by physics.")
+    return LocatedSeries(series, (frame(0),), 1, np.array(reference, np.float32))
+
+
+def test_an_axial_series_of_little_but_noise_is_refused_and_the_sagittal_goes_on():
+    good, noisy = passed(located(), axial()), passed(located(), axial(noise=80.0))
+    assert [one.series.name for one in good.located] == ["t2", "ax"]
+    assert [one.series.name for one in noisy.located] == ["t2"]
+    assert ("low_signal", "ax") in [(flag.code, flag.subject) for flag in noisy.flags]
+
+
+def test_an_axial_level_cut_by_the_edge_is_left_to_the_sagittal_series():
+    narrow = axial(columns=24)
+    assert share_in_view(narrow, narrow.frames[0], SPEC) < 0.5 < share_in_view(axial(), frame(0), SPEC)
+    result = passed(located(), narrow)
+    assert [one.series.name for one in result.located] == ["t2"]
+    assert ("cut_off", "L5/S1", Severity.NOTE) in [(flag.code, flag.subject, flag.severity) for flag in result.flags]
+    assert cautioned(result) == frozenset()
+
+
+def test_what_is_unlike_synthetic_series_is_flagged_however_far_but_not_refused():
+    one, odd = axial(), axial(reference=(0.0, 100.0, 90.0, 20.0, 50.0))
+    assert len(figures_of(one)) == len(FIGURES) - 1
+    learnt = Reference(figures_of(one), np.eye(len(FIGURES) - 1) * 1e6, 1.0, 0.9, 100, synthetic=True)
+    assert Reference.from_dict(learnt.to_dict()).synthetic
+    references = {VIEW: reference_around(located()), View.AXIAL_T2: learnt}
+    assert codes(passed(located(), one, references=references).flags, Severity.FLAG) == []
+    result = passed(located(), odd, references=references)
+    assert codes(result.flags, Severity.FLAG) == ["unlike_training"] and codes(result.flags, Severity.REFUSE) == []
+    assert any("synthetic series the model learnt from" in line for line in sentences(result.flags))
+    assert cautioned(result) == frozenset()
+
+
+def test_series_left_out_or_told_otherwise_are_noted_with_their_reason():
+    spare = replace(located(name="spare").series, view=None, basis=Basis.EXCLUDED, reason="A localiser.")
+    told = located()
+    told = replace(told, series=replace(told.series, basis=Basis.IMAGE, reason="By its image."))
+    study = Study("17", (told.series, spare))
+    flags = check(study, [told], SPEC, {}).flags
+    noted = {flag.code: (flag.subject, flag.message) for flag in flags if flag.scope is Scope.SERIES}
+    assert noted["not_used"] == ("spare", "A localiser.") and noted["view_by_image"] == ("t2", "By its image.")
+
+
+def test_a_study_without_levels_is_refused_in_the_locators_words():
+    flags = refusal(Study("17", ()), "the sacrum is not in view")
+    assert (flags[0].code, flags[0].severity, flags[0].message) == (
+        "no_levels",
+        Severity.REFUSE,
+        "the sacrum is not in view",
+    )
+
+
+def test_the_limit_of_a_reference_is_one_that_held_out_series_seldom_pass():
+    figures_NF = np.random.default_rng(0).normal(0, 1, (300, len(FIGURES)))
+    reference, held_out_N = fit_reference(figures_NF, np.linspace(0, 0.2, 500).tolist())
+    assert np.mean(held_out_N > reference.flag) == pytest.approx(0.01, abs=0.005)
+    assert Reference.from_dict(replace(reference, artefact_flags=(0.1, 0.2, 0.3)).to_dict()).artefact_flags == (
+        0.1,
+        0.2,
+        0.3,
+    )
+    assert Reference.from_dict(reference.to_dict()).flag == pytest.approx(reference.flag, abs=1e-3)
+    better = reference.usual_F + np.array([0, 0, 0, -5, 5, 5])  # less noise, sharper, surer than usual
+    assert reference.distance(better) == 0
+    assert reference.oddest(reference.usual_F + np.array([0, 9, 0, 0, 0, 0])) == "fluid"
+    with pytest.raises(ValueError, match="too few"):
+        fit_reference(figures_NF[:20], [0.1])

@@ -1,0 +1,116 @@
+"""One pass from a data set's files to prepared studies: what is missing is made, what fails is said, nothing twice."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spinenet.crops import CropSpec, build_bag
+from spinenet.datasets import load_dataset
+from spinenet.datasets.cache import cached_studies, load_study
+from spinenet.datasets.masks import locate_all
+from spinenet.datasets.prepare import PROBLEMS, Job, prepare
+from spinenet.datasets.rsna2024 import read_tables
+from spinenet.errors import StudyError
+from spinenet.labels import LEVELS, UNKNOWN, VIEWS, View
+from spinenet.readers import read_study
+from spinenet.study import Study
+from spinephantom import PhantomStudy
+from spinephantom.write.nifti_files import write_nifti
+from spinephantom.write.rsna_files import write_rsna, write_rsna_tables
+from spinephantom.write.spider_files import truth_record, write_truth
+
+SPEC = CropSpec()
+
+
+@pytest.fixture(scope="module")
+def phantoms_root(angled_study: PhantomStudy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("phantoms")
+    for name in ("1", "2"):
+        write_nifti(angled_study, root, name)
+        write_truth(root, truth_record(angled_study, name, "training"))
+    return root
+
+
+@pytest.fixture(scope="module")
+def rsna_root(angled_study: PhantomStudy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("rsna")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("spinephantom.write.rsna_files.MISTAKES", {})
+        patch.setattr("spinephantom.write.rsna_files.POINT_ERROR_PX", 0.4)
+        for seed in (1, 2):
+            one = replace(angled_study, seed=seed)
+            write_truth(root, {**truth_record(one, str(seed), "training"), **write_rsna(one, root)})
+    write_rsna_tables(root)
+    return root
+
+
+def jobs(name: str, root: Path, out: Path, **how: object) -> list[Job]:
+    points = read_tables(root).points if name == "rsna2024" else {}
+    studies = load_dataset(name, root).studies
+    return [Job(name, one, out, SPEC, points.get(one.key, ()), **how) for one in studies]  # type: ignore[arg-type]
+
+
+def problems(out: Path) -> dict[str, str]:
+    with (out / PROBLEMS).open(newline="") as file:
+        return {row["study"]: row["problem"] for row in csv.DictReader(file)}
+
+
+def test_a_prepared_phantom_gives_the_bag_of_its_files(phantoms_root: Path, tmp_path: Path) -> None:
+    todo = jobs("phantom", phantoms_root, tmp_path)
+    assert [(one.key, one.problem) for one in prepare(todo)] == [("sub-1", ""), ("sub-2", "")]
+    study = todo[0].study
+    whole = build_bag(locate_all(read_study(study.source).series, study.masks), SPEC)
+    kept = load_study(tmp_path / "sub-1.npz", SPEC)
+    cut = build_bag(kept.located, SPEC)
+    assert all(
+        np.allclose(a, b, atol=1e-4) for a, b in zip(whole.inputs().values(), cut.inputs().values(), strict=True)
+    )
+    assert VIEWS.index(View.AXIAL_T2) in cut.view_LS[cut.mask_LS] and len(kept.readers_RLT) == 2
+    assert (kept.grades_LT != UNKNOWN).sum() > 30
+
+
+def test_rsna_studies_are_prepared_from_their_points(rsna_root: Path, tmp_path: Path) -> None:
+    todo = jobs("rsna2024", rsna_root, tmp_path)
+    outcomes = list(prepare(todo))
+    assert all(one.series >= 4 for one in outcomes)
+    read = load_study(cached_studies(tmp_path)[0], SPEC)
+    assert read.dataset == "rsna2024" and {one.series.view for one in read.located} >= {
+        View.SAGITTAL_T1, View.SAGITTAL_T2, View.AXIAL_T2,
+    }  # fmt: skip
+    bag = build_bag(read.located, SPEC)
+    assert [LEVELS[index] for index in bag.level_L] == list(LEVELS[:5])
+
+
+def test_what_is_there_is_not_made_again_and_what_failed_is_tried_again(rsna_root: Path, tmp_path: Path) -> None:
+    first, second = jobs("rsna2024", rsna_root, tmp_path)
+    empty = replace(second, study=replace(second.study, source=replace(second.study.source, folders=())))
+    outcomes = list(prepare([first, empty]))
+    assert [bool(one.series) for one in outcomes] == [True, False] and not second.path.exists()
+    assert list(problems(tmp_path)) == [second.study.key]
+    made = first.path.stat().st_mtime_ns
+    assert [one.key for one in prepare([first, second])] == [second.study.key]
+    assert first.path.stat().st_mtime_ns == made and second.path.exists()
+    assert problems(tmp_path).get(second.study.key, "") == "" or "several sizes" in problems(tmp_path)[second.study.key]
+
+
+def test_several_processes_write_the_same_bytes(phantoms_root: Path, tmp_path: Path) -> None:
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    list(prepare(jobs("phantom", phantoms_root, alone)))
+    done = list(prepare(jobs("phantom", phantoms_root, together), workers=2))
+    assert sorted(one.key for one in done) == ["sub-1", "sub-2"]
+    for path in cached_studies(alone):
+        assert (together / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_study_without_usable_points_is_left_to_the_locator(rsna_root: Path, tmp_path: Path, monkeypatch) -> None:
+    def lost(study: Study, bundle: Path | None) -> None:
+        raise StudyError(f"{study.key}: the sacrum is not in view of {bundle}")
+
+    monkeypatch.setattr("spinenet.datasets.prepare.locate_study", lost)
+    monkeypatch.setattr("spinenet.datasets.prepare._bundle", lambda path: path)
+    job = replace(jobs("rsna2024", rsna_root, tmp_path)[0], points=(), bundle=Path("bundle"))
+    (outcome,) = prepare([job])
+    assert outcome.series == 0 and outcome.problem.endswith("the sacrum is not in view of bundle")

@@ -1,0 +1,152 @@
+"""Bundles: what is opened is exactly what was written, or it is refused."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spinenet.crops import CropSpec
+from spinenet.errors import BundleError
+from spinenet.labels import DISC_TARGETS, LEVELS, TARGET, TARGETS, VIEWS
+from spinenet.model import bundle
+from spinenet.model.bundle import NETWORKS, load_bundle, write_bundle
+from spinenet.model.calibration import TargetCalibration, neutral
+
+SPEC = CropSpec(rows=40, columns=48, pixel_mm=1.3)
+CALIBRATION = {
+    "pfirrmann": TargetCalibration(1.7, (0.4, 1.6, 2.5, 3.3), 0.31),
+    "herniation": TargetCalibration(0.9, (0.12,), 0.0),
+    "modic": neutral(TARGET["modic"]),
+}
+FACTS = {
+    "name": "test",
+    "version": "1.2",
+    "data": "SPIDER, kept “as is”",
+    "licence": "CC BY 4.0",
+    "metrics": {"auc": 0.9},
+}
+FILES = ("model.json", *NETWORKS)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    networks = {name: name.encode() * 20 for name in NETWORKS}
+    return write_bundle(tmp_path / "bundle", networks, SPEC, CALIBRATION, FACTS)
+
+
+def test_what_is_written_is_read_back(folder: Path) -> None:
+    opened = load_bundle(folder)
+    assert opened.spec == SPEC and opened.calibration == CALIBRATION
+    assert (opened.name, opened.version, opened.targets) == ("test", "1.2", ("pfirrmann", "herniation", "modic"))
+    assert opened.networks == {name: name.encode() * 20 for name in NETWORKS}
+    assert {key: opened.metadata[key] for key in FACTS} == FACTS
+
+
+def test_a_bundle_is_three_files(folder: Path) -> None:
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+
+
+@pytest.mark.parametrize("inside", ["", "bundle/"])
+def test_a_zip_of_a_bundle_is_a_bundle(folder: Path, tmp_path: Path, inside: str) -> None:
+    path = tmp_path / "bundle.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in FILES:
+            archive.write(folder / name, inside + name)
+    zipped, plain = load_bundle(path), load_bundle(folder)
+    assert (zipped.metadata, zipped.networks, zipped.spec) == (plain.metadata, plain.networks, plain.spec)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_changed_byte_anywhere_is_noticed(folder: Path, name: str) -> None:
+    whole = (folder / name).read_bytes()
+    for place in range(0, len(whole), 5):
+        changed = bytearray(whole)
+        changed[place] ^= 1
+        (folder / name).write_bytes(changed)
+        with pytest.raises(BundleError, match=name):
+            load_bundle(folder)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("change", [lambda content: content[:-1], lambda content: content + b" ", lambda content: b""])
+def test_a_file_cut_short_or_grown_is_noticed(folder: Path, name: str, change) -> None:
+    (folder / name).write_bytes(change((folder / name).read_bytes()))
+    with pytest.raises(BundleError, match=name):
+        load_bundle(folder)
+
+
+def test_one_bundles_networks_are_refused_beside_anothers_model_json(folder: Path, tmp_path: Path) -> None:
+    networks = {name: b"another" for name in NETWORKS}
+    other = write_bundle(tmp_path / "other", networks, SPEC, CALIBRATION, FACTS)
+    (folder / "grader.onnx").write_bytes((other / "grader.onnx").read_bytes())
+    with pytest.raises(BundleError, match="grader.onnx was altered"):
+        load_bundle(folder)
+
+
+def test_a_calibration_edited_by_hand_is_noticed(folder: Path) -> None:
+    path = folder / "model.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    values["calibration"]["herniation"]["cuts"] = [0.9]
+    path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    with pytest.raises(BundleError, match="model.json was altered"):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize(
+    "other", [{"levels": list(LEVELS[1:])}, {"inputs": ["crops"]}, {"targets": {"pfirrmann": [1, 2, 3, 4]}}]
+)
+def test_a_bundle_of_another_label_space_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: dict[str, object]
+) -> None:
+    space = bundle.label_space()
+    with monkeypatch.context() as patch:
+        patch.setattr(bundle, "label_space", lambda: {**space, **other})
+        folder = write_bundle(tmp_path / "b", dict.fromkeys(NETWORKS, b""), SPEC, CALIBRATION, FACTS)
+    with pytest.raises(BundleError, match="another version"):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize("missing", FILES)
+def test_a_bundle_with_a_file_missing_is_refused(folder: Path, missing: str) -> None:
+    (folder / missing).unlink()
+    with pytest.raises(BundleError, match="not a model bundle"):
+        load_bundle(folder)
+
+
+def test_a_missing_bundle_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="no such file or folder"):
+        load_bundle(tmp_path / "nothing")
+
+
+def test_a_file_that_is_no_zip_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bundle.zip"
+    path.write_text("text")
+    with pytest.raises(BundleError, match="not a model bundle"):
+        load_bundle(path)
+
+
+def test_nothing_is_written_without_data_and_licence(tmp_path: Path) -> None:
+    facts = {key: value for key, value in FACTS.items() if key != "licence"}
+    with pytest.raises(BundleError, match="licence"):
+        write_bundle(tmp_path / "b", dict.fromkeys(NETWORKS, b""), SPEC, CALIBRATION, facts)
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_bundle_segments_any_number_and_size_of_slices(tiny_bundle: bundle.Bundle) -> None:
+    images = np.random.default_rng(0).random((3, 1, 64, 48), np.float32)
+    probabilities = tiny_bundle.segment(images)
+    assert probabilities.shape == (3, 5, 64, 48)
+    assert np.allclose(probabilities.sum(1), 1, atol=1e-5)
+    assert tiny_bundle.targets == tuple(TARGETS[index].name for index in DISC_TARGETS)
+
+
+def test_the_bundle_in_the_package_opens_and_says_where_it_comes_from() -> None:
+    opened = load_bundle()
+    assert set(opened.targets) == {target.name for target in TARGETS} and set(opened.views) == set(VIEWS)
+    real = {target.name for target in TARGETS if opened.evidence(target.name) == "real"}
+    assert real == {TARGETS[index].name for index in DISC_TARGETS}, "stenosis was learnt from synthetic studies alone"
+    assert sum(path.stat().st_size for path in bundle.DEFAULT.rglob("*") if path.is_file()) < 30e6
+    assert "CC BY 4.0" in opened.metadata["licence"] and "SPIDER" in opened.metadata["data"]
+    assert opened.metadata["onnx_difference"] < 1e-4 and opened.metadata["metrics"]["targets"]

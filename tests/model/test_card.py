@@ -1,0 +1,67 @@
+"""The model card says what the bundle's metadata say, and nothing is made up where a figure is undefined."""
+
+from spinenet.labels import RESEARCH_ONLY
+from spinenet.model.card import card_metrics, model_card
+
+FIGURE = {"value": 0.91234, "low": 0.85, "high": 0.95}
+UNDEFINED = {"value": None, "low": None, "high": None}
+METRICS = {
+    "title": "t",
+    "patients": 12,
+    "discs": 80,
+    "bootstrap": {},
+    "targets": {
+        "herniation": {
+            "title": "Disc herniation",
+            "n": 80,
+            "patients": 12,
+            "positives": 5,
+            "metrics": {"auc": FIGURE, "sensitivity": UNDEFINED},
+            "levels": {"L4/L5": "left out of the card"},
+            "confusion": [[1]],
+        }
+    },
+    "levels": {
+        "graded": 80,
+        "studies": 20,
+        "tolerance_mm": 5.0,
+        "fractions": {"right": {"value": 0.975, "low": 0.95, "high": 0.99}},
+    },
+}
+METADATA = {
+    "name": "m",
+    "version": "1",
+    "data": "SPIDER",
+    "licence": "CC BY 4.0",
+    "calibration": {"herniation": {}},
+    "learnt_from": {"herniation": "patients"},
+}
+
+
+def test_card_metrics_keep_the_pooled_figures_only():
+    kept = card_metrics(METRICS)
+    assert kept["targets"]["herniation"]["metrics"]["auc"] == FIGURE
+    assert "levels" not in kept["targets"]["herniation"]
+
+
+def test_card_states_use_origin_and_figures_with_intervals():
+    card = model_card({**METADATA, "metrics": card_metrics(METRICS)})
+    assert RESEARCH_ONLY in card and "CC BY 4.0" in card and "Disc herniation: patients" in card
+    assert "0.91 [0.85, 0.95]" in card and "97.5 % [95.0, 99.0]" in card
+
+
+def test_card_says_how_often_severe_was_called_normal_and_who_is_graded_otherwise():
+    overlooked = {"value": 0.02, "low": 0.01, "high": 0.04}
+    severe = {"presence": "severe", "positives": 55, "metrics": {"called_normal": overlooked}}
+    gap = {"variable": "vendor", "group": "B", "target": "herniation", "patients": 12, "few": True}
+    figures = {"estimate": FIGURE, "gap": {"value": -0.2, "low": -0.3, "high": -0.1}, "reference": "A"}
+    targets = {"herniation": {**METRICS["targets"]["herniation"], "severe": severe}}
+    found = [{**gap, **figures, "p_corrected": p} for p in (0.01, 0.5, None)]
+    card = model_card({**METADATA, "metrics": card_metrics({**METRICS, "targets": targets, "subgroups": found})})
+    assert "Of 55 discs with Disc herniation of severe, a share of 0.02 [0.01, 0.04] was called normal." in card
+    assert card.count("vendor B (12 patients; fewer than 30 patients): 0.91 [0.85, 0.95], -0.20 [-0.30, -0.10]") == 1
+
+
+def test_an_undefined_figure_is_a_dash_and_missing_metrics_are_no_table():
+    assert "| – |" in model_card({**METADATA, "metrics": card_metrics(METRICS)})
+    assert "## Figures" not in model_card(METADATA)

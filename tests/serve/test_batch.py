@@ -1,0 +1,242 @@
+"""Batches: one bad study never stops the others, a second run repeats nothing, and nothing is mixed up."""
+
+import csv
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spinenet.crops import CropSpec
+from spinenet.errors import ReadError, StudyError
+from spinenet.model.bundle import load_bundle, write_bundle
+from spinenet.readers import StudySource
+from spinenet.report.document import read_document
+from spinenet.report.tables import OutputError, StudyRow
+from spinenet.serve import batch
+from spinenet.serve.batch import in_processes, predict_paths, unexpected, without_location
+from spinenet.serve.output_folder import locked
+from spinenet.study import Prediction, Study, StudyResult
+
+
+@dataclass(frozen=True)
+class FakeBundle:
+    """As much of a bundle as a batch looks at."""
+
+    name: str = "fake"
+    version: str = "1"
+    targets: tuple[str, ...] = ("bulging",)
+    path: Path = Path("fake")
+    metadata: dict[str, Any] = field(default_factory=lambda: {"data": "none"})
+
+
+@dataclass
+class Clinic:
+    """Studies that exist, and what happens to each when it is read or graded."""
+
+    keys: list[str]
+    faults: dict[str, BaseException] = field(default_factory=dict)
+    predicted: list[str] = field(default_factory=list)
+    place: str = "/archive"
+
+    def find(self, paths: list[Path]) -> list[StudySource]:
+        return [StudySource(key, Path(self.place) / key, "MHA") for key in self.keys]
+
+    def read(self, source: StudySource) -> Study:
+        if source.key in self.faults:
+            raise self.faults[source.key]
+        return Study(source.key, ())
+
+    def predict(self, study: Study, bundle: FakeBundle) -> StudyResult:
+        self.predicted.append(study.key)
+        prediction = Prediction("L4/L5", "bulging", 1, (0.1, 0.9), True)
+        return StudyResult(study.key, "ok", "", 0.0, predictions=(prediction,))
+
+
+@pytest.fixture
+def clinic(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clinic]:
+    clinic = Clinic(["a", "b", "c"])
+    monkeypatch.setattr(batch, "find_studies", clinic.find)
+    monkeypatch.setattr(batch, "read_study", clinic.read)
+    monkeypatch.setattr(batch, "predict_study", clinic.predict)
+    yield clinic
+
+
+def run(out: Path, **options: Any) -> batch.BatchSummary:
+    bundle = options.pop("bundle", FakeBundle())
+    return predict_paths([Path("any")], out, bundle, **options)
+
+
+def rows(path: Path) -> dict[str, dict[str, str]]:
+    with path.open(encoding="utf-8") as file:
+        return {row["study"]: row for row in csv.DictReader(file)}
+
+
+@pytest.mark.parametrize(
+    "fault", [ReadError("b: cut off"), StudyError("b: cervical"), MemoryError(), OSError("gone"), KeyError("x")]
+)
+def test_one_bad_study_becomes_a_failed_row_and_the_others_go_on(
+    clinic: Clinic, tmp_path: Path, fault: BaseException
+) -> None:
+    clinic.faults["b"] = fault
+    summary = run(tmp_path)
+    studies = rows(tmp_path / "studies.csv")
+    assert {key: row["status"] for key, row in studies.items()} == {"a": "ok", "b": "failed", "c": "ok"}
+    assert studies["b"]["message"]
+    assert set(rows(tmp_path / "predictions.csv")) == {"a", "c"}
+    assert summary.exit_code == 1
+    names = [f"{key}.{kind}" for key in "abc" for kind in ("html", "json")]
+    assert sorted(page.name for page in (tmp_path / "reports").iterdir()) == names
+    assert [one["study"] for one in read_document(tmp_path / "predictions.json")["studies"]] == ["a", "b", "c"]
+
+
+def test_a_fault_of_ours_is_not_swallowed(clinic: Clinic, tmp_path: Path) -> None:
+    clinic.faults["b"] = AssertionError("a bug")
+    with pytest.raises(AssertionError):
+        run(tmp_path)
+    assert set(rows(tmp_path / "studies.csv")) == {"a"}
+
+
+def test_a_second_run_predicts_nothing_again_and_changes_no_table(clinic: Clinic, tmp_path: Path) -> None:
+    assert run(tmp_path).exit_code == 0
+    before = [(tmp_path / name).read_bytes() for name in ("predictions.csv", "studies.csv")]
+    summary = run(tmp_path)
+    assert clinic.predicted == ["a", "b", "c"]
+    assert (summary.skipped, summary.counts.total(), summary.exit_code) == (3, 0, 0)
+    assert [(tmp_path / name).read_bytes() for name in ("predictions.csv", "studies.csv")] == before
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_was(clinic: Clinic, tmp_path: Path) -> None:
+    clinic.faults["c"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path)
+    clinic.faults.clear()
+    assert run(tmp_path).skipped == 2
+    assert clinic.predicted == ["a", "b", "c"]
+
+
+def test_a_failed_study_is_tried_again(clinic: Clinic, tmp_path: Path) -> None:
+    clinic.faults["b"] = OSError("share not mounted")
+    run(tmp_path)
+    clinic.faults.clear()
+    assert run(tmp_path).exit_code == 0
+    assert rows(tmp_path / "studies.csv")["b"]["status"] == "ok"
+
+
+def test_overwriting_replaces_the_studies_given_and_keeps_the_others(clinic: Clinic, tmp_path: Path) -> None:
+    run(tmp_path)
+    clinic.keys = ["b"]
+    run(tmp_path, overwrite=True)
+    assert clinic.predicted == ["a", "b", "c", "b"]
+    assert sorted(rows(tmp_path / "studies.csv")) == ["a", "b", "c"]
+
+
+def test_results_of_two_models_are_not_mixed(clinic: Clinic, tmp_path: Path) -> None:
+    run(tmp_path)
+    other = FakeBundle(metadata={"data": "more"})
+    with pytest.raises(OutputError, match="another model"):
+        run(tmp_path, bundle=other)
+    assert run(tmp_path, bundle=other, overwrite=True).counts["ok"] == 3
+
+
+def test_two_files_of_one_name_are_not_taken_for_one_patient(clinic: Clinic, tmp_path: Path) -> None:
+    run(tmp_path)
+    clinic.place = "/elsewhere"
+    with pytest.raises(OutputError, match="a come from other files"):
+        run(tmp_path)
+    assert clinic.predicted == ["a", "b", "c"]
+
+
+def test_two_runs_do_not_write_into_one_folder(clinic: Clinic, tmp_path: Path) -> None:
+    with locked(tmp_path), pytest.raises(OutputError, match="another run is writing here"):
+        run(tmp_path)
+    assert run(tmp_path).exit_code == 0
+
+
+def test_a_finished_folder_is_in_the_order_of_the_studies_however_it_came_about(clinic: Clinic, tmp_path: Path) -> None:
+    clinic.faults["a"] = OSError("share not mounted")
+    run(tmp_path / "late")
+    clinic.faults.clear()
+    run(tmp_path / "late")
+    run(tmp_path / "straight")
+    for name in ("predictions.csv", "studies.csv"):
+        assert list(rows(tmp_path / "late" / name)) == ["a", "b", "c"]
+    tables = [(tmp_path / folder / "predictions.csv").read_bytes() for folder in ("late", "straight")]
+    assert tables[0] == tables[1]
+
+
+def test_progress_counts_every_study(clinic: Clinic, tmp_path: Path) -> None:
+    seen: list[tuple[int, int, str]] = []
+
+    def note(done: int, total: int, row: StudyRow | None) -> None:
+        seen.append((done, total, row.study if row else ""))
+
+    run(tmp_path, on_progress=note)
+    assert seen == [(0, 3, ""), (1, 3, "a"), (2, 3, "b"), (3, 3, "c")]
+
+
+def test_results_do_not_name_the_folder_a_study_came_from(clinic: Clinic, tmp_path: Path) -> None:
+    clinic.place = "/archive/DOE_JOHN"
+    clinic.faults["a"] = ReadError("/archive/DOE_JOHN/a: the file is cut off; copy it again")
+    clinic.faults["b"] = ValueError("DOE JOHN has no pixels")
+    run(tmp_path)
+    written = "".join(path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.*"))
+    assert "DOE" not in written
+    assert rows(tmp_path / "studies.csv")["a"]["message"] == "a: the file is cut off; copy it again"
+
+
+def test_only_places_are_taken_out_of_a_message() -> None:
+    source = StudySource("17", Path("images"), "MHA")
+    assert without_location("no images in images/17_t2.mha", source) == "no images in 17/17_t2.mha"
+
+
+def test_an_unexpected_fault_is_described_by_kind_and_place() -> None:
+    try:
+        {}["Doe^John"]
+    except KeyError as error:
+        text = unexpected(error)
+    assert "KeyError in test_batch.py, line" in text
+    assert "Doe" not in text
+
+
+def test_workers_open_the_bundle_themselves_and_give_the_same_rows(tmp_path: Path) -> None:
+    networks = {"locator.onnx": b"never run", "grader.onnx": b"never run"}
+    facts = {"name": "test", "version": "1", "data": "none", "licence": "none"}
+    bundle = load_bundle(write_bundle(tmp_path / "bundle", networks, CropSpec(), {}, facts))
+    for name in ("17_t2.mha", "18_t2.mha", "19_t2.mha"):
+        (tmp_path / "images" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "images" / name).write_text("no image")
+    messages = []
+    for workers in (1, 2):
+        out = tmp_path / f"out{workers}"
+        assert predict_paths([tmp_path / "images"], out, bundle, workers=workers).counts["failed"] == 3
+        messages.append({key: row["message"] for key, row in rows(out / "studies.csv").items()})
+    assert messages[0] == messages[1]
+    assert all(str(tmp_path) not in message for message in messages[0].values())
+
+
+WORKER_MODULE = """
+import os, signal
+def start(fold):
+    global factor
+    factor = fold
+def work(number):
+    if number < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return factor * number
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
+def test_a_dying_process_costs_its_own_study_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "spinenet_test_worker.py").write_text(WORKER_MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    module = __import__("spinenet_test_worker")
+    try:
+        results = dict(in_processes([1, 2, -3, 4], module.work, 2, module.start, (10,)))
+    finally:
+        sys.modules.pop("spinenet_test_worker", None)
+    assert results == {1: 10, 2: 20, -3: None, 4: 40}

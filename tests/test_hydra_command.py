@@ -1,0 +1,184 @@
+"""Configurations: every YAML file fits its dataclass, one word shrinks a run, and a mistake ends in one clear line."""
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+
+from spinenet.hydra_command import CONFIG_DIR, one_line, to_dataclass
+
+ROOT = Path(__file__).parents[1]
+MAIN_FILES = sorted(path.stem for path in CONFIG_DIR.glob("*.yaml"))
+
+
+def choices(group: str, pattern: str = "*") -> list[str]:
+    return sorted(path.stem for path in (CONFIG_DIR / group).glob(f"{pattern}.yaml"))
+
+
+REQUIRED = {"export": ["out=o", "graders=[g]", "locator=l"]}
+COMPOSITIONS = [(name, REQUIRED.get(name, [])) for name in MAIN_FILES]
+COMPOSITIONS += [
+    ("export", [*REQUIRED["export"], f"experiment={choice}"]) for choice in choices("experiment", "*bundle")
+]
+COMPOSITIONS += [
+    (f"train_{network}", [f"{group}={choice}"])
+    for network in ("locator", "grader")
+    for group, pattern in (("data", "*"), ("model", f"{network}*"), ("experiment", f"*{network}"), ("debug", "*"))
+    for choice in choices(group, pattern)
+]
+COMPOSITIONS += [
+    (name, [f"data={choice}"]) for name in ("evaluate", "prepare_data", "compare_models") for choice in choices("data")
+]
+
+
+def load_script(name: str) -> ModuleType:
+    """A script as a module: importing it registers its dataclass with Hydra."""
+    spec = importlib.util.spec_from_file_location(f"script_{name}", ROOT / "scripts" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def scripts() -> dict[str, ModuleType]:
+    return {name: load_script(name) for name in MAIN_FILES}
+
+
+@pytest.fixture
+def composed(scripts: dict[str, ModuleType]) -> Iterator[Any]:
+    """``composed("train_grader", "debug=fast")``: the validated dataclass, as the script's main receives it."""
+
+    def make(name: str, *overrides: str) -> Any:
+        with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+            found = compose(name, list(overrides))
+        schema = OmegaConf.get_type(ConfigStore.instance().load(f"{name}_schema.yaml").node)
+        return to_dataclass(schema, found)
+
+    yield make
+    GlobalHydra.instance().clear()
+
+
+@pytest.fixture
+def refused(
+    scripts: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, capfd: Any, tmp_path: Path
+) -> Iterator[Any]:
+    """``refused("train_grader", "fit.epochs=x")``: the one line with which the command ends."""
+
+    def run(name: str, *overrides: str) -> str:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *overrides])
+        with pytest.raises(SystemExit) as stop:
+            scripts[name].main()
+        printed = capfd.readouterr()
+        assert stop.value.code == 2 and printed.out == ""
+        assert printed.err.count("\n") == 1 and printed.err.startswith(f"{name}.py: ")
+        return printed.err
+
+    yield run
+    GlobalHydra.instance().clear()
+
+
+def test_every_choice_of_every_group_is_tried() -> None:
+    tried = {override for _, overrides in COMPOSITIONS for override in overrides}
+    files = [path for path in CONFIG_DIR.rglob("*.yaml") if path.parent != CONFIG_DIR]
+    assert {f"{path.parent.name}={path.stem}" for path in files} <= tried
+
+
+def test_every_configuration_has_a_script_of_its_name() -> None:
+    assert set(MAIN_FILES) <= {path.stem for path in (ROOT / "scripts").glob("*.py")}
+
+
+@pytest.mark.parametrize(("name", "overrides"), COMPOSITIONS, ids=lambda value: "+".join(value) if value else "-")
+def test_every_file_fits_the_dataclass_it_fills(composed: Any, name: str, overrides: list[str]) -> None:
+    assert not OmegaConf.missing_keys(OmegaConf.structured(composed(name, *overrides)))
+
+
+@pytest.mark.parametrize("network", ["locator", "grader"])
+@pytest.mark.parametrize(
+    ("mode", "changed"),
+    [
+        ("none", {}),
+        ("fast", {"epochs": 1, "max_batches": 2}),
+        ("overfit", {"epochs": 60, "overfit_batches": 1, "patience": 0, "average": 0.0}),
+    ],
+)
+def test_a_debug_mode_changes_what_it_says_and_nothing_else(
+    composed: Any, network: str, mode: str, changed: dict[str, float]
+) -> None:
+    plain, debug = (asdict(composed(f"train_{network}", *overrides)) for overrides in ([], [f"debug={mode}"]))
+    assert {key: debug["fit"][key] for key in changed} == changed
+    assert debug == {**plain, "fit": {**plain["fit"], **changed}}
+
+
+@pytest.mark.parametrize("choice", choices("experiment", "*grader"))
+def test_debug_shrinks_every_experiment(composed: Any, choice: str) -> None:
+    config = composed("train_grader", f"experiment={choice}", "debug=fast")
+    assert (config.fit.epochs, config.fit.max_batches) == (1, 2)
+
+
+def test_what_is_typed_wins_over_files(composed: Any) -> None:
+    config = composed("train_grader", "debug=fast", "fit.epochs=7", "data=phantom", "data.root=/elsewhere")
+    assert (config.fit.epochs, config.data.name, config.data.root) == (7, "phantom", "/elsewhere")
+
+
+def test_a_saved_configuration_gives_the_same_run_again(composed: Any, tmp_path: Path) -> None:
+    from spinenet.train.loop import save_config
+    from spinenet.train.training_config import TrainGraderConfig
+
+    config = composed("train_grader", "seed=3", "augment.zoom=0.1", "crop.rows=48")
+    save_config(config, tmp_path)
+    assert to_dataclass(TrainGraderConfig, OmegaConf.load(tmp_path / "config.yaml")) == config
+
+
+@pytest.mark.parametrize(
+    ("name", "override", "said"),
+    [
+        ("train_grader", "fit.epohcs=3", "epohcs"),
+        ("train_grader", "+nothing=1", "nothing"),
+        ("train_grader", "fit.epochs=many", "fit.epochs"),
+        ("train_grader", "fit.epochs=0", "fit.epochs"),
+        ("train_grader", "fit.average=1.5", "fit.average"),
+        ("train_grader", "data.fold=9", "data.fold"),
+        ("train_grader", "data=nowhere", "data/nowhere"),
+        ("train_grader", "debug=quick", "debug/quick"),
+        ("train_grader", "data.root=/nowhere/at/all", "not SPIDER's layout"),
+        ("train_grader", "fit.epochs", "fit.epochs"),
+        ("train_locator", "model.features=3", "features"),
+        ("train_locator", "resume=perhaps", "resume"),
+        ("evaluate", "samples=7", "samples"),
+        ("evaluate", "seed=1", "name either runs"),
+        ("evaluate", "runs=[/nowhere]", "/nowhere"),
+        ("prepare_data", "data.root=/nowhere/at/all", "not SPIDER's layout"),
+    ],
+)
+def test_a_mistake_ends_in_one_line_that_names_it(refused: Any, name: str, override: str, said: str) -> None:
+    assert said in refused(name, override)
+
+
+def test_a_forgotten_value_is_named(refused: Any, tmp_path: Path) -> None:
+    assert "graders" in refused("export", f"out={tmp_path}", "locator=x")
+
+
+def test_a_mistake_in_a_real_command_gives_exit_code_2_and_no_traceback(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "scripts" / "prepare_data.py"), "data.fold=x"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("prepare_data.py: ") and done.stderr.count("\n") == 1
+    assert "fold" in done.stderr
+
+
+def test_an_error_without_text_is_named_by_its_kind() -> None:
+    assert one_line(ValueError()) == "ValueError"
