@@ -12,7 +12,7 @@ from spinenet.model.bundle import Bundle
 from spinenet.readers import find_studies
 from spinephantom import PhantomStudy, write_dicom
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "fuzz_reading.py"
+SCRIPT = Path(__file__).parents[2] / "scripts" / "fuzz_reading.py"
 CASES = 6
 
 
