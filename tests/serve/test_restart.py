@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 KILLS = int(os.environ.get("SPINENET_KILLS", "3"))
-"""How often the batch is killed; a longer test than the suite's: SPINENET_KILLS=20 pytest tests/serve/test_restart.py."""
+"""How often the batch is killed; longer than in the suite: SPINENET_KILLS=20 pytest tests/serve/test_restart.py."""
 STUDIES = max(6, 2 * KILLS)
 """So many that there is work left to be killed in, each time."""
 
