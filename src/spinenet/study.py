@@ -10,10 +10,12 @@ its voxels in one canonical order whatever the file said, so that no later stage
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spinenet import geometry
 from spinenet.labels import View
 
 
@@ -73,6 +75,24 @@ class Series:
     images: SourceImages | None = None
     basis: Basis = Basis.PHYSICS
     original: bool = True
+
+    @cached_property
+    def spacing_mm(self) -> NDArray[np.float64]:
+        """Distance between slices, rows and columns, (3,) in mm."""
+        return geometry.spacing_mm(self.affine_vox2mm)
+
+    @cached_property
+    def mm2vox(self) -> NDArray[np.float64]:
+        """(4, 4) from LPS mm (x, y, z, 1) to (slice, row, column, 1)."""
+        return np.asarray(np.linalg.inv(self.affine_vox2mm), np.float64)
+
+    def to_mm(self, points_vox: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Voxel positions (..., 3) as (slice, row, column) to the patient's LPS mm (..., 3)."""
+        return points_vox @ self.affine_vox2mm[:3, :3].T + self.affine_vox2mm[:3, 3]
+
+    def to_vox(self, points_mm: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Positions in LPS mm (..., 3) to (slice, row, column) (..., 3), not rounded, inside the image or not."""
+        return points_mm @ self.mm2vox[:3, :3].T + self.mm2vox[:3, 3]
 
 
 @dataclass(frozen=True)
