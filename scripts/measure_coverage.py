@@ -1,6 +1,6 @@
 """How often prediction sets hold the true grade, cross-validated on a table of out-of-fold predictions.
 
-python scripts/measure_coverage.py notebooks/cross_validation/predictions.csv
+python scripts/measure_coverage.py notebooks/cross_validation
 """
 
 import json

@@ -1,5 +1,6 @@
 """What the notebooks read: predictions with truth, readers, cases and slices come back as they were saved."""
 
+import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -91,7 +92,7 @@ def test_slices_are_those_nearest_the_midline_of_each_kept_disc(
 
 
 def test_a_folder_with_predictions_alone_is_enough(saved: Saved, folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "predictions.csv").write_bytes((folder / "predictions.csv").read_bytes())
+    (tmp_path / "predictions.csv").write_bytes(gzip.decompress((folder / "predictions.csv.gz").read_bytes()))
     bare = load_saved(tmp_path)
     assert bare.predictions.equals(saved.predictions)
     assert bare.readers is None and bare.cases is None and bare.slices == {}

@@ -1,6 +1,6 @@
 """Evaluate run folders: each run's exported bundle on the test patients of its own fold, pooled over the runs.
 
-A run folder holds ``hydra_command.yaml`` (its ``data`` says fold and seed), ``split.json`` and ``bundle/``.
+A run folder holds ``config.yaml`` (its ``data`` says fold and seed), ``split.json`` and ``bundle/``.
 """
 
 import json

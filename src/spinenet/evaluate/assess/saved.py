@@ -1,15 +1,16 @@
 """What notebooks read: predictions with everything beside them, kept in a folder, so that no image is needed again.
 
-FOLDER/predictions.csv    the contract's table with ``truth``
-FOLDER/readers.csv        grades of single readers: reader, study, level, target, grade
-FOLDER/cases.csv          what is known of each study: vendor, field strength, sex, age, second series
-FOLDER/slices.npz         the slices of a few instructive discs, ``study|level`` -> (S, H, W) uint8
+FOLDER/predictions.csv.gz  the contract's table with ``truth``
+FOLDER/readers.csv.gz      grades of single readers: reader, study, level, target, grade
+FOLDER/cases.csv           what is known of each study: vendor, field strength, sex, age, second series
+FOLDER/slices.npz          the slices of a few instructive discs, ``study|level`` -> (S, H, W) uint8
 """
 
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,9 @@ from spinenet.model.bundle import Bundle, load_bundle
 from spinenet.predict import locate_study
 from spinenet.readers import read_study
 
-PREDICTIONS, READERS, CASES, SLICES = "predictions.csv", "readers.csv", "cases.csv", "slices.npz"
+PREDICTIONS, READERS, CASES, SLICES = "predictions.csv.gz", "readers.csv.gz", "cases.csv", "slices.npz"
+PACKED: dict[str, Any] = {"method": "gzip", "mtime": 0}
+"""Without a date, so that the same table is the same bytes."""
 SLICES_SHOWN = 3
 
 
@@ -44,7 +47,7 @@ class Saved:
 
 
 def load_saved(folder: Path) -> Saved:
-    """Read a folder written by ``save_phantom_test``, or any with a predictions.csv; raises PredictionsError."""
+    """Read a folder written by ``save_phantom_test``, or any with a predictions.csv(.gz); raises PredictionsError."""
     from spinenet.evaluate.assess.raters import load_readers
     from spinenet.evaluate.assess.subgroups import load_cases
 
@@ -53,7 +56,7 @@ def load_saved(folder: Path) -> Saved:
         with np.load(folder / SLICES) as archive:
             slices = {_disc(key): archive[key] for key in archive.files}
     return Saved(
-        predictions=load_predictions(folder / PREDICTIONS),
+        predictions=load_predictions(folder),
         readers=load_readers(folder / READERS) if (folder / READERS).exists() else None,
         cases=load_cases(folder / CASES) if (folder / CASES).exists() else None,
         slices=slices,
@@ -77,8 +80,8 @@ def save_phantom_test(
         raise DatasetError(f"{truth_folder}: no phantom to predict; make some with scripts/make_phantom.py")
     frame = to_frame(collect(studies, bundle, on_study), bundle.calibration)
     folder.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(folder / PREDICTIONS, index=False)
-    readers_table(studies).to_csv(folder / READERS, index=False)
+    frame.to_csv(folder / PREDICTIONS, index=False, compression=PACKED)
+    readers_table(studies).to_csv(folder / READERS, index=False, compression=PACKED)
     cases_table(studies, truth_folder).to_csv(folder / CASES, index=False)
     chosen = {(row.study, row.level) for row in example_discs(frame).itertuples()}
     slices = slices_of_discs([study for study in studies if study.key in {key for key, _ in chosen}], chosen, bundle)

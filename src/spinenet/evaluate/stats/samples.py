@@ -77,9 +77,11 @@ def load_predictions(path: Path, truth: pd.DataFrame | None = None) -> pd.DataFr
     """Read and check one table, with a truth from elsewhere if given (``load_truth``).
 
     A disc that the truth holds but the model did not grade is kept as such. ``path`` may be a folder that holds a
-    predictions.csv. Raises PredictionsError with the file, the row and what is wrong.
+    predictions.csv or predictions.csv.gz. Raises PredictionsError with the file, the row and what is wrong.
     """
-    path = path / "predictions.csv" if path.is_dir() else path
+    if path.is_dir():
+        packed = path / "predictions.csv.gz"
+        path = packed if packed.exists() else path / "predictions.csv"
     frame = read_table(path)
     if truth is not None:
         _need(frame, [*KEY, "grade"], str(path))
@@ -98,7 +100,7 @@ def load_truth(path: Path) -> pd.DataFrame:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Any CSV with all cells as text; raises PredictionsError."""
+    """Any CSV, packed as ``.csv.gz`` or not, with all cells as text; raises PredictionsError."""
     try:
         return pd.read_csv(path, dtype=str, keep_default_na=False)
     except OSError as error:
