@@ -171,8 +171,8 @@ def round_trip_error_px(seed: int) -> float:
         near = min(
             read, key=lambda one: (one.view != made.view, float(np.abs(one.affine_vox2mm - made.affine_vox2mm).max()))
         )
-        voxel = np.linalg.inv(near.affine_vox2mm) @ np.append(point.world_mm, 1.0)
-        worst = max(worst, float(np.abs(voxel[:3] - [point.slice_index, point.row, point.column]).max()))
+        voxel = near.to_vox(np.array(point.world_mm))
+        worst = max(worst, float(np.abs(voxel - [point.slice_index, point.row, point.column]).max()))
     return worst
 
 

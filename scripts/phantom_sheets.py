@@ -34,7 +34,7 @@ def pictures(study: PhantomStudy) -> list[NDArray[np.uint8]]:
     found = []
     for item in study.series[:2]:
         voxels = item.series.voxels_SRC
-        spacing = float(np.linalg.norm(item.series.affine_vox2mm[:3, 0]))
+        spacing = float(item.series.spacing_mm[0])
         middle = len(voxels) // 2
         found += [voxels[middle], voxels[max(middle - round(17.0 / spacing), 0)]]
     for level in ("L3/L4", "L4/L5", "L5/S1"):
@@ -44,10 +44,10 @@ def pictures(study: PhantomStudy) -> list[NDArray[np.uint8]]:
 
 def at_disc(study: PhantomStudy, level: str) -> NDArray[np.float32]:
     """The axial slice nearest to the centre of a disc."""
-    center = np.append(study.spine.discs[LEVELS.index(level)].frame.center_mm, 1.0)
+    center_mm = study.spine.discs[LEVELS.index(level)].frame.center_mm
     best: tuple[float, NDArray[np.float32]] = (np.inf, np.zeros((8, 8), np.float32))
     for stack in (stack for item in study.series if item.view is View.AXIAL_T2 for stack in item.stacks):
-        at = (np.linalg.inv(stack.series.affine_vox2mm) @ center)[0]
+        at = stack.series.to_vox(center_mm)[0]
         index = int(np.clip(round(at), 0, len(stack.series.voxels_SRC) - 1))
         if abs(at - index) < best[0]:
             best = (abs(at - index), stack.series.voxels_SRC[index])

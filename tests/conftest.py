@@ -15,7 +15,6 @@ import pytest
 
 from spinenet.crops import CropSpec
 from spinenet.datasets.masks import locator_classes, on_locator_grid
-from spinenet.geometry import spacing_mm
 from spinenet.labels import DISC_TARGETS, TARGETS
 from spinenet.locating.discs import LOCATOR_CLASSES, candidate_slices, locator_grid, normalise, pad_to_multiple
 from spinenet.model.bundle import Bundle, load_bundle, write_bundle
@@ -75,7 +74,7 @@ def perfect_segmenter() -> Callable[..., Callable[[np.ndarray], np.ndarray]]:
         answers: dict[bytes, np.ndarray] = {}
         for series, mask_SRC in known:
             for index in candidate_slices(series):
-                grid = locator_grid(series.voxels_SRC[index], spacing_mm(series.affine_vox2mm)[1:])
+                grid = locator_grid(series.voxels_SRC[index], series.spacing_mm[1:])
                 classes = pad_to_multiple(on_locator_grid(locator_classes(mask_SRC[index]), grid))
                 answers[pad_to_multiple(normalise(grid.image_HW)).tobytes()] = classes
 

@@ -294,10 +294,8 @@ def _in_words(summary: "BatchSummary") -> str:
 
 
 def _series_line(series: Any) -> str:
-    from spinenet.geometry import spacing_mm
-
     slices, rows, columns = series.voxels_SRC.shape
-    step_mm, row_mm, column_mm = spacing_mm(series.affine_vox2mm)
+    step_mm, row_mm, column_mm = series.spacing_mm
     size = f"{slices} x {rows} x {columns}, {step_mm:.2f} x {row_mm:.2f} x {column_mm:.2f} mm"
     side = "" if series.laterality_known else "; left and right unknown"
     return f"{series.name}: {series.view or 'not used'} ({series.reason.rstrip('.') or series.plane}); {size}{side}"

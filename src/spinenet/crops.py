@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.geometry import spacing_mm
 from spinenet.labels import LEVELS, VIEWS, View
 from spinenet.study import LevelCrop, LevelFrame, LocatedSeries, Series
 
@@ -87,8 +86,8 @@ def place(series: Series, frame: LevelFrame, spec: CropSpec) -> Placement:
         # From the frame's own slice to another along the normal: the in-plane position stays what it is.
         along, shift_mm = normal, spec.posterior_shift_mm
         row_mm, column_mm = -spec.pixel_mm * frame.superior, spec.pixel_mm * frame.posterior
-    mm2vox = np.linalg.inv(series.affine_vox2mm)
-    middle = mm2vox[:3, :3] @ (frame.center_mm + shift_mm * frame.posterior) + mm2vox[:3, 3]
+    mm2vox = series.mm2vox
+    middle = series.to_vox(frame.center_mm + shift_mm * frame.posterior)
     linear = np.stack([mm2vox[1:3, :3] @ row_mm, mm2vox[1:3, :3] @ column_mm], axis=1)
     return Placement(linear, middle, mm2vox[:3, :3] @ along)
 
@@ -104,7 +103,7 @@ def slices_of(series: Series, frame: LevelFrame, spec: CropSpec) -> list[int]:
         near = [index for index in nearest_first if abs(offsets_mm[index]) <= spec.axial_reach_mm]
         inside = [index for index in near if (np.clip(at := placement.center(index), 0, far) == at).all()]
         return inside[: spec.max_axial]
-    step_mm = spacing_mm(series.affine_vox2mm)[0]
+    step_mm = series.spacing_mm[0]
     stride = max(1, int(np.ceil(spec.slice_step_mm / step_mm - 1e-6)))
     middle = nearest_first[0]
     apart = [index for index in nearest_first if (index - middle) % stride == 0]

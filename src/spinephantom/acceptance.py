@@ -170,7 +170,7 @@ def shortcuts(study: PhantomStudy) -> dict[str, NDArray[np.float64]]:
 
 def _crop(stack: PhantomStack, center_mm: NDArray[np.float64], half: int = 16) -> NDArray[np.float64]:
     """Pixels about a point in the middle slice, (2 * half) squared, then pooled by two."""
-    voxel = np.linalg.inv(stack.series.affine_vox2mm) @ np.append(center_mm, 1.0)
+    voxel = stack.series.to_vox(center_mm)
     padded = np.pad(stack.series.voxels_SRC[1], half)
     row, col = (
         min(max(round(float(at)), 0), size - 2 * half) for at, size in zip(voxel[1:3], padded.shape, strict=True)

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
+from spinenet.labels import View
 from spinenet.locating.discs import CANAL, VERTEBRA, LocatorGrid
 from spinenet.locating.measurements import Sampler, measured
-from spinenet.study import LevelFrame
+from spinenet.study import LevelFrame, Series
 
 PIXEL_MM = 1.25
 AFFINE = np.array([[4.0, 0, 0, 0], [0, 0, 0.5, -60.0], [0, -0.5, 0, 80.0], [0, 0, 0, 1]])  # slice pixels of 0.5 mm
+SERIES = Series("t2", np.zeros((3, 320, 240), np.float32), AFFINE, "sagittal", View.SAGITTAL_T2)
 GRID = LocatorGrid(np.zeros((128, 96), np.float32), np.array([2.5, 2.5]))
 
 
@@ -27,7 +29,7 @@ def sampler(canal_mm: tuple[float, float], slip_mm: float = 0.0) -> Sampler:
     upper, lower = inside(-17 - slip_mm, 17 - slip_mm, y) * inside(5, 28, z), inside(-17, 17, y) * inside(-28, -5, z)
     arches = inside(canal_mm[1], canal_mm[1] + 12, y) * (np.abs(z) > 5)
     probabilities[VERTEBRA] = np.maximum(np.maximum(upper, lower), arches)
-    return Sampler(probabilities, GRID.from_mm(AFFINE))
+    return Sampler(probabilities, GRID.from_mm(SERIES))
 
 
 def frame() -> LevelFrame:
@@ -47,7 +49,7 @@ def test_a_slip_forwards_is_positive_and_the_arch_does_not_count(slip_mm: float)
 
 
 def test_what_is_not_seen_is_not_measured() -> None:
-    nothing = Sampler(np.zeros((5, 128, 96), np.float32), GRID.from_mm(AFFINE))
+    nothing = Sampler(np.zeros((5, 128, 96), np.float32), GRID.from_mm(SERIES))
     found = measured(frame(), nothing, canal=CANAL, vertebra=VERTEBRA)
     assert (found.canal_mm, found.slip_mm) == (None, None)
 

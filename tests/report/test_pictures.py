@@ -28,7 +28,7 @@ def pixels_of(uri: str) -> np.ndarray:
 
 
 def test_a_mark_runs_along_the_disc_in_mm_of_the_slice() -> None:
-    mark = mark_of(frame_at((2, 20, 15)), AFFINE)
+    mark = mark_of(frame_at((2, 20, 15)), Series("t2", np.zeros((5, 40, 30), np.float32), AFFINE, "sagittal", None))
     assert mark.anterior_mm == pytest.approx((15.5 * 0.8 - 4, 20.5 * 0.5))
     assert mark.posterior_mm == pytest.approx((15.5 * 0.8 + 4, 20.5 * 0.5))
 

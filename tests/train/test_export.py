@@ -12,7 +12,6 @@ import torch
 from spinenet.crops import BAG_ARRAYS, build_bag
 from spinenet.datasets import load_dataset
 from spinenet.datasets.masks import locate_all
-from spinenet.geometry import spacing_mm
 from spinenet.labels import MAX_GRADES, TARGETS
 from spinenet.locating.discs import candidate_slices, locator_grid, normalise, pad_to_multiple
 from spinenet.readers import read_study
@@ -46,7 +45,7 @@ def test_the_locator_gives_the_same_probabilities_in_both(untrained, studies):
     for study, _ in studies:
         for series in study.series:
             slices = [series.voxels_SRC[index] for index in candidate_slices(series)[:2]]
-            grids = [locator_grid(one, spacing_mm(series.affine_vox2mm)[1:]) for one in slices]
+            grids = [locator_grid(one, series.spacing_mm[1:]) for one in slices]
             images = np.stack([pad_to_multiple(normalise(grid.image_HW)) for grid in grids])[:, None]
             assert difference(model, (torch.as_tensor(images),), untrained.folder / "locator.onnx") < 1e-4
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from spinenet.datasets.masks import locator_classes, on_locator_grid
-from spinenet.geometry import spacing_mm
 from spinenet.locating.discs import LOCATOR_CLASSES, LOWEST_DISC, locator_grid
 from spinenet.train.randomise import (
     RandAroundSpined,
@@ -20,7 +19,7 @@ from spinenet.train.training_config import RandomiseConfig
 def slice_item(phantom):
     """The middle slice of a T2 series as it is cached for the locator."""
     series, mask = phantom.series[1].series, phantom.series[1].mask_SRC
-    grid = locator_grid(series.voxels_SRC[1] / series.voxels_SRC.max(), spacing_mm(series.affine_vox2mm)[1:])
+    grid = locator_grid(series.voxels_SRC[1] / series.voxels_SRC.max(), series.spacing_mm[1:])
     return {"image": grid.image_HW[None], "classes": on_locator_grid(locator_classes(mask[1]), grid)[None]}
 
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from spinenet.checking.quality import region
-from spinenet.geometry import spacing_mm
 from spinenet.study import LocatedSeries
 
 Floats = NDArray[np.float64]
@@ -50,7 +49,7 @@ def artefact_figures(located: LocatedSeries) -> Floats:
     values, and by how much more than usual one axis is blurred than the other (decimal logarithm)."""
     slice_RC = located.series.voxels_SRC[located.midline_slice]
     dark, bright, *_ = (float(value) for value in located.reference)
-    pixel_mm = spacing_mm(located.series.affine_vox2mm)[1:]
+    pixel_mm = located.series.spacing_mm[1:]
     seen_RC = _without_padding(slice_RC)
     region_RC = np.clip(region(located), dark, bright)
     worst = [

@@ -14,7 +14,6 @@ from spinenet.checking.artefacts import artefacts_of
 from spinenet.checking.quality import REFUSE_FACTOR, Reference, figures_of, share_in_view, signal_to_noise, void_share
 from spinenet.crops import CropSpec
 from spinenet.errors import StudyError
-from spinenet.geometry import spacing_mm
 from spinenet.labels import LEVELS, View
 from spinenet.study import Basis, Flag, LevelFrame, LocatedSeries, Scope, Severity, Study
 
@@ -147,7 +146,7 @@ def _transitional(sagittal: Sequence[LocatedSeries], frames: Sequence[LevelFrame
 
 def _series_flags(located: LocatedSeries, reference: Reference | None) -> Iterator[Flag]:
     name = located.series.name
-    pixel_mm = float(spacing_mm(located.series.affine_vox2mm)[1:].max())
+    pixel_mm = float(located.series.spacing_mm[1:].max())
     if pixel_mm > COARSE_MM:
         message = f"pixels of {pixel_mm:.1f} mm are too coarse to grade; is the pixel spacing right?"
         yield Flag(Scope.SERIES, "coarse", Severity.REFUSE, message, name)

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.crops import CropSpec, place, resample
-from spinenet.geometry import spacing_mm
 from spinenet.locating.axial import FIELD
 from spinenet.study import LevelFrame, LocatedSeries
 
@@ -38,7 +37,7 @@ def figures_of(located: LocatedSeries) -> Floats:
     """FIGURES of a series, (F,); of an axial one all but the last."""
     dark, bright, *tissues = (float(value) for value in located.reference)
     scale = bright - dark
-    spacing = spacing_mm(located.series.affine_vox2mm)[1:]
+    spacing = located.series.spacing_mm[1:]
     steep = [float(np.percentile(_slopes(region_RC, spacing), 95)) / scale for region_RC in _regions(located)]
     noise, sharpness = 1 / signal_to_noise(located), float(np.median(steep))
     grey = [(tissue - dark) / scale for tissue in tissues]
@@ -173,7 +172,7 @@ def _around_canal(located: LocatedSeries, frame: LevelFrame) -> NDArray[np.float
     """The axial slice nearest to a level, as far as a crop reaches about the canal."""
     index = slice_of(located, frame, FIELD)
     half_mm = np.array([FIELD.rows, FIELD.columns]) * FIELD.axial_pixel_mm / 2
-    half = half_mm / spacing_mm(located.series.affine_vox2mm)[1:]
+    half = half_mm / located.series.spacing_mm[1:]
     center = place(located.series, frame, FIELD).center(index)
     return _window(located.series.voxels_SRC[index], center - half, center + half)
 
@@ -181,10 +180,9 @@ def _around_canal(located: LocatedSeries, frame: LevelFrame) -> NDArray[np.float
 def region(located: LocatedSeries) -> NDArray[np.float32]:
     """The part of a sagittal slice that holds all discs, MARGIN_MM beyond their centres."""
     series = located.series
-    mm2vox = np.linalg.inv(series.affine_vox2mm)
     centers_mm = np.stack([frame.center_mm for frame in located.frames])
-    places = (centers_mm @ mm2vox[:3, :3].T + mm2vox[:3, 3])[:, 1:]
-    margin = MARGIN_MM / spacing_mm(series.affine_vox2mm)[1:]
+    places = series.to_vox(centers_mm)[:, 1:]
+    margin = MARGIN_MM / series.spacing_mm[1:]
     return _window(series.voxels_SRC[located.midline_slice], places.min(0) - margin, places.max(0) + margin)
 
 

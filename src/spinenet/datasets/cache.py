@@ -97,13 +97,12 @@ def trimmed(one: LocatedSeries, spec: CropSpec) -> LocatedSeries | None:
 
 def _box(one: LocatedSeries, reach: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """First and last voxel index (3,) of the box around all frames, not yet clipped to the image."""
-    mm2vox = np.linalg.inv(one.series.affine_vox2mm)
     signs = np.stack(np.meshgrid(*[(-1.0, 1.0)] * 3, indexing="ij"), -1).reshape(-1, 3)
     corners_mm = []
     for frame in one.frames:
         axes = np.stack([np.cross(frame.posterior, frame.superior), frame.posterior, frame.superior])
         corners_mm.append(frame.center_mm + signs * reach @ axes)
-    corners = np.concatenate(corners_mm) @ mm2vox[:3, :3].T + mm2vox[:3, 3]
+    corners = one.series.to_vox(np.concatenate(corners_mm))
     margin = np.array([1, MARGIN_PIXELS, MARGIN_PIXELS])
     return np.floor(corners.min(0)).astype(int) - margin, np.ceil(corners.max(0)).astype(int) + margin
 

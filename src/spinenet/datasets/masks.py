@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.errors import DatasetError
-from spinenet.geometry import spacing_mm
 from spinenet.labels import LEVELS
 from spinenet.locating.axial import locate_axial
 from spinenet.locating.discs import (
@@ -102,12 +101,12 @@ def _named_like(fullest: LocatedSeries, other: LocatedSeries) -> LocatedSeries:
 def locate_from_mask(series: Series, mask_SRC: NDArray[np.uint8]) -> LocatedSeries:
     """The levels of a series as its label image has them, measured exactly as ``locate`` measures its own."""
     index = midline_slice(mask_SRC)
-    grid = locator_grid(series.voxels_SRC[index], spacing_mm(series.affine_vox2mm)[1:])
+    grid = locator_grid(series.voxels_SRC[index], series.spacing_mm[1:])
     mask_HW = on_locator_grid(mask_SRC[index], grid)
     frames: list[LevelFrame] = []
     for number, level in enumerate(LEVELS, start=1):
         inside = mask_HW == DISC_VALUE + number
         if inside.sum() * PIXEL_MM**2 >= MIN_DISC_MM2 / 2:
-            frame = frame_of_disc(inside.astype(np.float32), (0, 0), grid, series.affine_vox2mm, index)
+            frame = frame_of_disc(inside.astype(np.float32), (0, 0), grid, series, index)
             frames.append(replace(frame, level=level))
     return LocatedSeries(series, tuple(frames), index, reference_values(grid.image_HW, locator_classes(mask_HW)))

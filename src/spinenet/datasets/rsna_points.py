@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.datasets.rsna2024 import Point
-from spinenet.geometry import spacing_mm
 from spinenet.labels import LEVELS, SAGITTAL_VIEWS
 from spinenet.locating.axial import locate_axial
 from spinenet.locating.discs import CANAL, DISC, VERTEBRA, LocatorGrid, locator_grid, reference_values
@@ -88,18 +87,18 @@ def located_by_points(series: Sequence[Series], frames: Sequence[LevelFrame]) ->
 def _with_frames(series: Series, frames: Sequence[LevelFrame]) -> LocatedSeries:
     middle_mm = np.mean([frame.center_mm for frame in frames], axis=0)
     count = len(series.voxels_SRC)
-    index = int(np.clip(round(float((np.linalg.inv(series.affine_vox2mm) @ np.append(middle_mm, 1))[0])), 0, count - 1))
-    grid = locator_grid(series.voxels_SRC[index], spacing_mm(series.affine_vox2mm)[1:])
-    classes_HW = rough_classes(grid, series.affine_vox2mm, index, frames)
+    index = int(np.clip(round(float(series.to_vox(middle_mm)[0])), 0, count - 1))
+    grid = locator_grid(series.voxels_SRC[index], series.spacing_mm[1:])
+    classes_HW = rough_classes(grid, series, index, frames)
     return LocatedSeries(series, tuple(frames), index, reference_values(grid.image_HW, classes_HW))
 
 
 def rough_classes(
-    grid: LocatorGrid, affine_vox2mm: NDArray[np.float64], slice_index: int, frames: Sequence[LevelFrame]
+    grid: LocatorGrid, series: Series, slice_index: int, frames: Sequence[LevelFrame]
 ) -> NDArray[np.uint8]:
     """Where disc, bodies and canal must be around these frames, on the locator's grid: for grey values, not shapes."""
     places_rc = grid.to_slice(np.indices(grid.image_HW.shape).reshape(2, -1).T.astype(float))
-    points_mm = places_rc @ affine_vox2mm[:3, 1:3].T + affine_vox2mm[:3, 0] * slice_index + affine_vox2mm[:3, 3]
+    points_mm = series.to_mm(np.insert(places_rc, 0, slice_index, axis=1))
     classes = np.zeros(len(points_mm), np.uint8)
     for frame in frames:
         back = (points_mm - frame.center_mm) @ frame.posterior

@@ -64,13 +64,12 @@ def _behind(detection: Detection, range_mm: tuple[float, float]) -> NDArray[np.f
     """Grey values so far behind the discs, (N,); a single 0 where all of that lies outside the image."""
     series = detection.series
     slice_RC = series.voxels_SRC[detection.slice_index]
-    mm2vox = np.linalg.inv(series.affine_vox2mm)
     places_mm = np.concatenate(
         [
             frame.center_mm + np.outer(np.arange(*range_mm) + frame.depth_mm / 2, frame.posterior)
             for frame in (disc.frame for disc in detection.discs)
         ]
     )
-    points = np.rint(places_mm @ mm2vox[:3, :3].T + mm2vox[:3, 3])[:, 1:].astype(int)
+    points = np.rint(series.to_vox(places_mm))[:, 1:].astype(int)
     inside = points[((points >= 0) & (points < slice_RC.shape)).all(axis=1)]
     return slice_RC[inside[:, 0], inside[:, 1]] if len(inside) else np.zeros(1, np.float32)

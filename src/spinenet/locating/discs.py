@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.errors import StudyError
-from spinenet.geometry import spacing_mm
 from spinenet.labels import LEVELS
 from spinenet.locating.measurements import Sampler, measured
 from spinenet.study import LevelFrame, LocatedSeries, Series
@@ -54,13 +53,13 @@ class LocatorGrid:
         """Grid (row, column) to slice (row, column): pixel centres."""
         return (points_N2 + 0.5) * self.step_rc - 0.5
 
-    def from_mm(self, affine_vox2mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    def from_mm(self, series: Series) -> NDArray[np.float64]:
         """(3, 4) from LPS mm (x, y, z, 1) to (slice, row, column) of the grid; the slice index stays the series'."""
-        mm2vox = np.asarray(np.linalg.inv(affine_vox2mm)[:3], np.float64)
-        mm2vox[1:, 3] += 0.5
-        mm2vox[1:] /= self.step_rc[:, None]
-        mm2vox[1:, 3] -= 0.5
-        return mm2vox
+        mm2grid = series.mm2vox[:3].copy()
+        mm2grid[1:, 3] += 0.5
+        mm2grid[1:] /= self.step_rc[:, None]
+        mm2grid[1:, 3] -= 0.5
+        return mm2grid
 
 
 def locator_grid(slice_RC: NDArray[np.float32], spacing_rc_mm: NDArray[np.float64]) -> LocatorGrid:
@@ -92,7 +91,7 @@ def pad_to_multiple(image_HW: NDArray[np.float32], multiple: int = SIZE_MULTIPLE
 def candidate_slices(series: Series) -> list[int]:
     """Slices to segment: the middle one and up to two on each side, about 4 mm apart."""
     count = series.voxels_SRC.shape[0]
-    stride = max(1, round(4.0 / spacing_mm(series.affine_vox2mm)[0]))
+    stride = max(1, round(4.0 / series.spacing_mm[0]))
     middle = count // 2
     chosen = [middle + k * stride for k in (-2, -1, 0, 1, 2)]
     return [index for index in chosen if 0 <= index < count]
@@ -142,7 +141,7 @@ def locate(series: Series, segment: Segmenter) -> LocatedSeries:
 
 def detect(series: Series, segment: Segmenter) -> Detection:
     """Segment a few slices about the middle and take the discs of the one that shows most disc and canal together."""
-    spacing_rc = spacing_mm(series.affine_vox2mm)[1:]
+    spacing_rc = series.spacing_mm[1:]
     slices = candidate_slices(series)
     grids = [locator_grid(series.voxels_SRC[index], spacing_rc) for index in slices]
     images = np.stack([pad_to_multiple(normalise(grid.image_HW)) for grid in grids])[:, None]
@@ -150,15 +149,15 @@ def detect(series: Series, segment: Segmenter) -> Detection:
     probabilities_NCHW = segment(images)[:, :, :rows, :columns]
     spine_N = np.sqrt(probabilities_NCHW[:, DISC:].sum((1, 2, 3)) * probabilities_NCHW[:, CANAL].sum((1, 2)))
     best = int(np.argmax(spine_N))
-    grid, affine = grids[best], series.affine_vox2mm
-    discs = disc_candidates(probabilities_NCHW[best], grid, affine, slices[best])
-    sampler = Sampler(probabilities_NCHW[best], grid.from_mm(affine))
+    grid = grids[best]
+    discs = disc_candidates(probabilities_NCHW[best], grid, series, slices[best])
+    sampler = Sampler(probabilities_NCHW[best], grid.from_mm(series))
     discs = [replace(disc, frame=measured(disc.frame, sampler, canal=CANAL, vertebra=VERTEBRA)) for disc in discs]
     return Detection(
         series=series,
         slice_index=slices[best],
         discs=tuple(discs),
-        sacrum_below=tuple(_image_below(disc.frame, grid, affine) for disc in discs),
+        sacrum_below=tuple(_image_below(disc.frame, grid, series) for disc in discs),
         reference=reference_values(grid.image_HW, probabilities_NCHW[best].argmax(0)),
     )
 
@@ -200,18 +199,18 @@ def located_series(detection: Detection, frames: Sequence[LevelFrame], notes: Se
     )
 
 
-def _image_below(frame: LevelFrame, grid: LocatorGrid, affine_vox2mm: NDArray[np.float64]) -> bool:
+def _image_below(frame: LevelFrame, grid: LocatorGrid, series: Series) -> bool:
     """Does the slice go on for SACRUM_MM below the disc? What looks like the lowest disc at the edge of an image may be
     any disc."""
     point_mm = frame.center_mm - SACRUM_MM * frame.superior
-    row, column = (np.linalg.inv(affine_vox2mm) @ np.append(point_mm, 1.0))[1:3] / grid.step_rc
+    row, column = series.to_vox(point_mm)[1:] / grid.step_rc
     return bool(row < grid.image_HW.shape[0] - 1 and 0 <= column < grid.image_HW.shape[1])
 
 
 def disc_candidates(
     probabilities_CHW: NDArray[np.float32],
     grid: LocatorGrid,
-    affine_vox2mm: NDArray[np.float64],
+    series: Series,
     slice_index: int,
 ) -> list[DiscCandidate]:
     """Connected disc-like regions of at least MIN_DISC_MM2, from below upwards."""
@@ -227,7 +226,7 @@ def disc_candidates(
         if area_mm2 < MIN_DISC_MM2:
             continue
         weights = np.where(inside, disc_HW[box], 0)
-        frame = frame_of_disc(weights, (box[0].start, box[1].start), grid, affine_vox2mm, slice_index)
+        frame = frame_of_disc(weights, (box[0].start, box[1].start), grid, series, slice_index)
         lowest = float(probabilities_CHW[LOWEST_DISC][box][inside].mean())
         weight = frame.confidence * min(1.0, float(area_mm2) / TYPICAL_DISC_MM2)
         candidates.append(DiscCandidate(frame, weight, lowest))
@@ -284,7 +283,7 @@ def frame_of_disc(
     weights_HW: NDArray[np.floating],
     corner_rc: tuple[int, int],
     grid: LocatorGrid,
-    affine_vox2mm: NDArray[np.float64],
+    series: Series,
     slice_index: int,
 ) -> LevelFrame:
     """Frame of one disc from its (soft) mask on the locator grid; the level is named later.
@@ -294,12 +293,12 @@ def frame_of_disc(
     points_rc = np.argwhere(weights_HW > 0)
     weights = weights_HW[weights_HW > 0].astype(np.float64)
     in_slice = grid.to_slice(points_rc + np.array(corner_rc, float))
-    points_mm = in_slice @ affine_vox2mm[:3, 1:3].T + affine_vox2mm[:3, 0] * slice_index + affine_vox2mm[:3, 3]
+    points_mm = series.to_mm(np.insert(in_slice, 0, slice_index, axis=1))
     center_mm = np.average(points_mm, axis=0, weights=weights)
     offsets = (points_mm - center_mm) * np.sqrt(weights / weights.sum())[:, None]
     _, _, axes = np.linalg.svd(offsets, full_matrices=False)
     posterior = axes[0] if axes[0][1] >= 0 else -axes[0]
-    normal = affine_vox2mm[:3, 0] / np.linalg.norm(affine_vox2mm[:3, 0])
+    normal = series.affine_vox2mm[:3, 0] / series.spacing_mm[0]
     superior = np.cross(normal, posterior)
     superior = superior if superior[2] >= 0 else -superior
     along_mm = (points_mm - center_mm) @ posterior

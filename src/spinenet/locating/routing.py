@@ -11,7 +11,6 @@ from itertools import groupby
 import numpy as np
 
 from spinenet.errors import StudyError
-from spinenet.geometry import spacing_mm
 from spinenet.labels import SAGITTAL_VIEWS, View
 from spinenet.locating.contrast import axial_view, sagittal_view
 from spinenet.locating.discs import Segmenter, detect
@@ -66,7 +65,7 @@ def _one_of_each(series: Sequence[Series]) -> list[Series]:
     rivals: dict[tuple[View, bool], list[Series]] = {}
     for one in series:
         if one.view in SAGITTAL_VIEWS:
-            rivals.setdefault((one.view, spacing_mm(one.affine_vox2mm)[0] < THIN_MM), []).append(one)
+            rivals.setdefault((one.view, one.spacing_mm[0] < THIN_MM), []).append(one)
     beaten = {loser.name: reason for several in rivals.values() for loser, reason in _beaten(several)}
     return [_unused(one, beaten[one.name]) if one.name in beaten else one for one in series]
 
@@ -95,13 +94,13 @@ _MERITS: tuple[tuple[str, Callable[[Series], float]], ...] = (
     ("was asked for", lambda one: 2.0 if one.basis is Basis.USER else 1.0),
     ("was not computed from others", lambda one: 2.0 if one.original else 1.0),
     ("covers more", lambda one: min(FULL_COVERAGE_MM, _extent_mm(one))),
-    ("has finer pixels", lambda one: 1 / float(np.prod(spacing_mm(one.affine_vox2mm)[1:]))),
-    ("has thinner slices", lambda one: 1 / float(spacing_mm(one.affine_vox2mm)[0])),
+    ("has finer pixels", lambda one: 1 / float(np.prod(one.spacing_mm[1:]))),
+    ("has thinner slices", lambda one: 1 / float(one.spacing_mm[0])),
 )
 
 
 def _extent_mm(series: Series) -> float:
-    return float(len(series.voxels_SRC) * spacing_mm(series.affine_vox2mm)[0])
+    return float(len(series.voxels_SRC) * series.spacing_mm[0])
 
 
 def _unused(series: Series, why: str) -> Series:
@@ -164,13 +163,13 @@ def _shows(stacks: Sequence[Series], others: Sequence[Series]) -> bool:
 def _centers_mm(series: Series) -> np.ndarray:
     """Middle of every slice, (S, 3) in LPS mm."""
     slices, rows, columns = series.voxels_SRC.shape
-    middle = series.affine_vox2mm @ np.array([0, (rows - 1) / 2, (columns - 1) / 2, 1])
-    return middle[:3] + np.outer(np.arange(slices), series.affine_vox2mm[:3, 0])
+    middle = np.array([0, (rows - 1) / 2, (columns - 1) / 2])
+    return series.to_mm(middle + np.outer(np.arange(slices), [1, 0, 0]))
 
 
 def _lies_on(center_mm: np.ndarray, other: Series, stack: Series) -> bool:
     normal, turned = (np.cross(one.affine_vox2mm[:3, 1], one.affine_vox2mm[:3, 2]) for one in (stack, other))
     normal, turned = normal / np.linalg.norm(normal), turned / np.linalg.norm(turned)
     away_mm = np.abs((_centers_mm(stack) - center_mm) @ normal).min()
-    step_mm = float(spacing_mm(stack.affine_vox2mm)[0])
+    step_mm = float(stack.spacing_mm[0])
     return bool(abs(normal @ turned) > np.cos(np.radians(10)) and away_mm < 0.75 * step_mm)

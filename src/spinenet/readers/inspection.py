@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from spinenet.geometry import spacing_mm
 from spinenet.labels import View
 from spinenet.readers.sources import StudySource
 from spinenet.study import Series, Study
@@ -64,7 +63,7 @@ def _summary(source: StudySource, series: Series, problems: tuple[str, ...]) -> 
         slices=slices,
         rows=rows,
         columns=columns,
-        spacing_mm=tuple(float(mm) for mm in spacing_mm(series.affine_vox2mm)),
+        spacing_mm=tuple(float(mm) for mm in series.spacing_mm),
         laterality_known=series.laterality_known,
         problems=problems,
     )

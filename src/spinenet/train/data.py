@@ -16,7 +16,6 @@ from spinenet.datasets import LabelledStudy
 from spinenet.datasets.cache import PREPARED, load_study
 from spinenet.datasets.masks import locate_all, locator_classes, midline_slice, on_locator_grid, read_mask
 from spinenet.datasets.splits import Split
-from spinenet.geometry import spacing_mm
 from spinenet.labels import UNKNOWN
 from spinenet.locating.discs import locator_grid, pad_to_multiple
 from spinenet.readers import read_study
@@ -67,7 +66,7 @@ class ReadSlicesd(Transform):
             if series.plane != "sagittal" or series.name not in data.masks:
                 continue
             mask_SRC = read_mask(data.masks[series.name], series)
-            spacing = spacing_mm(series.affine_vox2mm)
+            spacing = series.spacing_mm
             stride = max(1, round(3.0 / spacing[0]))
             middle = midline_slice(mask_SRC)
             reach = self.slices_per_volume // 2

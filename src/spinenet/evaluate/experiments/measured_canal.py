@@ -56,8 +56,7 @@ def _section(mask_SRC: NDArray[np.uint8], series: Series, frame: LevelFrame, abo
     middle_mm = frame.center_mm + above_mm * frame.superior + 0.5 * frame.depth_mm * frame.posterior
     left = np.cross(frame.posterior, frame.superior)
     points_AL3 = middle_mm + steps_mm[:, None, None] * frame.posterior + steps_mm[None, :, None] * left
-    mm2vox = np.linalg.inv(series.affine_vox2mm)
-    at_3AL = np.moveaxis(points_AL3 @ mm2vox[:3, :3].T + mm2vox[:3, 3], -1, 0)
+    at_3AL = np.moveaxis(series.to_vox(points_AL3), -1, 0)
     inside_AL = ndimage.map_coordinates((mask_SRC == CANAL_VALUE).astype(np.uint8), at_3AL, order=0) > 0
     if not inside_AL.any():
         return None

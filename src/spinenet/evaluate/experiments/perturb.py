@@ -78,7 +78,7 @@ def rotated(study: Study, rng: np.random.Generator, degrees: float) -> Study:
 def _turned(series: Series, turn_mm: NDArray[np.float64]) -> Series:
     if series.plane != "sagittal":
         return replace(series, affine_vox2mm=turn_mm @ series.affine_vox2mm)
-    back_vox = np.linalg.inv(series.affine_vox2mm) @ np.linalg.inv(turn_mm) @ series.affine_vox2mm
+    back_vox = series.mm2vox @ np.linalg.inv(turn_mm) @ series.affine_vox2mm
     planes = [
         ndimage.affine_transform(
             plane, back_vox[1:3, 1:3], back_vox[1:3, 0] * index + back_vox[1:3, 3], order=1, mode="nearest"
@@ -99,7 +99,7 @@ def _about_left_right(center_mm: NDArray[np.float64], degrees: float) -> NDArray
 
 def _middle_mm(series: Series) -> NDArray[np.float64]:
     middle = (np.array(series.voxels_SRC.shape) - 1) / 2
-    return series.affine_vox2mm[:3, :3] @ middle + series.affine_vox2mm[:3, 3]
+    return series.to_mm(middle)
 
 
 def darker(series: Series, rng: np.random.Generator) -> Series:

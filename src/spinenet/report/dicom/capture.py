@@ -83,7 +83,7 @@ def draw(result: StudyResult, made_by: str) -> NDArray[np.uint8]:
 def _draw_slice(canvas: Image.Image, located: LocatedSeries) -> None:
     """The slice the levels were found in, as large as fits, true to scale."""
     slice_RC = located.series.voxels_SRC[located.midline_slice]
-    row_mm, column_mm = (float(np.linalg.norm(located.series.affine_vox2mm[:3, axis])) for axis in (1, 2))
+    _, row_mm, column_mm = (float(mm) for mm in located.series.spacing_mm)
     height_mm, width_mm = slice_RC.shape[0] * row_mm, slice_RC.shape[1] * column_mm
     scale = min(HEIGHT / height_mm, PICTURE_WIDTH / width_mm)
     picture = Image.fromarray(grey_of(slice_RC, spine_window(located)))
@@ -91,7 +91,7 @@ def _draw_slice(canvas: Image.Image, located: LocatedSeries) -> None:
     canvas.paste(picture, (0, 0))
     pen, font = ImageDraw.Draw(canvas), _font(20)
     for frame in frames_in(located):
-        mark = mark_of(frame, located.series.affine_vox2mm)
+        mark = mark_of(frame, located.series)
         line = [(x * scale, y * scale) for x, y in (mark.anterior_mm, mark.posterior_mm)]
         pen.line(line, YELLOW, 2)
         label = (mark.label_mm[0] * scale, mark.label_mm[1] * scale)

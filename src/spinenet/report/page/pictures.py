@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from spinenet.geometry import spacing_mm
 from spinenet.labels import View
-from spinenet.study import LevelCrop, LevelFrame, LocatedSeries
+from spinenet.study import LevelCrop, LevelFrame, LocatedSeries, Series
 
 MAX_PIXELS = 768
 """Longest side of a slice in a report; more is not seen on a page."""
@@ -79,12 +78,12 @@ def data_uri(image_HW: NDArray[np.float32], window: Window) -> str:
 def overview(located: LocatedSeries) -> Overview:
     """The mid-sagittal slice of a series with its levels."""
     slice_RC = located.series.voxels_SRC[located.midline_slice]
-    _, row_mm, column_mm = spacing_mm(located.series.affine_vox2mm)
+    _, row_mm, column_mm = located.series.spacing_mm
     return Overview(
         image=data_uri(slice_RC, spine_window(located)),
         width_mm=float(slice_RC.shape[1] * column_mm),
         height_mm=float(slice_RC.shape[0] * row_mm),
-        marks=tuple(mark_of(frame, located.series.affine_vox2mm) for frame in frames_in(located)),
+        marks=tuple(mark_of(frame, located.series) for frame in frames_in(located)),
     )
 
 
@@ -96,9 +95,8 @@ def sagittal_first(located: Iterable[LocatedSeries]) -> list[LocatedSeries]:
 
 def frames_in(located: LocatedSeries) -> list[LevelFrame]:
     """The levels whose centre the slices show; others may have been seen in another series alone."""
-    mm2vox = np.linalg.inv(located.series.affine_vox2mm)
     last_rc = np.array(located.series.voxels_SRC.shape[1:]) - 1
-    places = [(mm2vox @ np.append(frame.center_mm, 1.0))[1:3] for frame in located.frames]
+    places = [located.series.to_vox(frame.center_mm)[1:] for frame in located.frames]
     return [
         frame for frame, rc in zip(located.frames, places, strict=True) if (rc >= 0).all() and (rc <= last_rc).all()
     ]
@@ -110,11 +108,11 @@ def spine_window(located: LocatedSeries) -> Window:
     return Window(dark, bright + 0.1 * (bright - dark))
 
 
-def mark_of(frame: LevelFrame, affine_vox2mm: NDArray[np.float64]) -> Mark:
+def mark_of(frame: LevelFrame, series: Series) -> Mark:
     """Where a level lies on the slices of a series; its name stands in front of the disc, as there is least to hide."""
     half_mm = frame.posterior * frame.depth_mm / 2
-    anterior_mm = _on_slice(frame.center_mm - half_mm, affine_vox2mm)
-    posterior_mm = _on_slice(frame.center_mm + half_mm, affine_vox2mm)
+    anterior_mm = _on_slice(frame.center_mm - half_mm, series)
+    posterior_mm = _on_slice(frame.center_mm + half_mm, series)
     label_mm = (max(anterior_mm[0] - _LABEL_GAP_MM, _LABEL_ROOM_MM), max(anterior_mm[1], _LABEL_GAP_MM))
     return Mark(frame.level, anterior_mm, posterior_mm, label_mm)
 
@@ -124,8 +122,7 @@ def crop_window(crops: Iterable[LevelCrop]) -> Window:
     return window_of([crop.pixels_HW for crop in crops])
 
 
-def _on_slice(point_mm: NDArray[np.float64], affine_vox2mm: NDArray[np.float64]) -> tuple[float, float]:
+def _on_slice(point_mm: NDArray[np.float64], series: Series) -> tuple[float, float]:
     """World point (LPS) to (x, y) in mm from the corner of the slice; voxel centres lie half a pixel inside."""
-    voxel = np.linalg.solve(affine_vox2mm, np.append(point_mm, 1.0))
-    _, row_mm, column_mm = spacing_mm(affine_vox2mm)
-    return float((voxel[2] + 0.5) * column_mm), float((voxel[1] + 0.5) * row_mm)
+    _, y_mm, x_mm = (series.to_vox(point_mm) + 0.5) * series.spacing_mm
+    return float(x_mm), float(y_mm)
