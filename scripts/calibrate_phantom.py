@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.progress import track
 
-from spinenet.hydra_command import script
+from spinenet.train.hydra_command import script
 from spinephantom.patient import calibrate
 from spinephantom.patient.pathology import Mode, modes_named
 from spinephantom.patient.prevalence import calibration

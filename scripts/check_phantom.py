@@ -17,9 +17,9 @@ import numpy as np
 from rich.progress import track
 
 from spinenet.evaluate.experiments.shortcuts import discrimination
-from spinenet.hydra_command import script
 from spinenet.labels import LEVELS
 from spinenet.readers import find_studies, read_study
+from spinenet.train.hydra_command import script
 from spinephantom import acceptance, make_study, write_dicom
 from spinephantom.patient.pathology import Mode, modes_named
 from spinephantom.patient.prevalence import AIMS, shares_of

@@ -11,7 +11,7 @@ from rich.progress import Progress
 
 from spinenet.errors import ConfigError
 from spinenet.evaluate.evaluation_config import EvaluateConfig
-from spinenet.hydra_command import script
+from spinenet.train.hydra_command import script
 
 if TYPE_CHECKING:
     from spinenet.evaluate import Beside, Settings

@@ -5,7 +5,7 @@ python scripts/export.py 'graders=[RUN,RUN]' locator=RUN out=DIR
 
 from pathlib import Path
 
-from spinenet.hydra_command import script
+from spinenet.train.hydra_command import script
 from spinenet.train.training_config import ExportConfig
 
 

@@ -2,7 +2,7 @@
 
 from rich.progress import track
 
-from spinenet.hydra_command import script
+from spinenet.train.hydra_command import script
 from spinephantom.write.generate import PhantomConfig, generate, missing_studies
 
 

@@ -11,8 +11,8 @@ from rich.progress import Progress
 from spinenet.datasets import load_dataset
 from spinenet.evaluate.assess.saved import save_phantom_test
 from spinenet.evaluate.evaluation_config import PhantomTestConfig
-from spinenet.hydra_command import script
 from spinenet.model.bundle import load_bundle
+from spinenet.train.hydra_command import script
 
 
 @script("phantom_test", PhantomTestConfig)

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from spinenet.crops import CropSpec
 from spinenet.datasets import LabelledStudy
 from spinenet.datasets.splits import DataConfig
-from spinenet.hydra_command import script
+from spinenet.train.hydra_command import script
 
 
 @dataclass

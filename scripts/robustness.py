@@ -9,7 +9,7 @@ from rich.progress import track
 
 from spinenet.errors import ConfigError, SpinenetError
 from spinenet.evaluate.evaluation_config import RobustnessConfig
-from spinenet.hydra_command import script
+from spinenet.train.hydra_command import script
 
 
 @script("robustness", RobustnessConfig)

@@ -17,10 +17,10 @@ from spinenet.datasets import load_dataset
 from spinenet.errors import DatasetError
 from spinenet.evaluate.evaluation_config import SimToRealConfig
 from spinenet.evaluate.experiments import measured_canal
-from spinenet.hydra_command import script
 from spinenet.labels import RESEARCH_ONLY
 from spinenet.model.bundle import load_bundle
 from spinenet.study import StudyResult
+from spinenet.train.hydra_command import script
 
 SHOWN = 8
 

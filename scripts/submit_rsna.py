@@ -9,7 +9,7 @@ from pathlib import Path
 
 from spinenet.datasets.splits import DataConfig
 from spinenet.errors import ConfigError
-from spinenet.hydra_command import script
+from spinenet.train.hydra_command import script
 
 
 @dataclass

@@ -5,7 +5,7 @@ python scripts/train_grader.py data=spider data.root=PATH locator=data/runs/loca
 
 from pathlib import Path
 
-from spinenet.hydra_command import script
+from spinenet.train.hydra_command import script
 from spinenet.train.training_config import TrainGraderConfig
 
 

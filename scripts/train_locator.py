@@ -5,7 +5,7 @@ python scripts/train_locator.py data=spider data.root=PATH out=data/runs/locator
 
 from pathlib import Path
 
-from spinenet.hydra_command import script
+from spinenet.train.hydra_command import script
 from spinenet.train.training_config import TrainLocatorConfig
 
 

@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from spinenet.errors import SpinenetError
 
-CONFIG_DIR = Path(__file__).parents[2] / "configs"
+CONFIG_DIR = Path(__file__).parents[3] / "configs"
 
 Config = TypeVar("Config")
 

@@ -15,9 +15,9 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from spinenet.hydra_command import CONFIG_DIR, one_line, to_dataclass
+from spinenet.train.hydra_command import CONFIG_DIR, one_line, to_dataclass
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 MAIN_FILES = sorted(path.stem for path in CONFIG_DIR.glob("*.yaml"))
 
 
