@@ -31,7 +31,8 @@ SPEC = CropSpec()
 def study(phantom: PhantomStudy) -> LocatedStudy:
     located = [locate_from_mask(item.series, item.mask_SRC) for item in phantom.series]
     source = StudySource("7", Path("nowhere"), "MHA")
-    labelled = LabelledStudy("7", "7", source, phantom.grades_LT, {}, np.stack([phantom.grades_LT] * 3))
+    published_RT = phantom.grades_LT[:3] + 1
+    labelled = LabelledStudy("7", "7", source, phantom.grades_LT, {}, np.stack([phantom.grades_LT] * 3), published_RT)
     return located_study("phantom", labelled, located)
 
 
@@ -83,6 +84,7 @@ def test_what_was_saved_is_what_is_read(study: LocatedStudy, path: Path) -> None
     for one in (read, labels):
         assert (one.key, one.patient, one.dataset) == ("7", "7", "phantom")
         assert np.array_equal(one.grades_LT, study.grades_LT) and one.readers_RLT.shape == (3, *study.grades_LT.shape)
+        assert one.published_RT is not None and np.array_equal(one.published_RT, study.grades_LT[:3] + 1)
     assert labels.located == () and [one.series.view for one in read.located] == [View.SAGITTAL_T1, View.SAGITTAL_T2]
     for one, whole in zip(read.located, study.located, strict=True):
         kept = trimmed(whole, SPEC)

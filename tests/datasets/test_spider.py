@@ -9,9 +9,10 @@ import pytest
 
 from spinenet.datasets import load_dataset
 from spinenet.datasets.masks import locate_from_mask, read_mask
-from spinenet.datasets.spider import read_gradings
+from spinenet.datasets.spider import load_layout
+from spinenet.datasets.splits import patient_folds
 from spinenet.errors import DatasetError
-from spinenet.labels import DISC_TARGETS, LEVELS, TARGET, TARGET_INDEX, UNKNOWN
+from spinenet.labels import DISC_TARGETS, LEVELS, TARGET, TARGET_INDEX, TARGETS, UNKNOWN
 from spinenet.readers import read_study
 
 REAL = os.environ.get("SPINENET_SPIDER")
@@ -59,15 +60,54 @@ def test_labels_count_from_the_sacrum(spider):
     assert grade_of(grades_LT, "L1/L2", "pfirrmann") == 5
 
 
-def test_a_patient_with_label_0_is_moved_up_and_no_other(spider):
+def test_label_0_is_a_disc_below_the_lowest_level_and_moves_no_other(spider):
     rows = ["107,0,0,0,0,0,0,0,0,5", "107,1,0,0,0,0,0,0,0,4", "8,1,0,0,0,0,0,0,0,2"]
-    dataset = load_dataset("spider", spider(*rows, images=("107_t2", "8_t2")))
-    moved, other = (next(one for one in dataset.studies if one.patient == name).grades_LT for name in ("107", "8"))
-    assert grade_of(moved, "L5/S1", "pfirrmann") == 5 and grade_of(moved, "L4/L5", "pfirrmann") == 4
+    dataset = load_dataset("spider", spider(*rows, images=("107_t1", "107_t2", "8_t1", "8_t2")))
+    slipped, other = (next(one for one in dataset.studies if one.patient == name).grades_LT for name in ("107", "8"))
+    assert grade_of(slipped, "L5/S1", "pfirrmann") == 4 and (slipped[1:] == UNKNOWN).all()
     assert grade_of(other, "L5/S1", "pfirrmann") == 2
-    assert [finding for finding in dataset.findings if "IVD label 0" in finding] == [
-        "patient 107: IVD label 0 present; its labels are moved up by one"
-    ]
+    assert dataset.findings == ("patient 107: IVD label 0 is a disc below L5/S1, which has no name; not used",)
+
+
+def test_a_label_beyond_the_thoracic_discs_takes_no_level_even_where_there_are_more(spider, monkeypatch):
+    monkeypatch.setattr("spinenet.datasets.spider.LEVELS", (*LEVELS, "C7/T1"))
+    dataset = load_dataset("spider", spider("1,1,0,0,0,0,0,0,0,1", "1,11,0,0,0,0,0,0,0,3"))
+    assert (only(dataset)[1:] == UNKNOWN).all() and "unusable" in dataset.findings[0]
+
+
+NORMAL = "1,1,0,0,0,0,0,0,0,1"
+
+
+@pytest.mark.parametrize(
+    ("images", "unknown"),
+    [
+        (("1_t1", "1_t2"), set()),
+        (("1_t1", "1_t2_SPACE"), set()),
+        (("1_t2",), {"modic"}),
+        (("1_t1",), {"pfirrmann", "modic", "herniation", "spondylolisthesis"}),
+    ],
+)
+def test_grades_that_no_series_of_the_patient_shows_are_unknown(spider, images, unknown):
+    dataset = load_dataset("spider", spider(NORMAL, images=images))
+    graded = {TARGETS[index].name for index in DISC_TARGETS}
+    assert {name for name in graded if grade_of(only(dataset), "L5/S1", name) is None} == unknown
+    assert len(dataset.findings) == bool(unknown)
+
+
+def test_a_narrowed_disc_is_not_pfirrmann_1(spider):
+    dataset = load_dataset("spider", spider("1,1,0,0,0,0,0,1,0,1", "1,2,0,0,0,0,0,1,0,2", "1,3,0,0,0,0,0,0,0,1"))
+    assert [grade_of(only(dataset), level, "pfirrmann") for level in LEVELS[:3]] == [None, 2, 1]
+    assert [grade_of(only(dataset), level, "narrowing") for level in LEVELS[:3]] == [1, 1, 0]
+    assert dataset.findings == ("patient 1: L5/S1 is narrowed, so not Pfirrmann I as written: pfirrmann unknown",)
+
+
+def test_a_repaired_label_moves_no_patient_to_another_fold(spider):
+    rows = [f"{patient},1,{patient % 3},0,0,0,{patient % 2},{patient % 2},0,1" for patient in range(1, 13)]
+    images = tuple(f"{patient}_{name}" for patient in range(1, 13) for name in ("t1", "t2")[patient % 4 == 0 :])
+    root = spider(*rows, images=images)
+    published, repaired = load_layout(root).studies, load_dataset("spider", root).studies
+    assert not np.array_equal(published[3].grades_LT, repaired[3].grades_LT)
+    assert patient_folds(published, 3, 0) == patient_folds(repaired, 3, 0)
 
 
 def test_stray_blanks_in_names_and_values_do_no_harm(spider):
@@ -116,7 +156,7 @@ def test_series_without_a_mask_and_patients_without_t2_are_reported(spider):
     dataset = load_dataset("spider", spider(ROW, images=("1_t1",), masks=()))
     assert dataset.studies[0].masks == {}
     assert any("1_t1: image without mask" in finding for finding in dataset.findings)
-    assert "patient 1: no T2 series" in dataset.findings
+    assert any(finding.startswith("patient 1: no T2 series") for finding in dataset.findings)
 
 
 def test_all_series_of_a_patient_are_one_study(spider):
@@ -179,14 +219,18 @@ def test_either_storage_order_gives_the_images_and_levels_that_were_written(phan
                 assert np.allclose(ours.posterior, theirs.posterior, atol=1e-3)
 
 
+def counts(studies, name):
+    """How often each grade of a target occurs."""
+    grades_N = np.concatenate([study.grades_LT[:, TARGET_INDEX[name]] for study in studies])
+    return np.bincount(grades_N[grades_N != UNKNOWN], minlength=len(TARGET[name].grades)).tolist()
+
+
 @on_real_scans
 def test_the_reduced_data_set_is_read_as_its_table_has_it():
-    grades, findings = read_gradings(Path(REAL) / "radiological_gradings.csv")
-    grades_NT = np.concatenate([grades_LT[(grades_LT != UNKNOWN).any(1)] for grades_LT in grades.values()])
-    assert len(grades) == 179 and len(grades_NT) == 1240 and findings == []
-    positives = {
-        name: int((grades_NT[:, TARGET_INDEX[name]] == 1).sum()) for name in TARGET if TARGET[name].grades == (0, 1)
-    }
+    dataset = load_layout(Path(REAL))
+    grades_NT = np.concatenate([study.grades_LT for study in dataset.studies])
+    assert len(dataset.studies) == 179 and (grades_NT != UNKNOWN).any(1).sum() == 1240 and dataset.findings == ()
+    positives = {name: counts(dataset.studies, name)[1] for name in TARGET if TARGET[name].grades == (0, 1)}
     assert positives == {
         "herniation": 62,
         "bulging": 592,
@@ -195,8 +239,18 @@ def test_the_reduced_data_set_is_read_as_its_table_has_it():
         "endplate_upper": 472,
         "endplate_lower": 477,
     }
-    assert np.bincount(grades_NT[:, TARGET_INDEX["pfirrmann"]]).tolist() == [235, 305, 343, 214, 143]
-    assert np.bincount(grades_NT[:, TARGET_INDEX["modic"]]).tolist() == [854, 4, 376, 6]
+    assert counts(dataset.studies, "pfirrmann") == [235, 305, 343, 214, 143]
+    assert counts(dataset.studies, "modic") == [854, 4, 376, 6]
+
+
+@on_real_scans
+def test_what_is_no_label_in_the_reduced_data_set_is_unknown_and_nothing_else():
+    published, repaired = load_layout(Path(REAL)).studies, load_dataset("spider", Path(REAL)).studies
+    assert counts(repaired, "pfirrmann") == [192, 305, 343, 214, 143]
+    assert counts(repaired, "modic") == [678, 4, 374, 6]
+    assert counts(repaired, "herniation") == [1141, 62] and counts(repaired, "spondylolisthesis") == [1170, 33]
+    for name in ("bulging", "narrowing", "endplate_upper", "endplate_lower"):
+        assert counts(repaired, name) == counts(published, name)
 
 
 @on_real_scans

@@ -38,7 +38,7 @@ MARGIN_PIXELS = 6
 PREPARED = "prepared"
 """``StudySource.format`` of a study that lies in a cache."""
 
-_FORMAT = 1
+_FORMAT = 2
 _ARRAYS = ("stored", "grey", "affine", "frames", "sizes", "reference")
 
 
@@ -46,7 +46,7 @@ _ARRAYS = ("stored", "grey", "affine", "frames", "sizes", "reference")
 class LocatedStudy:
     """A labelled study after locating: ``dataset`` says where it is from, ``located`` holds its series with frames.
 
-    ``grades_LT`` as in LabelledStudy; ``readers_RLT`` the same from single readers, no rows where there are none.
+    ``grades_LT``, ``readers_RLT`` and ``published_RT`` as in LabelledStudy.
     """
 
     key: str
@@ -55,11 +55,14 @@ class LocatedStudy:
     grades_LT: NDArray[np.int64]
     located: tuple[LocatedSeries, ...]
     readers_RLT: NDArray[np.int64]
+    published_RT: NDArray[np.int64] | None = None
 
 
 def located_study(dataset: str, study: LabelledStudy, located: Sequence[LocatedSeries]) -> LocatedStudy:
     """A labelled study with what was located in it."""
-    return LocatedStudy(study.key, study.patient, dataset, study.grades_LT, tuple(located), study.readers_RLT)
+    return LocatedStudy(
+        study.key, study.patient, dataset, study.grades_LT, tuple(located), study.readers_RLT, study.published_RT
+    )
 
 
 def reach_mm(spec: CropSpec, plane: str) -> NDArray[np.float64]:
@@ -115,6 +118,8 @@ def save_study(path: Path, study: LocatedStudy, spec: CropSpec) -> LocatedStudy:
     """
     cut = replace(study, located=tuple(one for each in study.located if (one := trimmed(each, spec)) is not None))
     arrays: dict[str, NDArray[Any]] = {"grades_LT": cut.grades_LT, "readers_RLT": cut.readers_RLT}
+    if cut.published_RT is not None:
+        arrays["published_RT"] = cut.published_RT
     for index, one in enumerate(cut.located):
         arrays |= {f"{name}_{index}": array for name, array in _arrays_of(one).items()}
     about = {
@@ -163,7 +168,8 @@ def load_prepared(name: str, folder: Path) -> Dataset:
     for path in cached_studies(folder):
         labels = load_labels(path)
         source = StudySource(labels.key, path, PREPARED)
-        studies.append(LabelledStudy(labels.key, labels.patient, source, labels.grades_LT, {}, labels.readers_RLT))
+        grades_LT, readers_RLT, published_RT = labels.grades_LT, labels.readers_RLT, labels.published_RT
+        studies.append(LabelledStudy(labels.key, labels.patient, source, grades_LT, {}, readers_RLT, published_RT))
     return Dataset(name, tuple(studies), ())
 
 
@@ -186,7 +192,8 @@ def _opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
 
 def _labels_of(about: dict[str, Any], arrays: Any) -> LocatedStudy:
     grades_LT, readers_RLT = arrays["grades_LT"], arrays["readers_RLT"]
-    return LocatedStudy(about["key"], about["patient"], about["dataset"], grades_LT, (), readers_RLT)
+    published_RT = arrays.get("published_RT")
+    return LocatedStudy(about["key"], about["patient"], about["dataset"], grades_LT, (), readers_RLT, published_RT)
 
 
 def _arrays_of(one: LocatedSeries) -> dict[str, NDArray[Any]]:

@@ -16,7 +16,9 @@ class LabelledStudy:
 
     ``grades_LT`` is (len(LEVELS), len(TARGETS)): the index of the grade in its scale, or UNKNOWN. ``masks`` maps a
     series name to its label image (1.. vertebrae and 201.. discs from the lowest, 100 the canal). ``readers_RLT`` are
-    the grades of single readers where the data set tells them, else without rows.
+    the grades of single readers where the data set tells them, else without rows. ``published_RT`` (rows, len(TARGETS))
+    holds every graded disc as the data set has it, whatever of it was found to be no label: splits are drawn by it, so
+    that a repaired label moves no patient to another fold. None where that is ``grades_LT``.
     """
 
     key: str
@@ -25,6 +27,7 @@ class LabelledStudy:
     grades_LT: NDArray[np.int64]
     masks: dict[str, Path]
     readers_RLT: NDArray[np.int64] = field(default_factory=lambda: no_grades()[None][:0])
+    published_RT: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)

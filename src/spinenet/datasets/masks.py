@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.errors import DatasetError
-from spinenet.labels import LEVELS
 from spinenet.locating.axial import locate_axial
 from spinenet.locating.discs import (
     CANAL,
@@ -26,6 +25,11 @@ from spinenet.readers import read_mha, read_nifti
 from spinenet.study import LevelFrame, LocatedSeries, Series
 
 CANAL_VALUE, DISC_VALUE = 100, 200
+DISC_LEVELS = dict(
+    enumerate(("L5/S1", "L4/L5", "L3/L4", "L2/L3", "L1/L2", "T12/L1", "T11/T12", "T10/T11", "T9/T10", "T8/T9"), start=1)
+)
+"""Number of a disc from the lowest (its mask value less 200) -> level. Written out, so that levels of another region
+never take a number that SPIDER's count reaches."""
 SAME_DISC_MM = 8.0
 """Centres nearer than this, in one coordinate system, are of the same disc."""
 
@@ -104,7 +108,7 @@ def locate_from_mask(series: Series, mask_SRC: NDArray[np.uint8]) -> LocatedSeri
     grid = locator_grid(series.voxels_SRC[index], series.spacing_mm[1:])
     mask_HW = on_locator_grid(mask_SRC[index], grid)
     frames: list[LevelFrame] = []
-    for number, level in enumerate(LEVELS, start=1):
+    for number, level in DISC_LEVELS.items():
         inside = mask_HW == DISC_VALUE + number
         if inside.sum() * PIXEL_MM**2 >= MIN_DISC_MM2 / 2:
             frame = frame_of_disc(inside.astype(np.float32), (0, 0), grid, series, index)

@@ -85,6 +85,8 @@ def patient_folds(studies: Sequence[LabelledStudy], folds: int, seed: int) -> di
 
     Greedy iterative stratification (Sechidis et al. 2011): a patient goes to the fold that still lacks most of its
     rarest finding; ties go to the smallest fold. All studies of a patient share its fold. Deterministic for a seed.
+    Findings are counted as the data set published them (``published_RT``), so that folds stay the same, and results
+    comparable, when labels are found to be none.
     """
     findings: dict[str, np.ndarray] = {}
     for study in studies:
@@ -111,10 +113,11 @@ def patient_folds(studies: Sequence[LabelledStudy], folds: int, seed: int) -> di
 
 def _finding_counts(study: LabelledStudy) -> np.ndarray:
     """How often each non-normal grade occurs in a study, one entry for each grade of each target."""
+    published_RT = study.grades_LT if study.published_RT is None else study.published_RT
     counts: list[int] = []
     for index, target in enumerate(TARGETS):
         first = 0 if target.scale is Scale.ORDINAL and len(target.grades) == 5 else 1
-        counts.extend((study.grades_LT[:, index] == grade).sum() for grade in range(first, len(target.grades)))
+        counts.extend((published_RT[:, index] == grade).sum() for grade in range(first, len(target.grades)))
     return np.array(counts, float)
 
 

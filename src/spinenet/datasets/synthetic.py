@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.datasets.labelled import Dataset, LabelledStudy, no_grades
-from spinenet.datasets.spider import load_spider
+from spinenet.datasets.spider import load_layout
 from spinenet.errors import DatasetError
 from spinenet.labels import LEVELS, TARGET, TARGET_INDEX
 from spinenet.readers import StudySource, find_studies
@@ -28,7 +28,7 @@ NAME = "phantom"
 def load_phantom(root: Path) -> Dataset:
     """Read the truth and file lists of phantoms; raises DatasetError where the layout is not the generator's."""
     if (root / "radiological_gradings.csv").is_file():
-        return replace(load_spider(root), name=NAME)
+        return replace(load_layout(root), name=NAME)
     truths = sorted((root / "truth").glob("*.json"), key=lambda path: (len(path.stem), path.stem))
     if not truths or not (root / "images").is_dir():
         raise DatasetError(
