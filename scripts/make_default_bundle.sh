@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # From SPIDER to the bundle in the package, its figures and the comparison of networks:
 #   bash scripts/make_default_bundle.sh SPIDER [OUT]
-# About 4.5 hours on 2 CPU cores, most of it a budget of processor time per network (fit.minutes). Finished steps are
+# About 4.5 hours on 2 CPU cores, most of it training. Finished steps are
 # skipped, so it may be stopped and started again.
 set -euo pipefail
 spider=$(cd "$1" && pwd)

@@ -191,14 +191,14 @@ def test_an_interrupted_run_goes_on_to_its_last_epoch(
 def test_a_run_can_start_from_another_runs_weights(runs: tuple[Path, Path], phantom_root: Path, tmp_path: Path) -> None:
     import torch
 
-    from spinenet.train.loop import trained_weights
-    from spinenet.train.runs import CHECKPOINT, train_grader
+    from spinenet.train.loop import exported_checkpoint, trained_weights
+    from spinenet.train.runs import train_grader
 
     _, config = configs(phantom_root, None)
-    config.init, config.fit.epochs, config.fit.learning_rate = str(runs[1] / CHECKPOINT), 1, 1e-12
+    config.init, config.fit.epochs, config.fit.learning_rate = str(exported_checkpoint(runs[1])), 1, 1e-12
     config.fit.weight_decay = 0.0
     train_grader(config, tmp_path)
-    before, after = trained_weights(runs[1] / CHECKPOINT), trained_weights(tmp_path / CHECKPOINT)
+    before, after = (trained_weights(exported_checkpoint(run)) for run in (runs[1], tmp_path))
     learnt = [name for name in before if "running" not in name and "num_batches" not in name]
     assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in learnt)
 

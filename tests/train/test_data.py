@@ -14,7 +14,7 @@ from spinenet.labels import DISC_TARGETS, LEVELS, TARGETS, UNKNOWN
 from spinenet.locating.discs import LOCATOR_CLASSES, LOWEST_DISC, SIZE_MULTIPLE
 from spinenet.readers import read_study
 from spinenet.train.augment import CropBagd
-from spinenet.train.data import Balanced, ReadSlicesd, StudyBags, collate_bags, grader_loaders, locator_loaders
+from spinenet.train.data import Draws, ReadSlicesd, StudyBags, collate_bags, grader_loaders, locator_loaders
 from spinenet.train.training_config import FitConfig, RandomiseConfig, TrainGraderConfig, TrainLocatorConfig
 
 
@@ -76,8 +76,12 @@ def test_without_validation_patients_there_is_no_validation_loader(phantom_root)
 
 def test_an_epoch_has_every_sources_share_and_sees_each_study_before_any_twice():
     sources = ["spider"] * 6 + ["phantom"] * 20
-    sampler = Balanced(sources, {"spider": 1.0, "phantom": 2.0}, "spider", seed=0)
-    first, second = list(sampler), list(sampler)
+    sampler = Draws(sources, {"spider": 1.0, "phantom": 2.0}, "spider", seed=0)
+    epochs = []
+    for epoch in range(2):
+        sampler.set_epoch(epoch)
+        epochs.append([draw.place for draw in sampler])
+    first, second = epochs
     assert len(sampler) == len(first) == 18
     for epoch in (first, second):
         assert sorted(index for index in epoch if index < 6) == list(range(6))

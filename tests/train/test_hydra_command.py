@@ -120,7 +120,8 @@ def test_a_debug_mode_changes_what_it_says_and_nothing_else(
 ) -> None:
     plain, debug = (asdict(composed(f"train_{network}", *overrides)) for overrides in ([], [f"debug={mode}"]))
     assert {key: debug["fit"][key] for key in changed} == changed
-    assert debug == {**plain, "fit": {**plain["fit"], **changed}}
+    assert debug == {**plain, "out": debug["out"], "fit": {**plain["fit"], **changed}}
+    assert (debug["out"] == plain["out"]) == (mode == "none")  # what is tried out never gets in a run's way
 
 
 @pytest.mark.parametrize("choice", choices("experiment", "*grader"))
@@ -152,6 +153,12 @@ def test_a_saved_configuration_gives_the_same_run_again(composed: Any, tmp_path:
         ("train_grader", "fit.epochs=0", "fit.epochs"),
         ("train_grader", "fit.average=1.5", "fit.average"),
         ("train_grader", "data.fold=9", "data.fold"),
+        ("train_grader", "fit.precision=fp8", "fit.precision is fp8; choose one of 32-true"),
+        ("train_grader", "fit.accelerator=abacus", "fit.accelerator=abacus"),
+        ("train_grader", "fit.strategy=telepathy", "strategy=telepathy"),
+        ("train_grader", "model.kind=vit", "model.kind is vit, no grader; choose one of attention"),
+        ("train_grader", "model=locator", "model.kind is unet, no grader"),
+        ("train_locator", "model=grader", "features"),
         ("train_grader", "data=nowhere", "data/nowhere"),
         ("train_grader", "debug=quick", "debug/quick"),
         ("train_grader", "data.root=/nowhere/at/all", "not SPIDER's layout"),

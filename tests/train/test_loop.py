@@ -5,12 +5,16 @@ import pickle
 from dataclasses import replace
 
 import pytest
+import pytorch_lightning as pl
 import torch
+from torch.utils.data import DataLoader
 
 from spinenet.errors import ConfigError
 from spinenet.labels import TARGETS, UNKNOWN
+from spinenet.train.data import Draws
 from spinenet.train.grader import GraderModule
-from spinenet.train.loop import fit, save_config, trained_weights
+from spinenet.train.loop import SCORE, exported_checkpoint, fit, save_config, trained_weights, trainer_of
+from spinenet.train.optimise import one_cycle
 from spinenet.train.training_config import FitConfig, GraderModelConfig, TrainGraderConfig
 
 
@@ -61,4 +65,100 @@ def test_a_resumed_run_keeps_the_settings_its_schedule_rests_on(tmp_path):
     save_config(replace(config, resume=True), tmp_path)
     with pytest.raises(ConfigError, match="fit changed since the run was started"):
         save_config(replace(config, resume=True, fit=FitConfig(epochs=6)), tmp_path)
-    save_config(replace(config, seed=3), tmp_path)  # a new run in the same folder may differ
+
+
+def test_a_new_run_never_writes_over_an_old_one(tmp_path):
+    save_config(TrainGraderConfig(out=str(tmp_path)), tmp_path)
+    with pytest.raises(ConfigError, match="holds a run already; choose another out=, or go on with it by resume=true"):
+        save_config(TrainGraderConfig(out=str(tmp_path), seed=3), tmp_path)
+    assert "seed: 0" in (tmp_path / "config.yaml").read_text()
+
+
+@pytest.mark.parametrize("wrong", [{"accelerator": "gpu"}, {"strategy": "telepathy"}, {"devices": 0}])
+def test_hardware_that_is_not_there_is_one_line_before_anything_is_read(wrong):
+    if wrong.get("accelerator") == "gpu" and torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(ConfigError, match=f"{next(iter(wrong))}={next(iter(wrong.values()))}") as refused:
+        trainer_of(FitConfig(**wrong), logger=False)
+    assert "\n" not in str(refused.value)
+
+
+class Line(pl.LightningModule):
+    """A weight that is trained to be 3, from a batch norm, with dropout: everything that a resumed run must restore."""
+
+    def __init__(self, stop_at=None):
+        super().__init__()
+        self.network = torch.nn.Sequential(torch.nn.BatchNorm1d(4), torch.nn.Dropout(0.3), torch.nn.Linear(4, 1))
+        torch.nn.init.normal_(self.network[2].weight, std=10.0)
+        self.stop_at = stop_at
+
+    def training_step(self, batch, index):
+        if self.global_step == self.stop_at:
+            raise OSError("power cut")
+        loss = (self.network(batch) - 3).square().mean()
+        self.log("train_loss", loss)
+        return loss
+
+    def validation_step(self, batch, index):
+        self.log(SCORE, -(self.network(batch) - 3).square().mean())
+
+    def configure_optimizers(self):
+        return one_cycle(self, FitConfig(learning_rate=0.05))
+
+
+class Numbers(torch.utils.data.Dataset):
+    """Eleven items that chance changes each time they are shown."""
+
+    def __len__(self):
+        return 11
+
+    def __getitem__(self, draw):
+        place, seed = draw if isinstance(draw, tuple) else (draw, 0)
+        return place + torch.randn(4, generator=torch.Generator().manual_seed(seed))
+
+
+def run(out, config, *, stop_at=None, resume=False):
+    torch.manual_seed(1)
+    module = Line(stop_at)
+    numbers = Numbers()
+    sampler = Draws(["all"] * len(numbers), {}, "all", 5)
+    train = DataLoader(numbers, batch_size=3, sampler=sampler, drop_last=True)
+    validation = DataLoader(numbers, batch_size=11)
+    return module, fit(module, train, validation, config, out, resume=resume, seed=5)
+
+
+def test_a_run_killed_five_times_ends_as_one_that_was_not(tmp_path):
+    config = FitConfig(accelerator="cpu", steps=18, average=0.9)  # six epochs of three steps
+    _, whole = run(tmp_path / "whole", config)
+    for kill, step in enumerate((4, 6, 9, 13, 16)):  # each after at least one more epoch was finished
+        with pytest.raises(OSError, match="power cut"):
+            run(tmp_path / "killed", config, stop_at=step, resume=kill > 0)
+    _, killed = run(tmp_path / "killed", config, resume=True)
+    assert killed.score == whole.score
+    for name in ("last.ckpt", "best.ckpt"):
+        first, again = (trained_weights(tmp_path / each / "checkpoints" / name) for each in ("whole", "killed"))
+        assert all(torch.equal(first[key], again[key]) for key in first)
+
+
+def test_a_short_run_exports_what_it_trained_and_not_where_it_began(tmp_path):
+    config = FitConfig(accelerator="cpu", steps=60, average=0.99)
+    module, done = run(tmp_path, config)
+    last = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+    averaged, trained = last["state_dict"], last["current_model_state"]
+    torch.manual_seed(1)
+    began = Line().state_dict()
+    for key in ("network.2.weight", "network.0.running_mean"):
+        assert (averaged[key] - trained[key]).norm() < 0.35 * (began[key] - trained[key]).norm()
+
+
+def test_the_best_epoch_is_exported_and_not_the_last(tmp_path, monkeypatch):
+    scores = iter([0.1, 0.9, 0.5, 0.2])
+    monkeypatch.setattr(Line, "validation_step", lambda self, batch, index: self.log(SCORE, next(scores)))
+    _, done = run(tmp_path, FitConfig(accelerator="cpu", epochs=4, average=0.5))
+    assert done.score == pytest.approx(0.9) and done.checkpoint == exported_checkpoint(tmp_path)
+    assert torch.load(done.checkpoint, weights_only=True)["epoch"] == 1
+
+
+def test_a_limit_of_time_ends_a_run_cleanly(tmp_path):
+    _, done = run(tmp_path, FitConfig(accelerator="cpu", epochs=100_000, minutes=0.03))
+    assert done.score is not None and (tmp_path / "checkpoints" / "last.ckpt").is_file()

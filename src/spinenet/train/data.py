@@ -4,18 +4,20 @@ Shapes: B study, L level, S slice, T target; bags of one batch are padded to the
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from monai.data import CacheDataset, DataLoader
 from monai.transforms import Compose, Transform
+from numpy.typing import NDArray
 
 from spinenet.crops import BAG_ARRAYS, CropSpec
 from spinenet.datasets import LabelledStudy
 from spinenet.datasets.cache import PREPARED, load_study
 from spinenet.datasets.masks import locate_all, locator_classes, midline_slice, on_locator_grid, read_mask
 from spinenet.datasets.splits import Split
+from spinenet.errors import DatasetError
 from spinenet.labels import UNKNOWN
 from spinenet.locating.discs import locator_grid, pad_to_multiple
 from spinenet.readers import read_study
@@ -121,37 +123,67 @@ class StudyBags(torch.utils.data.Dataset):
     def __len__(self) -> int:
         return len(self.studies)
 
-    def __getitem__(self, index: int) -> Item:
-        study = self.studies[index]
+    def __getitem__(self, index: "int | Draw") -> Item:
+        study = self.studies[_place(index, self.transforms)]
         return self.transforms(self.read(study) if isinstance(study, LabelledStudy) else study)
 
 
-class Balanced(torch.utils.data.Sampler[int]):
-    """An epoch with each source's share of studies, long enough to see all of the first source once.
+class Draw(NamedTuple):
+    """An item to be shown in training, and the seed of the chance by which it is changed."""
 
-    Every source is gone through in an order of its own and starts anew when it is at its end, so that none of its
-    studies is seen twice before all were seen once.
+    place: int
+    seed: int
+
+
+def _place(index: int | Draw, transforms: Compose) -> int:
+    """Where an item lies; one that is drawn brings the chance of its transforms, whichever process makes them."""
+    if isinstance(index, Draw):
+        transforms.set_random_state(index.seed)
+        return index.place
+    return index
+
+
+class Draws(torch.utils.data.Sampler[Draw]):
+    """The order of an epoch, a function of seed and epoch alone: every item once, or each source's share of items.
+
+    With ``shares`` an epoch is long enough to see all of ``first`` once. Every source is gone through in an order of
+    its own and starts anew when it is at its end, so that none of its items is seen twice before all were seen once.
     """
 
     def __init__(self, sources: Sequence[str], shares: Mapping[str, float], first: str, seed: int) -> None:
+        named = np.array(sources) if shares else np.full(len(sources), first)
+        shares = shares or {first: 1.0}
         total = sum(shares.values())
-        length = round(sources.count(first) * total / shares[first])
-        self.of = {name: np.flatnonzero(np.array(sources) == name) for name in shares}
+        length = round(int((named == first).sum()) * total / shares[first])
+        self.of = {name: np.flatnonzero(named == name) for name in shares}
         self.counts = {name: round(length * share / total) for name, share in shares.items() if len(self.of[name])}
-        self.rng = np.random.default_rng(seed)
-        self.waiting: dict[str, list[int]] = {name: [] for name in self.counts}
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch, a resumed one too."""
+        self.epoch = epoch
 
     def __len__(self) -> int:
         return sum(self.counts.values())
 
-    def __iter__(self) -> Iterator[int]:
-        drawn: list[int] = []
-        for name, count in self.counts.items():
-            while len(self.waiting[name]) < count:
-                self.waiting[name] += self.rng.permutation(self.of[name]).tolist()
-            drawn += self.waiting[name][:count]
-            self.waiting[name] = self.waiting[name][count:]
-        return iter(self.rng.permutation(drawn).tolist())
+    def __iter__(self) -> Iterator[Draw]:
+        drawn = np.concatenate([self._items(order, name) for order, name in enumerate(self.counts)])
+        rng = np.random.default_rng([self.seed, self.epoch])
+        seeds = rng.integers(0, 2**31, len(drawn))
+        for index, seed in zip(rng.permutation(drawn).tolist(), seeds.tolist(), strict=True):
+            yield Draw(index, seed)
+
+    def _items(self, order: int, name: str) -> NDArray[np.int64]:
+        """This epoch's part of an endless sequence of shuffled rounds through a source."""
+        own, count = self.of[name], self.counts[name]
+        first = self.epoch * count
+        rounds = range(first // len(own), (first + count - 1) // len(own) + 1)
+        sequence = np.concatenate(
+            [np.random.default_rng([self.seed, order, 1 + turn]).permutation(own) for turn in rounds]
+        )
+        start = first - rounds[0] * len(own)
+        return sequence[start : start + count]
 
 
 class SpineSlices(torch.utils.data.Dataset):
@@ -177,8 +209,8 @@ class SpineSlices(torch.utils.data.Dataset):
     def __len__(self) -> int:
         return len(self.slices)
 
-    def __getitem__(self, index: int) -> Item:
-        return self.transforms(self.slices[index])
+    def __getitem__(self, index: "int | Draw") -> Item:
+        return self.transforms(self.slices[_place(index, self.transforms)])
 
 
 def collate_bags(items: Sequence[Mapping[Hashable, Any]]) -> dict[str, torch.Tensor]:
@@ -211,7 +243,6 @@ def grader_loaders(split: Split, config: TrainGraderConfig) -> tuple[DataLoader,
     """Loaders of training bags (shuffled or balanced, augmented) and validation bags (as predicted)."""
     spec, batch_size = config.crop, config.fit.batch_size
     transforms = grader_transforms(config.augment, spec, config.labels)
-    transforms.set_random_state(config.seed)
     bags = StudyBags(split.train, transforms, spec, sources=split.sources)
     train = _shuffled(bags, config, collate_bags)
     if not split.validation:
@@ -223,7 +254,6 @@ def grader_loaders(split: Split, config: TrainGraderConfig) -> tuple[DataLoader,
 def locator_loaders(split: Split, config: TrainLocatorConfig) -> tuple[DataLoader, DataLoader | None]:
     """Loaders of randomised training windows and plain whole validation slices."""
     transforms = randomise(config.randomise)
-    transforms.set_random_state(config.seed)
     slices = SpineSlices(split.train, transforms, config.slices_per_volume, sources=split.sources)
     train = _shuffled(slices, config, collate_slices)
     if not split.validation:
@@ -238,15 +268,20 @@ def _shuffled(
     """Shuffled, or balanced where the sources have shares, in an order fixed by the seed. Whole batches only, as a
     small last one would upset batch statistics."""
     data, batch_size = config.data, config.fit.batch_size
-    sampler = Balanced(dataset.sources, data.shares, data.name, config.seed) if data.shares else None
+    if not len(dataset):
+        raise DatasetError(
+            f"{data.root}: no study has levels to train on (no masks); let scripts/prepare_data.py locate them"
+        )
+    sampler = Draws(dataset.sources, data.shares, data.name, config.seed)
     return DataLoader(
         dataset,
         batch_size=batch_size,
-        shuffle=sampler is None,
         sampler=sampler,
-        drop_last=len(sampler or dataset) > batch_size,
+        drop_last=len(sampler) > batch_size,
         collate_fn=collate,
-        generator=torch.Generator().manual_seed(config.seed),
+        num_workers=config.fit.workers,
+        persistent_workers=config.fit.workers > 0,
+        pin_memory=torch.cuda.is_available(),
     )
 
 

@@ -2,15 +2,19 @@
 
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from spinenet.crops import BAG_ARRAYS
 from spinenet.labels import VIEWS
 from spinenet.train.baselines import build_grader
+from spinenet.train.loop import SCORE
 from spinenet.train.losses import grade_weights, grading_loss
 from spinenet.train.optimise import one_cycle
+from spinenet.train.scores import discrimination
 from spinenet.train.training_config import FitConfig, GraderModelConfig
 
 Batch = dict[str, Tensor]
@@ -37,6 +41,7 @@ class GraderModule(pl.LightningModule):
         self.register_buffer("weights_TK", grade_weights(grades_NT))
         self.views_V: Tensor
         self.register_buffer("views_V", torch.zeros(len(VIEWS), dtype=torch.bool))
+        self._validated: list[tuple[NDArray[Any], ...]] = []
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Weighted loss of the known labels of one batch."""
@@ -47,10 +52,26 @@ class GraderModule(pl.LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        """The same loss on studies as prediction will see them."""
+        """The same loss on studies as prediction will see them; their grades are kept for the epoch's score."""
         logp, _ = self.network.forward_present(*grader_inputs(batch))
         loss = grading_loss(logp, batch["grades_LT"], self.weights_TK)
-        self.log("validation_loss", loss, prog_bar=True, batch_size=len(logp))
+        self.log("validation_loss", loss, prog_bar=True, batch_size=len(logp), sync_dist=True)
+        pair = (logp.float(), batch["grades_LT"])
+        self._validated.append(tuple(values.flatten(0, 1).cpu().numpy() for values in pair))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log how well each target is ranked and their mean, minus the loss where nothing can be ranked."""
+        areas = discrimination(*(np.concatenate(parts) for parts in zip(*self._validated, strict=True)))
+        self._validated.clear()
+        for name, area in areas.items():
+            self.log(f"validation_{name}", area, sync_dist=True)
+        score = np.mean(list(areas.values())) if areas else -self.trainer.callback_metrics["validation_loss"].item()
+        self.log(SCORE, float(score), prog_bar=True, sync_dist=True)
+
+    def on_train_end(self) -> None:
+        """What any rank has seen counts as seen."""
+        if self.trainer.world_size > 1:
+            self.views_V = torch.as_tensor(self.all_gather(self.views_V)).any(dim=0)
 
     def configure_optimizers(self) -> Any:
         """AdamW with a one-cycle schedule."""

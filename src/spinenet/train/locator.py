@@ -8,6 +8,7 @@ from monai.losses import DiceCELoss
 from torch import Tensor
 
 from spinenet.locating.discs import DISC
+from spinenet.train.loop import SCORE
 from spinenet.train.networks import Locator
 from spinenet.train.optimise import one_cycle
 from spinenet.train.training_config import FitConfig, LocatorModelConfig
@@ -37,10 +38,11 @@ class LocatorModule(pl.LightningModule):
     def validation_step(self, batch: Batch, index: int) -> None:
         """Loss and Dice of all discs on plain whole slices."""
         logits = self.network(batch["image"])
-        self.log("validation_loss", self.loss(logits, batch["classes"][:, None]), prog_bar=True, batch_size=1)
+        loss = self.loss(logits, batch["classes"][:, None])
+        self.log("validation_loss", loss, prog_bar=True, batch_size=1, sync_dist=True)
         found, truth = logits.argmax(1) >= DISC, batch["classes"] >= DISC
         dice = 2 * (found & truth).sum() / (found.sum() + truth.sum()).clamp(min=1)
-        self.log("validation_disc_dice", dice.float(), prog_bar=True, batch_size=1)
+        self.log(SCORE, dice.float(), prog_bar=True, batch_size=1, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         """AdamW with a one-cycle schedule."""

@@ -1,21 +1,43 @@
-"""The training loop: a Lightning Trainer with logs, checkpoints, resume, early stop and averaged weights."""
+"""The training loop: a Lightning Trainer with logs, checkpoints, exact resume, early stop and averaged weights."""
 
 import logging
-import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from monai.data import DataLoader
 from omegaconf import OmegaConf
-from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.callbacks import (
+    EarlyStopping,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    Timer,
+    WeightAveraging,
+)
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+from torch import Tensor
 
 from spinenet.errors import ConfigError
 from spinenet.train.training_config import FitConfig
 
-LAST = "last.ckpt"
+LAST, BEST = "last.ckpt", "best.ckpt"
+SCORE = "validation_score"
+"""What both networks log of each epoch's validation, higher is better; the epoch that has most of it is exported."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How training ended: the checkpoint to export and its validation score, None without validation."""
+
+    checkpoint: Path
+    score: float | None
 
 
 def fit(
@@ -26,14 +48,14 @@ def fit(
     out: Path,
     *,
     resume: bool,
-) -> Path:
-    """Train and return the path of the final checkpoint, whose weights are the averaged ones.
+    seed: int = 0,
+) -> Fit:
+    """Train; the checkpoint's weights are the averaged ones of the best epoch, or the last without validation.
 
     ``out`` gets ``checkpoints/``, ``metrics.csv`` an epoch and TensorBoard's logs. With ``resume`` training goes on at
-    the last finished epoch, the metrics so far being kept as ``metrics-1.csv``; raises ConfigError if there is none.
+    the last finished epoch and ends as it would have undisturbed, the metrics so far being kept as ``metrics-1.csv``;
+    raises ConfigError if there is none.
     """
-    # What Lightning tells of hardware and its other products hides what the run says.
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     if config.threads:
         torch.set_num_threads(config.threads)
     checkpoints = out / "checkpoints"
@@ -44,26 +66,56 @@ def fit(
         _keep_metrics(out)
     if config.overfit_batches:
         validation = train
-    trainer = pl.Trainer(
-        default_root_dir=out,
-        max_epochs=config.epochs,
-        accelerator=config.accelerator,
-        devices=config.devices,
-        num_nodes=config.nodes,
-        strategy=config.strategy,
-        precision=config.precision,  # type: ignore[arg-type]
-        gradient_clip_val=1.0,
+    best = None if validation is None else ModelCheckpoint(
+        checkpoints, filename="best", monitor=SCORE, mode="max", save_top_k=1, enable_version_counter=False
+    )  # fmt: skip
+    trainer = trainer_of(
+        config,
+        max_epochs=_epochs(config, train),
         overfit_batches=config.overfit_batches,
         limit_train_batches=config.max_batches or 1.0,
         limit_val_batches=config.max_batches or 1.0,
+        default_root_dir=out,
         logger=[CSVLogger(out, "", ""), TensorBoardLogger(out, "", "tensorboard")],
-        callbacks=_callbacks(config, checkpoints, has_validation=validation is not None),
+        callbacks=[*_callbacks(config, checkpoints, seed, validates=best is not None), *([best] if best else [])],
         num_sanity_val_steps=0,
         log_every_n_steps=1,
-        enable_model_summary=False,
     )
-    trainer.fit(module, train, validation, ckpt_path=str(last) if resume else None, weights_only=False)
-    return last
+    trainer.fit(module, train, validation, ckpt_path=str(last) if resume else None, weights_only=True)
+    if best is None or best.best_model_score is None:
+        return Fit(last, None)
+    return Fit(checkpoints / BEST, float(best.best_model_score))
+
+
+def trainer_of(config: FitConfig, **options: Any) -> pl.Trainer:
+    """Lightning's Trainer on the hardware that the configuration names; ConfigError where that cannot be had."""
+    # What Lightning tells of hardware and its other products hides what the run says.
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    try:
+        return pl.Trainer(
+            accelerator=config.accelerator,
+            devices=config.devices,
+            num_nodes=config.nodes,
+            strategy=config.strategy,
+            precision=config.precision,  # type: ignore[arg-type]
+            gradient_clip_val=1.0,
+            enable_model_summary=False,
+            **options,
+        )
+    except (MisconfigurationException, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(
+            f"fit.accelerator={config.accelerator}, devices={config.devices}, strategy={config.strategy}, "
+            f"precision={config.precision}: {reason}"
+        ) from error
+
+
+def _epochs(config: FitConfig, train: DataLoader) -> int:
+    """Epochs of a run whose budget is in steps: as many as it takes to make them."""
+    if not config.steps:
+        return config.epochs
+    batches = min(len(train), config.max_batches or len(train))
+    return -(-config.steps // batches)
 
 
 def _keep_metrics(out: Path) -> None:
@@ -73,55 +125,80 @@ def _keep_metrics(out: Path) -> None:
         table.rename(out / f"metrics-{len(list(out.glob('metrics-*.csv'))) + 1}.csv")
 
 
-def _callbacks(config: FitConfig, checkpoints: Path, *, has_validation: bool) -> list[pl.Callback]:
+def _callbacks(config: FitConfig, checkpoints: Path, seed: int, *, validates: bool) -> list[pl.Callback]:
     callbacks: list[pl.Callback] = [
         ModelCheckpoint(
             checkpoints, filename="last", save_top_k=1, enable_version_counter=False, save_on_train_epoch_end=True
         ),
         LearningRateMonitor("epoch"),
+        SeededSteps(seed),
     ]
     if config.average:
-        callbacks.append(EMAWeightAveraging(decay=config.average))
+        callbacks.append(WeightAveraging(avg_fn=warm_average(config.average)))
     if config.minutes:
-        callbacks.append(StopAfter(config.minutes))
-    if config.patience and has_validation:
-        callbacks.append(EarlyStopping("validation_loss", patience=config.patience))
+        callbacks.append(Timer(timedelta(minutes=config.minutes), interval="step", verbose=False))
+    if config.patience and validates:
+        callbacks.append(EarlyStopping(SCORE, patience=config.patience, mode="max"))
     return callbacks
 
 
-class StopAfter(pl.Callback):
-    """End the run when it has used so many minutes of processor time: the same budget for networks of any size."""
+def warm_average(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """Exponential moving average whose decay rises with the steps made, so that it forgets the random start.
 
-    def __init__(self, minutes: float) -> None:
-        self.seconds = 60 * minutes
-        self.began = 0.0
+    >>> kept = warm_average(0.99)
+    >>> [round(float(kept(torch.tensor(1.0), torch.tensor(0.0), torch.tensor(step))), 2) for step in (1, 90, 10000)]
+    [0.18, 0.91, 0.99]
+    """
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock."""
-        self.began = time.process_time()
+    def average(averaged: Tensor, current: Tensor, updates: Tensor) -> Tensor:
+        kept = torch.clamp((1 + updates) / (10 + updates), max=decay)
+        return kept * averaged + (1 - kept) * current
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *unused: object) -> None:
-        """Look at the clock."""
-        if time.process_time() - self.began > self.seconds:
-            trainer.should_stop = True
+    return average
 
 
-def trained_weights(path: Path, prefix: str = "network.") -> dict[str, torch.Tensor]:
+class SeededSteps(pl.Callback):
+    """Chance within the network (dropout), from seed and step alone, so that a resumed run is the same run."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *unused: object) -> None:
+        """Seed torch for this step; ranks differ."""
+        torch.manual_seed((self.seed * 1009 + trainer.global_rank) * 10_000_019 + trainer.global_step)
+
+
+def trained_weights(path: Path, prefix: str = "network.") -> dict[str, Tensor]:
     """Weights of the network in a checkpoint, averaged where the run averaged; raises ConfigError if unreadable."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=False)["state_dict"]
-    except (OSError, EOFError, KeyError, TypeError, RuntimeError, UnpicklingError) as error:
+        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    except (OSError, EOFError, LookupError, TypeError, ValueError, RuntimeError, UnpicklingError) as error:
         raise ConfigError(f"{path}: not a checkpoint of train_locator.py or train_grader.py ({error})") from error
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def exported_checkpoint(run: Path) -> Path:
+    """The checkpoint of a run that its bundle is made of: the best epoch's, or the last of a run without validation."""
+    best = run / "checkpoints" / BEST
+    return best if best.is_file() else run / "checkpoints" / LAST
+
+
+@rank_zero_only  # the other ranks find the file that the first has just written
+def _refuse_used(out: Path) -> None:
+    if (out / "config.yaml").is_file():
+        raise ConfigError(f"{out}: holds a run already; choose another out=, or go on with it by resume=true")
 
 
 def save_config(config: object, out: Path) -> None:
     """Write the composed configuration, from which the run can be repeated, to ``out/config.yaml``.
 
-    A run that is resumed keeps its settings, on which its learning-rate schedule rests; ConfigError where they differ.
+    A run that is resumed keeps its settings, on which its learning-rate schedule rests. ConfigError where they differ,
+    and where a new run would write over an old one.
     """
     path = out / "config.yaml"
     now = OmegaConf.structured(config)
+    if not now.resume:
+        _refuse_used(out)
     if now.resume and path.is_file():
         was = OmegaConf.load(path)
         changed = [key for key in now if key not in ("resume", "out") and was.get(key) != now[key]]

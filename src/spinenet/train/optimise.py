@@ -1,7 +1,6 @@
 """Optimiser and schedule, the same for both networks."""
 
 import math
-import time
 from typing import Any
 
 import pytorch_lightning as pl
@@ -16,16 +15,10 @@ START, END = 0.04, 1e-4
 
 
 def one_cycle(module: pl.LightningModule, fit: FitConfig) -> dict[str, Any]:
-    """AdamW and a one-cycle learning rate over the run (Smith and Topin 2019), be it measured in steps or in time."""
+    """AdamW and a one-cycle learning rate over the steps of the run (Smith and Topin 2019)."""
     optimiser = torch.optim.AdamW(module.parameters(), fit.learning_rate, weight_decay=fit.weight_decay)
     steps = max(2, int(module.trainer.estimated_stepping_batches))
-    began = time.process_time()
-
-    def share(step: int) -> float:
-        spent = (time.process_time() - began) / (60 * fit.minutes) if fit.minutes else step / steps
-        return rate_at(min(spent, 1.0))
-
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, share)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_at(min(step / steps, 1.0)))
     return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 

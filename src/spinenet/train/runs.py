@@ -28,28 +28,31 @@ from spinenet.train.data import grader_loaders, locator_loaders
 from spinenet.train.export import TOLERANCE, export_grader, export_locator
 from spinenet.train.grader import GraderModule
 from spinenet.train.locator import LocatorModule
-from spinenet.train.loop import LAST, fit, save_config, trained_weights
+from spinenet.train.loop import exported_checkpoint, fit, save_config, trained_weights, trainer_of
 from spinenet.train.networks import Locator
 from spinenet.train.training_config import ExportConfig, TrainGraderConfig, TrainLocatorConfig
 
-CHECKPOINT = Path("checkpoints") / LAST
 
+def train_locator(config: TrainLocatorConfig, out: Path) -> float | None:
+    """Train a locator and write config, split, checkpoints, logs and ``locator.onnx`` to ``out``.
 
-def train_locator(config: TrainLocatorConfig, out: Path) -> None:
-    """Train a locator and write config, split, checkpoint, logs and ``locator.onnx`` to ``out``."""
+    Returns the best validation score, the Dice of all discs; None without validation patients.
+    """
     split = _start(config, out)
     train, validation = locator_loaders(split, config)
     module = LocatorModule(config.model, config.fit)
     if config.init:
         start_from(module.network, Path(config.init))
-    checkpoint = fit(module, train, validation, config.fit, out, resume=config.resume)
-    network = Locator(config.model.width)
-    network.load_state_dict(trained_weights(checkpoint))
-    _within_tolerance(export_locator(network, out / "locator.onnx"))
+    done = fit(module, train, validation, config.fit, out, resume=config.resume, seed=config.seed)
+    if module.trainer.is_global_zero:
+        network = Locator(config.model.width)
+        network.load_state_dict(trained_weights(done.checkpoint))
+        _within_tolerance(export_locator(network, out / "locator.onnx"))
+    return done.score
 
 
-def train_grader(config: TrainGraderConfig, out: Path) -> None:
-    """Train a grader and write config, split, checkpoint and logs to ``out``.
+def train_grader(config: TrainGraderConfig, out: Path) -> float | None:
+    """Train a grader and write config, split, checkpoints and logs to ``out``; returns the best validation score.
 
     With a locator's run: export the bundle, calibrate it on the validation patients as they are predicted, and evaluate
     the bundle on the test patients.
@@ -60,7 +63,9 @@ def train_grader(config: TrainGraderConfig, out: Path) -> None:
     module = GraderModule(config.model, config.fit, grades_NT)
     if config.init:
         start_from(module.network, Path(config.init))
-    fit(module, train, validation, config.fit, out, resume=config.resume)
+    done = fit(module, train, validation, config.fit, out, resume=config.resume, seed=config.seed)
+    if not module.trainer.is_global_zero:
+        return done.score
     save_learnt(out, split, [view for view, seen in zip(VIEWS, module.views_V.tolist(), strict=True) if seen])
     if config.locator:
         facts = _facts("spinenet-run", config)
@@ -73,6 +78,7 @@ def train_grader(config: TrainGraderConfig, out: Path) -> None:
         if split.test:
             test = open_run(out, config.data.name, Path(config.data.root))
             evaluate_runs([test], out, Settings(title=f"Test patients of {out.name}"))
+    return done.score
 
 
 def export_run(config: ExportConfig, out: Path) -> None:
@@ -122,7 +128,7 @@ def export_bundle(
                 f"{run}: trained on other crops or another split than {graders[0]}; they cannot be joined"
             )
         network = build_grader(config.model)
-        network.load_state_dict(trained_weights(run / CHECKPOINT))
+        network.load_state_dict(trained_weights(exported_checkpoint(run)))
         members.append(network.eval())
     difference = export_grader(members, configs[0].crop, out / "grader.onnx")
     _within_tolerance(difference)
@@ -165,6 +171,7 @@ def learnt_by(runs: Sequence[Path]) -> dict[str, Any]:
 
 
 def _start(config: TrainLocatorConfig | TrainGraderConfig, out: Path) -> Split:
+    trainer_of(config.fit, logger=False, enable_checkpointing=False)  # before hours of reading, not after
     save_config(config, out)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     split = split_studies(config.data)

@@ -8,55 +8,81 @@ from spinenet.crops import CropSpec
 from spinenet.datasets.splits import DataConfig
 from spinenet.train.augment import AugmentConfig
 
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")
+GRADER_KINDS = ("attention", "mean", "resnet18_3d", "resnet34_3d")
+"""Networks that ``baselines.build_grader`` can build."""
+
 
 @dataclass
 class FitConfig:
     """The training loop. ``devices``, ``nodes`` and ``strategy`` go to Lightning's Trainer unchanged."""
 
     epochs: int = 30
+    steps: int = 0
+    """At least so many optimiser steps, to the end of an epoch, instead of ``epochs``; 0 is off. The schedule of the
+    learning rate ends with them."""
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     batch_size: int = 8
     average: float = 0.99
-    """Decay of the exponential moving average of the weights; the average is what is validated and exported."""
+    """Decay of the exponential moving average of the weights, lower in the first steps; the average is what is
+    validated and exported."""
     patience: int = 0
-    """Stop after so many epochs without a better validation loss; 0 trains all epochs."""
+    """Stop after so many epochs without a better validation score; 0 trains all epochs."""
     precision: str = "32-true"
+    """One of Lightning's: 32-true, bf16-mixed, 16-mixed, bf16-true, 16-true, 64-true."""
     accelerator: str = "auto"
     devices: int = 1
     nodes: int = 1
     strategy: str = "auto"
+    workers: int = 0
+    """Processes that load and augment; 0 does both between the steps."""
     threads: int = 0
     """CPU threads; 0 leaves the choice to torch."""
     overfit_batches: int = 0
     """Train and validate on so many batches of the training part alone; 0 is off. For debugging."""
     minutes: float = 0.0
-    """Stop after so much processor time, with a schedule that ends then; 0 trains all epochs."""
+    """At most so much time on the clock, over all resumed parts together: ends the run cleanly, wherever its schedule
+    is; 0 is no limit."""
     max_batches: int = 0
     """At most so many batches an epoch; 0 is all. For debugging."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1 or self.learning_rate <= 0:
             raise ValueError("fit.epochs, fit.batch_size and fit.learning_rate must be positive")
+        if self.steps < 0 or self.minutes < 0 or self.max_batches < 0:
+            raise ValueError("fit.steps, fit.minutes and fit.max_batches are 0 (off) or positive")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"fit.precision is {self.precision}; choose one of {', '.join(PRECISIONS)}")
         if not 0 <= self.average < 1:
             raise ValueError(f"fit.average is {self.average}; it is a decay, 0 or more and below 1")
 
 
 @dataclass
 class GraderModelConfig:
-    """Kind and size of the grader. ``kind`` is a key of ``comparison.GRADERS``."""
+    """Kind and size of the grader."""
 
     kind: str = "attention"
+    """One of GRADER_KINDS."""
     width: int = 16
     features: int = 96
     dropout: float = 0.2
 
+    def __post_init__(self) -> None:
+        if self.kind not in GRADER_KINDS:
+            raise ValueError(f"model.kind is {self.kind}, no grader; choose one of {', '.join(GRADER_KINDS)}")
+
 
 @dataclass
 class LocatorModelConfig:
-    """Size of the locator."""
+    """Kind and size of the locator."""
 
+    kind: str = "unet"
     width: int = 12
+
+    def __post_init__(self) -> None:
+        if self.kind != "unet":
+            raise ValueError(f"model.kind is {self.kind}, no locator; choose model=locator or locator_small")
 
 
 @dataclass
