@@ -14,9 +14,9 @@ from pathlib import Path
 from rich.progress import track
 
 from spinenet.train.hydra_command import script
-from spinephantom.patient import calibrate
+from spinephantom.data import calibration
 from spinephantom.patient.pathology import Mode, modes_named
-from spinephantom.patient.prevalence import calibration
+from spinephantom.population import fitting
 
 
 @dataclass
@@ -40,16 +40,16 @@ def main(config: CalibrateConfig) -> None:
     tables: dict[str, object] = {**calibration()}
     with ProcessPoolExecutor(config.workers, mp_context=get_context("spawn")) as pool:
         for mode in modes:
-            job = partial(calibrate.propose, mode, count=config.proposals)
+            job = partial(fitting.propose, mode, count=config.proposals)
             proposals = list(track(pool.map(job, range(config.persons)), mode.value, total=config.persons))
-            weights = calibrate.fit_weights(mode, proposals)
+            weights = fitting.fit_weights(mode, proposals)
             for _ in range(config.rounds):
-                sample = partial(calibrate.sample_grades, mode, weights)
+                sample = partial(fitting.sample_grades, mode, weights)
                 found = list(track(pool.map(sample, range(config.spines)), f"{mode.value}: spines", config.spines))
-                weights = calibrate.correct_weights(mode, weights, proposals, found)
-            tables[mode.value] = calibrate.as_table(weights)
+                weights = fitting.correct_weights(mode, weights, proposals, found)
+            tables[mode.value] = fitting.as_table(weights)
             if mode is Mode.RSNA:
-                tables["readers"] = calibrate.fit_ranks(weights, proposals)
+                tables["readers"] = fitting.fit_ranks(weights, proposals)
     Path(config.out).write_text(json.dumps(tables, separators=(",", ":")) + "\n")
     print(f"{config.out}: weights of {', '.join(config.modes)}")
 

@@ -22,7 +22,7 @@ from spinenet.readers import find_studies, read_study
 from spinenet.train.hydra_command import script
 from spinephantom import acceptance, make_study, write_dicom
 from spinephantom.patient.pathology import Mode, modes_named
-from spinephantom.patient.prevalence import AIMS, shares_of
+from spinephantom.population.prevalence import AIMS, shares_of
 
 
 @dataclass

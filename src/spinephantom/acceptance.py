@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.labels import LEVELS, TARGET_INDEX, View
-from spinephantom.paint.canvas import Grid
 from spinephantom.patient.disease import Course, sample_disc
 from spinephantom.patient.pathology import N_DISCS, Mode
 from spinephantom.patient.person import sample_person
-from spinephantom.patient.prevalence import sample_spine
 from spinephantom.physics.kspace import filtered, k_window
-from spinephantom.physics.scanner_artefacts import sample_acquisition
 from spinephantom.physics.sequence import Weighting, sample_protocol, sample_scanner, signal
 from spinephantom.physics.tissue import sample_tissues
+from spinephantom.population.prevalence import sample_spine
+from spinephantom.scan.scanner_artefacts import sample_acquisition
+from spinephantom.shapes.planes import Grid
 from spinephantom.spine.anatomy import build_spine, mirrored
 from spinephantom.spine.records import LUMBAR_DISCS, Spine
 from spinephantom.synthesis import PhantomStack, PhantomStudy, StudyOptions, image, make_study

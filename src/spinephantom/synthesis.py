@@ -12,12 +12,10 @@ from spinephantom.paint import render
 from spinephantom.paint.abdomen import Organ, make_organs
 from spinephantom.paint.background import paint_background
 from spinephantom.paint.canal import Contents, canal_contents
-from spinephantom.paint.canvas import Canvas, Grid
+from spinephantom.paint.canvas import Canvas
 from spinephantom.paint.trunk import Body, make_body
 from spinephantom.patient.pathology import N_DISCS, Mode
 from spinephantom.patient.person import sample_person
-from spinephantom.patient.prevalence import sample_spine
-from spinephantom.physics import scanner_artefacts as artefacts
 from spinephantom.physics.sequence import (
     PoolSignal,
     Protocol,
@@ -29,7 +27,9 @@ from spinephantom.physics.sequence import (
 )
 from spinephantom.physics.texture import EVEN, make_textures
 from spinephantom.physics.tissue import Tissue, nucleus, sample_tissues
+from spinephantom.population.prevalence import sample_spine
 from spinephantom.scan import magnitude as scan
+from spinephantom.scan import scanner_artefacts as artefacts
 from spinephantom.scan.prescription import (
     AXIAL_SHARES,
     RSNA_AXIAL_SHARES,
@@ -39,6 +39,7 @@ from spinephantom.scan.prescription import (
     resized,
     sub_planes,
 )
+from spinephantom.shapes.planes import Grid
 from spinephantom.spine.anatomy import mirrored
 from spinephantom.spine.arch import screws
 from spinephantom.spine.records import LUMBAR_DISCS, Spine

@@ -9,8 +9,8 @@ from scipy import ndimage
 from spinenet.checking.artefacts import ARTEFACTS, FLOOR, artefact_figures, artefacts_of, limits_of
 from spinenet.labels import LEVELS, View
 from spinenet.study import LevelFrame, LocatedSeries, Series
-from spinephantom.physics.scanner_artefacts import sample_acquisition, with_motion, with_zipper
 from spinephantom.physics.sequence import Weighting, sample_protocol, sample_scanner
+from spinephantom.scan.scanner_artefacts import sample_acquisition, with_motion, with_zipper
 
 GHOST, ZIPPER, BLUR = range(3)
 POSTERIOR, SUPERIOR = np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.0, 1.0])

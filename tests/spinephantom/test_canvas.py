@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from spinephantom.paint.canvas import Grid
-from spinephantom.spine.records import Frame, rotation_x, rotation_y
+from spinephantom.shapes.frames import Frame, rotation_x, rotation_y
+from spinephantom.shapes.planes import Grid
 
 
 def stack(kind: str, tilt: float) -> Grid:

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spinephantom.paint.canvas import Grid
 from spinephantom.patient.disease import sample_discs
 from spinephantom.patient.pathology import N_DISCS, DiscState, Mode
 from spinephantom.patient.person import Person, sample_person
+from spinephantom.shapes.planes import Grid
 from spinephantom.spine.anatomy import build_spine, mirrored
 from spinephantom.spine.records import LUMBAR_DISCS
 from spinephantom.spine.sac import conus_z

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from spinenet.labels import TARGET
-from spinephantom.patient import calibrate, prevalence
 from spinephantom.patient.disease import sample_course, sample_disc
 from spinephantom.patient.pathology import Mode
 from spinephantom.patient.person import sample_person
-from spinephantom.patient.prevalence import AIMS, MOST_PROPOSALS, Weights, graded, sample_spine, shipped_weights
+from spinephantom.population import fitting, prevalence
+from spinephantom.population.prevalence import AIMS, MOST_PROPOSALS, Weights, graded, sample_spine, shipped_weights
 from spinephantom.spine.records import LUMBAR_DISCS
 
 
@@ -85,11 +85,11 @@ def test_a_course_is_shared_by_all_levels() -> None:
 
 
 def test_weights_move_by_what_the_sampled_spines_lack() -> None:
-    pool = [calibrate.propose(Mode.RSNA, person, 1) for person in range(calibrate.GROUP)]
+    pool = [fitting.propose(Mode.RSNA, person, 1) for person in range(fitting.GROUP)]
     names = [name for name in TARGET if "stenosis" in name]
     healthy = [tuple({name: TARGET[name].grades[0] for name in names} for _ in range(LUMBAR_DISCS))] * 10
     before = Weights({name: np.zeros_like(aim) for name, aim in AIMS[Mode.RSNA].items()}, np.zeros(LUMBAR_DISCS))
-    after = calibrate.correct_weights(Mode.RSNA, before, pool, healthy)
+    after = fitting.correct_weights(Mode.RSNA, before, pool, healthy)
     for table in after.log_weights.values():
         assert (table[:, 0] == 0.0).all()
         assert (table[:, 1] > 0.0).all(), "moderate stenosis lacks everywhere"

@@ -12,9 +12,9 @@ from spinenet.datasets.rsna_names import CONDITIONS, RSNA_LEVELS, column_of
 from spinenet.labels import LEVELS, View
 from spinenet.readers import find_studies, read_study
 from spinephantom import PhantomStudy, StudyOptions
-from spinephantom.paint.canvas import Grid
 from spinephantom.patient.pathology import Mode
 from spinephantom.scan.prescription import plan_axial
+from spinephantom.shapes.planes import Grid
 from spinephantom.write.rsna_files import MISTAKES, published_series, write_rsna, write_rsna_tables
 from spinephantom.write.spider_files import truth_record, write_truth
 

@@ -8,10 +8,13 @@ import pytest
 
 from spinenet.labels import View
 from spinephantom import PhantomStudy, make_study
-from spinephantom.paint.canvas import Canvas, Grid, upscaled
+from spinephantom.paint.canvas import Canvas
 from spinephantom.paint.trunk import Body, make_body
 from spinephantom.physics.kspace import Noise, filtered, k_window
-from spinephantom.physics.scanner_artefacts import (
+from spinephantom.physics.sequence import PoolSignal, Weighting, sample_protocol, sample_scanner
+from spinephantom.physics.texture import make_textures
+from spinephantom.scan.prescription import plan_axial
+from spinephantom.scan.scanner_artefacts import (
     sample_acquisition,
     sensitivity,
     shifted_fat,
@@ -19,9 +22,7 @@ from spinephantom.physics.scanner_artefacts import (
     with_motion,
     with_zipper,
 )
-from spinephantom.physics.sequence import PoolSignal, Weighting, sample_protocol, sample_scanner
-from spinephantom.physics.texture import make_textures
-from spinephantom.scan.prescription import plan_axial
+from spinephantom.shapes.planes import Grid, upscaled
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinephantom.paint import abdomen, pelvis
-from spinephantom.paint.canvas import Canvas, upscaled
+from spinephantom.paint.canvas import Canvas
 from spinephantom.paint.trunk import Body, Place, locate
 from spinephantom.physics.texture import Textures
+from spinephantom.shapes.planes import upscaled
 from spinephantom.shapes.soft import smax, smin, smoothstep
 
 F32 = NDArray[Any]

@@ -6,28 +6,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinephantom.paint.canvas import Canvas, Grid, Window
+from spinephantom.paint.canvas import Canvas
 from spinephantom.shapes.distances import Ball, ball_sdf
+from spinephantom.shapes.frames import Array
+from spinephantom.shapes.parts import Part
+from spinephantom.shapes.planes import Window
 from spinephantom.shapes.soft import smoothstep
 from spinephantom.shapes.tubes import tube_coverage
 from spinephantom.spine.cauda import make_strands, open_room, strand_points
-from spinephantom.spine.records import LUMBAR_DISCS, Array, Canal, Part, Spine
+from spinephantom.spine.records import LUMBAR_DISCS, Canal, Spine
 from spinephantom.spine.sac import FAR_MM, conus_z, sac_distances
+from spinephantom.spine.sections import canal_window
 
 F32 = NDArray[Any]
 _DURA_MM = 0.45
 _FRONT_GAP_MM = 2.0
-
-
-def canal_line(canal: Canal) -> tuple[Array, float]:
-    """Points (N, 3) along the canal, and how far from them its fat reaches at most."""
-    reach = float(max(canal.half_ap_mm.max() + canal.posterior_fat_mm.max() + 6.0, canal.half_width_mm.max() + 6.0))
-    return np.column_stack([canal.x_mm, canal.y_mm, canal.z_mm]), reach
-
-
-def canal_window(grid: Grid, canal: Canal) -> Window | None:
-    """The part of the planes the canal passes through."""
-    return grid.window(*canal_line(canal))
 
 
 @dataclass(frozen=True)

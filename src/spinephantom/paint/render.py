@@ -5,15 +5,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinephantom.paint.canal import Contents, canal_line, paint_canal, paint_roots
-from spinephantom.paint.canvas import Canvas, Grid, Window
+from spinephantom.paint.canal import Contents, paint_canal, paint_roots
+from spinephantom.paint.canvas import Canvas
 from spinephantom.patient.pathology import DiscState
-from spinephantom.shapes import discs as shapes
+from spinephantom.shapes import column
 from spinephantom.shapes.distances import Ball, ball_sdf, ellipsoid
 from spinephantom.shapes.fields import near
-from spinephantom.shapes.soft import smax, smoothstep, superellipse
+from spinephantom.shapes.frames import Array
+from spinephantom.shapes.parts import Part
+from spinephantom.shapes.planes import Grid, Window
+from spinephantom.shapes.soft import smoothstep, superellipse
 from spinephantom.spine.arch import iliolumbar
-from spinephantom.spine.records import Array, Disc, Joint, Part, SacralSegment, Spine, Vertebra
+from spinephantom.spine.records import Disc, Joint, SacralSegment, Spine, Vertebra
+from spinephantom.spine.sections import body_with_nodes, canal_line
 
 F32 = NDArray[Any]
 CORTEX_MM = 0.75
@@ -202,7 +206,7 @@ def _paint_disc(canvas: Canvas, disc: Disc) -> None:
     # a thin dark line in front and behind: the longitudinal ligaments
     canvas.paint(window, canvas.alpha(d - 0.5), "ligament")
     canvas.paint(window, canvas.alpha(d), "outer_annulus", 1.0 + 0.08 * texture.fine)
-    q = shapes.disc_outline(u, v, disc.shape)
+    q = column.disc_outline(u, v, disc.shape)
     ring = canvas.alpha(d + 0.3) * smoothstep(q, 1.02, 0.80)
     canvas.paint(window, ring, "inner_annulus", 1.0 + 0.08 * texture.medium + 0.05 * texture.fine)
     if disc.state.herniation_mm:
@@ -261,8 +265,8 @@ def _paint_body(canvas: Canvas, body: Vertebra, discs: tuple[Disc | None, Disc])
     near = smoothstep(np.abs(w), 0.5 * body.height, 0.42 * body.height) * (np.abs(u) < 12.0)
     canvas.paint(window, canvas.alpha(d - 0.6) * near, "ligament")
     _paint_bone(canvas, window, d, "marrow")
-    q = shapes.outline(u, v, body.half_width, body.half_depth, body.shape.wall_hollow)
-    upper, lower = shapes.end_plate_distance(q, v, w, body.shape)
+    q = column.outline(u, v, body.half_width, body.half_depth, body.shape.wall_hollow)
+    upper, lower = column.end_plate_distance(q, v, w, body.shape)
     v_fraction = v * np.float32(1.0 / body.half_depth)
     sides = ((body.above, body.above.modic_below_mm, upper), (body.below, body.below.modic_above_mm, lower))
     for state, extent, depth in sides:
@@ -274,18 +278,3 @@ def _paint_body(canvas: Canvas, body: Vertebra, discs: tuple[Disc | None, Disc])
         np.abs(w) - 0.7 - 2.2 * deep, np.maximum(0.2 * body.half_depth - v, np.abs(u) - 0.8 - 5.5 * deep)
     )
     canvas.paint(window, canvas.alpha(notch) * canvas.alpha(d - 0.4) * 0.75, "vein", 1.0, 0.15)
-
-
-def body_with_nodes(grid: Grid, body: Vertebra, discs: tuple[Disc | None, Disc]) -> tuple[Window, F32] | None:
-    """A vertebral body without the Schmorl nodes of the disc above and of the disc below it; None out of view."""
-    found = near(body.part, grid)
-    if found is None:
-        return None
-    window, d = found
-    for disc, upper in ((discs[0], False), (discs[1], True)):
-        if disc is None:
-            continue
-        node = disc.shape.above if upper else disc.shape.below
-        if node.radii[0]:
-            d = smax(d, -shapes.node_sdf(*window.local(disc.frame), node), 0.8)
-    return window, d

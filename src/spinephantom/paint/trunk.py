@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from spinephantom.paint.canvas import Grid
+from spinephantom.shapes.frames import Array, Frame
+from spinephantom.shapes.planes import Grid
 from spinephantom.shapes.soft import smax
-from spinephantom.spine.records import Array, Frame, Spine
+from spinephantom.spine.records import Spine
 
 F32 = NDArray[Any]
 _STEP_MM = 0.5

@@ -2,16 +2,14 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from spinephantom.shapes.kernels import gather
-
-if TYPE_CHECKING:
-    from spinephantom.paint.canvas import Grid, Window
+from spinephantom.shapes.planes import Grid, Window
 
 F32 = NDArray[Any]
 
@@ -31,7 +29,7 @@ class Textures:
         """Each plane ``times`` over: the planes within one slice share their grain."""
         return Textures(*(np.repeat(field, times, axis=0) for field in (self.fine, self.medium, self.coarse)))
 
-    def within(self, window: "Window") -> "Textures":
+    def within(self, window: Window) -> "Textures":
         """The part inside a window of the planes."""
         return Textures(self.fine[window.index], self.medium[window.index], self.coarse[window.index])
 
@@ -51,7 +49,7 @@ def _volume(grain: str) -> F32:
     return noise
 
 
-def make_textures(rng: np.random.Generator, grid: "Grid") -> Textures:
+def make_textures(rng: np.random.Generator, grid: Grid) -> Textures:
     """Textures of the planes of a grid, read from the volumes at the nearest voxel; the stream decides where."""
     world = grid.whole().world()
     fields = {}

@@ -5,12 +5,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinephantom.paint.canvas import Canvas, Grid
+from spinephantom.paint.canvas import Canvas
 from spinephantom.paint.trunk import Body
-from spinephantom.physics import scanner_artefacts as artefacts
 from spinephantom.physics.kspace import Noise, filtered, k_window
-from spinephantom.physics.scanner_artefacts import Acquisition
 from spinephantom.physics.sequence import Protocol
+from spinephantom.scan import scanner_artefacts as artefacts
+from spinephantom.scan.scanner_artefacts import Acquisition
+from spinephantom.shapes.planes import Grid
 
 F32 = NDArray[Any]
 

@@ -10,9 +10,10 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from spinephantom.paint.canvas import Grid
 from spinephantom.paint.trunk import Body
-from spinephantom.spine.records import Array, Disc, Spine, rotation_x, rotation_y
+from spinephantom.shapes.frames import Array, rotation_x, rotation_y
+from spinephantom.shapes.planes import Grid
+from spinephantom.spine.records import Disc, Spine
 
 SIZES, SIZE_SHARES = (320, 384, 448, 512), (0.2, 0.4, 0.3, 0.1)
 AXIAL_SIZES, AXIAL_SIZE_SHARES = (256, 320, 384, 512), (0.2, 0.4, 0.25, 0.15)

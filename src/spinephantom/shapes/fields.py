@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from spinephantom.paint.canvas import Grid, Window
 from spinephantom.shapes.kernels import compiled, plain, specialised
-from spinephantom.spine.records import Part
+from spinephantom.shapes.parts import Part
+from spinephantom.shapes.planes import Grid, Window
 
 F32 = Any
 MARGIN_MM = 2.5

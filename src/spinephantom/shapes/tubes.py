@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from spinephantom.paint.canvas import Window
+from spinephantom.shapes.frames import Array
 from spinephantom.shapes.kernels import stamp
-from spinephantom.spine.records import Array
+from spinephantom.shapes.planes import Window
 
 
 def slab_mm(offsets_mm: NDArray[np.floating]) -> float:

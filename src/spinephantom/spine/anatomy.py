@@ -11,21 +11,11 @@ import numpy as np
 from spinenet.labels import LEVELS
 from spinephantom.patient.pathology import DiscState, mirrored_state
 from spinephantom.patient.person import Person, mirrored_person
-from spinephantom.shapes.discs import BodyShape, DiscShape, Node, SacralShape, rim
+from spinephantom.shapes.column import BodyShape, DiscShape, Node, SacralShape, rim
 from spinephantom.shapes.distances import superellipse
+from spinephantom.shapes.frames import Array, Frame, rotation_x, rotation_y, rotation_z
 from spinephantom.spine.arch import build_arches, build_joints, build_sacral_arch
-from spinephantom.spine.records import (
-    Array,
-    Disc,
-    Frame,
-    Recess,
-    SacralSegment,
-    Spine,
-    Vertebra,
-    rotation_x,
-    rotation_y,
-    rotation_z,
-)
+from spinephantom.spine.records import Disc, Recess, SacralSegment, Spine, Vertebra
 from spinephantom.spine.roots import build_roots
 from spinephantom.spine.sac import build_canal
 

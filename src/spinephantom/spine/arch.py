@@ -1,44 +1,22 @@
 """The arches: pedicles, laminae and processes as bars, facet joints and yellow ligaments, each in its place."""
 
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
 from spinephantom.patient.pathology import DiscState
-from spinephantom.shapes.distances import F32, Ball, Bar, Point, ball_sdf, bar_sdf, smax
+from spinephantom.shapes.distances import Ball, Bar, Point, ball_sdf, bar_sdf
+from spinephantom.shapes.frames import Array, Frame
 from spinephantom.shapes.joints import FacetShape, FlavumShape, flavum_sdf, inferior_sdf, joint_space_sdf, superior_sdf
-from spinephantom.spine.records import Array, Disc, Frame, Joint, Part, SacralSegment, Vertebra
+from spinephantom.shapes.parts import Part
+from spinephantom.shapes.spinous import SpinousShape, spinous_sdf
+from spinephantom.spine.records import Disc, Joint, SacralSegment, Vertebra
 
 SIDES = (1.0, -1.0)
 """Left and right, as the sign of u."""
 _FACET_ANGLE_DEG = np.array([52.0, 45.0, 37.0, 30.0, 25.0, 22.0, 20.0, 20.0, 20.0, 20.0])
 """Of the joint to the sagittal plane, from L5/S1 upwards."""
 _HALF_JOINT_MM = 7.6
-
-
-class SpinousShape(NamedTuple):
-    """A spinous process in the frame of its vertebra; mm and radians."""
-
-    start_v: float
-    start_w: float
-    cosine: float
-    sine: float
-    length: float
-    height: float
-
-
-def spinous_sdf(u: F32, v: F32, w: F32, p: SpinousShape) -> F32:
-    """The spinous process: a plate in the midline, tilted down, pointed in front and blunt at its tip."""
-    dv, dw = v - np.float32(p.start_v), w - np.float32(p.start_w)
-    along = np.float32(p.cosine) * dv - np.float32(p.sine) * dw
-    up = np.float32(p.sine) * dv + np.float32(p.cosine) * dw
-    t = np.minimum(np.maximum(along * np.float32(1.0 / p.length), 0.0), 1.0)
-    # waist in the middle, a root that slopes forwards and upwards, a tip that droops
-    half = np.float32(0.5 * p.height) * (0.62 + 0.95 * t - 0.6 * t * t)
-    middle = np.float32(0.16 * p.height) * (1.0 - t) - np.float32(0.10 * p.height) * t
-    profile = smax(np.abs(up - middle) - half, np.abs(along - 0.5 * p.length) - 0.5 * p.length, 5.0)
-    return smax(profile, np.abs(u) - (2.6 + 1.6 * t * t), 2.0)
 
 
 def _bar(frame: Frame, bar: Bar) -> Part:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spinephantom.shapes.frames import Array
+from spinephantom.shapes.parts import Part
 from spinephantom.shapes.soft import smoothstep
 from spinephantom.spine.foramen import blocked_at
-from spinephantom.spine.records import Array, Part, SacralSegment, Spine
+from spinephantom.spine.records import SacralSegment, Spine
 from spinephantom.spine.sac import conus_z
 
 LOWEST_ROOT = -4

@@ -6,7 +6,9 @@ from math import dist
 import numpy as np
 from numpy.typing import NDArray
 
-from spinephantom.spine.records import Array, Frame, Part, Root, Spine
+from spinephantom.shapes.frames import Array, Frame
+from spinephantom.shapes.parts import Part
+from spinephantom.spine.records import Root, Spine
 
 _STEP_MM = 0.4
 SLIT_MM = 2.0

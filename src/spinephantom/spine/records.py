@@ -4,86 +4,20 @@ Local frames: u lateral (+ left), v antero-posterior (+ back), w along the spine
 from the lowest: vertebra 0 stands on disc 0, the lowest mobile disc (L5/S1).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spinephantom.patient.pathology import DiscState
 from spinephantom.patient.person import Person
-from spinephantom.shapes.discs import BodyShape, DiscShape, SacralShape, body_sdf, disc_sdf, sacral_sdf
-from spinephantom.shapes.kernels import distances_at, mark_inside
+from spinephantom.shapes.column import BodyShape, DiscShape, SacralShape, body_sdf, disc_sdf, sacral_sdf
+from spinephantom.shapes.frames import Array, Frame
+from spinephantom.shapes.parts import Part
 
-Array = NDArray[np.float64]
 LUMBAR_DISCS = 5
 _FINE_MM = 0.02
-
-
-class Window(Protocol):
-    """What a shape needs to know of a part of a stack of planes."""
-
-    def local(self, frame: "Frame") -> tuple[Any, Any, Any]:
-        """Coordinates of the pixels in a frame, broadcastable."""
-
-
-@dataclass(frozen=True)
-class Frame:
-    """A place and three axes: columns of ``axes`` are u, v and w in LPS."""
-
-    center_mm: Array
-    axes: Array
-
-    def moved(self, u: float = 0.0, v: float = 0.0, w: float = 0.0) -> "Frame":
-        return Frame(self.center_mm + self.axes @ np.array([u, v, w]), self.axes)
-
-    def tilted(self, angle_rad: float) -> "Frame":
-        """Turned about u: positive angles turn w forwards."""
-        return Frame(self.center_mm, self.axes @ rotation_x(angle_rad))
-
-    def sided(self, sign: float) -> "Frame":
-        """The same place with u pointing to the left (sign 1) or to the right (sign -1)."""
-        return Frame(self.center_mm, self.axes * np.array([sign, 1.0, 1.0]))
-
-    def local(self, points_mm: Array) -> Array:
-        """Points (..., 3) in this frame's coordinates."""
-        return (points_mm - self.center_mm) @ self.axes
-
-    def world(self, uvw: Any) -> Array:
-        """Points (..., 3) of this frame in LPS."""
-        return self.center_mm + np.asarray(uvw, float) @ self.axes.T
-
-
-@dataclass(frozen=True)
-class Part:
-    """One shape in its place: signed distance function, its numbers, its frame, and a ball that holds all of it."""
-
-    sdf: Callable[..., Any]
-    shape: Any
-    frame: Frame
-    center_mm: Array
-    radius_mm: float
-    cortex_mm: float = 0.9
-
-    def at(self, points_mm: Array) -> NDArray[np.float32]:
-        """Distance at world points (..., 3)."""
-        return distances_at(self.frame.local(points_mm), self.sdf, self.shape)
-
-    def mark_inside(self, points_mm: Array, blocked: NDArray[np.bool_]) -> None:
-        """Set ``blocked`` (N,) where points (N, 3) lie inside; what is set already is not looked at."""
-        place, ball = (self.frame.center_mm, self.frame.axes), (self.center_mm, float(self.radius_mm))
-        mark_inside(blocked, points_mm, place, ball, self.sdf, self.shape)
-
-    def within(self, window: Window) -> NDArray[np.float32]:
-        """Distance at the pixels of a window."""
-        return np.asarray(self.sdf(*window.local(self.frame), self.shape), np.float32)
-
-    def shifted(self, offset_mm: Array) -> "Part":
-        """The same shape somewhere else."""
-        frame = replace(self.frame, center_mm=self.frame.center_mm + offset_mm)
-        return replace(self, frame=frame, center_mm=self.center_mm + offset_mm)
 
 
 @dataclass(frozen=True)
@@ -285,21 +219,3 @@ class Spine:
     def sacral_posterior(self) -> tuple[Part, ...]:
         """Roof, side walls and articular processes of the sacrum."""
         return (*self.sacral_arch, *(joint.superior for joint in self.joints[0]))
-
-
-def rotation_x(angle: float) -> Array:
-    """Turn about the left-right axis; positive tilts the head end forwards."""
-    c, s = np.cos(angle), np.sin(angle)
-    return np.array([[1.0, 0.0, 0.0], [0.0, c, -s], [0.0, s, c]])
-
-
-def rotation_y(angle: float) -> Array:
-    """Turn about the antero-posterior axis."""
-    c, s = np.cos(angle), np.sin(angle)
-    return np.array([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
-
-
-def rotation_z(angle: float) -> Array:
-    """Turn about the long axis."""
-    c, s = np.cos(angle), np.sin(angle)
-    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])

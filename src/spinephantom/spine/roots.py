@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spinephantom.shapes.discs import disc_sdf
+from spinephantom.shapes.column import disc_sdf
+from spinephantom.shapes.frames import Array
+from spinephantom.shapes.parts import Part
 from spinephantom.spine.arch import pedicle
-from spinephantom.spine.records import Array, Disc, Part, Root, Spine, Vertebra
+from spinephantom.spine.records import Disc, Root, Spine, Vertebra
 
 ROOTS = ("S1", "L5", "L4", "L3", "L2", "L1", "T12")
 _RADIUS_MM = np.array([2.1, 2.1, 2.0, 1.8, 1.7, 1.6, 1.5])

@@ -8,8 +8,9 @@ from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
 
 from spinephantom.patient.person import Person
+from spinephantom.shapes.frames import Array
 from spinephantom.shapes.soft import smoothstep
-from spinephantom.spine.records import Array, Canal, Disc, SacralSegment, Spine, Vertebra
+from spinephantom.spine.records import Canal, Disc, SacralSegment, Spine, Vertebra
 
 F32 = NDArray[Any]
 FAR_MM = np.float32(9.0)

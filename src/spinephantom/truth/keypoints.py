@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from spinenet.labels import View
-from spinephantom.paint.canvas import Grid
-from spinephantom.spine.records import Array
+from spinephantom.shapes.frames import Array
+from spinephantom.shapes.planes import Grid
 from spinephantom.truth.measure import Measurements
 
 SAGITTAL_T2 = (View.SAGITTAL_T2, View.SAGITTAL_STIR)

@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinephantom.paint.canal import canal_window
-from spinephantom.paint.canvas import Grid
-from spinephantom.paint.render import body_with_nodes
 from spinephantom.shapes.fields import near
-from spinephantom.spine.records import Part, Spine
+from spinephantom.shapes.parts import Part
+from spinephantom.shapes.planes import Grid
+from spinephantom.spine.records import Spine
 from spinephantom.spine.sac import sac_distances
+from spinephantom.spine.sections import body_with_nodes, canal_window
 
 CANAL, FIRST_DISC = 100, 201
 """Mask values: vertebrae 1.. from L5 upwards, the dural sac 100, discs 201.. from L5/S1 upwards."""

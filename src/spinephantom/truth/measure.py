@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.labels import LEVELS
-from spinephantom.shapes import discs
+from spinephantom.shapes import column
+from spinephantom.shapes.frames import Array
 from spinephantom.spine.cauda import strand_area_mm2
 from spinephantom.spine.foramen import DISC_SAMPLES, Foramen, blocked_at, measure_foramen
-from spinephantom.spine.records import LUMBAR_DISCS, Array, Disc, SacralSegment, Spine, Vertebra
+from spinephantom.spine.records import LUMBAR_DISCS, Disc, SacralSegment, Spine, Vertebra
 from spinephantom.spine.sac import sac_distances
 
 BULGE_MM, HERNIATION_MM = 1.0, 2.0
@@ -173,13 +174,13 @@ def _measure_height(disc: Disc) -> float:
     plain = _without_nodes(disc)
     v = np.linspace(-0.25, 0.25, 7, dtype=np.float32)[:, None] * disc.half_depth
     w = np.linspace(-13.0, 13.0, 521, dtype=np.float32)[None, :]
-    inside = discs.disc_sdf(np.zeros_like(v), v, w, plain) < 0.0
+    inside = column.disc_sdf(np.zeros_like(v), v, w, plain) < 0.0
     return float(inside.sum(axis=1).mean() * (w[0, 1] - w[0, 0]))
 
 
-def _without_nodes(disc: Disc) -> discs.DiscShape:
+def _without_nodes(disc: Disc) -> column.DiscShape:
     """The disc alone: no Schmorl nodes, and no bone at the foramina, which is not a herniation."""
-    none = discs.Node(_NOWHERE, _NOWHERE)
+    none = column.Node(_NOWHERE, _NOWHERE)
     return disc.shape._replace(above=none, below=none, foraminal_lr=(0.0, 0.0))
 
 
@@ -192,8 +193,8 @@ def _measure_outline(disc: Disc) -> tuple[float, float, float, float]:
     height = np.linspace(-6.0, 6.0, 5, dtype=np.float32)[None, None, :]
     u = radius * np.sin(angle) * disc.half_width
     v = radius * np.cos(angle) * disc.half_depth - 0.5 * disc.shape.slip
-    inside = (discs.disc_sdf(u, v, height, plain) < 0.0).any(axis=2)
-    rim = discs.disc_outline(u, v + np.float32(0.5 * disc.shape.slip), plain)[..., 0] < 1.0
+    inside = (column.disc_sdf(u, v, height, plain) < 0.0).any(axis=2)
+    rim = column.disc_outline(u, v + np.float32(0.5 * disc.shape.slip), plain)[..., 0] < 1.0
     length = np.hypot(u, v)[..., 0]
     reach = np.where(inside, length, 0.0).max(axis=1) - np.where(rim, length, 0.0).max(axis=1)
     back = np.cos(angle[:, 0, 0]) > 0.0
@@ -205,7 +206,7 @@ def _measure_outline(disc: Disc) -> tuple[float, float, float, float]:
 
 def _msu_share(disc: Disc, local_mm: float, place_mm: float) -> float:
     """Depth of the local overhang relative to the way from the disc's edge to the line between the facets."""
-    edge = discs.rim(place_mm, disc.half_width, disc.half_depth)[0][1]
+    edge = column.rim(place_mm, disc.half_width, disc.half_depth)[0][1]
     return local_mm / max(disc.recess.facet_edge[1] - edge, 1.0)
 
 
@@ -235,8 +236,8 @@ def _measure_schmorl(disc: Disc, upper: bool) -> float:
     v = np.linspace(-0.65, 0.65, 27, dtype=np.float32)[None, :, None] * disc.half_depth
     w = np.linspace(0.0, 18.0, 121, dtype=np.float32)[None, None, :] * (1.0 if upper else -1.0)
     step = abs(float(w[0, 0, 1]))
-    reach = (discs.disc_sdf(u, v, w, disc.shape) < 0.0).sum(axis=2) * step
-    plain = (discs.disc_sdf(u, v, w, _without_nodes(disc)) < 0.0).sum(axis=2) * step
+    reach = (column.disc_sdf(u, v, w, disc.shape) < 0.0).sum(axis=2) * step
+    plain = (column.disc_sdf(u, v, w, _without_nodes(disc)) < 0.0).sum(axis=2) * step
     return float((reach - plain).max())
 
 

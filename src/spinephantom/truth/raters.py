@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from spinenet.labels import LEVELS, MIRROR, TARGET_INDEX, TARGETS, UNKNOWN
-from spinephantom.patient.prevalence import calibration
+from spinephantom.data import calibration
 from spinephantom.truth.grades import Margins, severity
 
 READERS = 3

@@ -5,17 +5,15 @@ condition at that level. The weights were fitted once (``scripts/calibrate_phant
 have the prevalence of AIMS. A study depends on its own seed only, and whose spine it is stays independent of disease.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.labels import TARGET
+from spinephantom.data import calibration
 from spinephantom.patient.disease import sample_course, sample_disc
 from spinephantom.patient.pathology import N_DISCS, DiscState, Mode
 from spinephantom.patient.person import Person
@@ -24,7 +22,6 @@ from spinephantom.spine.records import LUMBAR_DISCS, Spine
 from spinephantom.truth.grades import grade
 from spinephantom.truth.measure import measure
 
-CALIBRATION = "calibration.json"
 MOST_PROPOSALS = 12
 """After so many proposals for a level the last one is taken: narrow canals would otherwise go on for ever."""
 SIDES = ("_left", "_right")
@@ -96,13 +93,6 @@ def shares_of(
                 counts[level, index] += 1.0
     shares: NDArray[np.float64] = counts / counts.sum(axis=1, keepdims=True)
     return shares
-
-
-@cache
-def calibration() -> dict[str, dict[str, list[Any]]]:
-    """The fitted numbers that ship with the package: acceptance weights by mode, and ranks for the readers."""
-    found: dict[str, dict[str, list[Any]]] = json.loads(files("spinephantom").joinpath("data", CALIBRATION).read_text())
-    return found
 
 
 @cache

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
 from spinenet.labels import View
-from spinephantom.paint.canvas import Grid, upscaled
 from spinephantom.paint.trunk import Body
 from spinephantom.physics.sequence import Protocol
+from spinephantom.shapes.planes import Grid, upscaled
 
 F32 = NDArray[Any]
 _BEADS = 13

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from spinephantom.patient.disease import Course, sample_course, sample_disc
 from spinephantom.patient.pathology import N_DISCS, Mode
 from spinephantom.patient.person import Person, sample_person
-from spinephantom.patient.prevalence import AIMS, Weights, graded, sample_spine, shares_of
+from spinephantom.population.prevalence import AIMS, Weights, graded, sample_spine, shares_of
 from spinephantom.spine.anatomy import build_spine
 from spinephantom.spine.records import LUMBAR_DISCS
 from spinephantom.truth.grades import Margins, grade, severity, signed_margins
