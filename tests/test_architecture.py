@@ -1,6 +1,7 @@
 """The shape of the code: data flows one way, prediction stays light, and heavy libraries keep to their folders."""
 
 import ast
+import graphlib
 import importlib.util
 import subprocess
 import sys
@@ -156,3 +157,48 @@ def test_public_functions_are_typed(path: Path) -> None:
 def test_a_module_says_what_it_is_and_stays_short(path: Path) -> None:
     assert path.stat().st_size == 0 or ast.get_docstring(tree_of(path))
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+PHANTOM_ROOMS = (
+    "data",
+    "shapes",
+    "patient",
+    "spine",
+    "truth",
+    "population",
+    "physics",
+    "paint",
+    "scan",
+    "synthesis",
+    "write",
+    "acceptance",
+)
+"""Of spinephantom, from numbers to files: a room imports from those before it."""
+PHANTOM_MODULES = sorted((SOURCE / "spinephantom").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", PHANTOM_MODULES[1:], ids=identify)
+def test_a_phantom_is_made_in_one_direction(path: Path) -> None:
+    room = path.relative_to(SOURCE / "spinephantom").with_suffix("").parts[0]
+    parts = [name.split(".") for name in imports_of(tree_of(path).body)]
+    assert {name[1] for name in parts if name[0] == "spinephantom"} <= set(
+        PHANTOM_ROOMS[: PHANTOM_ROOMS.index(room) + 1]
+    )
+
+
+@pytest.mark.parametrize("package", ["spinenet", "spinephantom"])
+def test_no_module_leads_back_to_itself(package: str) -> None:
+    graph = {dotted(path): modules_imported(path) for path in sorted((SOURCE / package).rglob("*.py"))}
+    graphlib.TopologicalSorter(graph).prepare()  # CycleError names the modules
+
+
+def dotted(path: Path) -> str:
+    """The name a module is imported by."""
+    return ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
+
+
+def modules_imported(path: Path) -> set[str]:
+    """Modules of this distribution that a module names in its imports."""
+    own = {dotted(other) for other in MODULES}
+    names = {name if name in own else name.rpartition(".")[0] for name in imports_of(tree_of(path).body)}
+    return names & own - {dotted(path)}
