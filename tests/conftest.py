@@ -15,7 +15,7 @@ import pytest
 
 from spinenet.crops import CropSpec
 from spinenet.datasets.masks import locator_classes, on_locator_grid
-from spinenet.labels import DISC_TARGETS, TARGETS
+from spinenet.labels import TARGET, TARGETS, columns_of
 from spinenet.locating.discs import LOCATOR_CLASSES, candidate_slices, locator_grid, normalise, pad_to_multiple
 from spinenet.model.bundle import Bundle, load_bundle, write_bundle
 from spinenet.model.calibration import neutral
@@ -25,7 +25,7 @@ from spinephantom.patient.pathology import Mode
 
 SMALL = {"mode": Mode.SCREENING, "axial": False, "size": 256, "slices": 3, "sub_slices": 1, "stir_share": 0.0}
 SEEDS = (2, 3, 4, 5, 7, 8)
-STENOSIS = [index for index in range(len(TARGETS)) if index not in DISC_TARGETS]
+STENOSIS = [index for index, target in enumerate(TARGETS) if "spider" not in target.labelled_by]
 
 
 @pytest.fixture(scope="session")
@@ -111,7 +111,7 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def tiny_bundle(untrained: Any, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The untrained networks as a bundle for the targets that SPIDER labels."""
     networks = {name: (untrained.folder / name).read_bytes() for name in ("locator.onnx", "grader.onnx")}
-    calibration = {TARGETS[index].name: neutral(TARGETS[index]) for index in DISC_TARGETS}
+    calibration = {name: neutral(TARGET[name]) for name in columns_of("spider").values()}
     facts = {"name": "tiny", "version": "0", "data": "random weights", "licence": "none"}
     return load_bundle(
         write_bundle(tmp_path_factory.mktemp("bundle") / "tiny", networks, untrained.spec, calibration, facts)

@@ -14,7 +14,7 @@ from spinenet.datasets import load_dataset
 from spinenet.datasets.masks import read_mask
 from spinenet.datasets.splits import DataConfig, load_split
 from spinenet.errors import ConfigError, DatasetError
-from spinenet.labels import DISC_TARGETS, LEVELS, TARGET, TARGETS, UNKNOWN
+from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, UNKNOWN, columns_of
 from spinenet.model.bundle import Bundle, load_bundle
 from spinenet.readers import read_study
 from spinenet.serve.batch import predict_paths
@@ -104,7 +104,7 @@ def test_a_run_leaves_what_is_needed_to_repeat_resume_and_judge_it(runs: tuple[P
 
 def test_the_bundle_says_what_it_is_made_of(runs: tuple[Path, Path]) -> None:
     bundle = load_bundle(runs[1] / "bundle")
-    assert bundle.targets == tuple(TARGETS[index].name for index in DISC_TARGETS)
+    assert bundle.targets == tuple(columns_of("spider").values())
     assert bundle.metadata["data"] == "phantom" and bundle.metadata["onnx_difference"] < 1e-4
     assert bundle.networks["locator.onnx"] == (runs[0] / "locator.onnx").read_bytes()
     assert sorted(path.name for path in (runs[1] / "bundle").iterdir()) == ["grader.onnx", "locator.onnx", "model.json"]
@@ -120,10 +120,10 @@ def test_a_run_is_judged_on_patients_it_never_saw_and_on_every_graded_disc_of_th
     for study in load_dataset("phantom", phantom_root).studies:
         if study.key in unseen:
             discs = int((study.grades_LT != UNKNOWN).any(1).sum())
-            assert (table["study"] == study.key).sum() == discs * len(DISC_TARGETS)
+            assert (table["study"] == study.key).sum() == discs * len(columns_of("spider"))
             mine = table[table["study"] == study.key].set_index(["level", "target"])["truth"]
             for (level, target), truth in mine.items():
-                index = study.grades_LT[LEVELS.index(level), [one.name for one in TARGETS].index(target)]
+                index = study.grades_LT[LEVELS.index(level), TARGET_INDEX[target]]
                 assert truth == TARGET[target].grades[index]
     assert json.loads((runs[1] / "metrics.json").read_text()) and (runs[1] / "report.md").is_file()
 
@@ -141,7 +141,7 @@ def test_files_in_tables_out(
         mine = [row for row in predictions if row["study"] == study.key]
         levels = {LEVELS[index] for index in np.flatnonzero((study.grades_LT != UNKNOWN).any(1))}
         assert levels <= {row["level"] for row in mine}
-        assert len(mine) == int(studies[study.key]["levels_found"]) * len(DISC_TARGETS)
+        assert len(mine) == int(studies[study.key]["levels_found"]) * len(columns_of("spider"))
         for row in mine:
             target = TARGET[row["target"]]
             assert row["label"] == target.words[target.index_of(int(row["grade"]))]

@@ -1,17 +1,21 @@
 """The label space: published scales, levels from the sacrum up, and a mirror that swaps sides and nothing else."""
 
+from dataclasses import replace
+
 import pytest
 
 from spinenet.labels import (
-    DISC_TARGETS,
     LEVELS,
     MAX_GRADES,
     MIRROR,
+    READERS_LOOK_FOR,
     TARGET,
     TARGET_INDEX,
     TARGETS,
     UNKNOWN,
     Scale,
+    Side,
+    columns_of,
 )
 
 
@@ -25,7 +29,7 @@ def test_levels_are_counted_from_the_sacrum():
 def test_the_published_scales():
     assert TARGET["pfirrmann"].grades == (1, 2, 3, 4, 5) and TARGET["pfirrmann"].scale is Scale.ORDINAL
     assert TARGET["modic"].grades == (0, 1, 2, 3) and TARGET["modic"].scale is Scale.NOMINAL
-    stenoses = [target for target in TARGETS if "stenosis" in target.name]
+    stenoses = [TARGET[name] for name in columns_of("rsna2024").values()]
     assert len(stenoses) == 5 and {target.grades for target in stenoses} == {(0, 1, 2)}
     assert {target.scale for target in stenoses} == {Scale.ORDINAL}
 
@@ -40,14 +44,36 @@ def test_every_grade_has_a_word_and_none_is_unknown(target):
 
 
 def test_a_left_right_flip_swaps_left_and_right_targets_and_no_others():
+    swapped = {target.name: TARGETS[MIRROR[index]].name for index, target in enumerate(TARGETS)}
+    assert {name: twin for name, twin in swapped.items() if name != twin} == {
+        "foraminal_stenosis_left": "foraminal_stenosis_right",
+        "foraminal_stenosis_right": "foraminal_stenosis_left",
+        "subarticular_stenosis_left": "subarticular_stenosis_right",
+        "subarticular_stenosis_right": "subarticular_stenosis_left",
+    }
+
+
+def test_both_sides_of_a_condition_are_alike_but_for_the_side():
     for index, target in enumerate(TARGETS):
         mirrored = TARGETS[MIRROR[index]]
-        if "left" in target.name or "right" in target.name:
-            swapped = {"left": "right", "right": "left"}
-            assert mirrored.name == "_".join(swapped.get(word, word) for word in target.name.split("_"))
-        else:
-            assert mirrored is target
-        assert (mirrored.grades, mirrored.scale) == (target.grades, target.scale)
+        assert replace(mirrored, side=target.side, labelled_by=target.labelled_by) == target
+
+
+def test_titles_are_said_alone_and_within_a_sentence():
+    assert TARGET["pfirrmann"].title == TARGET["pfirrmann"].running == "Pfirrmann degeneration"
+    assert (TARGET["bulging"].title, TARGET["bulging"].running) == ("Disc bulging", "disc bulging")
+    assert TARGET["foraminal_stenosis_right"].title == "Right foraminal stenosis"
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
+def test_a_target_can_be_shown_and_is_a_finding_somewhere_on_its_scale(target):
+    assert target.needs and all(need.views for need in target.needs)
+    assert set(target.levels) <= set(LEVELS)
+    assert 0 < target.finding_from < len(target.steps)
+    assert target.severe_from is None or target.finding_from < target.severe_from < len(target.steps)
+    assert target.looks_for in ("", *READERS_LOOK_FOR)
+    assert len({step.code.value for step in target.steps}) == len(target.steps)
+    assert target.side in (None, Side.LEFT, Side.RIGHT)
 
 
 def test_mirroring_twice_changes_nothing():
@@ -59,6 +85,7 @@ def test_targets_are_found_by_name_and_by_place():
     assert len(TARGET) == len(TARGETS)
 
 
-def test_spider_labels_no_stenosis():
-    assert len(DISC_TARGETS) == 8
-    assert not any("stenosis" in TARGETS[index].name for index in DISC_TARGETS)
+def test_spider_labels_discs_and_rsna_labels_stenoses():
+    assert len(columns_of("spider")) == 8 and len(columns_of("rsna2024")) == 5
+    assert not set(columns_of("spider").values()) & set(columns_of("rsna2024").values())
+    assert all(target.labelled_by for target in TARGETS)

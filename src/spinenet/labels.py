@@ -1,11 +1,17 @@
-"""The label space: levels, targets, their scales and words. Everything else indexes what is written here.
+"""The label space: levels, and one entry for each target that says all there is to know of it.
+
+Everything else indexes what is written here: heads of networks, tables, schema, pages, structured reports and the
+columns of data sets. To add a target is to add its entry to TARGETS.
 
 Levels are named from the sacrum up, so index 0 is L5/S1 and SPIDER's ``IVD label`` n is index n - 1. The names are a
 count from the lowest disc: a transitional vertebra shifts them all.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
+from typing import NamedTuple
 
 UNKNOWN = -1
 """Grade index of a target nobody has labelled. Never the same as "absent"."""
@@ -40,18 +46,134 @@ SAGITTAL_VIEWS = (View.SAGITTAL_T1, View.SAGITTAL_T2, View.SAGITTAL_STIR)
 """Views in which levels are found."""
 
 
+class Side(StrEnum):
+    """The patient's side."""
+
+    LEFT = "left"
+    RIGHT = "right"
+
+    @property
+    def other(self) -> "Side":
+        """The side it has in the mirrored study."""
+        return Side.RIGHT if self is Side.LEFT else Side.LEFT
+
+
+class Unit(StrEnum):
+    """What a target is graded of at a level: its disc with all that lies beside it, or the vertebra above the disc."""
+
+    DISC = "disc"
+    VERTEBRA = "vertebra"
+
+
+class Heading(StrEnum):
+    """The table of a page that a target stands in, in the page's order."""
+
+    DISC = "Disc, endplates and alignment"
+    CANAL = "Canal, foramina and subarticular zones"
+
+
+class Code(NamedTuple):
+    """A coded word: value, coding scheme, meaning."""
+
+    value: str
+    scheme: str
+    meaning: str
+
+
+PRIVATE_SCHEME = "99SPINENET"
+
+
+def private(value: str, meaning: str) -> Code:
+    """A code of our own scheme, for what no published one says."""
+    return Code(value, PRIVATE_SCHEME, meaning)
+
+
+@dataclass(frozen=True)
+class Need:
+    """What together shows a target: a series of each of ``views``.
+
+    ``lateral``: slices beside the midline, on the target's side.
+    """
+
+    views: tuple[View, ...]
+    lateral: bool = False
+
+
+def any_of(*views: View, lateral: bool = False) -> tuple[Need, ...]:
+    """The needs of a target that one series of any of these views shows."""
+    return tuple(Need((view,), lateral) for view in views)
+
+
+@dataclass(frozen=True)
+class Grade:
+    """One grade of a scale: its published value, its words in a table, and how a structured report codes it.
+
+    ``short`` are its words where a heading says the target, ``phrase`` those that need no title; empty: as in a table,
+    and the title before it. ``urgency`` indexes ``report.findings.URGENCIES``.
+    """
+
+    value: int
+    words: str
+    code: Code
+    short: str = ""
+    phrase: str = ""
+    urgency: int = 0
+
+
 @dataclass(frozen=True)
 class Target:
     """One thing that is graded at a level.
 
-    ``grades`` are the published values (Pfirrmann 1 to 5); arrays hold the index into ``grades``, or UNKNOWN.
+    ``condition`` is what the left and the right of it share, and its name where it has no side. ``term`` is what it is
+    called within a sentence. ``steps`` are the grades of its scale in order; arrays hold their index, or UNKNOWN.
+    Of ``needs`` one must be met; a side is graded only where left and right are known. From index ``finding_from`` on
+    a grade is a finding, from ``severe_from`` on a severe one. ``looks_for`` is the entry of READERS_LOOK_FOR that it
+    answers. ``labelled_by`` is data set -> its column with grades of it.
     """
 
-    name: str
+    condition: str
+    term: str
     scale: Scale
-    grades: tuple[int, ...]
-    words: tuple[str, ...]
-    title: str
+    steps: tuple[Grade, ...]
+    needs: tuple[Need, ...] = field(kw_only=True)
+    heading: Heading = field(default=Heading.DISC, kw_only=True)
+    side: Side | None = field(default=None, kw_only=True)
+    unit: Unit = field(default=Unit.DISC, kw_only=True)
+    levels: tuple[str, ...] = field(default=LEVELS, kw_only=True)
+    finding_from: int = field(default=1, kw_only=True)
+    severe_from: int | None = field(default=None, kw_only=True)
+    looks_for: str = field(default="", kw_only=True)
+    code: Code | None = field(default=None, kw_only=True)
+    labelled_by: Mapping[str, str] = field(default_factory=dict, kw_only=True, hash=False)
+
+    @cached_property
+    def name(self) -> str:
+        """What it is called in every file."""
+        return f"{self.condition}_{self.side}" if self.side else self.condition
+
+    @cached_property
+    def running(self) -> str:
+        """Its title within a sentence.
+
+        >>> TARGET["bulging"].running, TARGET["modic"].running, TARGETS[-1].running
+        ('disc bulging', 'Modic change', 'right subarticular stenosis')
+        """
+        return f"{self.side} {self.term}" if self.side else self.term
+
+    @cached_property
+    def title(self) -> str:
+        """Its title where it stands alone."""
+        return self.running[:1].upper() + self.running[1:]
+
+    @cached_property
+    def grades(self) -> tuple[int, ...]:
+        """The published values (Pfirrmann 1 to 5)."""
+        return tuple(step.value for step in self.steps)
+
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        """The grades in words."""
+        return tuple(step.words for step in self.steps)
 
     def index_of(self, grade: int) -> int:
         """Index of a published grade; raises ValueError if the scale does not have it.
@@ -63,54 +185,172 @@ class Target:
             raise ValueError(f"{self.name}: grade {grade} is not one of {self.grades}")
         return self.grades.index(grade)
 
+    def step(self, grade: int) -> Grade:
+        """All about a published grade."""
+        return self.steps[self.index_of(grade)]
 
-def _binary(name: str, title: str) -> Target:
-    return Target(name, Scale.BINARY, (0, 1), ("absent", "present"), title)
+
+def presence(*, urgency: int = 0) -> tuple[Grade, ...]:
+    """The steps of what is there or not."""
+    return (
+        Grade(0, "absent", Code("272519000", "SCT", "Absent")),
+        Grade(1, "present", Code("52101004", "SCT", "Present"), urgency=urgency),
+    )
 
 
-def _stenosis(name: str, title: str) -> Target:
-    return Target(name, Scale.ORDINAL, (0, 1, 2), ("normal or mild", "moderate", "severe"), title)
+def _severity(moderate: int, severe: int) -> tuple[Grade, ...]:
+    """The steps of a stenosis as RSNA 2024 grades it, with the urgency of moderate and severe."""
+    return (
+        Grade(0, "normal or mild", private("normal_or_mild", "normal or mild")),
+        Grade(1, "moderate", Code("6736007", "SCT", "Moderate"), urgency=moderate),
+        Grade(2, "severe", Code("24484000", "SCT", "Severe"), urgency=severe),
+    )
 
+
+def _numeral(grade: int, numeral: str) -> Grade:
+    words = f"grade {numeral}"
+    return Grade(grade, words, private(f"pfirrmann_{grade}", words), numeral, f"Pfirrmann {words}")
+
+
+def _type(number: int, words: str, short: str) -> Grade:
+    return Grade(number, words, private(f"modic_{number}", words), short, words)
+
+
+def _binary(condition: str, term: str, column: str, urgency: int = 0, code: Code | None = None) -> Target:
+    """What is seen in any sagittal series and labelled as there or not by SPIDER, in this column."""
+    steps, needs = presence(urgency=urgency), any_of(*SAGITTAL_VIEWS)
+    return Target(condition, term, Scale.BINARY, steps, needs=needs, code=code, labelled_by={"spider": column})
+
+
+def _stenosis(
+    condition: str,
+    term: str,
+    column: str,
+    needs: tuple[Need, ...],
+    code: Code,
+    side: Side | None = None,
+    urgency: tuple[int, int] = (1, 2),
+) -> Target:
+    """What narrows, as RSNA 2024 grades it in this column."""
+    return Target(
+        condition,
+        term,
+        Scale.ORDINAL,
+        _severity(*urgency),
+        needs=needs,
+        heading=Heading.CANAL,
+        side=side,
+        levels=STENOSIS_LEVELS,
+        severe_from=2,
+        code=code,
+        labelled_by={"rsna2024": column},
+    )
+
+
+_FORAMEN = private("foraminal", "Foraminal stenosis")
+_RECESS = private("subarticular", "Subarticular stenosis")
 
 TARGETS = (
     Target(
         "pfirrmann",
-        Scale.ORDINAL,
-        (1, 2, 3, 4, 5),
-        ("grade I", "grade II", "grade III", "grade IV", "grade V"),
         "Pfirrmann degeneration",
+        Scale.ORDINAL,
+        (_numeral(1, "I"), _numeral(2, "II"), _numeral(3, "III"), _numeral(4, "IV"), _numeral(5, "V")),
+        needs=any_of(*SAGITTAL_VIEWS),
+        finding_from=2,
+        severe_from=3,
+        code=Code("77547008", "SCT", "Degeneration of intervertebral disc"),
+        labelled_by={"spider": "Pfirrman grade"},
     ),
     Target(
         "modic",
-        Scale.NOMINAL,
-        (0, 1, 2, 3),
-        ("no Modic change", "Modic type 1", "Modic type 2", "Modic type 3"),
         "Modic change",
+        Scale.NOMINAL,
+        (
+            _type(0, "no Modic change", "none"),
+            _type(1, "Modic type 1", "1"),
+            _type(2, "Modic type 2", "2"),
+            _type(3, "Modic type 3", "3"),
+        ),
+        needs=any_of(*SAGITTAL_VIEWS),
+        labelled_by={"spider": "Modic"},
     ),
-    _binary("herniation", "Disc herniation"),
-    _binary("bulging", "Disc bulging"),
-    _binary("narrowing", "Disc narrowing"),
-    _binary("spondylolisthesis", "Spondylolisthesis"),
-    _binary("endplate_upper", "Upper endplate change"),
-    _binary("endplate_lower", "Lower endplate change"),
-    _stenosis("canal_stenosis", "Spinal canal stenosis"),
-    _stenosis("foraminal_stenosis_left", "Left foraminal stenosis"),
-    _stenosis("foraminal_stenosis_right", "Right foraminal stenosis"),
-    _stenosis("subarticular_stenosis_left", "Left subarticular stenosis"),
-    _stenosis("subarticular_stenosis_right", "Right subarticular stenosis"),
+    _binary(
+        "herniation",
+        "disc herniation",
+        "Disc herniation",
+        urgency=1,
+        code=Code("73589001", "SCT", "Herniation of intervertebral disc"),
+    ),
+    _binary("bulging", "disc bulging", "Disc bulging"),
+    _binary("narrowing", "disc narrowing", "Disc narrowing"),
+    _binary(
+        "spondylolisthesis",
+        "spondylolisthesis",
+        "Spondylolisthesis",
+        urgency=2,
+        code=Code("274152003", "SCT", "Spondylolisthesis"),
+    ),
+    _binary("endplate_upper", "upper endplate change", "UP endplate"),
+    _binary("endplate_lower", "lower endplate change", "LOW endplate"),
+    _stenosis(
+        "canal_stenosis",
+        "spinal canal stenosis",
+        "spinal_canal_stenosis",
+        any_of(View.SAGITTAL_T2, View.SAGITTAL_STIR, View.AXIAL_T2),
+        Code("76107001", "SCT", "Spinal stenosis"),
+        urgency=(2, 3),
+    ),
+    *(
+        _stenosis(
+            "foraminal_stenosis",
+            "foraminal stenosis",
+            f"{side}_neural_foraminal_narrowing",
+            any_of(*SAGITTAL_VIEWS, lateral=True),
+            _FORAMEN,
+            side,
+        )
+        for side in Side
+    ),
+    *(
+        _stenosis(
+            "subarticular_stenosis",
+            "subarticular stenosis",
+            f"{side}_subarticular_stenosis",
+            any_of(View.AXIAL_T2),
+            _RECESS,
+            side,
+        )
+        for side in Side
+    ),
 )
 TARGET = {target.name: target for target in TARGETS}
 TARGET_INDEX = {target.name: index for index, target in enumerate(TARGETS)}
 MAX_GRADES = max(len(target.grades) for target in TARGETS)
 
-DISC_TARGETS = tuple(TARGET_INDEX[target.name] for target in TARGETS if "stenosis" not in target.name)
-"""Targets that SPIDER labels: what a sagittal-only model can have learnt from patients."""
-
-
-def _mirrored(name: str) -> str:
-    swap = {"left": "right", "right": "left"}
-    return "_".join(swap.get(part, part) for part in name.split("_"))
-
-
-MIRROR = tuple(TARGET_INDEX[_mirrored(target.name)] for target in TARGETS)
+_PLACE = {(target.condition, target.side): index for index, target in enumerate(TARGETS)}
+MIRROR = tuple(_PLACE[target.condition, target.side.other if target.side else None] for target in TARGETS)
 """``grades_T[list(MIRROR)]`` are the grades of the study mirrored left to right."""
+
+READERS_LOOK_FOR = (
+    "fracture",
+    "tumour and metastasis",
+    "infection",
+    "inflammatory disease",
+    "conus and cauda equina",
+    "facet joints",
+    "scoliosis",
+    "changes after surgery",
+)
+"""What a radiologist looks for in the same images besides what is graded here."""
+NEVER_LOOKED_FOR = tuple(one for one in READERS_LOOK_FOR if one not in {target.looks_for for target in TARGETS})
+"""Those of READERS_LOOK_FOR that no target answers."""
+
+
+def columns_of(data_set: str) -> dict[str, str]:
+    """Column of a data set's table -> name of the target it grades, in the order of the label space.
+
+    >>> columns_of("spider")["UP endplate"]
+    'endplate_upper'
+    """
+    return {target.labelled_by[data_set]: target.name for target in TARGETS if data_set in target.labelled_by}

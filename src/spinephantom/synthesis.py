@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.errors import ConfigError
-from spinenet.labels import LEVELS, TARGETS, View
+from spinenet.labels import LEVELS, TARGET, TARGETS, View
 from spinenet.study import Series
 from spinephantom.paint import render
 from spinephantom.paint.abdomen import Organ, make_organs
@@ -360,12 +360,12 @@ def _with_truth(
 
 
 def _findings(measured: dict[int, Measurements], marked: set[tuple[str, str]]) -> Findings:
-    """What can be graded: everything but the stenoses that no slice shows, known by their missing marks."""
+    """What can be graded: all but what RSNA marks and no slice shows, known by its missing mark."""
     return {
         index: {
             name: margins
             for name, margins in truth.signed_margins(m).items()
-            if "stenosis" not in name or (m.level, name) in marked
+            if "rsna2024" not in TARGET[name].labelled_by or (m.level, name) in marked
         }
         for index, m in measured.items()
     }

@@ -7,7 +7,7 @@ import pytest
 
 from spinenet.checking.visible import visible_targets
 from spinenet.crops import CropSpec, build_bag
-from spinenet.labels import DISC_TARGETS, MIRROR, TARGETS, View
+from spinenet.labels import MIRROR, TARGETS, View, columns_of
 from spinenet.study import LevelFrame, LocatedSeries, Series
 
 SPEC = CropSpec(rows=16, columns=16)
@@ -35,7 +35,7 @@ def seen(*located, level="L4/L5"):
     return {TARGETS[index].name for index in np.flatnonzero(visible_targets(build_bag(located, SPEC), located)[0])}
 
 
-DISC = {TARGETS[index].name for index in DISC_TARGETS}
+DISC = set(columns_of("spider").values())
 FORAMINA = {"foraminal_stenosis_left", "foraminal_stenosis_right"}
 RECESSES = {"subarticular_stenosis_left", "subarticular_stenosis_right"}
 

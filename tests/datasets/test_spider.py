@@ -12,12 +12,13 @@ from spinenet.datasets.masks import locate_from_mask, read_mask
 from spinenet.datasets.spider import load_layout
 from spinenet.datasets.splits import patient_folds
 from spinenet.errors import DatasetError
-from spinenet.labels import DISC_TARGETS, LEVELS, TARGET, TARGET_INDEX, TARGETS, UNKNOWN
+from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, UNKNOWN, columns_of
 from spinenet.readers import read_study
 
 REAL = os.environ.get("SPINENET_SPIDER")
 on_real_scans = pytest.mark.skipif(not REAL, reason="SPINENET_SPIDER names no SPIDER folder")
 
+GRADED = [TARGET_INDEX[name] for name in columns_of("spider").values()]
 ROW = "1,1,2,0,1,0,1,0,1,4"
 
 
@@ -89,7 +90,7 @@ NORMAL = "1,1,0,0,0,0,0,0,0,1"
 )
 def test_grades_that_no_series_of_the_patient_shows_are_unknown(spider, images, unknown):
     dataset = load_dataset("spider", spider(NORMAL, images=images))
-    graded = {TARGETS[index].name for index in DISC_TARGETS}
+    graded = set(columns_of("spider").values())
     assert {name for name in graded if grade_of(only(dataset), "L5/S1", name) is None} == unknown
     assert len(dataset.findings) == bool(unknown)
 
@@ -114,7 +115,7 @@ def test_stray_blanks_in_names_and_values_do_no_harm(spider):
     header = "\ufeff Patient, IVD label,Modic ,UP endplate, LOW endplate,Spondylolisthesis ,"
     header += " Disc herniation,Disc narrowing,Disc bulging,Pfirrman grade "
     assert np.array_equal(
-        only(load_dataset("spider", spider(" 1 , 1,2 ,0,1, 0,1,0,1, 4 ", header=header)))[0, list(DISC_TARGETS)],
+        only(load_dataset("spider", spider(" 1 , 1,2 ,0,1, 0,1,0,1, 4 ", header=header)))[0, GRADED],
         [3, 2, 1, 1, 0, 0, 0, 1],
     )
 
@@ -201,7 +202,7 @@ def test_phantoms_come_back_with_the_grades_they_were_made_with(phantoms, phanto
     dataset = load_dataset("phantom", phantom_root)
     assert dataset.findings == ()
     for made, read in zip(phantoms, dataset.studies, strict=True):
-        assert np.array_equal(read.grades_LT[:, DISC_TARGETS], made.grades_LT[:, DISC_TARGETS])
+        assert np.array_equal(read.grades_LT[:, GRADED], made.grades_LT[:, GRADED])
 
 
 def test_either_storage_order_gives_the_images_and_levels_that_were_written(phantoms, phantom_root):

@@ -12,7 +12,7 @@ from pydicom import dcmread
 from pydicom.uid import EnhancedMRImageStorage
 
 from spinenet import __version__
-from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, TARGETS
+from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, TARGETS, Unit
 from spinenet.report.dicom import codes as dicom_codes
 from spinenet.report.dicom.capture import draw, write_capture
 from spinenet.report.dicom.objects import Made, made_from
@@ -175,7 +175,7 @@ def test_every_level_and_grade_has_a_code_of_its_own() -> None:
     assert len({code[0] for code in dicom_codes.LEVEL_CODES.values()}) == len(LEVELS)
     assert len(dicom_codes.TARGET_OF_CODE) == len(TARGET_INDEX)
     for target in TARGETS:
-        values = [dicom_codes.grade_code(target, grade)[0] for grade in target.grades]
+        values = [step.code.value for step in target.steps]
         assert [dicom_codes.grade_of_code(target, value) for value in values] == list(target.grades)
 
 
@@ -185,10 +185,12 @@ def test_codes_of_the_standard_are_as_pydicom_lists_them() -> None:
     assert dicom_codes.LEVEL_CODES["L5/S1"][0] == codes.SCT.L5S1Disc.value
     assert dicom_codes.LEVEL_CODES["T12/L1"][0] == codes.SCT.T12L1Disc.value
     assert dicom_codes.LEVEL_CODES["T8/T9"][0] == codes.SCT.T8T9Disc.value
+    vertebrae = dicom_codes.SITES[Unit.VERTEBRA]
+    assert all(code.value == getattr(codes.SCT, f"{code.meaning[:-9]}Vertebra").value for code in vertebrae.values())
     assert dicom_codes.SIDES["left"][0] == codes.SCT.Left.value
     assert dicom_codes.SIDES["right"][0] == codes.SCT.Right.value
-    assert dicom_codes.grade_code(TARGET["canal_stenosis"], 2)[0] == codes.SCT.Severe.value
-    assert dicom_codes.grade_code(TARGET["herniation"], 1)[0] == codes.SCT.Present.value
+    assert TARGET["canal_stenosis"].step(2).code.value == codes.SCT.Severe.value
+    assert TARGET["herniation"].step(1).code.value == codes.SCT.Present.value
 
 
 def test_a_file_that_is_no_report_is_refused_in_one_line(

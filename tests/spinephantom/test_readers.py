@@ -6,7 +6,7 @@ import pytest
 from spinenet.labels import LEVELS, TARGET_INDEX, TARGETS, UNKNOWN
 from spinephantom.truth import raters as readers
 from spinephantom.truth.grades import Margins
-from spinephantom.truth.raters import READERS, condition_of, impression, read
+from spinephantom.truth.raters import READERS, impression, read
 
 ORDINAL = {"canal_stenosis": 0.73, "foraminal_stenosis_left": 0.58, "subarticular_stenosis_right": 0.49}
 """Linear-weighted kappa between two readers (reference, 1.4)."""
@@ -36,7 +36,7 @@ def patients(count: int, seed: int = 0) -> list[tuple[dict[int, dict[str, Margin
             findings[level] = {}
             for target in TARGETS:
                 cuts = 1 if target.name == "modic" else len(target.grades) - 1
-                values = finding_at(float(rng.random()), condition_of(target.name), cuts)
+                values = finding_at(float(rng.random()), target.condition, cuts)
                 findings[level][target.name] = values
                 truth_LT[level, TARGET_INDEX[target.name]] = sum(value < 0.0 for value in values)
         made.append((findings, truth_LT))

@@ -10,7 +10,7 @@ from spinenet.datasets import load_dataset
 from spinenet.datasets.cache import located_study, save_study
 from spinenet.datasets.masks import locate_all
 from spinenet.datasets.splits import DataConfig, split_studies
-from spinenet.labels import DISC_TARGETS, LEVELS, TARGETS, UNKNOWN
+from spinenet.labels import LEVELS, TARGET_INDEX, TARGETS, UNKNOWN, columns_of
 from spinenet.locating.discs import LOCATOR_CLASSES, LOWEST_DISC, SIZE_MULTIPLE
 from spinenet.readers import read_study
 from spinenet.train.augment import CropBagd
@@ -61,7 +61,9 @@ def test_the_graders_loaders_hold_each_their_part_of_the_patients(split, spec):
     batch = next(iter(train))
     assert batch["crops_LSHW"].dtype == torch.float32 and batch["grades_LT"].shape[2] == len(TARGETS)
     known = (batch["grades_LT"] != UNKNOWN).any(0).any(0)
-    assert set(torch.nonzero(known).flatten().tolist()) == set(DISC_TARGETS)
+    assert set(torch.nonzero(known).flatten().tolist()) == {
+        TARGET_INDEX[name] for name in columns_of("spider").values()
+    }
 
 
 def test_two_runs_with_one_seed_see_the_same_batches(split, spec):

@@ -1,7 +1,6 @@
-"""What the slices of a level can show: a target is graded where it can be seen, and nowhere else.
+"""What the slices of a level can show: a target is graded where one of its needs is met, and nowhere else.
 
-Foramina lie beside the midline, each in the sagittal slices of its own side; the subarticular zones are seen in axial
-slices; fluid outlines the canal in T2. Where left and right are not known, no side is graded.
+A side is graded only from series in which left and right are known.
 """
 
 from collections.abc import Sequence
@@ -10,16 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.crops import Bag
-from spinenet.labels import DISC_TARGETS, LEVELS, SAGITTAL_VIEWS, STENOSIS_LEVELS, TARGET_INDEX, TARGETS, View
+from spinenet.labels import LEVELS, SAGITTAL_VIEWS, TARGETS, Side, Target, View
 from spinenet.study import LevelCrop, LocatedSeries
 
 LATERAL_MM = 9.0
 """A sagittal slice farther than this from the midline passes through the foramina rather than the canal."""
 
-_T2_VIEWS = (View.SAGITTAL_T2, View.SAGITTAL_STIR, View.AXIAL_T2)
-_CANAL = TARGET_INDEX["canal_stenosis"]
-_FORAMEN = {side: TARGET_INDEX[f"foraminal_stenosis_{side}"] for side in ("left", "right")}
-_SUBARTICULAR = [TARGET_INDEX[f"subarticular_stenosis_{side}"] for side in ("left", "right")]
+Shown = set[tuple[View, Side | None]]
+"""Views that a level was seen in: with None for a slice anywhere, with a side for one beside the midline there."""
 
 
 def visible_targets(bag: Bag, located: Sequence[LocatedSeries]) -> NDArray[np.bool_]:
@@ -27,17 +24,22 @@ def visible_targets(bag: Bag, located: Sequence[LocatedSeries]) -> NDArray[np.bo
     sided = {one.series.name for one in located if one.series.laterality_known}
     seen_LT = np.zeros((len(bag.level_L), len(TARGETS)), np.bool_)
     for row, (level, crops) in enumerate(zip(bag.level_L, bag.shown, strict=True)):
-        seen_LT[row, list(DISC_TARGETS)] = any(crop.view in SAGITTAL_VIEWS for crop in crops)
-        if LEVELS[level] in STENOSIS_LEVELS:
-            seen_LT[row] |= _stenosis_seen(crops, [crop for crop in crops if crop.series_name in sided])
+        anywhere, with_sides = _shown(crops), _shown([crop for crop in crops if crop.series_name in sided])
+        for index, target in enumerate(TARGETS):
+            shown = with_sides if target.side else anywhere
+            seen_LT[row, index] = LEVELS[level] in target.levels and _is_shown(target, shown)
     return seen_LT
 
 
-def _stenosis_seen(crops: Sequence[LevelCrop], sided: Sequence[LevelCrop]) -> NDArray[np.bool_]:
-    seen_T = np.zeros(len(TARGETS), np.bool_)
-    seen_T[_CANAL] = any(crop.view in _T2_VIEWS for crop in crops)
-    seen_T[_SUBARTICULAR] = any(crop.view is View.AXIAL_T2 for crop in sided)
-    offsets_mm = np.array([crop.offset_mm for crop in sided if crop.view in SAGITTAL_VIEWS])
-    seen_T[_FORAMEN["left"]] = (offsets_mm > LATERAL_MM).any()
-    seen_T[_FORAMEN["right"]] = (offsets_mm < -LATERAL_MM).any()
-    return seen_T
+def _shown(crops: Sequence[LevelCrop]) -> Shown:
+    shown: Shown = {(crop.view, None) for crop in crops}
+    for crop in crops:
+        if crop.view in SAGITTAL_VIEWS and abs(crop.offset_mm) > LATERAL_MM:
+            shown.add((crop.view, Side.LEFT if crop.offset_mm > 0 else Side.RIGHT))
+    return shown
+
+
+def _is_shown(target: Target, shown: Shown) -> bool:
+    return any(
+        all((view, target.side if need.lateral else None) in shown for view in need.views) for need in target.needs
+    )

@@ -27,19 +27,10 @@ from numpy.typing import NDArray
 from spinenet.datasets.labelled import Dataset, LabelledStudy, no_grades
 from spinenet.datasets.masks import DISC_LEVELS
 from spinenet.errors import DatasetError
-from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, TARGETS, UNKNOWN
+from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, TARGETS, UNKNOWN, columns_of
 from spinenet.readers import find_studies
 
-GRADING_COLUMNS = {
-    "Modic": "modic",
-    "UP endplate": "endplate_upper",
-    "LOW endplate": "endplate_lower",
-    "Spondylolisthesis": "spondylolisthesis",
-    "Disc herniation": "herniation",
-    "Disc narrowing": "narrowing",
-    "Disc bulging": "bulging",
-    "Pfirrman grade": "pfirrmann",
-}
+GRADING_COLUMNS = columns_of("spider")
 SERIES_NAMES = ("t1", "t2", "t2_SPACE")
 DEFAULTS_WITHOUT = {"t1": ("modic",), "t2": ("pfirrmann", "modic", "herniation", "spondylolisthesis")}
 """Targets whose grades are defaults where a patient has no series of this weighting."""

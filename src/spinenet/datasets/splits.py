@@ -10,7 +10,7 @@ import numpy as np
 from spinenet.datasets import load_dataset
 from spinenet.datasets.labelled import LabelledStudy
 from spinenet.errors import DatasetError
-from spinenet.labels import TARGETS, Scale
+from spinenet.labels import TARGETS
 
 
 @dataclass
@@ -112,11 +112,12 @@ def patient_folds(studies: Sequence[LabelledStudy], folds: int, seed: int) -> di
 
 
 def _finding_counts(study: LabelledStudy) -> np.ndarray:
-    """How often each non-normal grade occurs in a study, one entry for each grade of each target."""
+    """How often each grade but the common first one occurs in a study, one entry for each grade of each target."""
     published_RT = study.grades_LT if study.published_RT is None else study.published_RT
     counts: list[int] = []
     for index, target in enumerate(TARGETS):
-        first = 0 if target.scale is Scale.ORDINAL and len(target.grades) == 5 else 1
+        # Where even the second grade is no finding, the first is not the one that nearly all discs have.
+        first = 1 if target.finding_from == 1 else 0
         counts.extend((published_RT[:, index] == grade).sum() for grade in range(first, len(target.grades)))
     return np.array(counts, float)
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from spinenet import __version__
-from spinenet.labels import LEVELS, RESEARCH_ONLY, TARGET, TARGETS
+from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGET, TARGETS
 from spinenet.locating.discs import NUMBERING_NOTE
 from spinenet.report.tables import OutputError
 from spinenet.study import Flag, LevelFrame, LocatedSeries, Prediction, StudyResult
@@ -22,16 +22,6 @@ from spinenet.study import Flag, LevelFrame, LocatedSeries, Prediction, StudyRes
 FORMAT = 1
 DOCUMENT_FILE = "predictions.json"
 SCHEMA = Path(__file__).parent / "schema" / "predictions.schema.json"
-NEVER_LOOKED_FOR = (
-    "fracture",
-    "tumour and metastasis",
-    "infection",
-    "inflammatory disease",
-    "conus and cauda equina",
-    "facet joints",
-    "scoliosis",
-    "changes after surgery",
-)
 MEASUREMENTS = {
     "disc_height_mm": "height_mm",
     "disc_depth_mm": "depth_mm",

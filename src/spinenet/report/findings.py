@@ -11,15 +11,13 @@ URGENCIES = ("none", "low", "moderate", "high")
 
 
 def weight_of(target: Target, index: int) -> int:
-    """How much a grade stands out on a page; 0 up to Pfirrmann grade II and for whatever is absent or normal.
+    """How much a grade stands out on a page: 0 for what is no finding, 1 for a finding, 2 for the end of its scale.
 
     >>> [weight_of(TARGET["pfirrmann"], index) for index in range(5)]
     [0, 0, 1, 1, 2]
     """
-    if target.scale is not Scale.ORDINAL:
-        return min(index, 1)
-    share = index / (len(target.grades) - 1)
-    return int(share > 0.3) + int(share == 1)
+    ends_scale = target.scale is Scale.ORDINAL and index == len(target.grades) - 1
+    return int(index >= target.finding_from) + int(ends_scale)
 
 
 def weight(prediction: Prediction) -> int:
@@ -36,7 +34,7 @@ def findings_of(predictions: Sequence[Prediction]) -> str:
 
 def uncertain_of(predictions: Sequence[Prediction]) -> str:
     """What the model leaves open at a level, whichever way it leans."""
-    return ", ".join(running(TARGET[one.target]) + _mark(one) for one in predictions if not one.confident)
+    return ", ".join(TARGET[one.target].running + _mark(one) for one in predictions if not one.confident)
 
 
 def in_words(prediction: Prediction) -> str:
@@ -46,22 +44,11 @@ def in_words(prediction: Prediction) -> str:
     'Spinal canal stenosis: severe*'
     """
     target = TARGET[prediction.target]
-    words = target.words[target.index_of(prediction.grade)]
-    told = f"{target.title}: {words}"
+    step = target.step(prediction.grade)
+    told = step.phrase or f"{target.title}: {step.words}"
     if target.scale is Scale.BINARY and prediction.grade:
         told = target.title
-    elif target.name in ("pfirrmann", "modic"):
-        told = words if target.name == "modic" else f"Pfirrmann {words}"
     return told + _mark(prediction)
-
-
-def running(target: Target) -> str:
-    """A target's title within a sentence.
-
-    >>> running(TARGET["bulging"]), running(TARGET["modic"])
-    ('disc bulging', 'Modic change')
-    """
-    return target.title if target.title.startswith(("Pfirrmann", "Modic")) else target.title.lower()
 
 
 def short_words(target: Target, grade: int) -> str:
@@ -70,8 +57,8 @@ def short_words(target: Target, grade: int) -> str:
     >>> short_words(TARGET["pfirrmann"], 4), short_words(TARGET["modic"], 0), short_words(TARGET["bulging"], 1)
     ('IV', 'none', 'present')
     """
-    words = target.words[target.index_of(grade)]
-    return "none" if words == "no Modic change" else words.removeprefix("grade ").removeprefix("Modic type ")
+    step = target.step(grade)
+    return step.short or step.words
 
 
 def urgency_of(predictions: Iterable[Prediction]) -> int:
@@ -90,8 +77,4 @@ def _mark(prediction: Prediction) -> str:
 
 def urgency(prediction: Prediction) -> int:
     """Of one grade, as ``urgency_of`` says."""
-    if prediction.target == "canal_stenosis":
-        return (0, 2, 3)[prediction.grade]
-    if "stenosis" in prediction.target:
-        return prediction.grade
-    return {"spondylolisthesis": 2, "herniation": 1}.get(prediction.target, 0) * int(prediction.grade > 0)
+    return TARGET[prediction.target].step(prediction.grade).urgency

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spinenet.labels import TARGET, Heading
 from spinephantom.patient.disease import Course, sample_course, sample_disc
 from spinephantom.patient.pathology import N_DISCS, Mode
 from spinephantom.patient.person import Person, sample_person
@@ -19,7 +20,6 @@ from spinephantom.spine.anatomy import build_spine
 from spinephantom.spine.records import LUMBAR_DISCS
 from spinephantom.truth.grades import Margins, grade, severity, signed_margins
 from spinephantom.truth.measure import measure
-from spinephantom.truth.raters import condition_of
 
 SEED = 20241
 """Persons of the calibration are none of those that studies are made of."""
@@ -124,9 +124,8 @@ def _alike(pool: list[list[Proposal]]) -> list[list[Proposal]]:
     """Persons in groups of those whose stenoses are about as grave, each group with all proposals of its members."""
 
     def gravity(proposals: list[Proposal]) -> float:
-        return float(
-            np.mean([[g for name, g in grades.items() if "stenosis" in name] for p in proposals for grades in p.grades])
-        )
+        stenoses = [name for name, target in TARGET.items() if target.heading is Heading.CANAL]
+        return float(np.mean([[grades[name] for name in stenoses] for p in proposals for grades in p.grades]))
 
     ordered = sorted(pool, key=gravity)
     groups = [ordered[start : start + GROUP] for start in range(0, len(ordered) - GROUP + 1, GROUP)]
@@ -159,7 +158,7 @@ def fit_ranks(weights: Weights, pool: list[list[Proposal]]) -> dict[str, list[fl
     for level, grades, margins in _levels(pool):
         chance = float(np.exp(min(weights.log_weight(level, grades) - weights.bound[level], 0.0)))
         for name, values in margins.items():
-            found.setdefault(condition_of(name), []).append((severity(values), chance))
+            found.setdefault(TARGET[name].condition, []).append((severity(values), chance))
     return {condition: _quantiles(np.array(pairs)) for condition, pairs in found.items()}
 
 

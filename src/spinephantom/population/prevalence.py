@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.labels import TARGET
+from spinenet.labels import TARGETS
 from spinephantom.data import calibration
 from spinephantom.patient.disease import sample_course, sample_disc
 from spinephantom.patient.pathology import N_DISCS, DiscState, Mode
@@ -24,7 +24,6 @@ from spinephantom.truth.measure import measure
 
 MOST_PROPOSALS = 12
 """After so many proposals for a level the last one is taken: narrow canals would otherwise go on for ever."""
-SIDES = ("_left", "_right")
 
 _CANAL = ((96.5, 2.6, 1.0), (75.1, 12.0, 12.9), (82.2, 11.7, 6.2), (89.7, 7.6, 2.7), (95.5, 3.4, 1.1))
 _FORAMEN = ((64.1, 25.8, 10.1), (61.2, 32.0, 6.8), (77.0, 20.9, 2.1), (91.0, 8.6, 0.4), (96.4, 3.2, 0.4))
@@ -75,11 +74,12 @@ class Weights:
 
 def graded(tables: dict[str, NDArray[np.float64]], grades: dict[str, int]) -> list[tuple[NDArray[np.float64], int]]:
     """The table and the grade index of every condition, twice where it has sides."""
-    names = [
-        (table, f"{condition}{side}") for condition, table in tables.items() for side in ("", *SIDES)
-        if f"{condition}{side}" in TARGET
-    ]  # fmt: skip
-    return [(table, TARGET[name].index_of(grades[name])) for table, name in names]
+    return [
+        (table, target.index_of(grades[target.name]))
+        for condition, table in tables.items()
+        for target in TARGETS
+        if target.condition == condition
+    ]
 
 
 def shares_of(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from spinenet.labels import LEVELS, MIRROR, TARGET_INDEX, TARGETS, UNKNOWN
+from spinenet.labels import LEVELS, MIRROR, TARGET, TARGET_INDEX, TARGETS, UNKNOWN
 from spinephantom.data import calibration
 from spinephantom.truth.grades import Margins, severity
 
@@ -30,17 +30,8 @@ SWAP_SIDES, SWAP_LEVELS = 0.0125, 0.0125
 MODIC_TYPE_RIGHT = 0.88
 _MODIC_SEEN = (0.3, 0.6, 0.1)
 
-_IS_STENOSIS = np.array(["stenosis" in target.name for target in TARGETS])
+_READ_BY_RSNA = np.array(["rsna2024" in target.labelled_by for target in TARGETS])
 Findings = dict[int, dict[str, Margins]]
-
-
-def condition_of(target: str) -> str:
-    """The name without its side.
-
-    >>> condition_of("foraminal_stenosis_left")
-    'foraminal_stenosis'
-    """
-    return target.removesuffix("_left").removesuffix("_right")
 
 
 def impression(values: Margins, condition: str) -> tuple[float, tuple[float, ...]]:
@@ -60,7 +51,7 @@ def read(rng: np.random.Generator, findings: Findings, truth_LT: NDArray[np.int6
     ``findings`` is level index -> target -> signed margins.
     """
     seen = {
-        (level, name): impression(values, condition_of(name))
+        (level, name): impression(values, TARGET[name].condition)
         for level, targets in findings.items()
         for name, values in targets.items()
     }
@@ -73,7 +64,7 @@ def _one_reader(
     bias = {target.name: BIAS * float(rng.standard_normal()) for target in TARGETS}
     grades_LT = np.full((len(LEVELS), len(TARGETS)), UNKNOWN)
     for (level, name), (z, cuts) in seen.items():
-        noisy = z + bias[name] + NOISE.get(condition_of(name), OTHER_NOISE) * float(rng.standard_normal())
+        noisy = z + bias[name] + NOISE.get(TARGET[name].condition, OTHER_NOISE) * float(rng.standard_normal())
         passed = sum(noisy >= cut for cut in cuts)
         if name == "modic":
             passed *= _modic_type(rng, int(truth_LT[level, TARGET_INDEX[name]]))
@@ -91,11 +82,11 @@ def _modic_type(rng: np.random.Generator, true_type: int) -> int:
 def _with_swaps(rng: np.random.Generator, grades_LT: NDArray[np.int64]) -> NDArray[np.int64]:
     """Gross errors: the sides of a level, or the stenoses of two levels, exchanged."""
     swapped = grades_LT.copy()
-    for level in np.flatnonzero((grades_LT[:, _IS_STENOSIS] != UNKNOWN).all(axis=1)):
+    for level in np.flatnonzero((grades_LT[:, _READ_BY_RSNA] != UNKNOWN).all(axis=1)):
         sides, levels = rng.random(2)
         if sides < SWAP_SIDES:
             swapped[level] = swapped[level, list(MIRROR)]
-        if levels < SWAP_LEVELS and level and (grades_LT[level - 1, _IS_STENOSIS] != UNKNOWN).all():
+        if levels < SWAP_LEVELS and level and (grades_LT[level - 1, _READ_BY_RSNA] != UNKNOWN).all():
             pair = [level - 1, level]
-            swapped[pair, :] = np.where(_IS_STENOSIS, swapped[pair[::-1], :], swapped[pair, :])
+            swapped[pair, :] = np.where(_READ_BY_RSNA, swapped[pair[::-1], :], swapped[pair, :])
     return swapped

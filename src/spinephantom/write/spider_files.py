@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.errors import DatasetError
-from spinenet.labels import LEVELS, TARGETS, UNKNOWN, View
+from spinenet.labels import LEVELS, TARGETS, UNKNOWN, View, columns_of
 from spinephantom.physics.sequence import Weighting
 from spinephantom.synthesis import GENERATOR_VERSION, PhantomSeries, PhantomStudy, options_record
 
@@ -62,17 +62,16 @@ OVERVIEW_COLUMNS = [
     "WindowWidth",
 ]
 
-# column of the gradings table -> target of the label space
-GRADING_TARGETS = {
-    "Modic": "modic",
-    "UP endplate": "endplate_upper",
-    "LOW endplate": "endplate_lower",
-    "Spondylolisthesis": "spondylolisthesis",
-    "Disc herniation": "herniation",
-    "Disc narrowing": "narrowing",
-    "Disc bulging": "bulging",
-    "Pfirrman grade": "pfirrmann",
-}
+GRADING_COLUMNS = [
+    "Modic",
+    "UP endplate",
+    "LOW endplate",
+    "Spondylolisthesis",
+    "Disc herniation",
+    "Disc narrowing",
+    "Disc bulging",
+    "Pfirrman grade",
+]
 # how SPIDER's files store their axes: order of the canonical axes (slice, row, column) as (i, j, k), and their signs
 STORAGE = {"PIR": ((2, 1, 0), (1, 1, -1)), "LPS": ((0, 2, 1), (1, 1, -1))}
 
@@ -228,14 +227,14 @@ def write_tables(root: Path) -> None:
     overview = [row for record in records for row in record["series"]]
     _write_csv(root / "overview.csv", OVERVIEW_COLUMNS, overview)
     gradings = [row for record in records for row in _grading_rows(record)]
-    _write_csv(root / "radiological_gradings.csv", ["Patient", "IVD label", *GRADING_TARGETS], gradings)
+    _write_csv(root / "radiological_gradings.csv", ["Patient", "IVD label", *GRADING_COLUMNS], gradings)
 
 
 def _grading_rows(record: dict[str, Any]) -> list[dict[str, str]]:
-    rows = []
+    rows, target_of = [], columns_of("spider")
     for level, values in sorted(record["levels"].items(), key=lambda item: LEVELS.index(item[0])):
         row = {"Patient": record["patient"], "IVD label": str(LEVELS.index(level) + 1)}
-        row |= {column: str(values["grades"][target]) for column, target in GRADING_TARGETS.items()}
+        row |= {column: str(values["grades"][target_of[column]]) for column in GRADING_COLUMNS}
         rows.append(row)
     return rows
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from spinenet.evaluate.stats.questions import target_named
+
 
 @dataclass(frozen=True)
 class Published:
@@ -21,21 +23,20 @@ class Published:
         return f"kappa {value} ({self.source})"
 
 
-_FORAMEN = Published(0.39, 0.9, "Lee grades of the foramen, general to expert readers")
-_ROOT = Published(0.47, 0.47, "nerve root compression, SPORT")
-
 AGREEMENT = {
     "pfirrmann": Published(0.6, 0.6, "Pfirrmann grades, about"),
     "herniation": Published(0.42, 0.81, "MSU grades of herniation; disc morphology in SPORT"),
     "canal_stenosis": Published(0.44, 0.54, "Schizas grades of the canal; thecal sac in SPORT"),
-    "foraminal_stenosis": _FORAMEN,
-    "foraminal_stenosis_left": _FORAMEN,
-    "foraminal_stenosis_right": _FORAMEN,
-    "subarticular_stenosis": _ROOT,
-    "subarticular_stenosis_left": _ROOT,
-    "subarticular_stenosis_right": _ROOT,
+    "foraminal_stenosis": Published(0.39, 0.9, "Lee grades of the foramen, general to expert readers"),
+    "subarticular_stenosis": Published(0.47, 0.47, "nerve root compression, SPORT"),
 }
-"""Readers' agreement by target. The studies differ in readers, patients and weights: bounds to compare with by eye."""
+"""By condition. The studies differ in readers, patients and weights: bounds to compare with by eye."""
+
+
+def agreement_on(name: str) -> Published | None:
+    """What is published for a target, or for both sides of one under their condition."""
+    return AGREEMENT.get(target_named(name).condition)
+
 
 LEVELS_MISNAMED = 0.141
 """Share of patients in whom a level is numbered wrongly from lumbar images alone."""

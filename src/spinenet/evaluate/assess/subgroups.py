@@ -18,7 +18,7 @@ from spinenet.evaluate.stats.intervals import Estimate, Resamples, p_value, pati
 from spinenet.evaluate.stats.metrics import MAIN, Figure, difference, error_figure, main_figure
 from spinenet.evaluate.stats.questions import PRESENCE, SIDES
 from spinenet.evaluate.stats.samples import PredictionsError, Sample, read_table
-from spinenet.labels import LEVELS
+from spinenet.labels import LEVELS, TARGET
 
 FEW_PATIENTS = 30
 UNKNOWN_GROUP = "unknown"
@@ -110,8 +110,7 @@ def subgroups(cohort: Cohort, cases: pd.DataFrame | None = None, correction: str
 def _groupings(frame: pd.DataFrame, sample: Sample, cases: pd.DataFrame | None) -> Iterator[tuple[str, np.ndarray]]:
     yield "level", np.array(LEVELS)[sample.level_N]
     if sample.target.name in SIDES:
-        right_N = frame["target"].str.endswith("_right").to_numpy(bool)[sample.row_N]
-        yield "side", np.where(right_N, "right", "left")
+        yield "side", np.array([TARGET[name].side for name in frame["target"].to_numpy()[sample.row_N]], dtype=str)
     if cases is not None:
         study_N = frame["study"].to_numpy(object)[sample.row_N]
         known = cases.set_index("study")

@@ -17,7 +17,6 @@ from scipy.stats import spearmanr
 from spinenet.datasets import LabelledStudy
 from spinenet.datasets.masks import CANAL_VALUE, read_mask
 from spinenet.evaluate.stats.intervals import Estimate, Resamples, bca, draw_patients
-from spinenet.labels import STENOSIS_LEVELS
 from spinenet.model.bundle import Bundle
 from spinenet.predict import predict_study
 from spinenet.readers import read_study
@@ -86,7 +85,7 @@ def _rows(labelled: LabelledStudy, result: StudyResult) -> Iterator[dict[str, ob
         mask_SRC = read_mask(labelled.masks[located.series.name], located.series)
         for frame in located.frames:
             canal = measure_canal(mask_SRC, located.series, frame)
-            if canal and frame.level in expected and frame.level in STENOSIS_LEVELS:
+            if canal and frame.level in expected:
                 yield {
                     "study": labelled.key,
                     "level": frame.level,

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from spinenet.evaluate.assess.comparison import Comparison
 from spinenet.evaluate.assess.evaluation import TargetMetrics
-from spinenet.evaluate.assess.human import AGREEMENT
+from spinenet.evaluate.assess.human import agreement_on
 from spinenet.evaluate.assess.raters import Readers
 from spinenet.evaluate.assess.subgroups import FEW_PATIENTS, Subgroup
 from spinenet.evaluate.show.drawing import BLUE, GREEN, GREY, INK, ORANGE, interval_row, panels
@@ -86,8 +86,8 @@ def _lows(means: Mapping[str, Estimate]) -> list[float]:
 
 
 def _human(axis: Axes, name: str) -> None:
-    if name in AGREEMENT:
-        known = AGREEMENT[name]
+    known = agreement_on(name)
+    if known:
         axis.axvspan(
             known.low - 0.006, known.high + 0.006, color=GREY, alpha=0.25, linewidth=0, label="published, readers"
         )

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from spinenet.evaluate.assess.assessment import Assessment
 from spinenet.evaluate.assess.comparison import Comparison
 from spinenet.evaluate.assess.evaluation import Metrics, TargetMetrics
-from spinenet.evaluate.assess.human import AGREEMENT, LEVELS_MISNAMED
+from spinenet.evaluate.assess.human import LEVELS_MISNAMED, agreement_on
 from spinenet.evaluate.assess.levels import LevelErrors
 from spinenet.evaluate.assess.raters import Readers
 from spinenet.evaluate.assess.subgroups import FEW_PATIENTS, Subgroup
@@ -139,7 +139,7 @@ def _how_judged(assessment: Assessment) -> str:
 
 def _results(assessment: Assessment) -> Iterator[str]:
     targets = assessment.targets
-    known = {name: AGREEMENT[name].text() for name in targets if name in AGREEMENT}
+    known = {name: published.text() for name in targets if (published := agreement_on(name))}
     for scale, heading in ((Scale.ORDINAL, "Ordinal grades"), (Scale.NOMINAL, "Types"), (Scale.BINARY, "Findings")):
         names = [name for name, target in targets.items() if target.target.scale is scale]
         if names:
@@ -264,7 +264,7 @@ def _readers(readers: Readers | None, figure_names: Sequence[str]) -> Iterator[s
         [
             target_named(name).title,
             *(str(means[key]) for key in names),
-            AGREEMENT[name].text() if name in AGREEMENT else "–",
+            published.text() if (published := agreement_on(name)) else "–",
         ]
         for name, means in readers.means.items()
     ]
@@ -299,7 +299,7 @@ def _chance(p: float) -> str:
 
 
 def _human(assessment: Assessment) -> Iterator[str]:
-    known = {AGREEMENT[name].text(): None for name in assessment.targets if name in AGREEMENT}
+    known = {published.text(): None for name in assessment.targets if (published := agreement_on(name))}
     if known:
         yield "## What readers reach among themselves"
         yield "\n".join(f"- {words}" for words in known)

@@ -6,7 +6,7 @@ threshold is stated, whether the decided grade is among them.
 
 from dataclasses import dataclass, replace
 
-from spinenet.labels import TARGET, TARGETS, Scale, Target
+from spinenet.labels import MIRROR, TARGET, TARGETS, Scale, Side, Target
 
 
 @dataclass(frozen=True)
@@ -19,27 +19,25 @@ class Question:
 
 
 def _presence(target: Target) -> Question:
-    if target.name == "pfirrmann":
-        return Question("presence", "grade III or worse", 2)
+    first = target.finding_from
     if target.scale is Scale.ORDINAL:
-        return Question("presence", f"{target.words[1]} or worse", 1)
-    return Question("presence", "present" if target.scale is Scale.BINARY else "any type", 1)
+        return Question("presence", f"{target.words[first]} or worse", first)
+    return Question("presence", "present" if target.scale is Scale.BINARY else "any type", first)
 
 
 def _severe(target: Target) -> Question | None:
-    if target.scale is not Scale.ORDINAL:
+    if target.severe_from is None:
         return None
-    last = len(target.grades) - 1
-    if target.name == "pfirrmann":
-        return Question("severe", "grade IV or V", 3)
-    return Question("severe", target.words[last], last)
+    lowest, *worse = target.steps[target.severe_from :]
+    return Question("severe", " or ".join([lowest.words, *(step.short for step in worse)]), target.severe_from)
 
 
 SIDES = {
-    "foraminal_stenosis": ("foraminal_stenosis_left", "foraminal_stenosis_right"),
-    "subarticular_stenosis": ("subarticular_stenosis_left", "subarticular_stenosis_right"),
+    left.condition: (left.name, TARGETS[MIRROR[index]].name)
+    for index, left in enumerate(TARGETS)
+    if left.side is Side.LEFT
 }
-"""Both sides of a target taken together, and which targets they are."""
+"""Condition -> the targets of its left and right side."""
 
 
 def both_sides(name: str) -> Target:
@@ -49,7 +47,7 @@ def both_sides(name: str) -> Target:
     'Foraminal stenosis, both sides'
     """
     left = TARGET[SIDES[name][0]]
-    return replace(left, name=name, title=f"{left.title.removeprefix('Left ').capitalize()}, both sides")
+    return replace(left, side=None, term=f"{left.term}, both sides")
 
 
 _ALL = {target.name: target for target in (*TARGETS, *map(both_sides, SIDES))}
@@ -62,5 +60,5 @@ def target_named(name: str) -> Target:
 
 PRESENCE = {name: _presence(target) for name, target in _ALL.items()}
 SEVERE = {name: _severe(target) for name, target in _ALL.items()}
-NORMAL_BELOW = {name: 2 if name == "pfirrmann" else 1 for name in _ALL}
+NORMAL_BELOW = {name: target.finding_from for name, target in _ALL.items()}
 """Grade indices below this are normal: a severe disc that is decided so was overlooked."""

@@ -1,21 +1,12 @@
-"""Coded words of the structured report: (value, scheme, meaning).
+"""Coded words of the structured report.
 
-SNOMED CT (SCT) and DICOM (DCM) codes where one says what is meant; else the private scheme 99SPINENET, whose codes are
-the names of the label space. Disc codes: DICOM PS3.16, CID 7604; findings: SNOMED CT, disorders of the spine.
+SNOMED CT (SCT) and DICOM (DCM) codes where one says what is meant; else our private scheme, whose codes are the names
+of the label space, where findings and grades have theirs. Disc codes: DICOM PS3.16, CID 7604; vertebrae: its annex D.
 """
 
-from spinenet.labels import TARGETS, Scale, Target
+from spinenet.labels import LEVELS, TARGETS, Code, Side, Target, Unit, private
 
-Code = tuple[str, str, str]
-
-PRIVATE = "99SPINENET"
 PRIVATE_NAME = "Codes of the spinenet label space"
-
-
-def private(value: str, meaning: str) -> Code:
-    """A code of ours."""
-    return value, PRIVATE, meaning
-
 
 SCT_LEVELS = {
     "L5/S1": "715056000",
@@ -29,48 +20,51 @@ SCT_LEVELS = {
     "T9/T10": "113209001",
     "T8/T9": "9188009",
 }
-LEVEL_CODES = {level: (value, "SCT", f"{level} disc") for level, value in SCT_LEVELS.items()}
+SCT_VERTEBRAE = {
+    "L5": "49668003",
+    "L4": "11994002",
+    "L3": "36470004",
+    "L2": "14293000",
+    "L1": "66794005",
+    "T12": "23215003",
+    "T11": "12989004",
+    "T10": "7610001",
+    "T9": "82687006",
+    "T8": "11068009",
+}
+LEVEL_CODES = {level: Code(value, "SCT", f"{level} disc") for level, value in SCT_LEVELS.items()}
 """Level -> its intervertebral disc."""
-
-SIDES = {"left": ("7771000", "SCT", "Left"), "right": ("24028007", "SCT", "Right")}
-MEASUREMENT_REPORT = ("126000", "DCM", "Imaging Measurement Report")
-LANGUAGE = ("121049", "DCM", "Language of Content Item and Descendants")
-ENGLISH = ("en", "RFC5646", "English")
-OBSERVER_TYPE = ("121005", "DCM", "Observer Type")
-DEVICE = ("121007", "DCM", "Device")
-DEVICE_UID = ("121012", "DCM", "Device Observer UID")
-DEVICE_NAME = ("121013", "DCM", "Device Observer Name")
-DEVICE_MANUFACTURER = ("121014", "DCM", "Device Observer Manufacturer")
-DEVICE_MODEL = ("121015", "DCM", "Device Observer Model Name")
-PROCEDURE_REPORTED = ("121058", "DCM", "Procedure reported")
-IMAGING_MEASUREMENTS = ("126010", "DCM", "Imaging Measurements")
-MEASUREMENT_GROUP = ("125007", "DCM", "Measurement Group")
-TRACKING_NAME = ("112039", "DCM", "Tracking Identifier")
-TRACKING_UID = ("112040", "DCM", "Tracking Unique Identifier")
-FINDING = ("121071", "DCM", "Finding")
-FINDING_SITE = ("363698007", "SCT", "Finding Site")
-LATERALITY = ("272741003", "SCT", "Laterality")
-SOURCE = ("121112", "DCM", "Source of Measurement")
-LUMBAR_SPINE = ("122496007", "SCT", "Lumbar spine")
-PROCEDURE = ("363679005", "SCT", "Imaging procedure")
-MILLIMETRE = ("mm", "UCUM", "mm")
-RATIO = ("1", "UCUM", "no units")
-PROBABILITY = ("122157", "DCM", "Probability")
-
-_FINDINGS = {
-    "pfirrmann": ("77547008", "SCT", "Degeneration of intervertebral disc"),
-    "herniation": ("73589001", "SCT", "Herniation of intervertebral disc"),
-    "spondylolisthesis": ("274152003", "SCT", "Spondylolisthesis"),
-    "canal_stenosis": ("76107001", "SCT", "Spinal stenosis"),
-    "foraminal_stenosis": private("foraminal", "Foraminal stenosis"),
-    "subarticular_stenosis": private("subarticular", "Subarticular stenosis"),
+_UPPER = {level: level.partition("/")[0] for level in LEVELS}
+SITES = {
+    Unit.DISC: LEVEL_CODES,
+    Unit.VERTEBRA: {level: Code(SCT_VERTEBRAE[name], "SCT", f"{name} vertebra") for level, name in _UPPER.items()},
 }
-_PRESENCE = {0: ("272519000", "SCT", "Absent"), 1: ("52101004", "SCT", "Present")}
-_SEVERITY = {
-    0: private("normal_or_mild", "normal or mild"),
-    1: ("6736007", "SCT", "Moderate"),
-    2: ("24484000", "SCT", "Severe"),
-}
+"""Unit -> level -> what is graded there."""
+
+SIDES = {Side.LEFT: Code("7771000", "SCT", "Left"), Side.RIGHT: Code("24028007", "SCT", "Right")}
+MEASUREMENT_REPORT = Code("126000", "DCM", "Imaging Measurement Report")
+LANGUAGE = Code("121049", "DCM", "Language of Content Item and Descendants")
+ENGLISH = Code("en", "RFC5646", "English")
+OBSERVER_TYPE = Code("121005", "DCM", "Observer Type")
+DEVICE = Code("121007", "DCM", "Device")
+DEVICE_UID = Code("121012", "DCM", "Device Observer UID")
+DEVICE_NAME = Code("121013", "DCM", "Device Observer Name")
+DEVICE_MANUFACTURER = Code("121014", "DCM", "Device Observer Manufacturer")
+DEVICE_MODEL = Code("121015", "DCM", "Device Observer Model Name")
+PROCEDURE_REPORTED = Code("121058", "DCM", "Procedure reported")
+IMAGING_MEASUREMENTS = Code("126010", "DCM", "Imaging Measurements")
+MEASUREMENT_GROUP = Code("125007", "DCM", "Measurement Group")
+TRACKING_NAME = Code("112039", "DCM", "Tracking Identifier")
+TRACKING_UID = Code("112040", "DCM", "Tracking Unique Identifier")
+FINDING = Code("121071", "DCM", "Finding")
+FINDING_SITE = Code("363698007", "SCT", "Finding Site")
+LATERALITY = Code("272741003", "SCT", "Laterality")
+SOURCE = Code("121112", "DCM", "Source of Measurement")
+LUMBAR_SPINE = Code("122496007", "SCT", "Lumbar spine")
+PROCEDURE = Code("363679005", "SCT", "Imaging procedure")
+MILLIMETRE = Code("mm", "UCUM", "mm")
+RATIO = Code("1", "UCUM", "no units")
+PROBABILITY = Code("122157", "DCM", "Probability")
 
 GRADE = private("grade", "Grade")
 SET_MEMBER = private("grade_set", "Grade in the prediction set")
@@ -89,36 +83,16 @@ MEASUREMENT_CODES = {
 }
 
 
-def side_of(target: Target) -> str:
-    """``left``, ``right`` or nothing.
-
-    >>> side_of(TARGETS[-1])
-    'right'
-    """
-    return next((side for side in SIDES if target.name.endswith(f"_{side}")), "")
-
-
 def finding_code(target: Target) -> Code:
     """What is graded, its side left out: that is said by the laterality of the site."""
-    side = side_of(target)
-    name = target.name.removesuffix(f"_{side}") if side else target.name
-    return _FINDINGS.get(name) or private(name, target.title)
+    return target.code or private(target.condition, target.term[:1].upper() + target.term[1:])
 
 
-def grade_code(target: Target, grade: int) -> Code:
-    """A grade of a target's scale."""
-    if target.scale is Scale.BINARY:
-        return _PRESENCE[grade]
-    if target.name in ("pfirrmann", "modic"):
-        return private(f"{target.name}_{grade}", target.words[target.index_of(grade)])
-    return _SEVERITY[grade]
-
-
-TARGET_OF_CODE = {(finding_code(target)[0], side_of(target)): target for target in TARGETS}
-LEVEL_OF_CODE = {code[0]: level for level, code in LEVEL_CODES.items()}
-MEASUREMENT_OF_CODE = {code[0]: name for name, code in MEASUREMENT_CODES.items()}
+TARGET_OF_CODE = {(finding_code(target).value, target.side): target for target in TARGETS}
+LEVEL_OF_CODE = {code.value: level for sites in SITES.values() for level, code in sites.items()}
+MEASUREMENT_OF_CODE = {code.value: name for name, code in MEASUREMENT_CODES.items()}
 
 
 def grade_of_code(target: Target, value: str) -> int:
-    """The grade that a code of ``grade_code`` stands for; KeyError where it stands for none of this target."""
-    return {grade_code(target, grade)[0]: grade for grade in target.grades}[value]
+    """The grade that a code of the target's steps stands for; KeyError where it stands for none of them."""
+    return {step.code.value: step.value for step in target.steps}[value]

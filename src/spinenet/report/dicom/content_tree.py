@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
-from spinenet.report.dicom.codes import Code
+from spinenet.labels import Code
 
 CONTAINS, CONTEXT, MODIFIES = "CONTAINS", "HAS OBS CONTEXT", "HAS CONCEPT MOD"
 

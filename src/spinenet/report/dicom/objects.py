@@ -15,7 +15,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import RE_VALID_UID, UID, ExplicitVRLittleEndian
 
 from spinenet import __version__
-from spinenet.report.dicom.codes import PRIVATE, PRIVATE_NAME
+from spinenet.labels import PRIVATE_SCHEME
+from spinenet.report.dicom.codes import PRIVATE_NAME
 from spinenet.study import Origin, SourceImages, StudyResult
 
 IMPLEMENTATION_UID = "2.25.97314159268053217620241136509127814533"
@@ -93,7 +94,7 @@ def new_object(made: Made, class_uid: str, modality: str, series_number: int, de
         SoftwareVersions=[f"spinenet {__version__}"[:64], f"model {made.model['version']}"[:64]],
         CodingSchemeIdentificationSequence=[
             dataset(
-                CodingSchemeDesignator=PRIVATE,
+                CodingSchemeDesignator=PRIVATE_SCHEME,
                 CodingSchemeName=PRIVATE_NAME,
                 CodingSchemeResponsibleOrganization=MANUFACTURER,
             )

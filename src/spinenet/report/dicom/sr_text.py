@@ -8,6 +8,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
+from spinenet.labels import Side
 from spinenet.report.dicom import codes
 from spinenet.report.dicom.structured_report import walk
 from spinenet.report.tables import OutputError
@@ -80,11 +81,11 @@ def _level(group: Dataset) -> str:
     return codes.LEVEL_OF_CODE[_values(group, codes.FINDING_SITE)[0]]
 
 
-def _side(group: Dataset) -> str:
+def _side(group: Dataset) -> Side | None:
     sites = [one for one in group.ContentSequence if _name(one) == codes.FINDING_SITE[0]]
     values = [value for site in sites if "ContentSequence" in site for value in _values(site, codes.LATERALITY)]
     sides = {code[0]: side for side, code in codes.SIDES.items()}
-    return sides[values[0]] if values else ""
+    return sides[values[0]] if values else None
 
 
 def _values(group: Dataset, name: codes.Code) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydicom.uid import Comprehensive3DSRStorage, MRImageStorage
 
-from spinenet.labels import TARGET
+from spinenet.labels import TARGET, private
 from spinenet.report.dicom import codes
 from spinenet.report.dicom.content_tree import (
     CONTAINS,
@@ -86,7 +86,7 @@ def _measurements(made: Made) -> Item:
 
 def _study_group(made: Made) -> Item:
     """What is to be known of the whole study: research only, numbering, and every flag by its code."""
-    cautions = [codes.NUMBERING, *(codes.private(flag.code, flag.message) for flag in made.result.flags)]
+    cautions = [codes.NUMBERING, *(private(flag.code, flag.message) for flag in made.result.flags)]
     return _group(
         made,
         "study",
@@ -108,17 +108,16 @@ def _level_group(made: Made, level: str, values: dict[str, float]) -> Item:
 
 def _grade_group(made: Made, prediction: Prediction) -> Item:
     target = TARGET[prediction.target]
-    side = codes.side_of(target)
-    laterality = [code_item(MODIFIES, codes.LATERALITY, codes.SIDES[side])] if side else []
+    laterality = [code_item(MODIFIES, codes.LATERALITY, codes.SIDES[target.side])] if target.side else []
     share = prediction.probabilities[target.index_of(prediction.grade)]
-    in_set = (codes.grade_code(target, grade) for grade in prediction.grade_set)
+    in_set = (target.step(grade).code for grade in prediction.grade_set)
     return _group(
         made,
         f"{prediction.level} {target.title}",
         code_item(CONTAINS, codes.FINDING, codes.finding_code(target)),
-        code_item(MODIFIES, codes.FINDING_SITE, codes.LEVEL_CODES[prediction.level], laterality),
+        code_item(MODIFIES, codes.FINDING_SITE, codes.SITES[target.unit][prediction.level], laterality),
         number_item(codes.PROBABILITY, round(share, 6), codes.RATIO),
-        code_item(CONTAINS, codes.GRADE, codes.grade_code(target, prediction.grade)),
+        code_item(CONTAINS, codes.GRADE, target.step(prediction.grade).code),
         code_item(CONTAINS, codes.STANDS_BY, codes.CONFIDENT[prediction.confident]),
         code_item(CONTAINS, codes.EVIDENCE, codes.EVIDENCES[prediction.evidence]),
         *(code_item(CONTAINS, codes.SET_MEMBER, grade) for grade in in_set),

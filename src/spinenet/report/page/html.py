@@ -14,19 +14,15 @@ from typing import Any
 
 from spinenet import __version__
 from spinenet.checking.gates import sentences
-from spinenet.labels import DISC_TARGETS, LEVELS, RESEARCH_ONLY, TARGET, TARGET_INDEX, TARGETS, Target
+from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGET, TARGETS, Heading, Target
 from spinenet.locating.discs import NUMBERING_NOTE
 from spinenet.model.conformal import COVERAGE
-from spinenet.report.document import NEVER_LOOKED_FOR, measurements_of, replacing
-from spinenet.report.findings import findings_of, running, short_words, uncertain_of, weight_of
+from spinenet.report.document import measurements_of, replacing
+from spinenet.report.findings import findings_of, short_words, uncertain_of, weight_of
 from spinenet.report.page.pictures import Overview, overview, sagittal_first
 from spinenet.report.page.strips import VIEW_WORDS, Strip, crop_windows, strips_of
 from spinenet.study import Flag, LocatedSeries, Prediction, Scope, StudyResult
 
-TABLES = (
-    ("Disc, endplates and alignment", set(DISC_TARGETS)),
-    ("Canal, foramina and subarticular zones", set(range(len(TARGETS))) - set(DISC_TARGETS)),
-)
 MEASUREMENT_WORDS = {
     "disc_height_mm": "disc height",
     "disc_depth_mm": "disc depth",
@@ -128,7 +124,7 @@ def render(result: StudyResult, *, model: Mapping[str, Any], identify: bool = Fa
         flags=[flag for flag in result.flags if flag.scope is not Scope.LEVEL or result.status == "failed"],
         model_lines=model_lines(model),
         excluded=in_words(model.get("excluded_use")),
-        not_graded=[running(target) for target in TARGETS if target not in targets],
+        not_graded=[target.running for target in TARGETS if target not in targets],
         never_looked_for=NEVER_LOOKED_FOR,
         from_dicom=result.origin is not None,
         coverage=round(100 * COVERAGE),
@@ -236,12 +232,12 @@ def grade_tables(result: StudyResult, levels: Sequence[str], targets: Sequence[T
     by_key = {(prediction.level, prediction.target): prediction for prediction in result.predictions}
     evidence = {prediction.target: prediction.evidence for prediction in result.predictions}
     tables = []
-    for title, indices in TABLES:
-        shown = [target for target in targets if TARGET_INDEX[target.name] in indices]
+    for heading in Heading:
+        shown = [target for target in targets if target.heading is heading]
         cells = [[by_key.get((level, target.name)) for target in shown] for level in levels]
         rows = [tuple(None if one is None else cell_of(one) for one in row) for row in cells]
         columns = [(target.title, EVIDENCE_WORDS[evidence.get(target.name, "real")]) for target in shown]
-        tables.append(GradeTable(title, tuple(columns), tuple(zip(levels, rows, strict=True))))
+        tables.append(GradeTable(heading.value, tuple(columns), tuple(zip(levels, rows, strict=True))))
     return [table for table in tables if table.columns]
 
 
