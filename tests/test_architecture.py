@@ -33,9 +33,9 @@ STAGES = (
 """From files to results: a room imports from those before it."""
 BESIDE = {
     "datasets": set(STAGES) - {"report", "serve", "cli"},
-    "evaluate": set(STAGES) - {"serve", "cli"} | {"datasets", "spinephantom"},
+    "evaluate": set(STAGES) - {"serve", "cli"} | {"datasets"},
     "train": set(STAGES) - {"serve", "cli"} | {"datasets", "evaluate"},
-    "spinephantom": {"errors", "labels", "geometry", "study", "datasets"},
+    "spinephantom": {"errors", "labels", "study", "datasets"},
 }
 """What does not lie on the way from files to reports, and what it may use."""
 
@@ -174,6 +174,13 @@ PHANTOM_ROOMS = (
     "acceptance",
 )
 """Of spinephantom, from numbers to files: a room imports from those before it."""
+PHANTOM_BORROWS = (
+    "spinenet.errors.",
+    "spinenet.labels.",
+    "spinenet.study.Series",
+    "spinenet.datasets.rsna_names.",
+)
+"""All that a phantom needs of spinenet: the words both use, and the record of a series."""
 PHANTOM_MODULES = sorted((SOURCE / "spinephantom").rglob("*.py"))
 
 
@@ -184,6 +191,12 @@ def test_a_phantom_is_made_in_one_direction(path: Path) -> None:
     assert {name[1] for name in parts if name[0] == "spinephantom"} <= set(
         PHANTOM_ROOMS[: PHANTOM_ROOMS.index(room) + 1]
     )
+
+
+@pytest.mark.parametrize("path", PHANTOM_MODULES, ids=identify)
+def test_the_phantom_stands_alone(path: Path) -> None:
+    borrowed = [name for name in imports_of(tree_of(path).body) if name.startswith("spinenet.")]
+    assert [name for name in borrowed if not name.startswith(PHANTOM_BORROWS)] == []
 
 
 @pytest.mark.parametrize("package", ["spinenet", "spinephantom"])

@@ -166,6 +166,11 @@ class PhantomStudy:
     spine: Spine
     reader_grades_RLT: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, len(LEVELS), len(TARGETS)), int))
 
+    @property
+    def images(self) -> tuple[Series, ...]:
+        """Every stack of every series, sagittal ones first."""
+        return tuple(stack.series for item in self.series for stack in item.stacks)
+
     def parameters(self) -> dict[str, object]:
         """The numbers the study was built from, by name."""
         discs = {disc.level: asdict(disc.state) for disc in self.spine.discs}

@@ -1,7 +1,7 @@
 """Which series are graded: a view the files leave open is told from the image, and of series that show the same one is
 taken, with the reason written on each.
 
-Files speak first (``spinephantom.truth.raters.views``), then the image (``contrast``) where it is sure.
+Files speak first (``readers.views``), then the image (``contrast``) where it is sure.
 """
 
 from collections.abc import Callable, Sequence

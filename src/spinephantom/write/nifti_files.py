@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.geometry import RAS_TO_LPS
 from spinenet.labels import View
 from spinephantom.physics.sequence import Weighting
 from spinephantom.synthesis import PhantomSeries, PhantomStudy
 
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 BIDS_WORDS = {
     View.SAGITTAL_T1: ("sag", "T1w"),
     View.SAGITTAL_T2: ("sag", "T2w"),
@@ -58,7 +58,7 @@ def save_volume(path: Path, voxels_SRC: NDArray[Any], affine_vox2mm: NDArray[np.
     """Write a volume in canonical order as NIfTI, columns fastest, world positions in RAS as NIfTI has them."""
     import nibabel as nib
 
-    affine_ras = RAS_TO_LPS @ affine_vox2mm[:, [2, 1, 0, 3]]
+    affine_ras = _LPS_TO_RAS @ affine_vox2mm[:, [2, 1, 0, 3]]
     image = nib.Nifti1Image(np.ascontiguousarray(voxels_SRC.transpose(2, 1, 0)), affine_ras)
     image.header.set_xyzt_units("mm")
     image.set_qform(affine_ras, code=1)

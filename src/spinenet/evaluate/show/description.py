@@ -1,6 +1,6 @@
 """What data sets hold: labels by level, example studies, grey values and shapes, as tables and figures."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,6 @@ from spinenet.readers import read_study
 from spinenet.study import LocatedSeries, Series
 
 SERIES_COLUMNS = ("data", "view", "body", "canal", "disc", "disc height mm", "disc depth mm")
-EXAMPLE_SIZE = {"size": 256, "axial_size": 256, "sub_slices": 1}
 
 
 def label_table(frame: pd.DataFrame) -> pd.DataFrame:
@@ -91,15 +90,12 @@ def contrast_figure(described: pd.DataFrame) -> Figure:
     return figure
 
 
-def example_figure(seeds: Sequence[int]) -> Figure:
-    """Phantoms made here: mid-sagittal T1 and T2 or STIR, a slice through the foramina, and an axial slice."""
-    from spinephantom import make_study
-
-    figure = Figure(figsize=(11, 2.9 * len(seeds)), layout="constrained")
-    figure.suptitle(f"Synthetic studies. {RESEARCH_ONLY}", fontsize=8)
-    for row, seed in zip(figure.subplots(len(seeds), 4, squeeze=False), seeds, strict=True):
-        study = make_study(seed, **EXAMPLE_SIZE)
-        series = [stack.series for one in study.series for stack in one.stacks]
+def example_figure(examples: Mapping[str, Sequence[Series]], title: str) -> Figure:
+    """One study a row, by its caption: mid-sagittal images of two series, one beside the canal, and an axial slice."""
+    figure = Figure(figsize=(11, 2.9 * len(examples)), layout="constrained")
+    figure.suptitle(f"{title}. {RESEARCH_ONLY}", fontsize=8)
+    rows = figure.subplots(len(examples), 4, squeeze=False)
+    for row, (caption, series) in zip(rows, examples.items(), strict=True):
         sagittal = [one for one in series if one.plane == "sagittal"]
         axial = [one for one in series if one.view is View.AXIAL_T2]
         shown = [(one, 0.5) for one in sagittal[:2]] + [(sagittal[0], 0.3)] + [(one, 0.5) for one in axial[:1]]
@@ -107,7 +103,7 @@ def example_figure(seeds: Sequence[int]) -> Figure:
             axis.set_axis_off()
         for axis, (one, place) in zip(row, shown, strict=False):
             axis.imshow(_slice(one, place), cmap="gray")
-            axis.set_title(f"seed {seed}: {one.view}", fontsize=7)
+            axis.set_title(f"{caption}: {one.view}", fontsize=7)
     return figure
 
 
