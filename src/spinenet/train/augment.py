@@ -5,7 +5,7 @@ Keys of an item: ``located`` (tuple of LocatedSeries), ``grades_LT``, ``readers_
 """
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,32 +16,11 @@ from spinenet.checking.visible import LATERAL_MM, visible_targets
 from spinenet.crops import BAG_ARRAYS, Bag, CropSpec, build_bag
 from spinenet.labels import LEVELS, MIRROR, SAGITTAL_VIEWS, UNKNOWN, VIEWS, View
 from spinenet.study import LevelFrame, LocatedSeries, Series
+from spinenet.train.training_config import AugmentConfig
 
 Item = dict[Hashable, Any]
 FORAMEN_MM = 17.0
 """Usual distance of the foramina from the midline."""
-
-
-@dataclass
-class AugmentConfig:
-    """How far a training bag may move from what was acquired: standard deviations and probabilities.
-
-    A step sees few of the slices: so many near the midline and on each side of every sagittal series, so many of every
-    axial stack, at ``levels`` of the levels (0: all).
-    """
-
-    shift_mm: float = 1.5
-    rotation_deg: float = 4.0
-    zoom: float = 0.06
-    window: float = 0.12
-    gamma: float = 0.2
-    noise: float = 0.03
-    artefacts: float = 0.15
-    drop_view: float = 0.2
-    midline_slices: int = 2
-    lateral_slices: int = 1
-    axial_slices: int = 2
-    levels: int = 0
 
 
 class JitterFramesd(RandomizableTransform):

@@ -6,7 +6,6 @@ from omegaconf import MISSING
 
 from spinenet.crops import CropSpec
 from spinenet.datasets.splits import DataConfig
-from spinenet.train.augment import AugmentConfig
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")
 GRADER_KINDS = ("attention", "mean", "resnet18_3d", "resnet34_3d")
@@ -83,6 +82,40 @@ class LocatorModelConfig:
     def __post_init__(self) -> None:
         if self.kind != "unet":
             raise ValueError(f"model.kind is {self.kind}, no locator; choose model=locator or locator_small")
+
+
+@dataclass
+class AugmentConfig:
+    """How far a training bag may move from what was acquired: standard deviations and probabilities.
+
+    A step sees few of the slices: so many near the midline and on each side of every sagittal series, so many of every
+    axial stack, at ``levels`` of the levels.
+    """
+
+    shift_mm: float = 1.5
+    """Standard deviation of a level's shift along each of its three axes."""
+    rotation_deg: float = 4.0
+    """Standard deviation of a level's turn in its plane."""
+    zoom: float = 0.06
+    """Standard deviation of the logarithm of a study's scale."""
+    window: float = 0.12
+    """Standard deviation of the upper end of the grey window, as a share of it; a third of it at the lower end."""
+    gamma: float = 0.2
+    """Standard deviation of the logarithm of gamma."""
+    noise: float = 0.03
+    """Standard deviation of the noise that half of the series get, as a share of the grey window."""
+    artefacts: float = 0.15
+    """Probability of a blur, and of a bias field, in a series."""
+    drop_view: float = 0.2
+    """Probability that one view of the study is left out, if others remain."""
+    midline_slices: int = 2
+    """Slices of a sagittal series near the midline."""
+    lateral_slices: int = 1
+    """Slices of a sagittal series on each side."""
+    axial_slices: int = 2
+    """Slices of each axial stack a level."""
+    levels: int = 0
+    """Levels of a study; 0 is all."""
 
 
 @dataclass
