@@ -1,21 +1,9 @@
-"""Train the locator: the network that finds discs, bodies and canal in sagittal slices.
+"""Train the locator: the network that finds discs, bodies and canal in sagittal slices (``spinenet train locator``).
 
 python scripts/train_locator.py data=spider data.root=PATH out=data/runs/locator
 """
 
-from pathlib import Path
-
-from spinenet.train.hydra_command import script
-from spinenet.train.training_config import TrainLocatorConfig
-
-
-@script("train_locator", TrainLocatorConfig)
-def main(config: TrainLocatorConfig) -> None:
-    """Split patients, train, export ``locator.onnx`` into the run folder."""
-    from spinenet.train.runs import train_locator
-
-    train_locator(config, Path(config.out))
-
+from spinenet.train.commands import train_locator as main
 
 if __name__ == "__main__":
     main()

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import spinenet
-from spinenet.cli import app
+from spinenet.cli import _warn_of_namesake, app
 from spinenet.crops import CropSpec
 from spinenet.labels import RESEARCH_ONLY, TARGET, View
 from spinenet.model import bundle
@@ -51,6 +51,18 @@ def summary(monkeypatch: pytest.MonkeyPatch) -> BatchSummary:
 def test_version_and_help() -> None:
     assert call("--version").stdout == f"spinenet {spinenet.__version__}\n"
     assert " ".join(RESEARCH_ONLY.split()) in " ".join(call("--help").stdout.split())
+
+
+def test_the_other_distribution_of_this_import_name_is_named_where_both_are_installed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "spinenet_mri-0.1.0.dist-info").mkdir()
+    _warn_of_namesake(tmp_path)
+    assert capsys.readouterr().err == ""
+    (tmp_path / "spinenet-2.1.4.dist-info").mkdir()
+    _warn_of_namesake(tmp_path)
+    said = capsys.readouterr().err
+    assert "the unrelated distribution spinenet 2.1.4" in said and said.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The command ``spinenet``: predict, listen, compare, inspect, verify.
+"""The command ``spinenet``: predict, listen, compare, inspect, verify; train, evaluate, export from ``train``.
 
 Each command imports what it needs, so that help is instant.
 
@@ -17,6 +17,7 @@ import typer
 from spinenet import __version__
 from spinenet.errors import SpinenetError
 from spinenet.labels import RESEARCH_ONLY
+from spinenet.train.command_line import add_commands
 
 if TYPE_CHECKING:
     from spinenet.model.bundle import Bundle
@@ -42,7 +43,18 @@ Paths = Annotated[
 
 def main() -> None:
     """Entry point of the command."""
+    _warn_of_namesake(Path(__file__).parents[1])
     app(prog_name="spinenet")
+
+
+def _warn_of_namesake(installed: Path) -> None:
+    """Oxford's SpineNet is the distribution ``spinenet`` and has the same import name: one overwrites the other."""
+    for other in installed.glob("spinenet-*.dist-info"):
+        name = other.name.removesuffix(".dist-info").replace("-", " ")
+        _say(
+            f"spinenet: {installed} also holds the unrelated distribution {name}, whose files overwrite those of "
+            "spinenet-mri or are overwritten by them; give each an environment of its own"
+        )
 
 
 def _print_version(wanted: bool) -> None:
@@ -235,6 +247,9 @@ def verify(
 
         for line in _card(load_bundle(bundle)):
             typer.echo(line)
+
+
+add_commands(app)
 
 
 @contextmanager

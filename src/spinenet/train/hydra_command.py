@@ -15,7 +15,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from spinenet.errors import SpinenetError
 
-CONFIG_DIR = Path(__file__).parents[3] / "configs"
+INSTALLED = Path(__file__).parents[1] / "configs"
+"""Where a wheel has the YAML files; a checkout has them at its top."""
+CONFIG_DIR = INSTALLED if INSTALLED.is_dir() else Path(__file__).parents[3] / "configs"
 
 Config = TypeVar("Config")
 
@@ -49,7 +51,7 @@ def _refuse(error: BaseException) -> NoReturn:
 
 
 def script(config_name: str, schema: type[Config]) -> Callable[[Callable[[Config], None]], Callable[[], None]]:
-    """Turn ``main(config: schema)`` into a Hydra command that reads ``configs/<config_name>.yaml``.
+    """Turn ``main(config: schema)`` into a Hydra command that reads ``<config_name>.yaml`` of CONFIG_DIR.
 
     A wrong key, type or value, and every error meant for users, ends in one line on stderr and exit code 2.
     """

@@ -1,0 +1,70 @@
+"""``spinenet train``, ``evaluate`` and ``export``, and the scripts of their names: by Hydra, without a checkout.
+
+Each imports what it needs when it runs, so that a wrong key is told at once and evaluation needs no torch.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spinenet.errors import ConfigError
+from spinenet.evaluate.evaluation_config import EvaluateConfig
+from spinenet.train.hydra_command import script
+from spinenet.train.training_config import ExportConfig, TrainGraderConfig, TrainLocatorConfig
+
+if TYPE_CHECKING:
+    from spinenet.evaluate import Beside, Settings
+
+
+@script("train_locator", TrainLocatorConfig)
+def train_locator(config: TrainLocatorConfig) -> None:
+    """Split patients, train, export ``locator.onnx`` into the run folder."""
+    from spinenet.train.runs import train_locator as train
+
+    train(config, Path(config.out))
+
+
+@script("train_grader", TrainGraderConfig)
+def train_grader(config: TrainGraderConfig) -> None:
+    """Split patients, train, export, and predict the validation patients to calibrate the bundle."""
+    from spinenet.train.runs import train_grader as train
+
+    train(config, Path(config.out))
+
+
+@script("export", ExportConfig)
+def export(config: ExportConfig) -> None:
+    """Write ``out/bundle``; every network is compared with torch before it is kept."""
+    from spinenet.train.runs import export_run
+
+    export_run(config, Path(config.out))
+    print(f"bundle: {Path(config.out) / 'bundle'}")
+
+
+@script("evaluate", EvaluateConfig)
+def evaluate(config: EvaluateConfig) -> None:
+    """Evaluate a table of predictions, or predict every run's test patients from their files first."""
+    from spinenet.evaluate import Settings, load_predictions, write_evaluation
+    from spinenet.evaluate.assess.inputs import read_beside, read_truth
+
+    if bool(config.runs) == bool(config.predictions):
+        raise ConfigError("name either runs, such as 'runs=[data/runs/grader]', or predictions=predictions.csv")
+    settings = Settings(config.title, config.samples, config.seed, config.threshold, config.correction)
+    truth = read_truth(config.truth, config.readers)
+    beside = read_beside(config, truth)
+    if config.predictions:
+        write_evaluation(load_predictions(Path(config.predictions), truth), Path(config.out), settings, beside)
+    else:
+        _evaluate_runs(config, settings, beside)
+    print(f"report: {Path(config.out) / 'report.md'}")
+
+
+def _evaluate_runs(config: EvaluateConfig, settings: "Settings", beside: "Beside") -> None:
+    """Each run's bundle on the patients it never saw."""
+    from rich.progress import Progress
+
+    from spinenet.evaluate.assess.runs import evaluate_runs, open_run
+
+    runs = [open_run(Path(run), config.data.name, Path(config.data.root)) for run in config.runs]
+    with Progress() as progress:
+        task = progress.add_task("predicting", total=sum(len(run.test) for run in runs))
+        evaluate_runs(runs, Path(config.out), settings, beside, on_study=lambda study: progress.advance(task))
