@@ -15,7 +15,7 @@ from spinenet.datasets.labelled import LabelledStudy
 from spinenet.datasets.rsna2024 import read_tables
 from spinenet.datasets.rsna_names import CONDITION_OF, CONDITIONS, column_of
 from spinenet.datasets.rsna_points import MIN_POINTS, Mark, canal_points, marks_of, point_frames
-from spinenet.labels import LEVELS, TARGET_INDEX, UNKNOWN
+from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, UNKNOWN, Side
 from spinenet.readers import opened
 from spinenet.study import LevelFrame
 
@@ -88,11 +88,11 @@ def _swapped(marks: Sequence[Mark]) -> Iterator[str]:
     """Conditions whose left points lie to the right of their right ones."""
     for group in FROM_DISC_MM:
         x = {
-            (mark.point.target.rpartition("_")[2], mark.point.level): mark.world_mm[0]
+            (TARGET[mark.point.target].side, mark.point.level): mark.world_mm[0]
             for mark in marks
             if CONDITION_OF[mark.point.target].group == group
         }
-        wrong = [level for level in LEVELS if x.get(("left", level), np.inf) < x.get(("right", level), -np.inf)]
+        wrong = [level for level in LEVELS if x.get((Side.LEFT, level), np.inf) < x.get((Side.RIGHT, level), -np.inf)]
         if wrong:
             yield f"{group} points: left and right are swapped at {', '.join(wrong)}"
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from spinenet.labels import LEVELS, View
+from spinenet.labels import STENOSIS_LEVELS, TARGET, View, columns_of
 
-RSNA_LEVELS = LEVELS[4::-1]
+RSNA_LEVELS = STENOSIS_LEVELS[::-1]
 """The graded levels in the data set's order, L1/L2 first."""
 
 GRADE_WORDS = ("Normal/Mild", "Moderate", "Severe")
@@ -19,38 +19,32 @@ SERIES_WORDS = {
 
 @dataclass(frozen=True)
 class Condition:
-    """One of the five graded conditions: our target, its column in train.csv, its words, the group it is scored in,
-    and the description of the series its points are marked in."""
+    """One of the five graded conditions: our target, its column in train.csv, the group it is scored in, and the
+    description of the series its points are marked in."""
 
     target: str
     column: str
-    words: str
     group: str
     marked_in: str
 
+    @property
+    def words(self) -> str:
+        """What train_label_coordinates.csv calls it.
 
-CONDITIONS = (
-    Condition("canal_stenosis", "spinal_canal_stenosis", "Spinal Canal Stenosis", "canal", "Sagittal T2/STIR"),
-    *(
-        Condition(
-            f"foraminal_stenosis_{side}",
-            f"{side}_neural_foraminal_narrowing",
-            f"{side.capitalize()} Neural Foraminal Narrowing",
-            "foraminal",
-            "Sagittal T1",
-        )
-        for side in ("left", "right")
-    ),
-    *(
-        Condition(
-            f"subarticular_stenosis_{side}",
-            f"{side}_subarticular_stenosis",
-            f"{side.capitalize()} Subarticular Stenosis",
-            "subarticular",
-            "Axial T2",
-        )
-        for side in ("left", "right")
-    ),
+        >>> CONDITIONS[1].words
+        'Left Neural Foraminal Narrowing'
+        """
+        return self.column.replace("_", " ").title()
+
+
+_MARKED_IN = {
+    "canal_stenosis": ("canal", "Sagittal T2/STIR"),
+    "foraminal_stenosis": ("foraminal", "Sagittal T1"),
+    "subarticular_stenosis": ("subarticular", "Axial T2"),
+}
+"""Condition of the label space -> group, and the series its points are marked in."""
+CONDITIONS = tuple(
+    Condition(name, column, *_MARKED_IN[TARGET[name].condition]) for column, name in columns_of("rsna2024").items()
 )
 CONDITION_OF = {condition.target: condition for condition in CONDITIONS}
 GROUPS = tuple(dict.fromkeys(condition.group for condition in CONDITIONS))

@@ -61,7 +61,8 @@ def read(rng: np.random.Generator, findings: Findings, truth_LT: NDArray[np.int6
 def _one_reader(
     rng: np.random.Generator, seen: dict[tuple[int, str], tuple[float, tuple[float, ...]]], truth_LT: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    bias = {target.name: BIAS * float(rng.standard_normal()) for target in TARGETS}
+    measured = calibration()["readers"]
+    bias = {one.name: BIAS * float(rng.standard_normal()) for one in TARGETS if one.condition in measured}
     grades_LT = np.full((len(LEVELS), len(TARGETS)), UNKNOWN)
     for (level, name), (z, cuts) in seen.items():
         noisy = z + bias[name] + NOISE.get(TARGET[name].condition, OTHER_NOISE) * float(rng.standard_normal())
