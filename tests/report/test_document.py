@@ -9,7 +9,6 @@ import pytest
 
 from spinenet.labels import LEVELS, RESEARCH_ONLY, TARGETS, View
 from spinenet.report.document import (
-    SCHEMA,
     document,
     measurements_of,
     merge_documents,
@@ -18,13 +17,14 @@ from spinenet.report.document import (
     study_entry,
     write_document,
 )
+from spinenet.report.schema import predictions_schema
 from spinenet.report.tables import OutputError
 from spinenet.study import Prediction, Scope, Severity, StudyResult
 
 
 @pytest.fixture(scope="module")
 def schema() -> dict[str, Any]:
-    return json.loads(SCHEMA.read_text(encoding="utf-8"))
+    return predictions_schema()
 
 
 def check(content: Any, schema: dict[str, Any]) -> None:

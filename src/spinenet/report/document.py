@@ -1,4 +1,4 @@
-"""``predictions.json``: everything known about studies, for programs. ``SCHEMA`` describes it (JSON Schema 2020-12).
+"""``predictions.json``: everything known about studies, for programs; ``report.schema`` describes it.
 
 Each study's page has such a file with that one study beside it; ``predictions.json`` holds all studies of a folder.
 Nothing in it identifies a patient, whatever else is asked for.
@@ -21,7 +21,6 @@ from spinenet.study import Flag, LevelFrame, LocatedSeries, Prediction, StudyRes
 
 FORMAT = 1
 DOCUMENT_FILE = "predictions.json"
-SCHEMA = Path(__file__).parent / "schema" / "predictions.schema.json"
 MEASUREMENTS = {
     "disc_height_mm": "height_mm",
     "disc_depth_mm": "depth_mm",

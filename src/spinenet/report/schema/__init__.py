@@ -1,0 +1,31 @@
+"""The JSON Schema (2020-12) of ``predictions.json``; what the label space says is filled in from there."""
+
+import json
+from importlib.resources import files
+from typing import Any
+
+from spinenet.labels import LEVELS, RESEARCH_ONLY, TARGETS, VIEWS, Target
+
+
+def predictions_schema() -> dict[str, Any]:
+    """The whole schema, ready for a validator or ``json.dump``."""
+    schema: dict[str, Any] = json.loads(files(__package__).joinpath("predictions.template.json").read_text("utf-8"))
+    schema["properties"]["notice"]["const"] = RESEARCH_ONLY
+    definitions = schema["$defs"]
+    definitions["target"]["enum"] = [target.name for target in TARGETS]
+    definitions["level"]["properties"]["level"]["enum"] = list(LEVELS)
+    definitions["series"]["properties"]["view"]["enum"] = [*(view.value for view in VIEWS), None]
+    definitions["grade"]["allOf"] = [_rule(target) for target in TARGETS]
+    return schema
+
+
+def _rule(target: Target) -> dict[str, Any]:
+    """What holds of a grade of this target: its scale and its words."""
+    count, grades = len(target.grades), list(target.grades)
+    allowed = {
+        "grade": {"enum": grades},
+        "label": {"enum": list(target.words)},
+        "probabilities": {"minItems": count, "maxItems": count},
+        "grade_set": {"items": {"enum": grades}},
+    }
+    return {"if": {"properties": {"target": {"const": target.name}}}, "then": {"properties": allowed}}
