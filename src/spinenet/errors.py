@@ -23,3 +23,19 @@ class DatasetError(SpinenetError):
 
 class ConfigError(SpinenetError):
     """A configuration has a wrong key, type or value."""
+
+
+class OutputError(SpinenetError):
+    """An output folder holds something that these results cannot be added to, or a result is not one of ours."""
+
+
+class PredictionsError(SpinenetError):
+    """A table of predictions does not have the columns, keys or values that an evaluation needs."""
+
+
+class ClusterError(SpinenetError):
+    """A cluster cannot be used."""
+
+
+class NodeError(SpinenetError):
+    """A DICOM node cannot be started, or another one cannot be reached."""

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from spinenet.errors import PredictionsError
 from spinenet.evaluate.assess.coverage import measure_coverage
-from spinenet.evaluate.stats.samples import PredictionsError
 from spinenet.labels import LEVELS, TARGET
 from spinenet.model.conformal import COVERAGE
 

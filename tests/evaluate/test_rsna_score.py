@@ -6,6 +6,7 @@ import pytest
 
 from spinenet.datasets.labelled import no_grades
 from spinenet.datasets.rsna_names import CONDITIONS, PUBLISHED_COUNTS, RSNA_LEVELS, row_id
+from spinenet.errors import PredictionsError
 from spinenet.evaluate.assess.rsna_score import (
     GRADES,
     SUBMISSION,
@@ -19,7 +20,6 @@ from spinenet.evaluate.assess.rsna_score import (
     truth_of_grades,
     truth_of_predictions,
 )
-from spinenet.evaluate.stats.samples import PredictionsError
 from spinenet.labels import LEVELS, TARGET_INDEX
 from spinenet.readers.dicom.assembly import study_key
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from spinenet.evaluate.stats.samples import PredictionsError, check_predictions, load_predictions, sample_of
+from spinenet.errors import PredictionsError
+from spinenet.evaluate.stats.samples import check_predictions, load_predictions, sample_of
 from spinenet.labels import TARGET, UNKNOWN
 
 

@@ -10,10 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from spinenet.cli import app
+from spinenet.errors import OutputError
 from spinenet.labels import RESEARCH_ONLY, TARGETS
 from spinenet.report.document import document, study_entry, write_document
 from spinenet.report.page.change import Change, compare, page, table
-from spinenet.report.tables import OutputError
 from spinenet.study import Prediction, StudyResult
 
 NOISE = {"pfirrmann": 0.5, "canal_stenosis": 0.4, "modic": 0.3}

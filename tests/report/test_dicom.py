@@ -12,6 +12,7 @@ from pydicom import dcmread
 from pydicom.uid import EnhancedMRImageStorage
 
 from spinenet import __version__
+from spinenet.errors import OutputError
 from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, TARGETS, Unit
 from spinenet.report.dicom import codes as dicom_codes
 from spinenet.report.dicom.capture import draw, write_capture
@@ -19,7 +20,6 @@ from spinenet.report.dicom.objects import Made, made_from
 from spinenet.report.dicom.sr_text import read_report
 from spinenet.report.dicom.structured_report import write_report
 from spinenet.report.document import measurements_of
-from spinenet.report.tables import OutputError
 from spinenet.study import StudyResult
 
 WRITERS = {"report": write_report, "capture": write_capture}

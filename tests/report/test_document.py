@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from spinenet.errors import OutputError
 from spinenet.labels import LEVELS, RESEARCH_ONLY, TARGETS, View
 from spinenet.report.document import (
     document,
@@ -18,7 +19,6 @@ from spinenet.report.document import (
     write_document,
 )
 from spinenet.report.schema import predictions_schema
-from spinenet.report.tables import OutputError
 from spinenet.study import Prediction, Scope, Severity, StudyResult
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from spinenet.errors import OutputError
 from spinenet.report import tables
 from spinenet.report.tables import StudyRow, append, drop, prediction_rows, recover, study_row, write_table
 from spinenet.study import Prediction, StudyResult
@@ -108,7 +109,7 @@ def test_dropping_a_study_leaves_the_others(tmp_path: Path) -> None:
 def test_a_foreign_table_is_refused_and_kept(tmp_path: Path) -> None:
     foreign = tmp_path / "predictions.csv"
     foreign.write_text("my,own,table\n1,2,3\n")
-    with pytest.raises(tables.OutputError, match="other columns"):
+    with pytest.raises(OutputError, match="other columns"):
         recover(tmp_path)
     assert foreign.read_text() == "my,own,table\n1,2,3\n"
 

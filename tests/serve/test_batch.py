@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from spinenet.crops import CropSpec
-from spinenet.errors import ReadError, StudyError
+from spinenet.errors import OutputError, ReadError, StudyError
 from spinenet.model.bundle import load_bundle, write_bundle
 from spinenet.readers import StudySource
 from spinenet.report.document import read_document
-from spinenet.report.tables import OutputError, StudyRow
+from spinenet.report.tables import StudyRow
 from spinenet.serve import batch
 from spinenet.serve.batch import in_processes, predict_paths, unexpected, without_location
 from spinenet.serve.output_folder import locked

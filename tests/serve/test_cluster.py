@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from spinenet.crops import CropSpec
+from spinenet.errors import ClusterError
 from spinenet.model.bundle import load_bundle, write_bundle
 from spinenet.serve.batch import predict_paths
-from spinenet.serve.cluster import ClusterError, on_cluster
+from spinenet.serve.cluster import on_cluster
 
 ray = pytest.importorskip("ray", reason="the extra scale is not installed")
 

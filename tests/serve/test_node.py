@@ -21,8 +21,9 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 from pynetdicom import AE, evt
 
+from spinenet.errors import NodeError
 from spinenet.serve import node as listen
-from spinenet.serve.node import Node, NodeConfig, NodeError, Peer, send
+from spinenet.serve.node import Node, NodeConfig, Peer, send
 from spinephantom import make_study
 from spinephantom.patient.pathology import Mode
 from spinephantom.write.dicom_files import write_dicom

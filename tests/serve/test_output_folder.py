@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from spinenet.report.tables import OutputError
+from spinenet.errors import OutputError
 from spinenet.serve.output_folder import locked
 
 

@@ -3,6 +3,7 @@
 Needs the ``evaluate`` extra (pandas, matplotlib) but neither torch nor images.
 """
 
+from spinenet.errors import PredictionsError
 from spinenet.evaluate.assess.assessment import Assessment, Beside, Settings, assess
 from spinenet.evaluate.assess.comparison import Comparison, compare
 from spinenet.evaluate.assess.evaluation import Metrics, TargetMetrics, evaluate
@@ -12,7 +13,7 @@ from spinenet.evaluate.assess.subgroups import load_cases
 from spinenet.evaluate.show.markdown import markdown_table, verdict_table
 from spinenet.evaluate.show.outputs import write_comparison, write_evaluation
 from spinenet.evaluate.stats.intervals import Estimate
-from spinenet.evaluate.stats.samples import PredictionsError, check_predictions, load_predictions
+from spinenet.evaluate.stats.samples import check_predictions, load_predictions
 
 __all__ = [
     "Assessment",

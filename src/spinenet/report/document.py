@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from spinenet import __version__
+from spinenet.errors import OutputError
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGET, TARGETS
 from spinenet.locating.discs import NUMBERING_NOTE
-from spinenet.report.tables import OutputError
 from spinenet.study import Flag, LevelFrame, LocatedSeries, Prediction, StudyResult
 
 FORMAT = 1

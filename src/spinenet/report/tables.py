@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spinenet.errors import SpinenetError
+from spinenet.errors import OutputError
 from spinenet.labels import MAX_GRADES, TARGET
 from spinenet.study import Prediction, StudyResult
 
@@ -27,10 +27,6 @@ PREDICTION_COLUMNS = (
 STUDY_COLUMNS = ("study", "status", "levels_found", "message", "seconds")
 
 Row = Mapping[str, str]
-
-
-class OutputError(SpinenetError):
-    """The output folder holds something that these results cannot be added to."""
 
 
 @dataclass(frozen=True)

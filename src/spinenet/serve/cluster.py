@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from spinenet.errors import SpinenetError
+from spinenet.errors import ClusterError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -16,10 +16,6 @@ Result = TypeVar("Result")
 PATIENCE_S = 5.0
 TRIES = 3
 """How often an item is tried whose worker or node dies."""
-
-
-class ClusterError(SpinenetError):
-    """The cluster cannot be used."""
 
 
 def on_cluster(

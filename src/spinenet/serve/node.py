@@ -20,7 +20,7 @@ from typing import Any
 from pydicom import dcmread
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
 
-from spinenet.errors import SpinenetError
+from spinenet.errors import NodeError, SpinenetError
 
 SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND = 0x0000, 0xA700, 0xC000
 """C-STORE status codes (PS3.4, B.2.3)."""
@@ -28,10 +28,6 @@ VERIFICATION = "1.2.840.10008.1.1"
 
 Grade = Callable[[Path], Sequence[Path]]
 """Grade the images in a folder and return the DICOM files that are to be sent on."""
-
-
-class NodeError(SpinenetError):
-    """The node cannot be started, or another cannot be reached."""
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from spinenet.errors import OutputError
 from spinenet.readers import StudySource
-from spinenet.report.tables import OutputError
 
 RUN_FILE = "run.json"
 LOCK_FILE = ".lock"

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from spinenet.errors import PredictionsError
 from spinenet.evaluate.assess.evaluation import make_cohort
 from spinenet.evaluate.stats.correction import corrected
 from spinenet.evaluate.stats.delong import areas
 from spinenet.evaluate.stats.intervals import COVERAGE, Estimate, Resamples, p_value, side_by_side
 from spinenet.evaluate.stats.metrics import MAIN, difference, figures_of, score, severe_figures
 from spinenet.evaluate.stats.questions import PRESENCE, target_named
-from spinenet.evaluate.stats.samples import KEY, PredictionsError, Sample, check_predictions
+from spinenet.evaluate.stats.samples import KEY, Sample, check_predictions
 from spinenet.labels import RESEARCH_ONLY
 
 LOWER_IS_BETTER = ("brier", "log_loss", "ece", "ece_adaptive", "ece_uncalibrated", "called_normal")

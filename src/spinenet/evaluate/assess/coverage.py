@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spinenet.errors import PredictionsError
 from spinenet.evaluate.assess.evaluation import make_cohort
 from spinenet.evaluate.stats.agreement import ratio
 from spinenet.evaluate.stats.intervals import Estimate, Resamples, bca, patients_of, share, without_interval
-from spinenet.evaluate.stats.samples import PredictionsError, Sample, check_predictions
+from spinenet.evaluate.stats.samples import Sample, check_predictions
 from spinenet.labels import TARGET, Target
 from spinenet.model.calibration import decide, fit, probabilities
 from spinenet.model.conformal import COVERAGE, in_set

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spinenet.errors import PredictionsError
 from spinenet.evaluate.stats.intervals import Estimate, Resamples, draw_patients, once, patients_of, side_by_side
 from spinenet.evaluate.stats.metrics import Figure, confusions, figures_of, severe_figures
 from spinenet.evaluate.stats.questions import PRESENCE, SEVERE, SIDES, both_sides
-from spinenet.evaluate.stats.samples import PredictionsError, Sample, check_predictions, sample_of
+from spinenet.evaluate.stats.samples import Sample, check_predictions, sample_of
 from spinenet.labels import LEVELS, TARGETS, UNKNOWN, Target
 
 

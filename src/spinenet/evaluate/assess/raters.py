@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from spinenet.errors import PredictionsError
 from spinenet.evaluate.assess.evaluation import Cohort, estimates
 from spinenet.evaluate.stats.intervals import (
     Estimate,
@@ -24,7 +25,7 @@ from spinenet.evaluate.stats.intervals import (
     without_interval,
 )
 from spinenet.evaluate.stats.metrics import Figure, agreement_figures, confusions_of
-from spinenet.evaluate.stats.samples import KEY, PredictionsError, Sample, read_table
+from spinenet.evaluate.stats.samples import KEY, Sample, read_table
 from spinenet.labels import TARGET, UNKNOWN, Scale
 
 MODEL, TRUTH = "model", "truth"

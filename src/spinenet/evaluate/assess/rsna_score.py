@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spinenet.datasets.rsna_names import CONDITION_OF, CONDITIONS, GROUPS, PUBLISHED_COUNTS, RSNA_LEVELS, row_id
-from spinenet.evaluate.stats.samples import PredictionsError
+from spinenet.errors import PredictionsError
 from spinenet.labels import LEVELS, TARGET_INDEX, UNKNOWN
 from spinenet.readers.dicom.assembly import study_key
 

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from spinenet.errors import PredictionsError
 from spinenet.evaluate.assess.evaluation import Cohort
 from spinenet.evaluate.stats.correction import corrected
 from spinenet.evaluate.stats.intervals import Estimate, Resamples, p_value, patients_of, side_by_side
 from spinenet.evaluate.stats.metrics import MAIN, Figure, difference, error_figure, main_figure
 from spinenet.evaluate.stats.questions import PRESENCE, SIDES
-from spinenet.evaluate.stats.samples import PredictionsError, Sample, read_table
+from spinenet.evaluate.stats.samples import Sample, read_table
 from spinenet.labels import LEVELS, TARGET
 
 FEW_PATIENTS = 30

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spinenet.errors import SpinenetError
+from spinenet.errors import PredictionsError
 from spinenet.evaluate.stats.questions import SIDES
 from spinenet.labels import LEVELS, MAX_GRADES, TARGET, TARGETS, UNKNOWN, Target
 
@@ -26,10 +26,6 @@ REQUIRED = [*KEY, "grade", *PROBABILITIES, "confident", "truth"]
 
 _SUM_TOLERANCE = 1e-4  # five probabilities of six decimals each
 _TRUE_FALSE = {"true": True, "false": False, "": False}
-
-
-class PredictionsError(SpinenetError):
-    """A table of predictions does not have the columns, keys or values that an evaluation needs."""
 
 
 @dataclass(frozen=True)

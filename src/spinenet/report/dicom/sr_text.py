@@ -8,10 +8,10 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
+from spinenet.errors import OutputError
 from spinenet.labels import Side
 from spinenet.report.dicom import codes
 from spinenet.report.dicom.structured_report import walk
-from spinenet.report.tables import OutputError
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from spinenet import __version__
+from spinenet.errors import OutputError
 from spinenet.labels import LEVELS, RESEARCH_ONLY, TARGET, TARGETS, Scale, Target
 from spinenet.locating.discs import NUMBERING_NOTE
 from spinenet.report.document import DOCUMENT_FILE, predictions_of, read_document
 from spinenet.report.page.html import MEASUREMENT_WORDS, environment
-from spinenet.report.tables import OutputError
 from spinenet.study import Prediction
 
 BEYOND, WITHIN, MOVED, SAME, UNKNOWN, ALONE = (
