@@ -5,14 +5,16 @@ python scripts/calibrate_phantom.py persons=150 proposals=6 rounds=1 spines=600 
 """
 
 import json
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 from rich.progress import track
 
+from spinenet.system.processes import in_processes
 from spinenet.train.hydra_command import script
 from spinephantom.data import calibration
 from spinephantom.patient.pathology import Mode, modes_named
@@ -38,18 +40,21 @@ class CalibrateConfig:
 def main(config: CalibrateConfig) -> None:
     modes = modes_named(config.modes)
     tables: dict[str, object] = {**calibration()}
-    with ProcessPoolExecutor(config.workers, mp_context=get_context("spawn")) as pool:
-        for mode in modes:
-            job = partial(fitting.propose, mode, count=config.proposals)
-            proposals = list(track(pool.map(job, range(config.persons)), mode.value, total=config.persons))
-            weights = fitting.fit_weights(mode, proposals)
-            for _ in range(config.rounds):
-                sample = partial(fitting.sample_grades, mode, weights)
-                found = list(track(pool.map(sample, range(config.spines)), f"{mode.value}: spines", config.spines))
-                weights = fitting.correct_weights(mode, weights, proposals, found)
-            tables[mode.value] = fitting.as_table(weights)
-            if mode is Mode.RSNA:
-                tables["readers"] = fitting.fit_ranks(weights, proposals)
+
+    def run(job: Callable[[int], Any], count: int, title: str) -> list[Any]:
+        done = track(in_processes(range(count), job, config.workers), title, total=count)
+        return [result for _, result in sorted(done, key=itemgetter(0))]
+
+    for mode in modes:
+        proposals = run(partial(fitting.propose, mode, count=config.proposals), config.persons, mode.value)
+        weights = fitting.fit_weights(mode, proposals)
+        for _ in range(config.rounds):
+            sample = partial(fitting.sample_grades, mode, weights)
+            found = run(sample, config.spines, f"{mode.value}: spines")
+            weights = fitting.correct_weights(mode, weights, proposals, found)
+        tables[mode.value] = fitting.as_table(weights)
+        if mode is Mode.RSNA:
+            tables["readers"] = fitting.fit_ranks(weights, proposals)
     Path(config.out).write_text(json.dumps(tables, separators=(",", ":")) + "\n")
     print(f"{config.out}: weights of {', '.join(config.modes)}")
 

@@ -7,10 +7,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from rich.progress import track
 from spinenet.evaluate.experiments.shortcuts import discrimination
 from spinenet.labels import LEVELS
 from spinenet.readers import find_studies, read_study
+from spinenet.system.processes import in_processes
 from spinenet.train.hydra_command import script
 from spinephantom import acceptance, make_study, write_dicom
 from spinephantom.patient.pathology import Mode, modes_named
@@ -46,15 +46,15 @@ Runner = Callable[..., list]
 def main(config: CheckConfig) -> None:
     modes = modes_named(config.modes)
     seeds = range(config.first_seed, config.first_seed + max(config.studies, config.prevalence, config.spines))
-    with ProcessPoolExecutor(config.workers, mp_context=get_context("spawn")) as pool:
 
-        def run(job: Callable[[int], object], count: int, title: str) -> list:
-            return list(track(pool.map(job, seeds[:count], chunksize=4), title, total=count))
+    def run(job: Callable[[int], object], count: int, title: str) -> list:
+        done = track(in_processes(seeds[:count], job, config.workers), title, total=count)
+        return [result for _, result in sorted(done, key=itemgetter(0))]
 
-        rows = [*geometry_rows(run, config.spines), *image_rows(config.first_seed)]
-        for mode in modes if config.prevalence else ():
-            rows += prevalence_rows(run, mode, config.prevalence)
-        rows += audit_rows(run, config.studies) if config.studies else []
+    rows = [*geometry_rows(run, config.spines), *image_rows(config.first_seed)]
+    for mode in modes if config.prevalence else ():
+        rows += prevalence_rows(run, mode, config.prevalence)
+    rows += audit_rows(run, config.studies) if config.studies else []
     width = max(len(row[0]) for row in rows)
     for name, found, asked, passed in rows:
         print(f"{name:{width}}  {found:34}  {asked:28}  {'pass' if passed else 'FAIL'}")

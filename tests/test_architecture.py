@@ -16,6 +16,7 @@ SOURCE = ROOT / "src"
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 STAGES = (
+    "system",
     "errors",
     "labels",
     "geometry",
@@ -35,7 +36,7 @@ BESIDE = {
     "datasets": set(STAGES) - {"report", "serve", "cli"},
     "evaluate": set(STAGES) - {"serve", "cli"} | {"datasets"},
     "train": set(STAGES) - {"serve", "cli"} | {"datasets", "evaluate"},
-    "spinephantom": {"errors", "labels", "study", "datasets"},
+    "spinephantom": {"system", "errors", "labels", "study", "datasets"},
 }
 """What does not lie on the way from files to reports, and what it may use."""
 
@@ -175,12 +176,13 @@ PHANTOM_ROOMS = (
 )
 """Of spinephantom, from numbers to files: a room imports from those before it."""
 PHANTOM_BORROWS = (
+    "spinenet.system.",
     "spinenet.errors.",
     "spinenet.labels.",
     "spinenet.study.Series",
     "spinenet.datasets.rsna_names.",
 )
-"""All that a phantom needs of spinenet: the words both use, and the record of a series."""
+"""All that a phantom needs of spinenet: whole files, the words both use, and the record of a series."""
 PHANTOM_MODULES = sorted((SOURCE / "spinephantom").rglob("*.py"))
 
 

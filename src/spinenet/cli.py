@@ -206,13 +206,14 @@ def compare(
     """Say what changed between two studies of a patient, and whether it is more than the model's own noise."""
     with _one_line_errors():
         from spinenet.report.page import change as pairs
+        from spinenet.system.files import write_text
 
         comparison = pairs.compare(prior, current)
         _print_changes(comparison)
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
-            (out / "changes.csv").write_text(pairs.table(comparison.changes), encoding="utf-8")
-            (out / "changes.html").write_text(pairs.page(comparison), encoding="utf-8")
+            write_text(out / "changes.csv", pairs.table(comparison.changes))
+            write_text(out / "changes.html", pairs.page(comparison))
             typer.echo(f"tables: {out / 'changes.csv'}, {out / 'changes.html'}")
         typer.echo(RESEARCH_ONLY)
 

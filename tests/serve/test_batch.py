@@ -1,8 +1,6 @@
 """Batches: one bad study never stops the others, a second run repeats nothing, and nothing is mixed up."""
 
 import csv
-import signal
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +15,7 @@ from spinenet.readers import StudySource
 from spinenet.report.document import read_document
 from spinenet.report.tables import StudyRow
 from spinenet.serve import batch
-from spinenet.serve.batch import in_processes, predict_paths, unexpected, without_location
+from spinenet.serve.batch import predict_paths, unexpected, without_location
 from spinenet.serve.output_folder import locked
 from spinenet.study import Prediction, Study, StudyResult
 
@@ -216,27 +214,3 @@ def test_workers_open_the_bundle_themselves_and_give_the_same_rows(tmp_path: Pat
         messages.append({key: row["message"] for key, row in rows(out / "studies.csv").items()})
     assert messages[0] == messages[1]
     assert all(str(tmp_path) not in message for message in messages[0].values())
-
-
-WORKER_MODULE = """
-import os, signal
-def start(fold):
-    global factor
-    factor = fold
-def work(number):
-    if number < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return factor * number
-"""
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
-def test_a_dying_process_costs_its_own_study_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "spinenet_test_worker.py").write_text(WORKER_MODULE)
-    monkeypatch.syspath_prepend(tmp_path)
-    module = __import__("spinenet_test_worker")
-    try:
-        results = dict(in_processes([1, 2, -3, 4], module.work, 2, module.start, (10,)))
-    finally:
-        sys.modules.pop("spinenet_test_worker", None)
-    assert results == {1: 10, 2: 20, -3: None, 4: 40}

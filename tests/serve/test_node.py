@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -186,7 +187,7 @@ def test_a_full_disk_is_told_to_the_sender_and_leaves_no_half_image(
 
     with ward.running(), ward.association() as association:
         assert association.send_c_store(image(STUDIES[0], 1)).Status == 0
-        monkeypatch.setattr(listen.os, "fsync", full)
+        monkeypatch.setattr(os, "fsync", full)
         assert association.send_c_store(image(STUDIES[0], 2)).Status == listen.OUT_OF_RESOURCES
         monkeypatch.undo()
     assert len(ward.kept()) == 1

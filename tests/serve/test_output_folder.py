@@ -18,8 +18,8 @@ def test_a_second_run_is_refused_until_the_first_has_ended(tmp_path: Path) -> No
 def test_what_a_killed_run_was_writing_is_removed_and_nothing_else(tmp_path: Path) -> None:
     reports = tmp_path / "reports"
     reports.mkdir()
-    for path in (reports / ".1.html.26340.partial", reports / "1.html", tmp_path / ".studies.csv.partial"):
+    for path in (reports / ".1.html.26340.partial", reports / "1.html", tmp_path / ".studies.csv.7.partial"):
         path.write_text("half", encoding="utf-8")
     with locked(tmp_path):
         assert [path.name for path in reports.iterdir()] == ["1.html"]
-        assert not (tmp_path / ".studies.csv.partial").exists()
+        assert not (tmp_path / ".studies.csv.7.partial").exists()

@@ -24,6 +24,7 @@ from spinenet.errors import DatasetError
 from spinenet.labels import TARGETS, View
 from spinenet.readers import StudySource
 from spinenet.study import LevelFrame, LocatedSeries, Series
+from spinenet.system.files import replacing
 
 MAX_ZOOM = 1.25
 """Largest factor by which a training crop may be wider than its spec."""
@@ -132,10 +133,8 @@ def save_study(path: Path, study: LocatedStudy, spec: CropSpec) -> LocatedStudy:
         "series": [_facts_of(one) for one in cut.located],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    with partial.open("wb") as file:
+    with replacing(path) as partial, partial.open("wb") as file:
         np.savez(file, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
-    partial.replace(path)
     return cut
 
 

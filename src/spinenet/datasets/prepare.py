@@ -6,11 +6,8 @@ study is read, located and written by one process, so that memory holds no more 
 
 import csv
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 
 from spinenet.crops import CropSpec
@@ -24,6 +21,7 @@ from spinenet.model.bundle import load_bundle
 from spinenet.predict import locate_study
 from spinenet.readers import opened, read_study
 from spinenet.study import LevelFrame, LocatedSeries
+from spinenet.system.processes import in_processes
 
 PROBLEMS = "problems.csv"
 
@@ -61,21 +59,10 @@ def prepare(jobs: Sequence[Job], *, workers: int = 1) -> Iterator[Outcome]:
 
     What was interrupted is resumed by calling again; studies without a file are tried again.
     """
-    waiting = iter([job for job in jobs if not job.path.exists()])
-    if workers == 1:
-        for job in waiting:
-            yield _recorded(job.out, prepare_one(job))
-        return
-    # fork would copy the threads of whatever is loaded; spawn starts clean everywhere
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        running: dict[Future[Outcome], Job] = {}
-        while True:
-            # few at a time: a list of futures over all studies would hold their arguments and results
-            running |= {pool.submit(prepare_one, job): job for job in islice(waiting, 2 * workers - len(running))}
-            if not running:
-                return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                yield _recorded(running.pop(future).out, future.result())
+    waiting = [job for job in jobs if not job.path.exists()]
+    for job, outcome in in_processes(waiting, prepare_one, workers):
+        died = Outcome(job.study.key, 0, "its process died, perhaps for lack of memory; prepare it with fewer workers")
+        yield _recorded(job.out, outcome or died)
 
 
 def prepare_one(job: Job) -> Outcome:

@@ -5,9 +5,7 @@ Nothing in it identifies a patient, whatever else is asked for.
 """
 
 import json
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from spinenet.errors import OutputError
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGET, TARGETS
 from spinenet.locating.discs import NUMBERING_NOTE
 from spinenet.study import Flag, LevelFrame, LocatedSeries, Prediction, StudyResult
+from spinenet.system.files import replacing, write_text
 
 FORMAT = 1
 DOCUMENT_FILE = "predictions.json"
@@ -108,8 +107,7 @@ def predictions_of(study: Mapping[str, Any]) -> tuple[Prediction, ...]:
 
 def write_document(path: Path, content: Document) -> None:
     """Write a document; it is there whole or not at all."""
-    with replacing(path) as partial:
-        partial.write_text(_text(content) + "\n", encoding="utf-8")
+    write_text(path, _text(content) + "\n")
 
 
 def merge_documents(parts: Sequence[Path], path: Path) -> None:
@@ -122,14 +120,6 @@ def merge_documents(parts: Sequence[Path], path: Path) -> None:
             studies = ",\n".join(_text(study) for study in read_document(part)["studies"])
             file.write(("," if index else opening + "[") + "\n" + studies)
         file.write("\n]" + closing + "\n")
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A new file beside ``path`` to write into, which takes its place when that ended well."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    yield partial
-    partial.replace(path)
 
 
 def read_document(path: Path) -> Document:

@@ -15,6 +15,7 @@ from pathlib import Path
 from spinenet.errors import OutputError
 from spinenet.labels import MAX_GRADES, TARGET
 from spinenet.study import Prediction, StudyResult
+from spinenet.system.files import write_safely
 
 PREDICTIONS_FILE = "predictions.csv"
 STUDIES_FILE = "studies.csv"
@@ -92,12 +93,7 @@ def prediction_cells(study: str, prediction: Prediction) -> dict[str, str]:
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None:
     """Write a whole table, replacing what was there only when the new one is complete."""
     header = dict(zip(columns, columns, strict=True))
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        file.write(_csv_bytes(columns, [header, *rows]))
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    write_safely(path, _csv_bytes(columns, [header, *rows]))
 
 
 def recover(folder: Path) -> dict[str, StudyRow]:

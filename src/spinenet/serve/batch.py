@@ -7,20 +7,14 @@ they became ready in, so a run that was killed and started again ends as one tha
 """
 
 import functools
-import multiprocessing
-import os
 import re
-import signal
-import threading
 import time
 import traceback
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from spinenet.errors import SpinenetError
 from spinenet.model.bundle import Bundle, load_bundle
@@ -38,15 +32,13 @@ from spinenet.report.tables import Row, StudyRow, append, arrange, drop, predict
 from spinenet.serve.cluster import on_cluster
 from spinenet.serve.output_folder import claim, locked
 from spinenet.study import StudyResult
+from spinenet.system.processes import in_processes
 
 FAULTS = (OSError, MemoryError, RuntimeError, ValueError, ArithmeticError, LookupError, EOFError)
 """What damaged files make decoders and runtimes raise beside SpinenetError; anything else stops the run."""
 
 OnProgress = Callable[[int, int, StudyRow | None], None]
 """Called with (studies done, studies to do, the row of the study just done): once before the first and after each."""
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -154,7 +146,7 @@ def predict_sources(
     elif min(workers, len(sources)) < 2:
         results = ((source, worker(source)) for source in sources)
     else:
-        results = in_processes(sources, functools.partial(_work, arguments), workers, _start_worker, arguments)
+        results = in_processes(sources, functools.partial(_work, arguments), workers)
     for source, done in results:
         message = "its process died, perhaps for lack of memory; run it again with fewer workers"
         yield worker.report(failed(source, message)) if done is None else done
@@ -212,60 +204,3 @@ def without_location(message: str, source: StudySource) -> str:
 def model_facts(bundle: Bundle) -> dict[str, Any]:
     """What a page says about the model."""
     return {**bundle.metadata, "name": bundle.name, "version": bundle.version, "targets": bundle.targets}
-
-
-def in_processes(
-    items: Sequence[Item],
-    work: Callable[[Item], Result],
-    workers: int,
-    start: Callable[..., None],
-    start_arguments: tuple[Any, ...],
-) -> Iterator[tuple[Item, Result | None]]:
-    """(item, work(item)) in the order they finish; None where the process died on that item.
-
-    Nobody can say which of the items in flight killed a pool, so each of them is tried once more on its own.
-    """
-    queue = deque(items)
-    context = multiprocessing.get_context("spawn")  # onnxruntime's threads do not survive a fork
-    while queue:
-        flying: dict[Future[Result], Item] = {}
-        try:
-            with ProcessPoolExecutor(workers, context, start, start_arguments) as pool:
-                while queue or flying:
-                    while queue and len(flying) < 2 * workers:
-                        future = pool.submit(work, queue[0])
-                        flying[future] = queue.popleft()
-                    for future in wait(flying, return_when=FIRST_COMPLETED).done:
-                        yield flying[future], future.result()
-                        del flying[future]
-        except BrokenProcessPool:
-            for item in flying.values():
-                yield item, _alone(item, work, context, start, start_arguments)
-
-
-def _alone(
-    item: Item,
-    work: Callable[[Item], Result],
-    context: Any,
-    start: Callable[..., None],
-    start_arguments: tuple[Any, ...],
-) -> Result | None:
-    try:
-        with ProcessPoolExecutor(1, context, start, start_arguments) as pool:
-            return pool.submit(work, item).result()
-    except BrokenProcessPool:
-        return None
-
-
-def _start_worker(bundle_path: Path, reports: Path, identify: bool) -> None:
-    """Load the bundle once, leave Ctrl-C to the parent, and end when the parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _worker(bundle_path, reports, identify)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -8,7 +8,6 @@ done: should more of it arrive late, all of it is graded again.
 
 import hashlib
 import json
-import os
 import shutil
 import threading
 import time
@@ -21,6 +20,7 @@ from pydicom import dcmread
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
 
 from spinenet.errors import NodeError, SpinenetError
+from spinenet.system.files import remove_partials, write_safely
 
 SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND = 0x0000, 0xA700, 0xC000
 """C-STORE status codes (PS3.4, B.2.3)."""
@@ -83,8 +83,7 @@ class Node:
         """Open the port and receive; returns the server, whose ``shutdown`` ends it. NodeError if it cannot."""
         for folder in (self.incoming, self.done):
             folder.mkdir(parents=True, exist_ok=True)
-        for partial in self.incoming.glob("*/.*.partial"):
-            partial.unlink()  # never acknowledged
+        remove_partials(self.incoming)  # never acknowledged
         node = AE(self.config.aet)
         node.require_called_aet = True
         node.require_calling_aet = list(self.config.callers)
@@ -137,7 +136,7 @@ class Node:
             self.not_before[study] = time.time() + self.config.retry_s
             self.say(f"study {study}: {error}; tried again in {self.config.retry_s:.0f} s")
             return
-        _write(self.done / f"{study}.json", json.dumps({"images": count}).encode())
+        write_safely(self.done / f"{study}.json", json.dumps({"images": count}).encode())
         self.say(f"study {study}: {count} images graded, {len(results)} objects sent")
 
     def _grade(self, study: str) -> Sequence[Path]:
@@ -183,7 +182,7 @@ class Node:
             self.open.setdefault(event.assoc, set()).add(study)
         try:
             (self.incoming / study).mkdir(parents=True, exist_ok=True)
-            _write(self.incoming / study / f"{instance}.dcm", event.encoded_dataset())
+            write_safely(self.incoming / study / f"{instance}.dcm", event.encoded_dataset())
         except OSError as error:
             self.say(f"an image could not be kept: {error.strerror}; the sender was told so")
             return OUT_OF_RESOURCES
@@ -221,17 +220,3 @@ def _images(folder: Path) -> list[Path]:
 
 def _digest(uid: str) -> str:
     return hashlib.sha256(str(uid).encode()).hexdigest()[:24]
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file in one piece and wait until it is on disk; OSError with nothing left behind."""
-    partial = path.with_name(f".{path.name}.{threading.get_ident()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise

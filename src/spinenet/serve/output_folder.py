@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from spinenet.errors import OutputError
 from spinenet.readers import StudySource
+from spinenet.system.files import remove_partials, write_text
 
 RUN_FILE = "run.json"
 LOCK_FILE = ".lock"
@@ -34,8 +35,7 @@ def locked(out: Path) -> Iterator[None]:
     except Timeout as error:
         raise OutputError(f"{out}: another run is writing here; wait for it or choose another folder") from error
     try:
-        for partial in (*out.glob(".*.partial"), *out.glob("*/.*.partial")):
-            partial.unlink(missing_ok=True)
+        remove_partials(out)
         yield
     finally:
         lock.release()
@@ -60,9 +60,7 @@ def claim(out: Path, model: Mapping[str, Any], sources: Sequence[StudySource], k
         if origins.get(source.key, origin) != origin:
             raise OutputError(f"{out}: the results of {source.key} come from other files of that name; {advice} them")
         origins[source.key] = origin
-    partial = path.with_name(f".{RUN_FILE}.partial")
-    partial.write_text(json.dumps({"model": digest, "sources": origins}, indent=1, sort_keys=True), encoding="utf-8")
-    partial.replace(path)
+    write_text(path, json.dumps({"model": digest, "sources": origins}, indent=1, sort_keys=True))
 
 
 def origin_of(source: StudySource) -> str:

@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from spinenet.errors import ConfigError, DatasetError
+from spinenet.system.processes import in_processes
 from spinephantom.synthesis import GENERATOR_VERSION, StudyOptions, make, options_record
 from spinephantom.write.layouts import LAYOUTS
 from spinephantom.write.spider_files import truth_record, write_truth
@@ -71,13 +71,8 @@ def missing_studies(config: PhantomConfig) -> list[int]:
 
 def generate(config: PhantomConfig) -> Iterator[str]:
     """Write the studies that are missing, yielding each patient as it is done, then the tables."""
-    missing = missing_studies(config)
-    if config.workers == 1:
-        for index in missing:
-            yield write_one(config, index)
-    else:
-        # fork would copy the threads of whatever is loaded; spawn starts clean everywhere
-        with ProcessPoolExecutor(config.workers, mp_context=get_context("spawn")) as pool:
-            for done in as_completed([pool.submit(write_one, config, index) for index in missing]):
-                yield done.result()
+    for index, patient in in_processes(missing_studies(config), partial(write_one, config), config.workers):
+        if patient is None:
+            raise DatasetError(f"study {index + 1}: its process died, perhaps for lack of memory; use fewer workers")
+        yield patient
     LAYOUTS[config.layout].finish(Path(config.out))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from spinenet.errors import DatasetError
 from spinenet.labels import LEVELS, TARGETS, UNKNOWN, View, columns_of
+from spinenet.system.files import write_text
 from spinephantom.physics.sequence import Weighting
 from spinephantom.synthesis import GENERATOR_VERSION, PhantomSeries, PhantomStudy, options_record
 
@@ -103,9 +104,7 @@ def write_truth(root: Path, record: Mapping[str, Any]) -> None:
     """Write one truth file under its patient's name; it appears whole, and marks the study as done."""
     path = root / "truth" / f"{record['patient']}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
-    partial.rename(path)
+    write_text(path, json.dumps(record, indent=1, sort_keys=True) + "\n")
 
 
 def sagittal(study: PhantomStudy) -> list[PhantomSeries]:

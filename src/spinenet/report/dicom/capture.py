@@ -18,10 +18,10 @@ from spinenet import __version__
 from spinenet.labels import LEVELS, RESEARCH_ONLY
 from spinenet.locating.discs import NUMBERING_NOTE
 from spinenet.report.dicom.objects import Made, new_object
-from spinenet.report.document import replacing
 from spinenet.report.findings import SYNTHETIC_NOTE, findings_of, uncertain_of
 from spinenet.report.page.pictures import frames_in, grey_of, mark_of, sagittal_first, spine_window
 from spinenet.study import LocatedSeries, Scope, Severity, StudyResult
+from spinenet.system.files import replacing
 
 SERIES_NUMBER = 9002
 UNLISTED = "Grades without a finding are not listed. What was not looked for is never absent."

@@ -26,9 +26,10 @@ from spinenet.report.dicom.content_tree import (
     uid_item,
 )
 from spinenet.report.dicom.objects import MANUFACTURER, Made, new_object
-from spinenet.report.document import measurements_of, replacing
+from spinenet.report.document import measurements_of
 from spinenet.report.page.attention import deciding
 from spinenet.study import Prediction, SourceImages
+from spinenet.system.files import replacing
 
 SERIES_NUMBER = 9001
 REFERENCED = 3

@@ -17,11 +17,12 @@ from spinenet.checking.gates import sentences
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGET, TARGETS, Heading, Target
 from spinenet.locating.discs import NUMBERING_NOTE
 from spinenet.model.conformal import COVERAGE
-from spinenet.report.document import measurements_of, replacing
+from spinenet.report.document import measurements_of
 from spinenet.report.findings import findings_of, short_words, uncertain_of, weight_of
 from spinenet.report.page.pictures import Overview, overview, sagittal_first
 from spinenet.report.page.strips import VIEW_WORDS, Strip, crop_windows, strips_of
 from spinenet.study import Flag, LocatedSeries, Prediction, Scope, StudyResult
+from spinenet.system.files import write_text
 
 MEASUREMENT_WORDS = {
     "disc_height_mm": "disc height",
@@ -94,8 +95,7 @@ def write_study_report(result: StudyResult, folder: Path, *, model: Mapping[str,
     """
     path = folder / report_name(result.key)
     folder.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as partial:
-        partial.write_text(render(result, model=model, identify=identify), encoding="utf-8")
+    write_text(path, render(result, model=model, identify=identify))
     return path
 
 

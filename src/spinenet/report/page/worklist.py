@@ -15,10 +15,11 @@ from urllib.parse import quote
 from spinenet import __version__
 from spinenet.labels import RESEARCH_ONLY
 from spinenet.locating.discs import NUMBERING_NOTE
-from spinenet.report.document import predictions_of, read_document, replacing
+from spinenet.report.document import predictions_of, read_document
 from spinenet.report.findings import SYNTHETIC_NOTE, URGENCIES, in_words, urgency, urgency_of
 from spinenet.report.page.html import environment, model_lines
 from spinenet.study import Prediction
+from spinenet.system.files import write_text
 
 WORKLIST_FILE = "worklist.html"
 NAMED = 5
@@ -53,8 +54,7 @@ def write_worklist(documents: Sequence[Path], path: Path) -> None:
         model = content["model"]
         link = quote(file.with_suffix(".html").relative_to(path.parent).as_posix())
         entries += [entry_of(study, link) for study in content["studies"]]
-    with replacing(path) as partial:
-        partial.write_text(render(entries, model), encoding="utf-8")
+    write_text(path, render(entries, model))
 
 
 def entry_of(study: Mapping[str, Any], link: str) -> Entry:

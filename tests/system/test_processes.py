@@ -1,0 +1,48 @@
+"""Processes that die cost the item they worked on, no other."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from spinenet.system.processes import in_processes
+
+WORKER_MODULE = """
+import os, signal
+def work(number):
+    if number < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 10 * number
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
+def test_a_dying_process_costs_its_own_item_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "spinenet_test_worker.py").write_text(WORKER_MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    module = __import__("spinenet_test_worker")
+    try:
+        results = dict(in_processes(iter([1, 2, -3, 4, 5, 6, 7, 8, -9]), module.work, 2))
+    finally:
+        sys.modules.pop("spinenet_test_worker", None)
+    assert results == {-3: None, -9: None} | {number: 10 * number for number in (1, 2, 4, 5, 6, 7, 8)}
+
+
+def test_items_are_drawn_as_they_are_needed() -> None:
+    drawn: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(5):
+            drawn.append(number)
+            yield number
+
+    results = in_processes(items(), abs, 1)
+    assert next(results) == (0, 0) and drawn == [0]
+
+
+def test_what_the_work_raises_is_raised_by_the_caller() -> None:
+    with pytest.raises(ZeroDivisionError):
+        list(in_processes([1, 0], partial(divmod, 10), 2))
