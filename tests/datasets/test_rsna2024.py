@@ -9,17 +9,11 @@ import numpy as np
 import pytest
 
 from spinenet.datasets import Dataset, LabelledStudy, load_dataset
-from spinenet.datasets.rsna2024 import NOT_LUMBAR, Point, read_tables
+from spinenet.datasets.points import located_by_points, named_by_points
+from spinenet.datasets.rsna2024 import NOT_LUMBAR, read_tables
 from spinenet.datasets.rsna_check import place_findings, point_checker
 from spinenet.datasets.rsna_names import CONDITIONS
-from spinenet.datasets.rsna_points import (
-    Mark,
-    canal_points,
-    located_by_points,
-    marks_of,
-    named_by_points,
-    point_frames,
-)
+from spinenet.datasets.rsna_points import Mark, Point, canal_points, marks_of, point_frames
 from spinenet.errors import DatasetError
 from spinenet.labels import LEVELS, TARGET_INDEX, UNKNOWN, View
 from spinenet.readers import opened, read_study

@@ -14,8 +14,8 @@ from spinenet.crops import CropSpec
 from spinenet.datasets import LabelledStudy
 from spinenet.datasets.cache import located_study, save_study
 from spinenet.datasets.masks import locate_all
-from spinenet.datasets.rsna2024 import Point
-from spinenet.datasets.rsna_points import canal_points, located_by_points, marks_of, named_by_points, point_frames
+from spinenet.datasets.points import located_by_points, named_by_points
+from spinenet.datasets.rsna_points import Point, canal_points, marks_of, point_frames
 from spinenet.errors import DatasetError, SpinenetError
 from spinenet.model.bundle import load_bundle
 from spinenet.predict import locate_study

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from spinenet.datasets.labelled import Dataset, LabelledStudy, no_grades
 from spinenet.datasets.rsna_names import CONDITIONS, GRADE_WORDS, RSNA_LEVELS, SERIES_WORDS, column_of
+from spinenet.datasets.rsna_points import Point
 from spinenet.errors import DatasetError
 from spinenet.labels import LEVELS, TARGET_INDEX
 from spinenet.readers import StudySource
@@ -29,18 +30,6 @@ NAME = "rsna2024"
 NOT_LUMBAR = frozenset({"3892989905"})
 """Series that show another part of the spine."""
 MARKED = tuple(dict.fromkeys(condition.marked_in for condition in CONDITIONS))
-
-
-@dataclass(frozen=True)
-class Point:
-    """One row of train_label_coordinates.csv; ``x`` is a pixel column, ``y`` a row."""
-
-    series: str
-    instance: int
-    target: str
-    level: str
-    x: float
-    y: float
 
 
 @dataclass(frozen=True)
