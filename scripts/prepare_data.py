@@ -21,14 +21,14 @@ from spinenet.train.hydra_command import script
 
 @dataclass
 class PrepareConfig:
-    """``check`` reads every image and mask, or RSNA's headers and points, and writes nothing."""
+    """``check`` reads every image, mask and point and writes nothing."""
 
     check: bool = False
     list_fold: str | None = None
     out: str = "data/cache"
     workers: int = 1
     locator: bool = False
-    """RSNA 2024: find levels with the bundle and take their names alone from the points."""
+    """Where a data set gives points: find levels with the bundle and take their names alone from the points."""
     model: str | None = None
     """Bundle that finds levels; none: the one in the package."""
     crop: CropSpec = field(default_factory=CropSpec)
@@ -42,21 +42,22 @@ class PrepareConfig:
 @script("prepare_data", PrepareConfig)
 def main(config: PrepareConfig) -> None:
     """Print what the data set holds and everything odd about it; prepare it unless it is only to be checked."""
-    from spinenet.datasets import load_dataset
-    from spinenet.datasets.check import checker, label_lines, summary
+    from spinenet.datasets import adapter, load_dataset
+    from spinenet.datasets.check import label_lines, summary
     from spinenet.datasets.splits import load_split
 
     if config.list_fold:
         folds = load_split(Path(config.list_fold))
         print("\n".join(patient for patient, fold in folds.items() if fold == config.data.fold))
         return
+    described = adapter(config.data.name)
     dataset = load_dataset(config.data.name, Path(config.data.root))
     print("\n".join(label_lines(dataset)))
+    print(f"licence: {described.licence}; credit: {described.credit}")
     findings = list(dataset.findings)
     if config.check:
-        findings_of = checker(config.data.name, Path(config.data.root))
-        for study in track(dataset.studies, "checking"):
-            findings.extend(findings_of(study))
+        for study in track([one for one in dataset.studies if one.prepared is None], "checking"):
+            findings.extend(described.check(study))
     for line in findings:
         print(f"- {line}")
     print(summary(findings))
@@ -67,15 +68,9 @@ def main(config: PrepareConfig) -> None:
 def _prepare(config: PrepareConfig, studies: Sequence[LabelledStudy]) -> None:
     """Write the studies that are missing in ``out``, with progress and studies a second."""
     from spinenet.datasets.prepare import PROBLEMS, Job, prepare
-    from spinenet.datasets.rsna2024 import NAME, read_tables
 
-    root, out = Path(config.data.root), Path(config.out)
-    points = read_tables(root).points if config.data.name == NAME else {}
-    model = Path(config.model) if config.model else None
-    jobs = [
-        Job(config.data.name, study, out, config.crop, points.get(study.key, ()), config.locator, model)
-        for study in studies
-    ]
+    out, model = Path(config.out), Path(config.model) if config.model else None
+    jobs = [Job(config.data.name, study, out, config.crop, config.locator, model) for study in studies]
     there = sum(job.path.exists() for job in jobs)
     print(f"{there} of {len(jobs)} studies are prepared in {out}, {len(jobs) - there} to do")
     if there == len(jobs):

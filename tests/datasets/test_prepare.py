@@ -3,6 +3,7 @@
 import csv
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,10 +13,10 @@ from spinenet.datasets import load_dataset
 from spinenet.datasets.cache import cached_studies, load_study
 from spinenet.datasets.masks import locate_all
 from spinenet.datasets.prepare import PROBLEMS, Job, prepare
-from spinenet.datasets.rsna2024 import read_tables
+from spinenet.datasets.rsna_points import RsnaPoints
 from spinenet.errors import StudyError
 from spinenet.labels import LEVELS, UNKNOWN, VIEWS, View
-from spinenet.readers import read_study
+from spinenet.readers import StudySource, read_study
 from spinenet.study import Study
 from spinephantom import PhantomStudy
 from spinephantom.write.nifti_files import write_nifti
@@ -48,9 +49,7 @@ def rsna_root(angled_study: PhantomStudy, tmp_path_factory: pytest.TempPathFacto
 
 
 def jobs(name: str, root: Path, out: Path, **how: object) -> list[Job]:
-    points = read_tables(root).points if name == "rsna2024" else {}
-    studies = load_dataset(name, root).studies
-    return [Job(name, one, out, SPEC, points.get(one.key, ()), **how) for one in studies]  # type: ignore[arg-type]
+    return [Job(name, one, out, SPEC, **how) for one in load_dataset(name, root).studies]  # type: ignore[arg-type]
 
 
 def problems(out: Path) -> dict[str, str]:
@@ -106,11 +105,25 @@ def test_several_processes_write_the_same_bytes(phantoms_root: Path, tmp_path: P
 
 
 def test_a_study_without_usable_points_is_left_to_the_locator(rsna_root: Path, tmp_path: Path, monkeypatch) -> None:
-    def lost(study: Study, bundle: Path | None) -> None:
-        raise StudyError(f"{study.key}: the sacrum is not in view of {bundle}")
+    def lost(study: Study, bundle: object) -> None:
+        raise StudyError(f"{study.key}: the sacrum is not in view")
 
     monkeypatch.setattr("spinenet.datasets.prepare.locate_study", lost)
-    monkeypatch.setattr("spinenet.datasets.prepare._bundle", lambda path: path)
-    job = replace(jobs("rsna2024", rsna_root, tmp_path)[0], points=(), bundle=Path("bundle"))
-    (outcome,) = prepare([job])
-    assert outcome.series == 0 and outcome.problem.endswith("the sacrum is not in view of bundle")
+    monkeypatch.setattr("spinenet.datasets.prepare.route", lambda study, segment: study)
+    monkeypatch.setattr("spinenet.datasets.prepare._bundle", lambda path: SimpleNamespace(segment=None))
+    job = jobs("rsna2024", rsna_root, tmp_path)[0]
+    (outcome,) = prepare([replace(job, study=replace(job.study, points=RsnaPoints((), {})))])
+    assert outcome.series == 0 and "the sacrum is not in view" in outcome.problem
+
+
+def test_an_axial_stack_that_cannot_be_placed_is_said(rsna_root: Path, tmp_path: Path, monkeypatch) -> None:
+    elsewhere = read_study
+
+    def apart(source: StudySource) -> Study:
+        study = elsewhere(source)
+        series = (replace(one, frame_of_reference=one.name) for one in study.series)
+        return replace(study, series=tuple(series))
+
+    monkeypatch.setattr("spinenet.datasets.levels.read_study", apart)
+    (outcome,) = prepare(jobs("rsna2024", rsna_root, tmp_path)[:1])
+    assert "in another frame of reference than the sagittal series" in outcome.problem

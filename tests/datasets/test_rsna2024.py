@@ -11,7 +11,7 @@ import pytest
 from spinenet.datasets import Dataset, LabelledStudy, load_dataset
 from spinenet.datasets.points import located_by_points, named_by_points
 from spinenet.datasets.rsna2024 import NOT_LUMBAR, read_tables
-from spinenet.datasets.rsna_check import place_findings, point_checker
+from spinenet.datasets.rsna_check import place_findings, point_findings
 from spinenet.datasets.rsna_names import CONDITIONS
 from spinenet.datasets.rsna_points import Mark, Point, canal_points, marks_of, point_frames
 from spinenet.errors import DatasetError
@@ -108,7 +108,7 @@ def test_frames_from_points_lie_in_the_discs(phantoms: tuple[PhantomStudy, ...])
 def test_every_series_gets_the_frames_and_axial_stacks_those_they_cross(root: Path, dataset: Dataset) -> None:
     study = dataset.studies[0]
     frames = point_frames(canal_points(marks(root, study)))
-    located = located_by_points(read_study(study.source).series, frames)
+    located, _ = located_by_points(read_study(study.source).series, frames)
     sagittal = [one for one in located if one.series.plane == "sagittal"]
     assert {one.series.view for one in sagittal} == {View.SAGITTAL_T1, View.SAGITTAL_T2}
     assert all(len(one.frames) == 5 for one in sagittal)
@@ -122,7 +122,7 @@ def test_every_series_gets_the_frames_and_axial_stacks_those_they_cross(root: Pa
 def test_locator_names_give_way_to_those_of_the_points(root: Path, dataset: Dataset) -> None:
     study = dataset.studies[0]
     frames = point_frames(canal_points(marks(root, study)))
-    located = located_by_points(read_study(study.source).series, frames)
+    located, _ = located_by_points(read_study(study.source).series, frames)
     same, said = named_by_points(located, frames)
     assert same == located and said == ""
     lower = tuple(replace(frame, level=LEVELS[LEVELS.index(frame.level) - 1]) for frame in frames[1:])
@@ -185,7 +185,7 @@ def test_points_of_another_part_of_the_spine_are_told_by_their_distances() -> No
 def test_each_kind_of_mistake_is_found(angled_study: PhantomStudy, tmp_path: Path, mistake: str, said: str) -> None:
     publish(angled_study, tmp_path, {mistake: 1.0}, (3,))
     study = load_dataset("rsna2024", tmp_path).studies[0]
-    findings = point_checker(tmp_path)(study)
+    findings = point_findings(study)
     assert any(said in line for line in findings), findings
     assert all(line.startswith(f"study {study.key}: ") for line in findings)
 
@@ -205,7 +205,7 @@ def test_missing_double_undescribed_and_foreign_series_are_told(copied: Path) ->
     assert f"study {study}: no Sagittal T1 series" in lines
     source = next(one for one in dataset.studies if one.key == study).source
     assert foreign not in {folder.name for folder, _ in source.folders}
-    findings = "\n".join(point_checker(copied)(next(one for one in dataset.studies if one.key == study)))
+    findings = "\n".join(point_findings(next(one for one in dataset.studies if one.key == study)))
     assert "fewer than 3 canal points" in findings
     assert "graded without a point" in findings
 

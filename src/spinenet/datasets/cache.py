@@ -36,9 +36,6 @@ AXIAL_MM = 20.0
 MARGIN_PIXELS = 6
 """Pixels beside a crop that its smoothing and interpolation read."""
 
-PREPARED = "prepared"
-"""``StudySource.format`` of a study that lies in a cache."""
-
 _FORMAT = 2
 _ARRAYS = ("stored", "grey", "affine", "frames", "sizes", "reference")
 
@@ -161,14 +158,28 @@ def cached_studies(folder: Path) -> list[Path]:
     return paths
 
 
+def is_cache(folder: Path) -> bool:
+    """Whether a folder holds prepared studies."""
+    return any(folder.glob("*.npz"))
+
+
 def load_prepared(name: str, folder: Path) -> Dataset:
     """The labels of a cache folder as a data set; its studies are read with ``load_study``."""
     studies = []
     for path in cached_studies(folder):
         labels = load_labels(path)
-        source = StudySource(labels.key, path, PREPARED)
-        grades_LT, readers_RLT, published_RT = labels.grades_LT, labels.readers_RLT, labels.published_RT
-        studies.append(LabelledStudy(labels.key, labels.patient, source, grades_LT, {}, readers_RLT, published_RT))
+        source = StudySource(labels.key, path, "")
+        studies.append(
+            LabelledStudy(
+                labels.key,
+                labels.patient,
+                source,
+                labels.grades_LT,
+                readers_RLT=labels.readers_RLT,
+                published_RT=labels.published_RT,
+                prepared=path,
+            )
+        )
     return Dataset(name, tuple(studies), ())
 
 

@@ -1,15 +1,12 @@
 """What a data set holds and what of it is usable: what ``scripts/prepare_data.py --check`` prints."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 
 from spinenet.datasets.labelled import Dataset, LabelledStudy
 from spinenet.datasets.masks import locate_from_mask, read_mask
-from spinenet.datasets.rsna2024 import NAME
-from spinenet.datasets.rsna_check import point_checker
 from spinenet.errors import SpinenetError
 from spinenet.labels import LEVELS, TARGETS, UNKNOWN
 from spinenet.readers import read_study
@@ -28,11 +25,6 @@ def label_lines(dataset: Dataset) -> Iterator[str]:
             yield f"  {target.title}: " + ", ".join(
                 f"{grade}: {count}" for grade, count in zip(target.grades, counts, strict=True)
             )
-
-
-def checker(name: str, root: Path) -> Callable[[LabelledStudy], list[str]]:
-    """What looks at one study of a data set: its images and masks, or its points where it has those."""
-    return point_checker(root) if name == NAME else image_findings
 
 
 def image_findings(study: LabelledStudy) -> list[str]:

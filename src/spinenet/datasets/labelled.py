@@ -1,13 +1,26 @@
-"""What a data set is once read: studies with grades, and what the check found."""
+"""What a data set is: how it is read, and once read its studies with grades and what was found odd."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.labels import LEVELS, TARGETS, UNKNOWN
 from spinenet.readers import StudySource
+from spinenet.study import LevelFrame, Study
+
+
+class LevelPoints(Protocol):
+    """Where a data set says that the levels of one study are."""
+
+    def frames(self, source: StudySource, study: Study) -> tuple[tuple[LevelFrame, ...], list[str]]:
+        """Level frames in LPS mm, none where the points are too few, and what is odd about them.
+
+        ``source`` has been looked into (``readers.opened``), ``study`` been read from it.
+        """
 
 
 @dataclass(frozen=True)
@@ -18,16 +31,19 @@ class LabelledStudy:
     series name to its label image (1.. vertebrae and 201.. discs from the lowest, 100 the canal). ``readers_RLT`` are
     the grades of single readers where the data set tells them, else without rows. ``published_RT`` (rows, len(TARGETS))
     holds every graded disc as the data set has it, whatever of it was found to be no label: splits are drawn by it, so
-    that a repaired label moves no patient to another fold. None where that is ``grades_LT``.
+    that a repaired label moves no patient to another fold. None where that is ``grades_LT``. ``points`` are None where
+    the data set has none, ``prepared`` where the study does not lie in a cache (``datasets.cache``) already.
     """
 
     key: str
     patient: str
     source: StudySource
     grades_LT: NDArray[np.int64]
-    masks: dict[str, Path]
+    masks: dict[str, Path] = field(default_factory=dict)
     readers_RLT: NDArray[np.int64] = field(default_factory=lambda: no_grades()[None][:0])
     published_RT: NDArray[np.int64] | None = None
+    points: LevelPoints | None = None
+    prepared: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -37,6 +53,22 @@ class Dataset:
     name: str
     studies: tuple[LabelledStudy, ...]
     findings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """All that the rest of the package knows of a data set.
+
+    ``load`` reads labels and file lists below a folder, no pixels; DatasetError where the layout is another. ``check``
+    reads the images of one study and says in lines what is odd. ``licence`` and ``credit`` go with what is learnt from
+    it. ``synthetic``: without patients, and what is learnt from it alone is said to be.
+    """
+
+    load: Callable[[Path], Dataset]
+    check: Callable[[LabelledStudy], list[str]]
+    licence: str
+    credit: str
+    synthetic: bool = False
 
 
 def no_grades() -> NDArray[np.int64]:

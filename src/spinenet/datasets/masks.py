@@ -71,7 +71,12 @@ def midline_slice(mask_SRC: NDArray[np.uint8]) -> int:
 
 
 def locate_all(series: Sequence[Series], masks: Mapping[str, Path]) -> tuple[LocatedSeries, ...]:
-    """The levels of all masked sagittal series of a study, named alike, and of the axial stacks that cross them.
+    """The levels of all masked sagittal series of a study, named alike, and of the axial stacks that cross them."""
+    return locate_masked(series, masks)[0]
+
+
+def locate_masked(series: Sequence[Series], masks: Mapping[str, Path]) -> tuple[tuple[LocatedSeries, ...], list[str]]:
+    """The same, and why an axial stack is left out.
 
     A mask that misses a disc was numbered without it, so all its names above are one too low. Where such a series lies
     in the same coordinates as one with more discs, its discs take the names of the discs at the same place there.
@@ -83,11 +88,11 @@ def locate_all(series: Sequence[Series], masks: Mapping[str, Path]) -> tuple[Loc
             if found.frames:
                 located.append(found)
     if not located:
-        return ()
+        return (), []
     fullest = max(located, key=lambda one: len(one.frames))
     sagittal = tuple(one if one is fullest else _named_like(fullest, one) for one in located)
-    axial, _ = locate_axial(series, sagittal)
-    return (*sagittal, *axial)
+    axial, problems = locate_axial(series, sagittal)
+    return (*sagittal, *axial), problems
 
 
 def _named_like(fullest: LocatedSeries, other: LocatedSeries) -> LocatedSeries:

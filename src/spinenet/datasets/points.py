@@ -16,11 +16,14 @@ DEPTH_MM, HEIGHT_MM = 35.0, 9.0
 SAME_DISC_MM = 15.0
 
 
-def located_by_points(series: Sequence[Series], frames: Sequence[LevelFrame]) -> tuple[LocatedSeries, ...]:
-    """All sagittal series and the axial stacks that cross a level, with frames that come from points."""
+def located_by_points(
+    series: Sequence[Series], frames: Sequence[LevelFrame]
+) -> tuple[tuple[LocatedSeries, ...], list[str]]:
+    """All sagittal series and the axial stacks that cross a level, with frames that come from points; and why a stack
+    is left out. Empty where no sagittal series is there."""
     sagittal = tuple(_with_frames(one, frames) for one in series if one.view in SAGITTAL_VIEWS)
-    axial, _ = locate_axial(series, sagittal)
-    return (*sagittal, *axial)
+    axial, problems = locate_axial(series, sagittal)
+    return (*sagittal, *axial) if sagittal else (), problems
 
 
 def _with_frames(series: Series, frames: Sequence[LevelFrame]) -> LocatedSeries:

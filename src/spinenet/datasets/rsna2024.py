@@ -19,14 +19,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.datasets.labelled import Dataset, LabelledStudy, no_grades
+from spinenet.datasets.labelled import Adapter, Dataset, LabelledStudy, no_grades
+from spinenet.datasets.rsna_check import point_findings
 from spinenet.datasets.rsna_names import CONDITIONS, GRADE_WORDS, RSNA_LEVELS, SERIES_WORDS, column_of
-from spinenet.datasets.rsna_points import Point
+from spinenet.datasets.rsna_points import Point, RsnaPoints
 from spinenet.errors import DatasetError
 from spinenet.labels import LEVELS, TARGET_INDEX
 from spinenet.readers import StudySource
 
-NAME = "rsna2024"
 NOT_LUMBAR = frozenset({"3892989905"})
 """Series that show another part of the spine."""
 MARKED = tuple(dict.fromkeys(condition.marked_in for condition in CONDITIONS))
@@ -56,10 +56,11 @@ def load_rsna2024(root: Path) -> Dataset:
         else:
             series = tables.series.get(study, {})
             findings.extend(_series_findings(root, study, series))
-            studies.append(LabelledStudy(study, study, _source(root, study, series), tables.grades[study], {}))
+            source, points = _source(root, study, series), RsnaPoints(tables.points.get(study, ()), series)
+            studies.append(LabelledStudy(study, study, source, tables.grades[study], points=points))
     if not studies:
         raise DatasetError(f"{root}: no study has both labels and images; is the download complete?")
-    return Dataset(NAME, tuple(studies), tuple(findings))
+    return Dataset("rsna2024", tuple(studies), tuple(findings))
 
 
 def read_tables(root: Path) -> Tables:
@@ -151,3 +152,12 @@ def _series_findings(root: Path, study: str, series: dict[str, str]) -> list[str
     findings += [f"study {study}: no {kind} series" for kind in MARKED if kind not in kinds]
     findings += [f"study {study}: {kinds.count(kind)} {kind} series" for kind in MARKED[:2] if kinds.count(kind) > 1]
     return findings
+
+
+RSNA2024 = Adapter(
+    load_rsna2024,
+    point_findings,
+    licence="the competition's rules, non-commercial use only",
+    credit="RSNA 2024 Lumbar Spine Degenerative Classification, "
+    "kaggle.com/competitions/rsna-2024-lumbar-spine-degenerative-classification",
+)

@@ -4,17 +4,15 @@ Every place is judged in LPS mm against what the study's canal points say, so th
 order of slices matter. Headers are read, pixels are not.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.datasets.labelled import LabelledStudy
-from spinenet.datasets.rsna2024 import read_tables
 from spinenet.datasets.rsna_names import CONDITION_OF, CONDITIONS, column_of
-from spinenet.datasets.rsna_points import MIN_POINTS, Mark, canal_points, marks_of, point_frames
+from spinenet.datasets.rsna_points import MIN_POINTS, Mark, RsnaPoints, canal_points, marks_of, point_frames
 from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, UNKNOWN, Side
 from spinenet.readers import opened
 from spinenet.study import LevelFrame
@@ -30,20 +28,15 @@ LATERAL_MM = (2.0, 40.0)
 """How far beside the canal a point of one side can lie."""
 
 
-def point_checker(root: Path) -> Callable[[LabelledStudy], list[str]]:
-    """A function that says what is odd about the points of one study of this download."""
-    tables = read_tables(root)
-
-    def findings(study: LabelledStudy) -> list[str]:
-        points = tables.points.get(study.key, ())
-        marks, problems = marks_of(points, opened(study.source).frames)
-        kinds = tables.series.get(study.key, {})
-        problems += _unmarked(study, marks)
-        problems += _misplaced(marks, kinds)
-        problems += place_findings(marks)
-        return [f"study {study.key}: {problem}" for problem in problems]
-
-    return findings
+def point_findings(study: LabelledStudy) -> list[str]:
+    """What is odd about the points of one study."""
+    if not isinstance(study.points, RsnaPoints):
+        return []
+    marks, problems = marks_of(study.points.points, opened(study.source).frames)
+    problems += _unmarked(study, marks)
+    problems += _misplaced(marks, study.points.kinds)
+    problems += place_findings(marks)
+    return [f"study {study.key}: {problem}" for problem in problems]
 
 
 def place_findings(marks: Sequence[Mark]) -> list[str]:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from spinenet.datasets.points import DEPTH_MM, HEIGHT_MM
 from spinenet.labels import LEVELS
-from spinenet.readers.sources import Frame
-from spinenet.study import LevelFrame
+from spinenet.readers.sources import Frame, StudySource
+from spinenet.study import LevelFrame, Study
 
 CANAL_BEHIND_DISC_MM = {"L5/S1": 27.5}
 """The canal's point behind the disc's centre, in the disc's plane; mean of 60 phantoms, SD 1.4 mm."""
@@ -41,6 +41,22 @@ class Mark:
     point: Point
     world_mm: NDArray[np.float64]
     inside: bool
+
+
+@dataclass(frozen=True)
+class RsnaPoints:
+    """The points of one study; ``kinds`` is series -> its description, to judge them by."""
+
+    points: tuple[Point, ...]
+    kinds: Mapping[str, str]
+
+    def frames(self, source: StudySource, study: Study) -> tuple[tuple[LevelFrame, ...], list[str]]:
+        """Level frames from the canal points."""
+        marks, problems = marks_of(self.points, source.frames)
+        frames = point_frames(canal_points(marks))
+        if not frames:
+            problems.append("too few canal points, so that levels are those of the locator")
+        return frames, problems
 
 
 def marks_of(points: Sequence[Point], frames: Sequence[Frame]) -> tuple[tuple[Mark, ...], list[str]]:

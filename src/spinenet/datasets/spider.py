@@ -24,7 +24,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.datasets.labelled import Dataset, LabelledStudy, no_grades
+from spinenet.datasets.check import image_findings
+from spinenet.datasets.labelled import Adapter, Dataset, LabelledStudy, no_grades
 from spinenet.datasets.masks import DISC_LEVELS
 from spinenet.errors import DatasetError
 from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, TARGETS, UNKNOWN, columns_of
@@ -166,3 +167,12 @@ def _series_findings(root: Path, patient: str, masks: dict[str, Path]) -> list[s
     return [
         f"{patient}_{name}: image without mask; its levels can only be located" for name in present if name not in masks
     ]
+
+
+SPIDER = Adapter(
+    load_spider,
+    image_findings,
+    licence="CC BY 4.0",
+    credit="van der Graaf JW, van Hooff ML, Buckens CFM, et al. Lumbar spine segmentation in MR images: a dataset "
+    "and a public benchmark. Scientific Data 11, 264 (2024). Zenodo 10159290",
+)

@@ -16,19 +16,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.datasets.labelled import Dataset, LabelledStudy, no_grades
+from spinenet.datasets.check import image_findings
+from spinenet.datasets.labelled import Adapter, Dataset, LabelledStudy, no_grades
 from spinenet.datasets.spider import load_layout
 from spinenet.errors import DatasetError
 from spinenet.labels import LEVELS, TARGET, TARGET_INDEX
 from spinenet.readers import StudySource, find_studies
 
-NAME = "phantom"
-
 
 def load_phantom(root: Path) -> Dataset:
     """Read the truth and file lists of phantoms; raises DatasetError where the layout is not the generator's."""
     if (root / "radiological_gradings.csv").is_file():
-        return replace(load_layout(root), name=NAME)
+        return replace(load_layout(root), name="phantom")
     truths = sorted((root / "truth").glob("*.json"), key=lambda path: (len(path.stem), path.stem))
     if not truths or not (root / "images").is_dir():
         raise DatasetError(
@@ -44,7 +43,7 @@ def load_phantom(root: Path) -> Dataset:
             studies.append(_study(root, path, source))
     if not studies:
         raise DatasetError(f"{root}: no study has both images and truth")
-    return Dataset(NAME, tuple(studies), tuple(findings))
+    return Dataset("phantom", tuple(studies), tuple(findings))
 
 
 def _study(root: Path, path: Path, source: StudySource) -> LabelledStudy:
@@ -66,3 +65,12 @@ def table_of(grades: Mapping[str, Mapping[str, Any]]) -> NDArray[np.int64]:
         for target, grade in named.items():
             grades_LT[LEVELS.index(level), TARGET_INDEX[target]] = TARGET[target].index_of(grade)
     return grades_LT
+
+
+PHANTOM = Adapter(
+    load_phantom,
+    image_findings,
+    licence="that of the generator, Apache-2.0",
+    credit="synthetic studies of spinephantom; nothing in them is of a patient",
+    synthetic=True,
+)

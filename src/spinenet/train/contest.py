@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from spinenet.crops import build_bag
-from spinenet.datasets.cache import load_study
+from spinenet.datasets import LabelledStudy
+from spinenet.datasets.levels import placed_series
 from spinenet.evaluate import Settings
 from spinenet.evaluate.assess.runs import RunToTest, evaluate_runs, open_run
 from spinenet.labels import TARGETS, Scale
@@ -43,11 +44,11 @@ def judge(run: Path, data_name: str, data_root: Path, out: Path, *, samples: int
 
 def seconds_a_study(opened: RunToTest) -> float:
     """Median processor time of the grader alone, in ONNX Runtime on one thread, over a few prepared studies."""
-    return statistics.median(_seconds(study.source.location, opened.bundle) for study in opened.test[:TIMED_STUDIES])
+    return statistics.median(_seconds(study, opened.bundle) for study in opened.test[:TIMED_STUDIES])
 
 
-def _seconds(path: Path, bundle: Bundle) -> float:
-    bag = build_bag(load_study(path, bundle.spec).located, bundle.spec)
+def _seconds(study: LabelledStudy, bundle: Bundle) -> float:
+    bag = build_bag(placed_series(study, bundle.spec), bundle.spec)
     began = time.process_time()
     bundle.grade(bag)
     return time.process_time() - began

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from spinenet.crops import BAG_ARRAYS, CropSpec
 from spinenet.datasets import LabelledStudy
-from spinenet.datasets.cache import PREPARED, load_study
-from spinenet.datasets.masks import locate_all, locator_classes, midline_slice, on_locator_grid, read_mask
+from spinenet.datasets.levels import placed_series
+from spinenet.datasets.masks import locator_classes, midline_slice, on_locator_grid, read_mask
 from spinenet.datasets.splits import Split
 from spinenet.errors import DatasetError
 from spinenet.labels import UNKNOWN
@@ -43,13 +43,9 @@ class ReadLocatedd(Transform):
         self.spec = spec
 
     def __call__(self, data: LabelledStudy) -> Item:
-        if data.source.format == PREPARED:
-            located = load_study(data.source.location, self.spec).located
-        else:
-            located = locate_all(read_study(data.source).series, data.masks)
         return {
             "study": data.key,
-            "located": located,
+            "located": placed_series(data, self.spec),
             "grades_LT": data.grades_LT,
             "readers_RLT": data.readers_RLT,
         }
@@ -111,11 +107,11 @@ class StudyBags(torch.utils.data.Dataset):
     ) -> None:
         self.read = ReadLocatedd(spec)
         self.transforms = transforms
-        files = [study for study in studies if study.source.format != PREPARED]
+        files = [study for study in studies if study.prepared is None]
         cached = CacheDataset(files, self.read, num_workers=1, progress=progress and bool(files), copy_cache=False)
-        held = {id(study): cached[index] for index, study in enumerate(files)}
+        held = iter([cached[index] for index in range(len(files))])
         named = zip(studies, sources or [""] * len(studies), strict=True)
-        kept = [(held.get(id(study), study), source) for study, source in named]
+        kept = [(study if study.prepared is not None else next(held), source) for study, source in named]
         kept = [(one, source) for one, source in kept if isinstance(one, LabelledStudy) or one["located"]]
         self.studies: list[Item | LabelledStudy] = [one for one, _ in kept]
         self.sources = [source for _, source in kept]

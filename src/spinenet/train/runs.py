@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from rich.progress import track
 from torch import nn
 
-from spinenet.datasets import SYNTHETIC
+from spinenet.datasets import adapter
 from spinenet.datasets.splits import Split, save_split, split_studies
 from spinenet.errors import ConfigError
 from spinenet.evaluate.assess.assessment import Settings
@@ -154,7 +154,7 @@ def save_learnt(out: Path, split: Split, views: Sequence[View]) -> None:
             if (study.grades_LT[:, index] != UNKNOWN).any()
         }
         if labelled:
-            evidence[target.name] = "synthetic" if labelled <= set(SYNTHETIC) else "real"
+            evidence[target.name] = "synthetic" if all(adapter(name).synthetic for name in labelled) else "real"
     (out / "learnt.json").write_text(json.dumps({"evidence": evidence, "views": list(views)}, indent=1) + "\n")
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from spinenet.checking.visible import visible_targets
 from spinenet.crops import build_bag
 from spinenet.datasets import LabelledStudy
-from spinenet.datasets.cache import PREPARED, load_study
+from spinenet.datasets.cache import load_study
 from spinenet.datasets.masks import locate_all
 from spinenet.errors import DatasetError, SpinenetError
 from spinenet.labels import LEVELS, MAX_GRADES, MIRROR, TARGET, TARGET_INDEX, TARGETS, UNKNOWN
@@ -102,8 +102,8 @@ def _collect_one(labelled: LabelledStudy, bundle: Bundle) -> Collected:
 
 def _read_and_locate(labelled: LabelledStudy, bundle: Bundle) -> tuple[Study, tuple[LocatedSeries, ...]]:
     """A study from its files, levels found by the bundle; a prepared one has its levels, and its files are not read."""
-    if labelled.source.format == PREPARED:
-        located = load_study(labelled.source.location, bundle.spec).located
+    if labelled.prepared is not None:
+        located = load_study(labelled.prepared, bundle.spec).located
         return Study(labelled.key, ()), tuple(one for one in located if one.series.view in bundle.views)
     study = route(read_study(labelled.source), bundle.segment)
     return study, locate_study(study, bundle)[0]
