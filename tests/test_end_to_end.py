@@ -191,8 +191,9 @@ def test_an_interrupted_run_goes_on_to_its_last_epoch(
 def test_a_run_can_start_from_another_runs_weights(runs: tuple[Path, Path], phantom_root: Path, tmp_path: Path) -> None:
     import torch
 
-    from spinenet.train.loop import exported_checkpoint, trained_weights
+    from spinenet.train.loop import exported_checkpoint
     from spinenet.train.runs import train_grader
+    from spinenet.train.weights import trained_weights
 
     _, config = configs(phantom_root, None)
     config.init, config.fit.epochs, config.fit.learning_rate = str(exported_checkpoint(runs[1])), 1, 1e-12

@@ -13,9 +13,10 @@ from spinenet.errors import ConfigError
 from spinenet.labels import TARGETS, UNKNOWN
 from spinenet.train.data import Draws
 from spinenet.train.grader import GraderModule
-from spinenet.train.loop import SCORE, exported_checkpoint, fit, save_config, trained_weights, trainer_of
+from spinenet.train.loop import SCORE, exported_checkpoint, fit, save_config, trainer_of
 from spinenet.train.optimise import one_cycle
 from spinenet.train.training_config import FitConfig, GraderModelConfig, TrainGraderConfig
+from spinenet.train.weights import trained_weights
 
 
 def zipped(content):

@@ -156,9 +156,10 @@ def test_the_locator_answers_every_pixel(shape):
 
 
 def test_the_grades_of_the_label_space_fit_the_heads(grader):
-    asked = [TARGETS[index] for index in QUESTIONS]
-    assert [head.grades for head in grader.heads] == [len(target.grades) for target in asked]
-    assert not any(target.name.endswith("right") for target in asked) and len(asked) == len(TARGET) - 2
+    assert {name: head.grades for name, head in grader.heads.items()} == {
+        target.condition: len(target.grades) for target in TARGETS
+    }
+    assert set(QUESTIONS) == set(grader.heads) == set(grader.pooling.queries) and len(QUESTIONS) == len(TARGET) - 2
 
 
 @torch.no_grad()

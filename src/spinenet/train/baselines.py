@@ -45,7 +45,7 @@ class VolumeGrader(nn.Module):
         self.volume = Volume()
         self.encoder = encoder
         self.dropout = nn.Dropout(dropout)
-        self.heads = nn.ModuleList(Head(target, features) for target in TARGETS)
+        self.heads = nn.ModuleDict({target.name: Head(target, features) for target in TARGETS})
 
     def forward(
         self,
@@ -63,7 +63,7 @@ class VolumeGrader(nn.Module):
         present_BLS = mask_BLS.float()
         shares_BLS = present_BLS / present_BLS.sum(2, keepdim=True).clamp(min=1)
         shares_BLST = shares_BLS[..., None].expand(*shares_BLS.shape, len(TARGETS))
-        return torch.stack([head(features_BLD) for head in self.heads], 2), shares_BLST
+        return torch.stack([self.heads[target.name](features_BLD) for target in TARGETS], 2), shares_BLST
 
     def forward_present(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         """As ``forward``, but encodes only levels that are present."""

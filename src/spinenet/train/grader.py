@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spinenet.crops import BAG_ARRAYS
-from spinenet.labels import VIEWS
+from spinenet.errors import ConfigError
+from spinenet.labels import TARGET, VIEWS
 from spinenet.train.baselines import build_grader
 from spinenet.train.loop import SCORE
 from spinenet.train.losses import grade_weights, grading_loss
@@ -67,6 +68,18 @@ class GraderModule(pl.LightningModule):
             self.log(f"validation_{name}", area, sync_dist=True)
         score = np.mean(list(areas.values())) if areas else -self.trainer.callback_metrics["validation_loss"].item()
         self.log(SCORE, float(score), prog_bar=True, sync_dist=True)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Say which targets it learns."""
+        checkpoint["targets"] = list(TARGET)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """A run goes on in the label space that it was started in; ConfigError where that has changed."""
+        if checkpoint.get("targets") != list(TARGET):
+            raise ConfigError(
+                "the label space has changed since the run was started, so it cannot be resumed; "
+                "start a new run from its weights with init="
+            )
 
     def on_train_end(self) -> None:
         """What any rank has seen counts as seen."""

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import pytorch_lightning as pl
@@ -166,15 +165,6 @@ class SeededSteps(pl.Callback):
     def on_train_batch_start(self, trainer: pl.Trainer, *unused: object) -> None:
         """Seed torch for this step; ranks differ."""
         torch.manual_seed((self.seed * 1009 + trainer.global_rank) * 10_000_019 + trainer.global_step)
-
-
-def trained_weights(path: Path, prefix: str = "network.") -> dict[str, Tensor]:
-    """Weights of the network in a checkpoint, averaged where the run averaged; raises ConfigError if unreadable."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-    except (OSError, EOFError, LookupError, TypeError, ValueError, RuntimeError, UnpicklingError) as error:
-        raise ConfigError(f"{path}: not a checkpoint of train_locator.py or train_grader.py ({error})") from error
-    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
 
 
 def exported_checkpoint(run: Path) -> Path:

@@ -13,7 +13,7 @@ import torch
 from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
 
-from spinenet.labels import LEVELS, MAX_GRADES, MIRROR, TARGETS, VIEWS, Scale, Target, View
+from spinenet.labels import LEVELS, MAX_GRADES, TARGETS, VIEWS, Scale, Side, Target, View
 from spinenet.locating.discs import LOCATOR_CLASSES
 
 CUT_GAP = 2.5
@@ -23,10 +23,10 @@ NEVER = -1.0e4
 PLACES_MM = tuple(range(-24, 25, 6))
 """Where a slice lies is told by its nearness to these offsets: finer than a line, smoother than a table."""
 
-QUESTIONS = tuple(index for index, twin in enumerate(MIRROR) if index <= twin)
-"""Targets that are asked for: those without a side, and the left one of two sides."""
-_ASKED = tuple(QUESTIONS.index(min(index, twin)) for index, twin in enumerate(MIRROR))
-_AS_IT_IS = tuple(1.0 if index < twin else 0.0 if index > twin else 0.5 for index, twin in enumerate(MIRROR))
+QUESTIONS = {target.condition: target for target in TARGETS}
+"""What is asked for, by name: a condition once for both its sides, and one target that has its scale."""
+_ASKED = tuple(tuple(QUESTIONS).index(target.condition) for target in TARGETS)
+_AS_IT_IS = tuple({Side.LEFT: 1.0, Side.RIGHT: 0.0, None: 0.5}[target.side] for target in TARGETS)
 _AXIAL = VIEWS.index(View.AXIAL_T2)
 
 
@@ -166,13 +166,14 @@ class Attention(nn.Module):
 
     def __init__(self, features: int) -> None:
         super().__init__()
-        self.queries = nn.Parameter(0.02 * torch.randn(len(QUESTIONS), features))
+        self.queries = nn.ParameterDict({name: 0.02 * torch.randn(features) for name in QUESTIONS})
         self.keys = nn.Linear(features, features)
         self.values = nn.Linear(features, features)
 
     def forward(self, tokens_BLSD: Tensor, mask_BLS: Tensor) -> tuple[Tensor, Tensor]:
         """What each question saw (B, L, Q, D), and its shares of attention (B, L, S, Q)."""
-        scores_BLSQ = self.keys(tokens_BLSD) @ self.queries.T / tokens_BLSD.shape[-1] ** 0.5
+        queries_DQ = torch.stack([self.queries[name] for name in QUESTIONS], 1)
+        scores_BLSQ = self.keys(tokens_BLSD) @ queries_DQ / tokens_BLSD.shape[-1] ** 0.5
         shares_BLSQ = scores_BLSQ.masked_fill(~mask_BLS[..., None], -1e4).softmax(2)
         return shares_BLSQ.transpose(2, 3) @ self.values(tokens_BLSD), shares_BLSQ
 
@@ -182,7 +183,7 @@ class Mean(nn.Module):
 
     def __init__(self, features: int) -> None:
         super().__init__()
-        self.values = nn.Linear(features, len(QUESTIONS) * features)
+        self.answers = nn.ModuleDict({name: nn.Linear(features, features) for name in QUESTIONS})
 
     def forward(self, tokens_BLSD: Tensor, mask_BLS: Tensor) -> tuple[Tensor, Tensor]:
         """As Attention, all shares alike."""
@@ -190,7 +191,7 @@ class Mean(nn.Module):
         shares_BLS = present_BLS / present_BLS.sum(2, keepdim=True).clamp(min=1)
         mean_BLD = (tokens_BLSD * shares_BLS[..., None]).sum(2)
         shares_BLSQ = shares_BLS[..., None].expand(*shares_BLS.shape, len(QUESTIONS))
-        return self.values(mean_BLD).unflatten(-1, (len(QUESTIONS), -1)), shares_BLSQ
+        return torch.stack([self.answers[name](mean_BLD) for name in QUESTIONS], 2), shares_BLSQ
 
 
 class Grader(nn.Module):
@@ -218,9 +219,9 @@ class Grader(nn.Module):
         )
         self.norm = nn.LayerNorm(features)
         self.mixer = nn.Sequential(nn.Linear(2 * features, features), nn.GELU(), nn.Dropout(dropout))
-        self.heads = nn.ModuleList(Head(TARGETS[index], features) for index in QUESTIONS)
+        self.heads = nn.ModuleDict({name: Head(target, features) for name, target in QUESTIONS.items()})
         self.as_it_is_T: Tensor
-        self.register_buffer("as_it_is_T", torch.tensor(_AS_IT_IS))
+        self.register_buffer("as_it_is_T", torch.tensor(_AS_IT_IS), persistent=False)
 
     def forward(
         self,
@@ -266,7 +267,7 @@ class Grader(nn.Module):
         context_BLD = self.norm(self.context(level_BLD, src_key_padding_mask=~mask_BLS.any(2)))
         features_BLQD = self.mixer(torch.cat([seen_BLQD, context_BLD[:, :, None].expand_as(seen_BLQD)], -1))
         features_BLTD = self._both_readings(features_BLQD.transpose(2, 3), studies).transpose(2, 3)
-        logp = [self.heads[question](features_BLTD[:, :, target]) for target, question in enumerate(_ASKED)]
+        logp = [self.heads[one.condition](features_BLTD[:, :, target]) for target, one in enumerate(TARGETS)]
         return torch.stack(logp, 2), self._both_readings(shares_BLSQ, studies)
 
     def _both_readings(self, values_BLXQ: Tensor, studies: int) -> Tensor:

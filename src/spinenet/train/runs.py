@@ -11,7 +11,6 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import OmegaConf
 from rich.progress import track
-from torch import nn
 
 from spinenet.datasets import adapter
 from spinenet.datasets.splits import Split, save_split, split_studies
@@ -28,9 +27,10 @@ from spinenet.train.data import grader_loaders, locator_loaders
 from spinenet.train.export import TOLERANCE, export_grader, export_locator
 from spinenet.train.grader import GraderModule
 from spinenet.train.locator import LocatorModule
-from spinenet.train.loop import exported_checkpoint, fit, save_config, trained_weights, trainer_of
+from spinenet.train.loop import exported_checkpoint, fit, save_config, trainer_of
 from spinenet.train.networks import Locator
 from spinenet.train.training_config import ExportConfig, TrainGraderConfig, TrainLocatorConfig
+from spinenet.train.weights import load_trained, not_learnt, start_from
 
 
 def train_locator(config: TrainLocatorConfig, out: Path) -> float | None:
@@ -46,7 +46,7 @@ def train_locator(config: TrainLocatorConfig, out: Path) -> float | None:
     done = fit(module, train, validation, config.fit, out, resume=config.resume, seed=config.seed)
     if module.trainer.is_global_zero:
         network = Locator(config.model.width)
-        network.load_state_dict(trained_weights(done.checkpoint))
+        load_trained(network, done.checkpoint)
         _within_tolerance(export_locator(network, out / "locator.onnx"))
     return done.score
 
@@ -106,7 +106,7 @@ def first_fitted(calibrations: Sequence[dict[str, TargetCalibration]]) -> dict[s
     fitted: dict[str, TargetCalibration] = {}
     for calibration in calibrations:
         for name, one in calibration.items():
-            if one != neutral(TARGET[name]):
+            if name in TARGET and one != neutral(TARGET[name]):
                 fitted.setdefault(name, one)
     return fitted
 
@@ -121,6 +121,7 @@ def export_bundle(
     """
     located_by = _locator_onnx(locator)
     configs = [grader_config(run) for run in graders]
+    learnt = learnt_by(graders)
     members = []
     for run, config in zip(graders, configs, strict=True):
         if config.crop != configs[0].crop or config.data != configs[0].data:
@@ -128,13 +129,12 @@ def export_bundle(
                 f"{run}: trained on other crops or another split than {graders[0]}; they cannot be joined"
             )
         network = build_grader(config.model)
-        network.load_state_dict(trained_weights(exported_checkpoint(run)))
+        load_trained(network, exported_checkpoint(run), not_learnt(learnt["evidence"]))
         members.append(network.eval())
     difference = export_grader(members, configs[0].crop, out / "grader.onnx")
     _within_tolerance(difference)
     networks = {"grader.onnx": (out / "grader.onnx").read_bytes(), "locator.onnx": located_by}
     (out / "grader.onnx").unlink()
-    learnt = learnt_by(graders)
     calibrated = {name: calibration.get(name, neutral(TARGET[name])) for name in learnt["evidence"]}
     return write_bundle(
         out / "bundle", networks, configs[0].crop, calibrated, {**facts, **learnt, "onnx_difference": difference}
@@ -159,9 +159,10 @@ def save_learnt(out: Path, split: Split, views: Sequence[View]) -> None:
 
 
 def learnt_by(runs: Sequence[Path]) -> dict[str, Any]:
-    """What all of the runs have learnt: ``evidence`` by target, ``real`` only where each has it so, and ``views``."""
+    """What all of the runs have learnt: ``evidence`` by target of the label space, ``real`` only where each has it so,
+    and ``views``."""
     records = [_json(run / "learnt.json", "learnt.json of scripts/train_grader.py") for run in runs]
-    common = [name for name in records[0]["evidence"] if all(name in record["evidence"] for record in records)]
+    common = [name for name in TARGET if all(name in record["evidence"] for record in records)]
     evidence = {
         name: "real" if all(record["evidence"][name] == "real" for record in records) else "synthetic"
         for name in common
@@ -193,19 +194,6 @@ def _locator_onnx(run: Path) -> bytes:
         return (run / "locator.onnx").read_bytes()
     except OSError as error:
         raise ConfigError(f"{run}: not a finished run of train_locator.py (no locator.onnx)") from error
-
-
-def start_from(network: nn.Module, checkpoint: Path) -> None:
-    """Give a network those weights of another run that have its names and sizes.
-
-    An older network lends its encoder to a newer one; ConfigError where less than half of the weights fit.
-    """
-    own = network.state_dict()
-    given = {name: one for name, one in trained_weights(checkpoint).items() if name in own}
-    fitting = {name: one for name, one in given.items() if one.shape == own[name].shape}
-    if 2 * sum(one.numel() for one in fitting.values()) < sum(one.numel() for one in own.values()):
-        raise ConfigError(f"{checkpoint}: a network of another size; give model= the size of that run")
-    network.load_state_dict({**own, **fitting})
 
 
 def _json(path: Path, what: str) -> dict[str, Any]:
