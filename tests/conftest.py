@@ -1,10 +1,14 @@
-"""Phantoms and a tiny untrained bundle that many tests share, each made once; one thread, so that jobs do not fight."""
+"""Phantoms and a tiny untrained bundle that many tests share, each made once; one thread, so that jobs do not fight.
+
+Where CI or SPINENET_STRICT is set, a test that is skipped for a reason not in ALLOWED_SKIPS fails: programs that
+check our files from outside are installed there, and their absence is a fault.
+"""
 
 import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before anything imports torch or numpy
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +30,33 @@ from spinephantom.patient.pathology import Mode
 SMALL = {"mode": Mode.SCREENING, "axial": False, "size": 256, "slices": 3, "sub_slices": 1, "stir_share": 0.0}
 SEEDS = (2, 3, 4, 5, 7, 8)
 STENOSIS = [index for index, target in enumerate(TARGETS) if "spider" not in target.labelled_by]
+STRICT = bool(os.environ.get("SPINENET_STRICT") or os.environ.get("CI"))
+ALLOWED_SKIPS = (
+    "SPINENET_SPIDER",  # patients' images are not in the repository
+    "this machine has a GPU",  # a test of what is said where there is none
+    "no SIGKILL on this system",  # Windows
+)
+"""A test may be skipped for a reason that holds one of these."""
+
+
+def _refuse_skip(report: Any) -> Any:
+    """Turn a skip that is not on the list into a failure."""
+    reason = str(report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr)
+    expected = hasattr(report, "wasxfail") or any(allowed in reason for allowed in ALLOWED_SKIPS)
+    if STRICT and report.skipped and not expected:
+        report.outcome = "failed"
+        report.longrepr = f"{reason}: a skip that is not in ALLOWED_SKIPS of tests/conftest.py"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, Any]:
+    return _refuse_skip((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, Any, Any]:
+    return _refuse_skip((yield))
 
 
 @pytest.fixture(scope="session")
