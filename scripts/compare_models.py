@@ -19,9 +19,13 @@ class CompareModelsConfig:
     """``runs`` as in scripts/evaluate.py; ``data`` is a test set that none of them has learnt from."""
 
     runs: list[str] = field(default_factory=list)
+    """Run folders to compare."""
     out: str = "data/comparison"
+    """Folder that gets the evaluations and models.md."""
     samples: int = 1000
+    """Bootstrap samples of patients."""
     seed: int = 0
+    """Seed of the bootstrap."""
     data: DataConfig = field(default_factory=DataConfig)
 
 

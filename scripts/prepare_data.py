@@ -24,9 +24,13 @@ class PrepareConfig:
     """``check`` reads every image, mask and point and writes nothing."""
 
     check: bool = False
+    """Look, write nothing."""
     list_fold: str | None = None
+    """A split.json: print the patients of ``data.fold`` in it, and do nothing else."""
     out: str = "data/cache"
+    """Folder that gets one small file a study."""
     workers: int = 1
+    """Studies prepared at the same time."""
     locator: bool = False
     """Where a data set gives points: find levels with the bundle and take their names alone from the points."""
     model: str | None = None

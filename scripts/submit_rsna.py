@@ -17,8 +17,11 @@ class SubmitConfig:
     """``images`` is the folder below ``data.root`` whose studies are to be in the submission."""
 
     predictions: str = "out/predictions.csv"
+    """A predictions.csv of ``spinenet predict``."""
     images: str = "train_images"
+    """Folder below ``data.root``."""
     out: str = "submission.csv"
+    """The file to write."""
     data: DataConfig = field(default_factory=DataConfig)
 
 

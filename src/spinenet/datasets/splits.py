@@ -18,12 +18,17 @@ class DataConfig:
     """Which studies a run learns from. ``fold`` is the test fold, or -1 to train on every patient and test on none."""
 
     name: str = "spider"
+    """Name of the data set."""
     root: str = "data/spider"
+    """Folder it lies in."""
     folds: int = 3
+    """Parts that patients are divided into."""
     fold: int = 0
+    """The part that is tested on."""
     validation: float = 0.15
     """Share of the remaining patients kept for early stopping and calibration; 0 trains on all of them."""
     seed: int = 0
+    """Decides who is in which part."""
     extra: dict[str, str] = field(default_factory=dict)
     """Further data sets, name -> root, that are used for training alone, such as phantoms."""
     shares: dict[str, float] = field(default_factory=dict)

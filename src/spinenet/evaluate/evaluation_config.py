@@ -16,8 +16,11 @@ class EvaluateConfig:
     """
 
     runs: list[str] = field(default_factory=list)
+    """Run folders whose bundles are to predict their test patients."""
     predictions: str | None = None
+    """A predictions.csv, packed (.gz) or not, or its folder."""
     truth: str | None = None
+    """CSV of true grades, or ``consensus``."""
     cases: str | None = None
     """CSV of what is known of the studies: ``study`` and any columns to form subgroups by."""
     readers: str | None = None
@@ -25,9 +28,13 @@ class EvaluateConfig:
     previous: str | None = None
     """Another run's predictions.csv (or its folder) of the same patients."""
     out: str = "data/evaluation"
+    """Folder that gets report, figures and tables."""
     title: str = "Evaluation"
+    """Title of the report."""
     samples: int = 1000
+    """Bootstrap samples of patients for the intervals."""
     seed: int = 0
+    """Seed of the bootstrap."""
     threshold: float | None = None
     """Probability from which a finding counts as present; null takes the decided grades."""
     correction: str = "holm"
@@ -49,12 +56,19 @@ class CompareConfig:
     """``first`` and ``second`` are run folders with a predictions.csv, or such files, of the same patients."""
 
     first: str = ""
+    """The run that is compared."""
     second: str = ""
+    """The run it is compared with."""
     truth: str | None = None
+    """CSV of true grades, where the tables hold none."""
     out: str = "data/comparison"
+    """Folder that gets report and tables."""
     samples: int = 1000
+    """Bootstrap samples of patients."""
     seed: int = 0
+    """Seed of the bootstrap."""
     correction: str = "holm"
+    """How p-values are corrected: holm or benjamini_hochberg."""
 
     def __post_init__(self) -> None:
         _check(self.samples, self.correction)
@@ -72,12 +86,17 @@ class RobustnessConfig:
     """``studies`` are paths as ``spinenet predict`` takes them; without ``bundle`` the one in the package predicts."""
 
     studies: list[str] = field(default_factory=list)
+    """Paths of studies."""
     bundle: str | None = None
+    """Bundle that predicts."""
     out: str = "data/robustness"
+    """Folder that gets report and tables."""
     most: int = 40
     """At most so many studies, taken evenly from all."""
     samples: int = 1000
+    """Bootstrap samples of patients."""
     seed: int = 0
+    """Seed of changes and bootstrap."""
 
     def __post_init__(self) -> None:
         _check(self.samples, "holm")
@@ -90,10 +109,13 @@ class NoiseConfig:
     """``studies`` are paths as ``spinenet predict`` takes them; ``bundle`` is what is measured and gets the noise."""
 
     studies: list[str] = field(default_factory=list)
+    """Paths of studies."""
     bundle: str = "data/runs/bundle"
+    """Bundle that is measured and gets the noise."""
     most: int = 40
     """At most so many studies, taken evenly from all."""
     seed: int = 0
+    """Seed of the repeated readings."""
 
 
 @dataclass
@@ -101,7 +123,9 @@ class PhantomTestConfig:
     """``scripts/phantom_test.py``; without ``bundle`` the one in the package predicts."""
 
     out: str = "notebooks/phantom_test"
+    """Folder that gets the tables."""
     bundle: str | None = None
+    """Bundle that predicts."""
     data: DataConfig = field(default_factory=DataConfig)
 
 
@@ -110,9 +134,13 @@ class SimToRealConfig:
     """``scripts/sim_to_real.py``; without ``bundle`` the one in the package grades."""
 
     out: str = "data/sim_to_real"
+    """Folder that gets the report; its pictures show patients."""
     bundle: str | None = None
+    """Bundle that grades."""
     samples: int = 1000
+    """Bootstrap samples of patients."""
     seed: int = 0
+    """Seed of the bootstrap."""
     data: DataConfig = field(default_factory=DataConfig)
 
     def __post_init__(self) -> None:

@@ -17,12 +17,16 @@ class FitConfig:
     """The training loop. ``devices``, ``nodes`` and ``strategy`` go to Lightning's Trainer unchanged."""
 
     epochs: int = 30
+    """Epochs to train, unless ``steps`` says how long."""
     steps: int = 0
     """At least so many optimiser steps, to the end of an epoch, instead of ``epochs``; 0 is off. The schedule of the
     learning rate ends with them."""
     learning_rate: float = 2e-3
+    """Highest learning rate of AdamW; it rises and falls along one cycle."""
     weight_decay: float = 0.05
+    """Weight decay of AdamW."""
     batch_size: int = 8
+    """Studies (grader) or slices (locator) in a step."""
     average: float = 0.99
     """Decay of the exponential moving average of the weights, lower in the first steps; the average is what is
     validated and exported."""
@@ -31,9 +35,13 @@ class FitConfig:
     precision: str = "32-true"
     """One of Lightning's: 32-true, bf16-mixed, 16-mixed, bf16-true, 16-true, 64-true."""
     accelerator: str = "auto"
+    """As Lightning names it: auto, cpu, gpu."""
     devices: int = 1
+    """Processors or cards of one machine."""
     nodes: int = 1
+    """Machines."""
     strategy: str = "auto"
+    """As Lightning names it, such as ddp."""
     workers: int = 0
     """Processes that load and augment; 0 does both between the steps."""
     threads: int = 0
@@ -64,8 +72,11 @@ class GraderModelConfig:
     kind: str = "attention"
     """One of GRADER_KINDS."""
     width: int = 16
+    """Channels of the first layer of the encoder."""
     features: int = 96
+    """Features of a slice that attention joins."""
     dropout: float = 0.2
+    """Share of the features left out in a step of training."""
 
     def __post_init__(self) -> None:
         if self.kind not in GRADER_KINDS:
@@ -77,7 +88,9 @@ class LocatorModelConfig:
     """Kind and size of the locator."""
 
     kind: str = "unet"
+    """Always unet."""
     width: int = 12
+    """Channels of the first layer."""
 
     def __post_init__(self) -> None:
         if self.kind != "unet":
@@ -123,10 +136,13 @@ class TrainGraderConfig:
     """``scripts/train_grader.py``."""
 
     out: str = "data/runs/grader"
+    """Folder of the run."""
     locator: str | None = None
     """Run folder of train_locator.py; with it the run exports a whole bundle and predicts its test patients."""
     resume: bool = False
+    """Go on with a run that was stopped, in the same folder."""
     seed: int = 0
+    """Decides weights, order and augmentation."""
     init: str | None = None
     """Checkpoint to start from (pre-training); its optimiser state is not used."""
     labels: str = "truth"
@@ -143,14 +159,23 @@ class RandomiseConfig:
     """Domain randomisation of the locator: probabilities and ranges."""
 
     rotation_deg: float = 15.0
+    """Largest turn of a slice."""
     scale: float = 0.2
+    """Largest change of its scale, as a share."""
     shift_px: float = 16.0
+    """Standard deviation of the window's shift from the spine, in pixels of the locator's grid."""
     contrast: float = 0.4
+    """Probability of a change of gamma, and of a bias field."""
     invert: float = 0.05
+    """Probability that bright and dark are swapped."""
     tissue: float = 0.15
+    """Probability that every tissue gets a random grey value."""
     cut_sacrum: float = 0.15
+    """Probability that the field of view ends above the lowest disc."""
     rows: int = 256
+    """Rows of the window that is seen."""
     columns: int = 160
+    """Columns of it."""
 
 
 @dataclass
@@ -158,10 +183,15 @@ class TrainLocatorConfig:
     """``scripts/train_locator.py``."""
 
     out: str = "data/runs/locator"
+    """Folder of the run."""
     resume: bool = False
+    """Go on with a run that was stopped, in the same folder."""
     seed: int = 0
+    """Decides weights, order and randomisation."""
     init: str | None = None
+    """Checkpoint to start from; its optimiser state is not used."""
     slices_per_volume: int = 3
+    """Slices taken of each series, around its middle."""
     data: DataConfig = field(default_factory=DataConfig)
     model: LocatorModelConfig = field(default_factory=LocatorModelConfig)
     fit: FitConfig = field(default_factory=FitConfig)
@@ -173,15 +203,19 @@ class ExportConfig:
     """``scripts/export.py``."""
 
     out: str = MISSING
+    """Folder that gets ``bundle/``, and the configuration and split of the first grader."""
     graders: list[str] = MISSING
     """Run folders of train_grader.py on one split; several are averaged in one network."""
     locator: str = MISSING
+    """Run folder of train_locator.py."""
     calibration: list[str] = field(default_factory=list)
     """``calibration.json`` of evaluations: each target is calibrated as in the first where it could be fitted."""
     metrics: str | None = None
     """``metrics.json`` of an evaluation, kept in the bundle for the model card."""
     name: str = "spinenet-run"
+    """Name of the model."""
     version: str = "0"
+    """Version of the model."""
     facts: dict[str, str] = field(
         default_factory=lambda: {"data": "see config.yaml of the runs", "licence": "see the training data"}
     )
