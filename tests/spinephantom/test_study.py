@@ -1,12 +1,17 @@
 """A phantom study as a whole: reproducible, mirrored right, its signal following its tissue."""
 
+import json
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
 from spinenet.errors import ConfigError
 from spinenet.labels import LEVELS, TARGET_INDEX, UNKNOWN, View
-from spinephantom import PhantomStudy, make_study
+from spinephantom import GENERATOR_VERSION, Mode, PhantomStudy, make_study
 
+KNOWN = Path(__file__).with_name("known_studies.json")
 SMALL = {"axial": False, "size": 256, "slices": 3}
 
 
@@ -22,6 +27,32 @@ def test_same_seed_gives_the_same_bytes() -> None:
         assert a.mask_SRC.tobytes() == b.mask_SRC.tobytes()
     assert first.levels == second.levels
     assert first.series[0].series.voxels_SRC.tobytes() != other.series[0].series.voxels_SRC.tobytes()
+
+
+def summary(study: PhantomStudy) -> dict[str, Any]:
+    """What tells one study from another, to the rounding in which machines may differ."""
+    stacks = [stack for item in study.series for stack in item.stacks]
+    return {
+        "grey": [round(float(stack.series.voxels_SRC.mean()), 1) for stack in stacks],
+        "labelled": [
+            np.bincount(stack.mask_SRC.ravel(), minlength=212)[[1, 2, 100, 201, 202]].tolist() for stack in stacks
+        ],
+        "canal_mm2": [round(record["measurements"]["canal_area_mm2"], 1) for record in study.levels.values()],
+        "grades": study.grades_LT[: len(study.levels)].tolist(),
+        "raters": study.rater_grades_RLT.sum(axis=(0, 1)).tolist(),
+    }
+
+
+def test_a_generator_version_stands_for_one_set_of_studies() -> None:
+    known = json.loads(KNOWN.read_text())
+    options = {"size": 128, "axial_size": 96, "slices": 5, "sub_slices": 1}
+    found = {mode.value: summary(make_study(21, mode=mode, **options)) for mode in Mode}
+    assert known["version"] == GENERATOR_VERSION, f"write into {KNOWN.name}: {json.dumps(found)}"
+    for mode, one in known["studies"].items():
+        assert found[mode]["grades"] == one["grades"] and found[mode]["raters"] == one["raters"]
+        assert np.allclose(found[mode]["grey"], one["grey"], atol=0.11)
+        assert np.allclose(found[mode]["labelled"], one["labelled"], atol=3)
+        assert np.allclose(found[mode]["canal_mm2"], one["canal_mm2"], atol=0.5)
 
 
 def test_disease_and_acquisition_are_drawn_independently() -> None:
