@@ -3,7 +3,7 @@
 from rich.progress import track
 
 from spinenet.train.hydra_command import script
-from spinephantom.write.generate import PhantomConfig, generate, missing_studies
+from spinephantom.write.collection import PhantomConfig, generate, missing_studies
 
 
 @script("make_phantom", PhantomConfig)

@@ -24,7 +24,7 @@ from spinenet.locating.discs import LOCATOR_CLASSES, candidate_slices, locator_g
 from spinenet.model.bundle import Bundle, load_bundle, write_bundle
 from spinenet.model.calibration import neutral
 from spinenet.study import Series
-from spinephantom import PhantomStudy, make_study, write_spider, write_tables
+from spinephantom import PhantomStudy, make_study, write_spider, write_spider_tables
 from spinephantom.patient.pathology import Mode
 
 SMALL = {"mode": Mode.SCREENING, "axial": False, "size": 256, "slices": 3, "sub_slices": 1, "stir_share": 0.0}
@@ -76,7 +76,7 @@ def phantom_root(phantoms: tuple[PhantomStudy, ...], tmp_path_factory: pytest.Te
     root = tmp_path_factory.mktemp("phantoms")
     for index, study in enumerate(phantoms):
         write_spider(study, root, str(index + 1), storage=("PIR", "LPS")[index % 2])
-    write_tables(root)
+    write_spider_tables(root)
     return root
 
 
@@ -85,13 +85,13 @@ def angled_study() -> PhantomStudy:
     """A small study of three series, axial stacks along all five discs, and two readers of stenosis: one has called
     everything moderate and one severe."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("spinephantom.synthesis.AXIAL_SHARES", (1.0, 0.0, 0.0))
+        patch.setattr("spinephantom.phantom.AXIAL_SHARES", (1.0, 0.0, 0.0))
         study = make_study(
             7, mode=Mode.SCREENING, size=160, axial_size=96, slices=11, sub_slices=1, stir_share=0.0, pixel="uint16"
         )
     readers_RLT = np.stack([study.grades_LT] * 2)
     readers_RLT[:, :5, STENOSIS] = np.array([1, 2])[:, None, None]
-    return replace(study, reader_grades_RLT=readers_RLT)
+    return replace(study, rater_grades_RLT=readers_RLT)
 
 
 Masked = tuple[Series, np.ndarray]

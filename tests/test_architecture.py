@@ -36,7 +36,7 @@ BESIDE = {
     "datasets": set(STAGES) - {"report", "serve", "cli"},
     "evaluate": set(STAGES) - {"serve", "cli"} | {"datasets"},
     "train": set(STAGES) - {"serve", "cli"} | {"datasets", "evaluate"},
-    "spinephantom": {"system", "errors", "labels", "study", "datasets"},
+    "spinephantom": {"system", "errors", "labels", "study"},
 }
 """What does not lie on the way from files to reports, and what it may use."""
 
@@ -170,6 +170,7 @@ PHANTOM_ROOMS = (
     "physics",
     "paint",
     "scan",
+    "phantom",
     "synthesis",
     "write",
     "acceptance",
@@ -180,7 +181,6 @@ PHANTOM_BORROWS = (
     "spinenet.errors.",
     "spinenet.labels.",
     "spinenet.study.Series",
-    "spinenet.datasets.rsna_names.",
 )
 """All that a phantom needs of spinenet: whole files, the words both use, and the record of a series."""
 PHANTOM_MODULES = sorted((SOURCE / "spinephantom").rglob("*.py"))

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.labels import LEVELS, TARGET_INDEX, View
-from spinephantom.patient.disease import Course, sample_disc
-from spinephantom.patient.pathology import N_DISCS, Mode
+from spinephantom.patient.disease import Course, sample_discs
+from spinephantom.patient.pathology import LUMBAR_DISCS, Mode
 from spinephantom.patient.person import sample_person
+from spinephantom.phantom import PhantomStack, PhantomStudy, StudyOptions
 from spinephantom.physics.kspace import filtered, k_window
 from spinephantom.physics.sequence import Weighting, sample_protocol, sample_scanner, signal
 from spinephantom.physics.tissue import sample_tissues
@@ -19,11 +20,11 @@ from spinephantom.population.prevalence import sample_spine
 from spinephantom.scan.scanner_artefacts import sample_acquisition
 from spinephantom.shapes.planes import Grid
 from spinephantom.spine.anatomy import build_spine, mirrored
-from spinephantom.spine.records import LUMBAR_DISCS, Spine
-from spinephantom.synthesis import PhantomStack, PhantomStudy, StudyOptions, image, make_study
+from spinephantom.spine.records import Spine
+from spinephantom.synthesis import image, make_study
 from spinephantom.truth import grades as truth
 from spinephantom.truth.label_image import CANAL, FIRST_DISC, label_planes
-from spinephantom.truth.measure import SAC_HEIGHTS_MM, Measurements, measure
+from spinephantom.truth.morphometry import SAC_HEIGHTS_MM, Measurements, measure
 
 BORDERLINE = 0.03
 """Grades nearer to a cut than this share of it are not compared."""
@@ -146,7 +147,7 @@ def audited_study(seed: int) -> PhantomStudy:
     person_rng, disease_rng = (np.random.default_rng([seed, n]) for n in (11, 12))
     person = replace(sample_person(person_rng), canal_scale=1.0, lipomatosis_mm=0.0, transitional="none")
     course = Course(0.0, -1, (), False, 0.0)
-    states = tuple(sample_disc(disease_rng, Mode.BALANCED, person, course, level) for level in range(N_DISCS))
+    states = sample_discs(disease_rng, Mode.BALANCED, person, course)
     options = StudyOptions(axial=False, slices=3, size=128, sub_slices=1, stir_share=0.0, discs_in_view=8)
     return image(seed, options, build_spine(person, states))
 

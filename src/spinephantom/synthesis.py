@@ -1,21 +1,22 @@
 """One synthetic study from one number: person, disease, scanner, images, masks and truth."""
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.errors import ConfigError
-from spinenet.labels import LEVELS, TARGET, TARGETS, View
+from spinenet.labels import TARGET, View
 from spinenet.study import Series
-from spinephantom.paint import render
+from spinephantom.paint import skeleton
 from spinephantom.paint.abdomen import Organ, make_organs
 from spinephantom.paint.background import paint_background
 from spinephantom.paint.canal import Contents, canal_contents
 from spinephantom.paint.canvas import Canvas
 from spinephantom.paint.trunk import Body, make_body
-from spinephantom.patient.pathology import N_DISCS, Mode
+from spinephantom.patient.pathology import LUMBAR_DISCS
 from spinephantom.patient.person import sample_person
+from spinephantom.phantom import PhantomSeries, PhantomStack, PhantomStudy, StudyOptions
 from spinephantom.physics.sequence import (
     PoolSignal,
     Protocol,
@@ -31,9 +32,6 @@ from spinephantom.population.prevalence import sample_spine
 from spinephantom.scan import magnitude as scan
 from spinephantom.scan import scanner_artefacts as artefacts
 from spinephantom.scan.prescription import (
-    AXIAL_SHARES,
-    RSNA_AXIAL_SHARES,
-    Coverage,
     plan_axial,
     plan_sagittal,
     resized,
@@ -42,149 +40,16 @@ from spinephantom.scan.prescription import (
 from spinephantom.shapes.planes import Grid
 from spinephantom.spine.anatomy import mirrored
 from spinephantom.spine.arch import screws
-from spinephantom.spine.records import LUMBAR_DISCS, Spine
+from spinephantom.spine.records import Spine
 from spinephantom.truth import grades as truth
-from spinephantom.truth.keypoints import KeyPoint, place_keypoints
+from spinephantom.truth.keypoints import place_keypoints
 from spinephantom.truth.label_image import label_planes
-from spinephantom.truth.measure import Measurements, measure
-from spinephantom.truth.raters import Findings, read
-
-GENERATOR_VERSION = "12"
-"""Raise with every change that alters the bytes of a study."""
+from spinephantom.truth.morphometry import Measurements, measure
+from spinephantom.truth.raters import Findings, rate
 
 _PLANES_AT_ONCE = 6
 """Slices that are painted together: few, as all that is needed for it is held in memory."""
 _VIEWS = {Weighting.T1: View.SAGITTAL_T1, Weighting.T2: View.SAGITTAL_T2, Weighting.STIR: View.SAGITTAL_STIR}
-
-
-@dataclass  # not frozen: it is also the schema of a configuration group, which cannot be composed frozen
-class StudyOptions:
-    """How studies are made; the seed decides everything else.
-
-    0 for ``slices``, ``slice_spacing_mm`` (of the sagittal series), ``size`` or ``axial_size`` (matrices) means drawn
-    as in practice. ``lowest_disc`` 2 ends the sagittal field of view below L3/L4, so that no sacrum is in view;
-    ``discs_in_view`` cuts it above that many discs. ``pixel`` is "uint8" (windowed, some saturated) or "uint16"
-    (12 bits).
-    """
-
-    mode: Mode = Mode.BALANCED
-    axial: bool = True
-    slices: int = 0
-    slice_spacing_mm: float = 0.0
-    size: int = 384
-    axial_size: int = 320
-    sub_slices: int = 2
-    stir_share: float = 0.25
-    widened_share: float = 0.25
-    """Share of studies whose relaxation times spread by a quarter instead of a few per cent."""
-    random_share: float = 0.0
-    """Share of studies whose tissues have grey values drawn at random, physics aside: shapes must do."""
-    pixel: str = "uint8"
-    lowest_disc: int = 0
-    discs_in_view: int = 0
-    mirror: bool = False
-    clean: bool = False
-    """No noise, coil, band or ghost: the ideal image, for measurements of contrast."""
-
-    def __post_init__(self) -> None:
-        self.mode = Mode(self.mode)
-        if self.pixel not in ("uint8", "uint16"):
-            raise ConfigError(f"pixel must be uint8 or uint16, not {self.pixel!r}")
-        if self.slices < 0 or self.slice_spacing_mm < 0.0:
-            raise ConfigError("slices and slice_spacing_mm must be 0 (drawn per study) or positive")
-        if self.sub_slices < 1:
-            raise ConfigError(f"sub_slices must be at least 1, not {self.sub_slices}")
-        for name in ("size", "axial_size"):
-            if getattr(self, name) and not 64 <= getattr(self, name) <= 1024:
-                raise ConfigError(f"{name} must be 0 (drawn per study) or 64 to 1024, not {getattr(self, name)}")
-        if self.lowest_disc < 0 or self.discs_in_view < 0 or self.lowest_disc + self.discs_in_view > N_DISCS:
-            raise ConfigError(f"lowest_disc and discs_in_view must lie within the {N_DISCS} discs there are")
-
-    def coverage(self) -> Coverage:
-        """What concerns the planes alone."""
-        return Coverage(
-            self.slices,
-            self.slice_spacing_mm,
-            self.size,
-            self.axial_size,
-            self.lowest_disc,
-            self.discs_in_view,
-            RSNA_AXIAL_SHARES if self.mode is Mode.RSNA else AXIAL_SHARES,
-        )
-
-
-@dataclass(frozen=True)
-class PhantomStack:
-    """Parallel slices in canonical order with their segmentation in SPIDER's values."""
-
-    series: Series
-    mask_SRC: NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class PhantomSeries:
-    """One acquired series: a sagittal one has one stack, angled axial groups one a disc, from the lowest up.
-
-    ``name`` is t1, t2 (also where the view says STIR), axial or axial_2; its stacks are named so, with ".0", ".1" ...
-    where there are several.
-    """
-
-    name: str
-    view: View
-    stacks: tuple[PhantomStack, ...]
-    protocol: Protocol
-    pixel: str
-
-    @property
-    def series(self) -> Series:
-        """The images of a series with a single stack."""
-        (stack,) = self.stacks
-        return stack.series
-
-    @property
-    def mask_SRC(self) -> NDArray[np.uint8]:  # noqa: N802 - the name of the stacks' own field
-        """The segmentation of a series with a single stack."""
-        (stack,) = self.stacks
-        return stack.mask_SRC
-
-
-@dataclass(frozen=True)
-class PhantomStudy:
-    """A synthetic study with its truth.
-
-    ``grades_LT`` is (len(LEVELS), len(TARGETS)) grade indices, UNKNOWN where a disc is not in view or no slice shows
-    the stenosis; ``reader_grades_RLT`` the same as single simulated readers would give them. ``levels`` holds
-    measurements, published grades and margins by level name.
-    """
-
-    seed: int
-    options: StudyOptions
-    series: tuple[PhantomSeries, ...]
-    grades_LT: NDArray[np.int64]
-    levels: dict[str, dict[str, object]]
-    keypoints: tuple[KeyPoint, ...]
-    spine: Spine
-    reader_grades_RLT: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, len(LEVELS), len(TARGETS)), int))
-
-    @property
-    def images(self) -> tuple[Series, ...]:
-        """Every stack of every series, sagittal ones first."""
-        return tuple(stack.series for item in self.series for stack in item.stacks)
-
-    def parameters(self) -> dict[str, object]:
-        """The numbers the study was built from, by name."""
-        discs = {disc.level: asdict(disc.state) for disc in self.spine.discs}
-        return {"person": asdict(self.spine.person), "discs": discs}
-
-
-def options_record(options: StudyOptions) -> dict[str, object]:
-    """Options as plain values, as they are written to the truth file."""
-    return {**asdict(options), "mode": options.mode.value}
-
-
-def make_study(seed: int, **options: object) -> PhantomStudy:
-    """Make a study; ``options`` are the fields of StudyOptions. The same seed and options give the same bytes."""
-    return make(seed, StudyOptions(**options))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -193,8 +58,15 @@ class _Plan:
 
     name: str
     view: View
-    grids: tuple[Grid, ...]
     protocol: Protocol
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Series on the same planes, which are painted once."""
+
+    grids: tuple[Grid, ...]
+    plans: tuple[_Plan, ...]
 
 
 @dataclass(frozen=True)
@@ -207,8 +79,16 @@ class _Insides:
     texture_seed: tuple[int, int]
 
 
-def make(seed: int, options: StudyOptions) -> PhantomStudy:
-    """As make_study, from ready options."""
+def make_study(seed: int, options: StudyOptions | None = None, **changes: Any) -> PhantomStudy:
+    """A synthetic study with its truth; ``changes`` are fields of StudyOptions that differ from ``options``.
+
+    The same seed and options give the same bytes on one machine. Raises ConfigError for options that cannot be.
+
+    >>> study = make_study(7, mode="screening", axial=False, slices=3, size=96)
+    >>> [(item.name, item.series.voxels_SRC.shape) for item in study.series]
+    [('t1', (3, 96, 96)), ('t2', (3, 96, 96))]
+    """
+    options = replace(options or StudyOptions(), **changes)
     person_rng, disease_rng = _streams(seed)[:2]
     return image(seed, options, sample_spine(disease_rng, options.mode, sample_person(person_rng, options.mode)))
 
@@ -222,7 +102,7 @@ def image(seed: int, options: StudyOptions, spine: Spine) -> PhantomStudy:
     """The study of a spine that is already there; ``options.mode`` has no say any more."""
     tissue_rng, scanner_rng, noise_rng, plan_rng = _streams(seed)[2:]
     # planes are laid on the person as he is; a mirrored study is the mirror image of person and planes
-    plans = _plan(plan_rng, scanner_rng, spine, make_body(np.random.default_rng(seed), spine), options)
+    jobs = _plan(plan_rng, scanner_rng, spine, make_body(np.random.default_rng(seed), spine), options)
     spine = mirrored(spine) if options.mirror else spine
     body = make_body(np.random.default_rng(seed), spine)
     tissues = sample_tissues(tissue_rng, spine.person, 0.25 if tissue_rng.random() < options.widened_share else 0.07)
@@ -234,53 +114,51 @@ def image(seed: int, options: StudyOptions, spine: Spine) -> PhantomStudy:
         canal_contents(spine, np.random.default_rng([seed, 2])),
         (seed, 3),
     )
-    shared = len({id(plan.grids) for plan in plans[:2]}) == 1
-    jobs = [plans[:2], *((plan,) for plan in plans[2:])] if shared else [(plan,) for plan in plans]
     series: list[PhantomSeries] = []
     for job in jobs:
         signals = tuple(
             random_signals(tissue_rng, tissues)
             if randomised
             else {name: tissue_signal(plan.protocol, tissue) for name, tissue in tissues.items()}
-            for plan in job
+            for plan in job.plans
         )
-        painted = [_paint(grid, spine, insides, signals, options) for grid in job[0].grids]
-        masks = [label_planes(grid, spine) for grid in job[0].grids]
-        for index, plan in enumerate(job):
+        painted = [_paint(grid, spine, insides, signals, options) for grid in job.grids]
+        masks = [label_planes(grid, spine) for grid in job.grids]
+        for index, plan in enumerate(job.plans):
             series.append(_acquire(index, plan, painted, masks, body, options, scanner_rng, noise_rng))
-    return _with_truth(seed, options, tuple(series), spine, plans)
+    return _with_truth(seed, options, tuple(series), spine, jobs)
 
 
 def _plan(
     rng: np.random.Generator, scanner_rng: np.random.Generator, spine: Spine, body: Body, options: StudyOptions
-) -> tuple[_Plan, ...]:
-    """Sagittal T1, sagittal T2 or STIR, and the axial series."""
+) -> tuple[_Job, ...]:
+    """Sagittal T1, sagittal T2 or STIR, mostly on the same planes, and the axial series."""
     scanner = sample_scanner(scanner_rng)
     second = Weighting.STIR if scanner_rng.random() < options.stir_share else Weighting.T2
     coverage = options.coverage()
-    planes = (plan_sagittal(rng, spine, body, coverage),)
-    others = planes if rng.random() < 0.8 or options.slices else (resized(planes[0], rng, coverage),)
+    planes = plan_sagittal(rng, spine, body, coverage)
+    others = None if rng.random() < 0.8 or options.slices else resized(planes, rng, coverage)
     axial = plan_axial(rng, spine, coverage) if options.axial else []
-    plans = [
-        _Plan("t1" if weighting is Weighting.T1 else "t2", _VIEWS[weighting], grids, protocol)
-        for weighting, grids in ((Weighting.T1, planes), (second, others))
-        for protocol in (sample_protocol(scanner_rng, scanner, weighting),)
-    ]
+    t1, t2 = (
+        _Plan(name, _VIEWS[weighting], sample_protocol(scanner_rng, scanner, weighting))
+        for name, weighting in (("t1", Weighting.T1), ("t2", second))
+    )
+    jobs = [_Job((planes,), (t1, t2))] if others is None else [_Job((planes,), (t1,)), _Job((others,), (t2,))]
     protocol = sample_protocol(scanner_rng, scanner, Weighting.T2, axial=True)
     for number, groups in enumerate(axial, start=1):
-        plans.append(_Plan("axial" if number == 1 else f"axial_{number}", View.AXIAL_T2, groups, protocol))
+        name = "axial" if number == 1 else f"axial_{number}"
+        jobs.append(_Job(groups, (_Plan(name, View.AXIAL_T2, protocol),)))
     if options.mirror:
-        flipped = {id(plan.grids): tuple(grid.mirrored() for grid in plan.grids) for plan in plans}
-        plans = [replace(plan, grids=flipped[id(plan.grids)]) for plan in plans]
-    return tuple(plans)
+        jobs = [replace(job, grids=tuple(grid.mirrored() for grid in job.grids)) for job in jobs]
+    return tuple(jobs)
 
 
 def _disc_tissues(spine: Spine) -> dict[str, Tissue]:
     """Nucleus and herniated material of every disc, each with its own T2."""
-    tissues = {render.nucleus_tissue(disc): nucleus(disc.state.nucleus_t2_ms) for disc in spine.discs}
+    tissues = {skeleton.nucleus_tissue(disc): nucleus(disc.state.nucleus_t2_ms) for disc in spine.discs}
     for disc in spine.discs:
         material = nucleus(70.0)
-        tissues[render.herniated_tissue(disc)] = replace(material, density=0.70, t2_ms=disc.state.herniation_t2_ms)
+        tissues[skeleton.herniated_tissue(disc)] = replace(material, density=0.70, t2_ms=disc.state.herniation_t2_ms)
     return tissues
 
 
@@ -308,10 +186,10 @@ def _paint_planes(canvas: Canvas, planes: slice, spine: Spine, insides: _Insides
     canvas = canvas.planes(planes, make_textures(np.random.default_rng(insides.texture_seed), grid))
     # the surroundings are vague: one plane a slice is enough for them
     paint_background(canvas, insides.body, insides.organs)
-    window = render.spine_window(grid, spine)
+    window = skeleton.spine_window(grid, spine)
     if window is not None:
         finer = canvas.repeated(window, sub_planes(grid.cut(window), options.sub_slices, thickness_mm))
-        render.paint_spine(finer, spine, insides.contents)
+        skeleton.paint_spine(finer, spine, insides.contents)
         canvas.put(window, finer)
 
 
@@ -346,22 +224,22 @@ def _acquire(
 
 
 def _with_truth(
-    seed: int, options: StudyOptions, series: tuple[PhantomSeries, ...], spine: Spine, plans: tuple[_Plan, ...]
+    seed: int, options: StudyOptions, series: tuple[PhantomSeries, ...], spine: Spine, jobs: tuple[_Job, ...]
 ) -> PhantomStudy:
     measured: dict[int, Measurements] = {}
-    grid = plans[0].grids[0]
+    grid = jobs[0].grids[0]
     for index, disc in enumerate(spine.discs):
         if _in_view(disc.frame.center_mm, disc.half_depth, disc.mid_height, grid):
             measured[index] = measure(spine, index)
     levels = {m.level: truth.as_record(m) for m in measured.values()}
     lumbar = [m for index, m in measured.items() if index < LUMBAR_DISCS]
-    keypoints = place_keypoints(lumbar, {plan.name: (plan.view, plan.grids) for plan in plans})
+    keypoints = place_keypoints(lumbar, {plan.name: (plan.view, job.grids) for job in jobs for plan in job.plans})
     findings = _findings(measured, {(point.level, point.target) for point in keypoints})
     grades = truth.grade_table(
         {index: {name: truth.grade(measured[index])[name] for name in shown} for index, shown in findings.items()}
     )
-    readers = read(np.random.default_rng([seed, 3]), findings, grades)
-    return PhantomStudy(seed, options, series, grades, levels, keypoints, spine, readers)
+    raters = rate(np.random.default_rng([seed, 3]), findings, grades)
+    return PhantomStudy(seed, options, series, grades, levels, keypoints, spine, raters)
 
 
 def _findings(measured: dict[int, Measurements], marked: set[tuple[str, str]]) -> Findings:

@@ -21,7 +21,7 @@ from spinenet.study import Study
 from spinephantom import PhantomStudy
 from spinephantom.write.nifti_files import write_nifti
 from spinephantom.write.rsna_files import write_rsna, write_rsna_tables
-from spinephantom.write.spider_files import truth_record, write_truth
+from spinephantom.write.truth_files import truth_record, write_truth
 
 SPEC = CropSpec()
 

@@ -19,7 +19,7 @@ from spinenet.labels import LEVELS, TARGET_INDEX, UNKNOWN, View
 from spinenet.readers import opened, read_study
 from spinephantom import PhantomStudy
 from spinephantom.write.rsna_files import write_rsna, write_rsna_tables
-from spinephantom.write.spider_files import truth_record, write_truth
+from spinephantom.write.truth_files import truth_record, write_truth
 
 
 def publish(study: PhantomStudy, root: Path, mistakes: dict[str, float], seeds: tuple[int, ...] = (1,)) -> Path:

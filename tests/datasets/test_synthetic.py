@@ -13,7 +13,7 @@ from spinenet.labels import LEVELS, UNKNOWN, View
 from spinenet.readers import read_study
 from spinephantom import PhantomStudy
 from spinephantom.write.nifti_files import stack_name, write_nifti
-from spinephantom.write.spider_files import truth_record, write_truth
+from spinephantom.write.truth_files import truth_record, write_truth
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_grades_and_readers_come_back(dataset: Dataset, study: PhantomStudy) -> 
     first = dataset.studies[0]
     assert [one.key for one in dataset.studies] == ["sub-1", "sub-12"] and first.patient == "1"
     assert np.array_equal(first.grades_LT, study.grades_LT) and (first.grades_LT != UNKNOWN).sum() > 30
-    assert np.array_equal(first.readers_RLT, study.reader_grades_RLT)
+    assert np.array_equal(first.readers_RLT, study.rater_grades_RLT)
 
 
 def test_masks_give_the_levels_of_all_series(dataset: Dataset, study: PhantomStudy) -> None:

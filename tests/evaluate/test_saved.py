@@ -18,7 +18,7 @@ from spinenet.model.bundle import Bundle
 from spinenet.readers import read_study
 from spinephantom import PhantomStudy
 from spinephantom.write.nifti_files import write_nifti
-from spinephantom.write.spider_files import truth_record, write_truth
+from spinephantom.write.truth_files import truth_record, write_truth
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_predictions_keep_the_exact_truth_of_the_phantom(saved: Saved, angled_st
 
 def test_every_known_grade_of_every_reader_has_one_row(saved: Saved, angled_study: PhantomStudy) -> None:
     assert saved.readers is not None
-    assert len(saved.readers) == (angled_study.reader_grades_RLT != UNKNOWN).sum()
+    assert len(saved.readers) == (angled_study.rater_grades_RLT != UNKNOWN).sum()
     canal = saved.readers[saved.readers["target"] == "canal_stenosis"]
     assert {(row.reader, int(row.grade)) for row in canal.itertuples()} == {("reader 1", 1), ("reader 2", 2)}
 

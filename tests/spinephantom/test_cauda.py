@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from spinephantom.patient.pathology import N_DISCS, DiscState
+from spinephantom.patient.pathology import LUMBAR_DISCS, N_DISCS, DiscState
 from spinephantom.patient.person import sample_person
 from spinephantom.shapes.frames import Array
 from spinephantom.shapes.planes import Grid
 from spinephantom.shapes.tubes import tube_coverage
 from spinephantom.spine.anatomy import build_spine
 from spinephantom.spine.cauda import make_strands, open_room, strand_area_mm2, strand_points
-from spinephantom.spine.records import LUMBAR_DISCS, Spine
+from spinephantom.spine.records import Spine
 from spinephantom.spine.sac import sac_distances
 
 TIGHT = {"flavum_mm_lr": (8.0, 8.0), "bulge_mm": 4.0}

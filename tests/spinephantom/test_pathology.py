@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from spinenet.errors import ConfigError
-from spinephantom.patient.disease import sample_discs
+from spinephantom.patient.disease import sample_course, sample_discs
 from spinephantom.patient.pathology import N_DISCS, DiscState, Mode, mirrored_state, modes_named
 from spinephantom.patient.person import Person, mirrored_person, sample_person
 from spinephantom.spine.anatomy import build_spine
@@ -59,7 +59,7 @@ def samples() -> dict[Mode, list[tuple[Person, tuple[DiscState, ...]]]]:
         for seed in range(220):
             rng = np.random.default_rng(seed)
             person = sample_person(rng)
-            made.setdefault(mode, []).append((person, sample_discs(rng, mode, person)))
+            made.setdefault(mode, []).append((person, sample_discs(rng, mode, person, sample_course(rng, person.age))))
     return made
 
 

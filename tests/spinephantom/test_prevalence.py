@@ -7,11 +7,10 @@ import pytest
 
 from spinenet.labels import TARGET
 from spinephantom.patient.disease import sample_course, sample_disc
-from spinephantom.patient.pathology import Mode
+from spinephantom.patient.pathology import LUMBAR_DISCS, Mode
 from spinephantom.patient.person import sample_person
 from spinephantom.population import fitting, prevalence
 from spinephantom.population.prevalence import AIMS, MOST_PROPOSALS, Weights, graded, sample_spine, shipped_weights
-from spinephantom.spine.records import LUMBAR_DISCS
 
 
 @pytest.mark.parametrize("mode", Mode)

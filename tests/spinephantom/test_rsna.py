@@ -16,7 +16,7 @@ from spinephantom.patient.pathology import Mode
 from spinephantom.scan.prescription import plan_axial
 from spinephantom.shapes.planes import Grid
 from spinephantom.write.rsna_files import MISTAKES, published_series, write_rsna, write_rsna_tables
-from spinephantom.write.spider_files import truth_record, write_truth
+from spinephantom.write.truth_files import truth_record, write_truth
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from spinephantom.patient.pathology import DiscState
 from spinephantom.patient.person import sample_person
 from spinephantom.spine.anatomy import build_spine
 from spinephantom.truth import grades as truth
-from spinephantom.truth.measure import Measurements, measure
+from spinephantom.truth.morphometry import Measurements, measure
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ import pytest
 
 from spinenet.errors import DatasetError
 from spinenet.geometry import canonical
-from spinephantom import PhantomStudy, make_study, write_dicom, write_spider, write_tables
-from spinephantom.synthesis import StudyOptions
-from spinephantom.write.generate import PhantomConfig, generate
+from spinephantom import PhantomStudy, make_study, write_dicom, write_spider, write_spider_tables
+from spinephantom.phantom import StudyOptions
+from spinephantom.write.collection import PhantomConfig, generate
 
 SimpleITK = pytest.importorskip("SimpleITK")
 
@@ -27,7 +27,7 @@ def root(study: PhantomStudy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("spider")
     write_spider(study, folder, "1", storage="PIR")
     write_spider(study, folder, "2", subset="validation", storage="LPS")
-    write_tables(folder)
+    write_spider_tables(folder)
     return folder
 
 
@@ -87,7 +87,7 @@ def test_truth_file_says_how_the_study_was_made(root: Path) -> None:
 
 def test_stir_is_called_t2_in_the_file_name_only(tmp_path: Path) -> None:
     write_spider(make_study(8, axial=False, size=128, slices=1, stir_share=1.0), tmp_path, "1")
-    write_tables(tmp_path)
+    write_spider_tables(tmp_path)
     row = rows(tmp_path / "overview.csv")[1]
     assert row["new_file_name"] == "1_t2" and "IR" in row["ScanningSequence"]
     assert any(word in row["SeriesDescription"].lower() for word in ("stir", "tirm"))

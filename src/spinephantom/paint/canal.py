@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinephantom.paint.canvas import Canvas
+from spinephantom.patient.pathology import LUMBAR_DISCS
 from spinephantom.shapes.distances import Ball, ball_sdf
 from spinephantom.shapes.frames import Array
 from spinephantom.shapes.parts import Part
@@ -14,7 +15,7 @@ from spinephantom.shapes.planes import Window
 from spinephantom.shapes.soft import smoothstep
 from spinephantom.shapes.tubes import tube_coverage
 from spinephantom.spine.cauda import make_strands, open_room, strand_points
-from spinephantom.spine.records import LUMBAR_DISCS, Canal, Spine
+from spinephantom.spine.records import Canal, Spine
 from spinephantom.spine.sac import FAR_MM, conus_z, sac_distances
 from spinephantom.spine.sections import canal_window
 

@@ -128,9 +128,8 @@ def sample_disc(rng: np.random.Generator, mode: Mode, person: Person, course: Co
     return _with_course(rng, state, course, level)
 
 
-def sample_discs(rng: np.random.Generator, mode: Mode, person: Person) -> tuple[DiscState, ...]:
+def sample_discs(rng: np.random.Generator, mode: Mode, person: Person, course: Course) -> tuple[DiscState, ...]:
     """States of all discs, from L5/S1 upwards, as they come, whatever their grades."""
-    course = sample_course(rng, person.age)
     return tuple(sample_disc(rng, mode, person, course, level) for level in range(N_DISCS))
 
 

@@ -8,6 +8,8 @@ from spinenet.errors import ConfigError
 
 N_DISCS = 10
 """L5/S1 up to T8/T9: as many as the label space names; the field of view decides which are seen."""
+LUMBAR_DISCS = 5
+"""L5/S1 up to L1/L2: where stenosis is measured and graded."""
 
 
 class Mode(StrEnum):

@@ -12,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.labels import TARGET, Heading
-from spinephantom.patient.disease import Course, sample_course, sample_disc
-from spinephantom.patient.pathology import N_DISCS, Mode
+from spinephantom.patient.disease import Course, sample_course, sample_discs
+from spinephantom.patient.pathology import LUMBAR_DISCS, Mode
 from spinephantom.patient.person import Person, sample_person
 from spinephantom.population.prevalence import AIMS, Weights, graded, sample_spine, shares_of
 from spinephantom.spine.anatomy import build_spine
-from spinephantom.spine.records import LUMBAR_DISCS
 from spinephantom.truth.grades import Margins, grade, severity, signed_margins
-from spinephantom.truth.measure import measure
+from spinephantom.truth.morphometry import measure
 
 SEED = 20241
 """Persons of the calibration are none of those that studies are made of."""
@@ -53,8 +52,7 @@ def propose(mode: Mode, person_index: int, count: int) -> list[Proposal]:
 
 
 def _measured(rng: np.random.Generator, mode: Mode, person: Person, course: Course) -> Proposal:
-    states = tuple(sample_disc(rng, mode, person, course, level) for level in range(N_DISCS))
-    spine = build_spine(person, states)
+    spine = build_spine(person, sample_discs(rng, mode, person, course))
     measured = [measure(spine, level) for level in range(LUMBAR_DISCS)]
     return Proposal(tuple(grade(m) for m in measured), tuple(signed_margins(m) for m in measured))
 

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from spinenet.labels import TARGETS
 from spinephantom.data import calibration
 from spinephantom.patient.disease import sample_course, sample_disc
-from spinephantom.patient.pathology import N_DISCS, DiscState, Mode
+from spinephantom.patient.pathology import LUMBAR_DISCS, N_DISCS, DiscState, Mode
 from spinephantom.patient.person import Person
 from spinephantom.spine.anatomy import build_spine
-from spinephantom.spine.records import LUMBAR_DISCS, Spine
+from spinephantom.spine.records import Spine
 from spinephantom.truth.grades import grade
-from spinephantom.truth.measure import measure
+from spinephantom.truth.morphometry import measure
 
 MOST_PROPOSALS = 12
 """After so many proposals for a level the last one is taken: narrow canals would otherwise go on for ever."""

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinephantom.paint.trunk import Body
+from spinephantom.patient.pathology import LUMBAR_DISCS
 from spinephantom.shapes.frames import Array, rotation_x, rotation_y
 from spinephantom.shapes.planes import Grid
 from spinephantom.spine.records import Disc, Spine
 
 SIZES, SIZE_SHARES = (320, 384, 448, 512), (0.2, 0.4, 0.3, 0.1)
 AXIAL_SIZES, AXIAL_SIZE_SHARES = (256, 320, 384, 512), (0.2, 0.4, 0.25, 0.15)
-LUMBAR_DISCS = 5
 STEEPEST = np.deg2rad(38.0)
 """Steeper groups would be read as coronal; technicians stop short of a steep L5/S1."""
 

@@ -96,14 +96,6 @@ def bar_sdf(u: F32, v: F32, w: F32, p: Bar) -> F32:
     return distance - (np.float32(p.start_radius) + t * np.float32(p.end_radius - p.start_radius))
 
 
-def rounded_box(x: F32, y: F32, half_x: float, half_y: float, radius: float) -> F32:
-    """Distance to a rectangle with rounded corners."""
-    qx = np.abs(x) - np.float32(half_x - radius)
-    qy = np.abs(y) - np.float32(half_y - radius)
-    outside = np.sqrt(np.square(np.maximum(qx, 0.0)) + np.square(np.maximum(qy, 0.0)))
-    return outside + np.minimum(np.maximum(qx, qy), 0.0) - np.float32(radius)
-
-
 def outline(u: F32, v: F32, half_width: float, half_depth: float, hollow: float) -> F32:
     """Cross section of a body or disc, kidney shaped: ``hollow`` mm of the back wall are missing in the middle."""
     middle = np.exp(-np.square(u * np.float32(1.0 / (0.4 * half_width))))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spinephantom.patient.pathology import LUMBAR_DISCS
 from spinephantom.shapes.frames import Array
 from spinephantom.shapes.parts import Part
 from spinephantom.shapes.soft import smoothstep
@@ -20,7 +21,6 @@ LOWEST_ROOT = -4
 _THICK_MM, _THIN_MM = 0.62, 0.48
 _ANGLES = 24
 _GRID = np.linspace(-1.05, 1.05, 25)
-_LUMBAR = 5
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,12 @@ def strands_below(root: int) -> list[tuple[int, float]]:
 
 def strand_area_mm2(index: int) -> float:
     """Section of all strands in the sac at a disc, both sides; the root that is about to leave counts."""
-    return 2.0 * float(sum(np.pi * radius**2 for _, radius in strands_below(min(index, _LUMBAR))))
+    return 2.0 * float(sum(np.pi * radius**2 for _, radius in strands_below(min(index, LUMBAR_DISCS))))
 
 
 def make_strands(rng: np.random.Generator) -> list[Strand]:
     """All strands of both sides, each with its place."""
-    listed = [(root, sign, radius) for sign in (1.0, -1.0) for root, radius in strands_below(_LUMBAR + 1)]
+    listed = [(root, sign, radius) for sign in (1.0, -1.0) for root, radius in strands_below(LUMBAR_DISCS + 1)]
     order = rng.permutation(len(listed))
     strands = []
     for k, (root, sign, radius) in enumerate(listed):

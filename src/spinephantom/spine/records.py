@@ -16,7 +16,6 @@ from spinephantom.shapes.column import BodyShape, DiscShape, SacralShape, body_s
 from spinephantom.shapes.frames import Array, Frame
 from spinephantom.shapes.parts import Part
 
-LUMBAR_DISCS = 5
 _FINE_MM = 0.02
 
 
@@ -175,8 +174,7 @@ class Root:
     points_mm: Array
     radius_mm: Array
     recess_shift_mm: float
-    """How far it has been displaced at the disc above its pedicle, and in its foramen."""
-    foramen_shift_mm: float
+    """How far it has been displaced at the disc above its pedicle."""
 
 
 @dataclass(frozen=True)

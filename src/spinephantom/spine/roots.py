@@ -52,7 +52,7 @@ def _root(spine: Spine, index: int, side: int) -> Root:
     placed = _relaxed(np.array(rest), radii, _obstacles(spine, index, side))
     points, widths = _curve(placed, radii)
     shift = np.linalg.norm(placed - rest, axis=1)
-    return Root(ROOTS[index], sign, points, widths, float(shift[:3].max()), float(shift[4:6].max()))
+    return Root(ROOTS[index], sign, points, widths, float(shift[:3].max()))
 
 
 def _above(disc: Disc, sign: float, leave: float) -> list[Array]:

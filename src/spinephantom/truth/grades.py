@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, TARGETS, UNKNOWN
-from spinephantom.spine.records import LUMBAR_DISCS
-from spinephantom.truth.measure import Measurements
+from spinephantom.patient.pathology import LUMBAR_DISCS
+from spinephantom.truth.morphometry import Measurements
 
 T2_CUTS_MS = (165.0, 105.0, 68.0, 42.0)
 """Nucleus T2 above which the disc is Pfirrmann I, II, III, IV."""

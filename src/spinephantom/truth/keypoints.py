@@ -1,4 +1,4 @@
-"""The points a reader marks: where each graded structure is seen best, in voxels of one stack and in mm."""
+"""The points a rater marks: where each graded structure is seen best, in voxels of one stack and in mm."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 from spinenet.labels import View
 from spinephantom.shapes.frames import Array
 from spinephantom.shapes.planes import Grid
-from spinephantom.truth.measure import Measurements
+from spinephantom.truth.morphometry import Measurements
 
 SAGITTAL_T2 = (View.SAGITTAL_T2, View.SAGITTAL_STIR)
 

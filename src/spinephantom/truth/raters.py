@@ -1,8 +1,8 @@
-"""Simulated readers: they see each measurement through noise, have habits of their own, and now and then slip.
+"""Simulated raters: they see each measurement through noise, have habits of their own, and now and then slip.
 
-A reader's impression is the probit of the measurement's rank among patients, plus the reader's bias, plus noise; the
-grade is where it falls between the ranks of the true cuts. The noise is chosen so that two readers agree as published
-readers do (reference, 1.4 and 5.5).
+A rater's impression is the probit of the measurement's rank among patients, plus the rater's bias, plus noise; the
+grade is where it falls between the ranks of the true cuts. The noise is chosen so that two raters agree as published
+raters do (reference, 1.4 and 5.5).
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from spinenet.labels import LEVELS, MIRROR, TARGET, TARGET_INDEX, TARGETS, UNKNO
 from spinephantom.data import calibration
 from spinephantom.truth.grades import Margins, severity
 
-READERS = 3
+RATERS = 3
 NOISE = {
     "canal_stenosis": 0.23,
     "foraminal_stenosis": 0.45,
@@ -21,12 +21,12 @@ NOISE = {
     "pfirrmann": 0.71,
     "herniation": 0.34,
 }
-"""Standard deviation of a reader's noise by condition, with bias and gross errors giving the published agreement; it
+"""Standard deviation of a rater's noise by condition, with bias and gross errors giving the published agreement; it
 is known for these only."""
 OTHER_NOISE = 0.40
 BIAS = 0.10
 SWAP_SIDES, SWAP_LEVELS = 0.0125, 0.0125
-"""Share of levels at which a reader confuses the sides, or the level with the one above."""
+"""Share of levels at which a rater confuses the sides, or the level with the one above."""
 MODIC_TYPE_RIGHT = 0.88
 _MODIC_SEEN = (0.3, 0.6, 0.1)
 
@@ -45,8 +45,8 @@ def impression(values: Margins, condition: str) -> tuple[float, tuple[float, ...
     return probit(severity(values)), tuple(probit(float(cut)) for cut in range(1, len(values) + 1))
 
 
-def read(rng: np.random.Generator, findings: Findings, truth_LT: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Grade indices (READERS, len(LEVELS), len(TARGETS)), UNKNOWN where ``truth_LT`` is.
+def rate(rng: np.random.Generator, findings: Findings, truth_LT: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Grade indices (RATERS, len(LEVELS), len(TARGETS)), UNKNOWN where ``truth_LT`` is.
 
     ``findings`` is level index -> target -> signed margins.
     """
@@ -55,10 +55,10 @@ def read(rng: np.random.Generator, findings: Findings, truth_LT: NDArray[np.int6
         for level, targets in findings.items()
         for name, values in targets.items()
     }
-    return np.stack([_one_reader(rng, seen, truth_LT) for _ in range(READERS)])
+    return np.stack([_one_rater(rng, seen, truth_LT) for _ in range(RATERS)])
 
 
-def _one_reader(
+def _one_rater(
     rng: np.random.Generator, seen: dict[tuple[int, str], tuple[float, tuple[float, ...]]], truth_LT: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     measured = calibration()["readers"]
@@ -75,7 +75,7 @@ def _one_reader(
 
 
 def _modic_type(rng: np.random.Generator, true_type: int) -> int:
-    """The type a reader names who sees a change."""
+    """The type a rater names who sees a change."""
     right, other = rng.random() < MODIC_TYPE_RIGHT, int(rng.choice((1, 2, 3), p=_MODIC_SEEN))
     return true_type if right and true_type > 0 else other
 

@@ -10,8 +10,8 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage
 
 from spinenet.labels import View
 from spinenet.study import Series
+from spinephantom.phantom import PhantomSeries, PhantomStudy
 from spinephantom.physics.sequence import Weighting
-from spinephantom.synthesis import PhantomSeries, PhantomStudy
 
 IMPLEMENTATION_UID = "2.25.302043790172249692526321623266752743501"
 

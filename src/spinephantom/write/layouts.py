@@ -7,11 +7,11 @@ from typing import Any
 
 from pydicom.uid import JPEG2000Lossless
 
-from spinephantom.synthesis import PhantomStudy
+from spinephantom.phantom import PhantomStudy
 from spinephantom.write.dicom_files import write_dicom
 from spinephantom.write.nifti_files import write_nifti
 from spinephantom.write.rsna_files import write_rsna, write_rsna_tables
-from spinephantom.write.spider_files import write_spider_images, write_tables
+from spinephantom.write.spider_files import write_spider_images, write_spider_tables
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def _no_tables(root: Path) -> None:
 
 LAYOUTS = {
     "phantom": Layout(_nifti, _no_tables),
-    "spider": Layout(_spider, write_tables),
+    "spider": Layout(_spider, write_spider_tables),
     "dicom": Layout(_dicom, _no_tables),
     "dicom_jpeg2000": Layout(_dicom_jpeg2000, _no_tables),
     "rsna2024": Layout(_rsna, write_rsna_tables),

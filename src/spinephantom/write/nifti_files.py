@@ -3,7 +3,7 @@
     ROOT/images/sub-<name>/sub-<name>_acq-sag_T1w.nii.gz    grey values as the scanner stored them, and a sidecar
                            sub-<name>_acq-ax_chunk-1_T2w.nii.gz ...           (.json) with TR and TE in s
     ROOT/masks/sub-<name>/<same name>.nii.gz    1.. vertebrae, 100 canal, 201.. discs, counted from the lowest
-    ROOT/truth/<name>.json                      all that is known (``spinephantom.write.spider_files.truth_record``)
+    ROOT/truth/<name>.json                      all that is known (``write.truth_files.truth_record``)
 
 A stack is a file, since one affine cannot hold differently tilted slices; "chunk" is BIDS' word for parts of a whole.
 """
@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.labels import View
+from spinephantom.phantom import PhantomSeries, PhantomStudy
 from spinephantom.physics.sequence import Weighting
-from spinephantom.synthesis import PhantomSeries, PhantomStudy
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 BIDS_WORDS = {

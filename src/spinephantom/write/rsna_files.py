@@ -6,7 +6,7 @@
 Habits kept (counts of the public training part): RLE Lossless; Enhanced MR named in the file meta of single frames; few
 tags, numbers for UIDs; differently tilted axial stacks in one series, several axial series in 17 % of studies; instance
 numbers in any order; frames of several sizes; spacing tags, series and labels missing now and then. Labels are one
-simulated reader's. Some points are swapped, far off or one level wrong; the truth file lists these under ``mistakes``.
+simulated rater's. Some points are swapped, far off or one level wrong; the truth file lists these under ``mistakes``.
 """
 
 import csv
@@ -21,13 +21,18 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, EnhancedMRImageStorage, ExplicitVRLittleEndian, RLELossless
 
-from spinenet.datasets.rsna_names import CONDITIONS, GRADE_WORDS, RSNA_LEVELS, column_of
-from spinenet.labels import LEVELS, TARGET_INDEX, UNKNOWN, View
+from spinenet.labels import LEVELS, MIRROR, STENOSIS_LEVELS, TARGET_INDEX, TARGETS, UNKNOWN, Target, View
 from spinenet.study import Series
-from spinephantom.synthesis import PhantomStudy
+from spinephantom.phantom import PhantomStudy
 from spinephantom.write.dicom_files import IMPLEMENTATION_UID, describe_plane, set_pixels, uid
-from spinephantom.write.spider_files import read_truth
+from spinephantom.write.truth_files import read_truth
 
+NAME = "rsna2024"
+GRADED = tuple(target for target in TARGETS if NAME in target.labelled_by)
+"""What the challenge grades, in its order."""
+GRADED_LEVELS = STENOSIS_LEVELS[::-1]
+"""In its order, from L1/L2 down."""
+GRADE_WORDS = ("Normal/Mild", "Moderate", "Severe")
 DESCRIPTIONS = {
     View.SAGITTAL_T1: "Sagittal T1",
     View.SAGITTAL_T2: "Sagittal T2/STIR",
@@ -78,13 +83,23 @@ def write_rsna(study: PhantomStudy, root: Path) -> dict[str, Any]:
 def write_rsna_tables(root: Path) -> None:
     """Write the three tables over all studies below ``root``."""
     records = sorted((record["rsna"] for record in read_truth(root)), key=lambda record: int(record["study_id"]))
-    columns = [column_of(condition, level) for condition in CONDITIONS for level in RSNA_LEVELS]
+    columns = [column_of(target, level) for target in GRADED for level in GRADED_LEVELS]
     graded = [[one["study_id"], *(one["labels"].get(column, "") for column in columns)] for one in records]
     _write_table(root / "train.csv", ["study_id", *columns], graded)
     described = (row for one in records for row in one["series"])
     _write_table(root / "train_series_descriptions.csv", ["study_id", "series_id", "series_description"], described)
     header = ["study_id", "series_id", "instance_number", "condition", "level", "x", "y"]
     _write_table(root / "train_label_coordinates.csv", header, (row for one in records for row in one["points"]))
+
+
+def column_of(target: Target, level: str) -> str:
+    """Column of train.csv."""
+    return f"{target.labelled_by[NAME]}_{level.lower().replace('/', '_')}"
+
+
+def words_of(target: Target) -> str:
+    """What the coordinates table calls a target."""
+    return target.labelled_by[NAME].replace("_", " ").title()
 
 
 def published_series(study: PhantomStudy, rng: np.random.Generator) -> Iterable[RsnaSeries]:
@@ -175,15 +190,15 @@ def _dataset(study_id: str, order: int, one: RsnaSeries, instance: int, piece: R
 
 
 def _labels(study: PhantomStudy, rng: np.random.Generator) -> dict[str, str]:
-    """Column of train.csv -> word, as one reader has graded what slices show; what is missing is an empty cell."""
-    readers_RLT = study.reader_grades_RLT
-    grades_LT = readers_RLT[int(rng.integers(len(readers_RLT)))] if len(readers_RLT) else study.grades_LT
+    """Column of train.csv -> word, as one rater has graded what slices show; what is missing is an empty cell."""
+    raters_RLT = study.rater_grades_RLT
+    grades_LT = raters_RLT[int(rng.integers(len(raters_RLT)))] if len(raters_RLT) else study.grades_LT
     labels = {}
-    for condition in CONDITIONS:
-        for level in RSNA_LEVELS:
-            grade = grades_LT[LEVELS.index(level), TARGET_INDEX[condition.target]]
+    for target in GRADED:
+        for level in GRADED_LEVELS:
+            grade = grades_LT[LEVELS.index(level), TARGET_INDEX[target.name]]
             if grade != UNKNOWN:
-                labels[column_of(condition, level)] = GRADE_WORDS[grade]
+                labels[column_of(target, level)] = GRADE_WORDS[grade]
     return labels
 
 
@@ -194,44 +209,39 @@ def _points(
     shown = {piece.place: (one.number, i) for one in series[::-1] for i, piece in enumerate(one.slices, start=1)}
     marks = {(point.target, point.level): point for point in study.keypoints}
     found = [
-        ((point, *shown[point.series, point.stack, point.slice_index]), condition)
-        for condition in CONDITIONS
-        for level in RSNA_LEVELS
-        if (point := marks.get((condition.target, level))) is not None
+        ((point, *shown[point.series, point.stack, point.slice_index]), target)
+        for target in GRADED
+        for level in GRADED_LEVELS
+        if (point := marks.get((target.name, level))) is not None
         and (point.series, point.stack, point.slice_index) in shown
-        and column_of(condition, level) in labels
+        and column_of(target, level) in labels
     ]
     mistakes = [kind for kind, share in MISTAKES.items() if rng.random() < share]
-    moved = {kind: _any(found, group, rng) for kind, group in _FAR.items() if kind in mistakes}
+    moved = {kind: _any(found, condition, rng) for kind, condition in _FAR.items() if kind in mistakes}
     rows = []
-    for (point, number, instance), condition in found:
+    for (point, number, instance), target in found:
         place = np.array([point.column, point.row]) + rng.normal(0, POINT_ERROR_PX, 2)
-        place += next((shift for target, shift in moved.values() if target is point), np.zeros(2))
-        words, level = condition.words, point.level
-        if condition.group == "foraminal" and "swapped foramina" in mistakes:
-            words = _other_side(words)
-        if condition.group == "subarticular" and "recess level" in mistakes:
-            level = RSNA_LEVELS[RSNA_LEVELS.index(level) - 1]
-        if level != RSNA_LEVELS[-1] or level == point.level:  # nothing lies below the lowest level
+        place += next((shift for away, shift in moved.values() if away is point), np.zeros(2))
+        named, level = target, point.level
+        if target.condition == "foraminal_stenosis" and "swapped foramina" in mistakes:
+            named = TARGETS[MIRROR[TARGET_INDEX[target.name]]]
+        if target.condition == "subarticular_stenosis" and "recess level" in mistakes:
+            level = GRADED_LEVELS[GRADED_LEVELS.index(level) - 1]
+        if level != GRADED_LEVELS[-1] or level == point.level:  # nothing lies below the lowest level
             x, y = (round(float(value), 6) for value in place)
-            rows.append([_number("study", study.seed), number, instance, words, level, x, y])
+            rows.append([_number("study", study.seed), number, instance, words_of(named), level, x, y])
     return rows, [kind for kind in mistakes if kind not in moved or moved[kind][0] is not None]
 
 
-_FAR = {"far canal point": "canal", "far foramen point": "foraminal"}
+_FAR = {"far canal point": "canal_stenosis", "far foramen point": "foraminal_stenosis"}
 
 
-def _any(found: list[Any], group: str, rng: np.random.Generator) -> tuple[Any, NDArray[np.float64]]:
-    """One point of a group and how far it is put from its place, in pixels."""
-    points = [mark[0] for mark, condition in found if condition.group == group]
+def _any(found: list[Any], condition: str, rng: np.random.Generator) -> tuple[Any, NDArray[np.float64]]:
+    """One point of a condition and how far it is put from its place, in pixels."""
+    points = [mark[0] for mark, target in found if target.condition == condition]
     angle, length = rng.uniform(0, 2 * np.pi), rng.uniform(40, 70)
     shift = length * np.array([np.cos(angle), np.sin(angle)])
     return (points[int(rng.integers(len(points)))] if points else None), shift
-
-
-def _other_side(words: str) -> str:
-    left, right = "Left", "Right"
-    return words.replace(left, right) if words.startswith(left) else words.replace(right, left)
 
 
 def _write_table(path: Path, header: list[str], rows: Iterable[list[Any]]) -> None:

@@ -10,9 +10,10 @@ import numpy as np
 
 from spinenet.errors import ConfigError, DatasetError
 from spinenet.system.processes import in_processes
-from spinephantom.synthesis import GENERATOR_VERSION, StudyOptions, make, options_record
+from spinephantom.phantom import GENERATOR_VERSION, StudyOptions, options_record
+from spinephantom.synthesis import make_study
 from spinephantom.write.layouts import LAYOUTS
-from spinephantom.write.spider_files import truth_record, write_truth
+from spinephantom.write.truth_files import truth_record, write_truth
 
 
 @dataclass
@@ -46,7 +47,7 @@ def write_one(config: PhantomConfig, index: int) -> str:
     patient = str(index + 1)
     seed = study_seed(config.seed, index)
     share = np.random.default_rng([seed, 1]).random()
-    study = make(seed, config.study)
+    study = make_study(seed, config.study)
     added = LAYOUTS[config.layout].write(study, Path(config.out), patient)
     record = truth_record(study, patient, "validation" if share < config.validation_share else "training")
     write_truth(Path(config.out), {**record, "layout": config.layout, **added})

@@ -1,20 +1,20 @@
-"""Simulated readers agree as published readers do, know what the truth knows, and err on sides now and then."""
+"""Simulated raters agree as published raters do, know what the truth knows, and err on sides now and then."""
 
 import numpy as np
 import pytest
 
 from spinenet.labels import LEVELS, TARGET_INDEX, TARGETS, UNKNOWN
-from spinephantom.truth import raters as readers
+from spinephantom.truth import raters
 from spinephantom.truth.grades import Margins
-from spinephantom.truth.raters import READERS, impression, read
+from spinephantom.truth.raters import RATERS, impression, rate
 
 ORDINAL = {"canal_stenosis": 0.73, "foraminal_stenosis_left": 0.58, "subarticular_stenosis_right": 0.49}
-"""Linear-weighted kappa between two readers (reference, 1.4)."""
+"""Linear-weighted kappa between two raters (reference, 1.4)."""
 
 
 def finding_at(rank: float, condition: str, cuts: int) -> Margins:
     """Margins of a finding with about this rank among patients."""
-    ranks = readers.calibration()["readers"][condition]
+    ranks = raters.calibration()["readers"][condition]
     severity = float(ranks[min(int(rank * len(ranks)), len(ranks) - 1)])
     passed = min(int(severity), cuts)
     if passed == 0:
@@ -44,11 +44,11 @@ def patients(count: int, seed: int = 0) -> list[tuple[dict[int, dict[str, Margin
 
 
 @pytest.fixture(scope="module")
-def readings() -> tuple[np.ndarray, np.ndarray]:
-    """(readers, N, targets) and truth (N, targets) of many levels of many patients."""
-    pairs = [(read(np.random.default_rng(n), *patient), patient[1]) for n, patient in enumerate(patients(400))]
-    read_RNT = np.concatenate([item[0][:, :5] for item in pairs], axis=1)
-    return read_RNT, np.concatenate([item[1][:5] for item in pairs])
+def ratings() -> tuple[np.ndarray, np.ndarray]:
+    """(raters, N, targets) and truth (N, targets) of many levels of many patients."""
+    pairs = [(rate(np.random.default_rng(n), *patient), patient[1]) for n, patient in enumerate(patients(400))]
+    rated_RNT = np.concatenate([item[0][:, :5] for item in pairs], axis=1)
+    return rated_RNT, np.concatenate([item[1][:5] for item in pairs])
 
 
 def kappa(a: np.ndarray, b: np.ndarray, power: int) -> float:
@@ -58,36 +58,36 @@ def kappa(a: np.ndarray, b: np.ndarray, power: int) -> float:
     return float(1.0 - (cost * table).sum() / (cost * np.outer(table.sum(1), table.sum(0))).sum())
 
 
-def between_readers(read_RNT: np.ndarray, name: str, power: int) -> float:
+def between_raters(rated_RNT: np.ndarray, name: str, power: int) -> float:
     at = TARGET_INDEX[name]
-    pairs = [(i, j) for i in range(READERS) for j in range(i)]
-    return float(np.mean([kappa(read_RNT[i, :, at], read_RNT[j, :, at], power) for i, j in pairs]))
+    pairs = [(i, j) for i in range(RATERS) for j in range(i)]
+    return float(np.mean([kappa(rated_RNT[i, :, at], rated_RNT[j, :, at], power) for i, j in pairs]))
 
 
 @pytest.mark.parametrize(("name", "published"), ORDINAL.items())
-def test_two_readers_agree_on_stenosis_as_published(readings: tuple, name: str, published: float) -> None:
-    assert between_readers(readings[0], name, 1) == pytest.approx(published, abs=0.08)
+def test_two_raters_agree_on_stenosis_as_published(ratings: tuple, name: str, published: float) -> None:
+    assert between_raters(ratings[0], name, 1) == pytest.approx(published, abs=0.08)
 
 
-def test_two_readers_agree_on_pfirrmann_and_herniation_as_published(readings: tuple) -> None:
-    assert between_readers(readings[0], "pfirrmann", 2) == pytest.approx(0.6, abs=0.08)
-    assert 0.57 <= between_readers(readings[0], "herniation", 1) <= 0.77
+def test_two_raters_agree_on_pfirrmann_and_herniation_as_published(ratings: tuple) -> None:
+    assert between_raters(ratings[0], "pfirrmann", 2) == pytest.approx(0.6, abs=0.08)
+    assert 0.57 <= between_raters(ratings[0], "herniation", 1) <= 0.77
 
 
-def test_readers_agree_with_the_truth_better_than_with_each_other(readings: tuple) -> None:
-    read_RNT, truth_NT = readings
+def test_raters_agree_with_the_truth_better_than_with_each_other(ratings: tuple) -> None:
+    rated_RNT, truth_NT = ratings
     for name in ORDINAL:
         at = TARGET_INDEX[name]
-        with_truth = np.mean([kappa(reader[:, at], truth_NT[:, at], 1) for reader in read_RNT])
-        assert with_truth > between_readers(read_RNT, name, 1)
+        with_truth = np.mean([kappa(rater[:, at], truth_NT[:, at], 1) for rater in rated_RNT])
+        assert with_truth > between_raters(rated_RNT, name, 1)
 
 
-def test_what_is_not_graded_is_not_read() -> None:
+def test_what_is_not_graded_is_not_rated() -> None:
     findings, truth_LT = patients(1)[0]
     hidden = truth_LT.copy()
     hidden[2, TARGET_INDEX["canal_stenosis"]] = UNKNOWN
-    read_RLT = read(np.random.default_rng(1), findings, hidden)
-    assert ((read_RLT == UNKNOWN) == (hidden == UNKNOWN)).all()
+    rated_RLT = rate(np.random.default_rng(1), findings, hidden)
+    assert ((rated_RLT == UNKNOWN) == (hidden == UNKNOWN)).all()
 
 
 def test_a_graver_finding_makes_a_graver_impression() -> None:
@@ -97,16 +97,16 @@ def test_a_graver_finding_makes_a_graver_impression() -> None:
 
 
 def test_two_or_three_levels_in_a_hundred_are_confused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readers, "NOISE", dict.fromkeys(readers.NOISE, 0.0))
-    monkeypatch.setattr(readers, "OTHER_NOISE", 0.0)
-    monkeypatch.setattr(readers, "BIAS", 0.0)
+    monkeypatch.setattr(raters, "NOISE", dict.fromkeys(raters.NOISE, 0.0))
+    monkeypatch.setattr(raters, "OTHER_NOISE", 0.0)
+    monkeypatch.setattr(raters, "BIAS", 0.0)
     left, right = TARGET_INDEX["foraminal_stenosis_left"], TARGET_INDEX["foraminal_stenosis_right"]
     swapped = differs = 0
     for n, (findings, truth_LT) in enumerate(patients(150, seed=5)):
-        for reader in read(np.random.default_rng(n), findings, truth_LT):
+        for rater in rate(np.random.default_rng(n), findings, truth_LT):
             unlike = truth_LT[:5, left] != truth_LT[:5, right]
             differs += unlike.sum()
             swapped += (
-                unlike & (reader[:5, left] == truth_LT[:5, right]) & (reader[:5, right] == truth_LT[:5, left])
+                unlike & (rater[:5, left] == truth_LT[:5, right]) & (rater[:5, right] == truth_LT[:5, left])
             ).sum()
     assert 0.005 < swapped / differs < 0.03

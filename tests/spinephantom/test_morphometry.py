@@ -6,15 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spinephantom.patient.disease import sample_discs
-from spinephantom.patient.pathology import N_DISCS, DiscState, Mode
+from spinephantom.patient.disease import sample_course, sample_discs
+from spinephantom.patient.pathology import LUMBAR_DISCS, N_DISCS, DiscState, Mode
 from spinephantom.patient.person import Person, sample_person
 from spinephantom.shapes.planes import Grid
 from spinephantom.spine.anatomy import build_spine, mirrored
-from spinephantom.spine.records import LUMBAR_DISCS
 from spinephantom.spine.sac import conus_z
 from spinephantom.truth.label_image import CANAL, label_planes
-from spinephantom.truth.measure import SAC_HEIGHTS_MM, Measurements, measure
+from spinephantom.truth.morphometry import SAC_HEIGHTS_MM, Measurements, measure
 
 LEFT, RIGHT = 0, 1
 
@@ -120,7 +119,7 @@ def test_a_pars_defect_spares_the_canal_that_a_degenerative_slip_narrows() -> No
 def test_the_mirrored_spine_has_left_and_right_exchanged() -> None:
     rng = np.random.default_rng(8)
     who = sample_person(rng)
-    spine = build_spine(who, sample_discs(rng, Mode.BALANCED, who))
+    spine = build_spine(who, sample_discs(rng, Mode.BALANCED, who, sample_course(rng, who.age)))
     other = mirrored(spine)
     for index in range(LUMBAR_DISCS):
         here, there = measure(spine, index), measure(other, index)
@@ -140,7 +139,7 @@ def test_cord_and_sac_end_where_they_should() -> None:
 def test_the_open_sac_recounted_in_the_segmentation_has_the_measured_area() -> None:
     rng = np.random.default_rng(6)
     who = sample_person(rng)
-    spine = build_spine(who, sample_discs(rng, Mode.BALANCED, who))
+    spine = build_spine(who, sample_discs(rng, Mode.BALANCED, who, sample_course(rng, who.age)))
     pixel = 0.35
     for index in range(LUMBAR_DISCS):
         disc = spine.discs[index]
@@ -156,7 +155,7 @@ def test_every_part_lies_inside_its_ball() -> None:
     """Windows and culling rely on it: what reaches beyond would be cut off in the picture."""
     rng = np.random.default_rng(4)
     who = sample_person(rng)
-    spine = build_spine(who, sample_discs(rng, Mode.BALANCED, who))
+    spine = build_spine(who, sample_discs(rng, Mode.BALANCED, who, sample_course(rng, who.age)))
     directions = rng.normal(size=(2000, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     whole = [item.part for group in (spine.discs, spine.vertebrae, spine.sacrum) for item in group]

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.labels import LEVELS
+from spinephantom.patient.pathology import LUMBAR_DISCS
 from spinephantom.shapes import column
 from spinephantom.shapes.frames import Array
 from spinephantom.spine.cauda import strand_area_mm2
 from spinephantom.spine.foramen import DISC_SAMPLES, Foramen, blocked_at, measure_foramen
-from spinephantom.spine.records import LUMBAR_DISCS, Disc, SacralSegment, Spine, Vertebra
+from spinephantom.spine.records import Disc, SacralSegment, Spine, Vertebra
 from spinephantom.spine.sac import sac_distances
 
 BULGE_MM, HERNIATION_MM = 1.0, 2.0
