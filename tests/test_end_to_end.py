@@ -25,16 +25,19 @@ EPOCHS = 2
 def configs(root: Path, locator: Path | None) -> tuple[Any, Any]:
     """The smallest runs that go through every step."""
     from spinenet.train.training_config import (
+        CallbacksConfig,
         FitConfig,
         GraderModelConfig,
         LocatorModelConfig,
         RandomiseConfig,
+        TrainerConfig,
         TrainGraderConfig,
         TrainLocatorConfig,
     )
 
     data = DataConfig(name="phantom", root=str(root), folds=3, fold=0, validation=0.25)
-    fit = FitConfig(epochs=EPOCHS, batch_size=2, accelerator="cpu", average=0.5, max_batches=2)
+    fit = FitConfig(epochs=EPOCHS, batch_size=2, max_batches=2)
+    common: dict[str, Any] = {"callbacks": CallbacksConfig(average=0.5), "trainer": TrainerConfig(accelerator="cpu")}
     return (
         TrainLocatorConfig(
             data=data,
@@ -42,6 +45,7 @@ def configs(root: Path, locator: Path | None) -> tuple[Any, Any]:
             fit=fit,
             randomise=RandomiseConfig(rows=64, columns=64),
             slices_per_volume=1,
+            **common,
         ),
         TrainGraderConfig(
             data=data,
@@ -49,6 +53,7 @@ def configs(root: Path, locator: Path | None) -> tuple[Any, Any]:
             fit=fit,
             crop=CropSpec(rows=40, columns=48, pixel_mm=1.3),
             locator=None if locator is None else str(locator),
+            **common,
         ),
     )
 

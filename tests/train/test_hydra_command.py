@@ -33,9 +33,15 @@ COMPOSITIONS += [
 COMPOSITIONS += [
     (f"train_{network}", [f"{group}={choice}"])
     for network in ("locator", "grader")
-    for group, pattern in (("data", "*"), ("model", f"{network}*"), ("experiment", f"*{network}"), ("debug", "*"))
+    for group, pattern in (
+        ("data", "*"),
+        ("model", f"{network}*"),
+        ("experiment", f"*{network}"),
+        *((group, "*") for group in ("debug", "trainer", "callbacks", "logger", "paths")),
+    )
     for choice in choices(group, pattern)
 ]
+COMPOSITIONS += [("train_grader", [f"hparams_search={choice}"]) for choice in choices("hparams_search")]
 COMPOSITIONS += [
     (name, [f"data={choice}"]) for name in ("evaluate", "prepare_data", "compare_models") for choice in choices("data")
 ]
@@ -111,16 +117,22 @@ def test_every_file_fits_the_dataclass_it_fills(composed: Any, name: str, overri
     ("mode", "changed"),
     [
         ("none", {}),
-        ("fast", {"epochs": 1, "max_batches": 2}),
-        ("overfit", {"epochs": 60, "overfit_batches": 1, "patience": 0, "average": 0.0}),
+        ("fast", {"fit": {"epochs": 1, "max_batches": 2}}),
+        (
+            "overfit",
+            {"fit": {"epochs": 60, "overfit_batches": 1}, "callbacks": {"patience": 0, "average": 0.0}},
+        ),
     ],
 )
 def test_a_debug_mode_changes_what_it_says_and_nothing_else(
-    composed: Any, network: str, mode: str, changed: dict[str, float]
+    composed: Any, network: str, mode: str, changed: dict[str, dict[str, float]]
 ) -> None:
     plain, debug = (asdict(composed(f"train_{network}", *overrides)) for overrides in ([], [f"debug={mode}"]))
-    assert {key: debug["fit"][key] for key in changed} == changed
-    assert debug == {**plain, "out": debug["out"], "fit": {**plain["fit"], **changed}}
+    assert debug == {
+        **plain,
+        "out": debug["out"],
+        **{group: {**plain[group], **keys} for group, keys in changed.items()},
+    }
     assert (debug["out"] == plain["out"]) == (mode == "none")  # what is tried out never gets in a run's way
 
 
@@ -151,11 +163,11 @@ def test_a_saved_configuration_gives_the_same_run_again(composed: Any, tmp_path:
         ("train_grader", "+nothing=1", "nothing"),
         ("train_grader", "fit.epochs=many", "fit.epochs"),
         ("train_grader", "fit.epochs=0", "fit.epochs"),
-        ("train_grader", "fit.average=1.5", "fit.average"),
+        ("train_grader", "callbacks.average=1.5", "callbacks.average"),
         ("train_grader", "data.fold=9", "data.fold"),
-        ("train_grader", "fit.precision=fp8", "fit.precision is fp8; choose one of 32-true"),
-        ("train_grader", "fit.accelerator=abacus", "fit.accelerator=abacus"),
-        ("train_grader", "fit.strategy=telepathy", "strategy=telepathy"),
+        ("train_grader", "trainer.precision=fp8", "trainer.precision is fp8; choose one of 32-true"),
+        ("train_grader", "trainer.accelerator=abacus", "trainer.accelerator=abacus"),
+        ("train_grader", "trainer.strategy=telepathy", "strategy=telepathy"),
         ("train_grader", "model.kind=vit", "model.kind is vit, no grader; choose one of attention"),
         ("train_grader", "model=locator", "model.kind is unet, no grader"),
         ("train_locator", "model=grader", "features"),
@@ -173,6 +185,43 @@ def test_a_saved_configuration_gives_the_same_run_again(composed: Any, tmp_path:
 )
 def test_a_mistake_ends_in_one_line_that_names_it(refused: Any, name: str, override: str, said: str) -> None:
     assert said in refused(name, override)
+
+
+def test_help_explains_every_key_and_names_every_choice(
+    scripts: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["train_grader.py", "--help"])
+    scripts["train_grader"].main()
+    said = capsys.readouterr().out
+    for word in (
+        "trainer: auto, cpu, ddp",
+        "fit.epochs = 30",
+        "optimiser steps",
+        "crop.rows = 64",
+        "hparams_search: optuna",
+    ):
+        assert word in said, word
+
+
+def test_a_path_may_begin_at_home_and_a_value_that_needs_quotes_is_told(refused: Any, composed: Any) -> None:
+    assert composed("train_grader", "data.root='~/spider'").data.root == str(Path.home() / "spider")
+    assert """needs quotes: 'out="/x/lr=3"'""" in refused("train_grader", "out=/x/lr=3")
+    assert """needs quotes: 'out="~/x"'""" in refused("train_grader", "out=~/x")
+
+
+def test_jobs_of_a_multirun_never_share_a_folder(
+    scripts: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folders = []
+    monkeypatch.setattr("spinenet.train.runs.train_grader", lambda config, out: folders.append((out, config.seed)))
+    for out in (str(tmp_path / "one"), str(tmp_path) + "/own${seed}"):
+        monkeypatch.setattr(
+            sys, "argv", ["train_grader.py", "--multirun", "seed=3,4", f"out={out}", f"hydra.sweep.dir={tmp_path}"]
+        )
+        GlobalHydra.instance().clear()
+        scripts["train_grader"].main()
+    names = [(out.relative_to(tmp_path).as_posix(), seed) for out, seed in folders]
+    assert names == [("one/0", 3), ("one/1", 4), ("own3", 3), ("own4", 4)]
 
 
 def test_a_forgotten_value_is_named(refused: Any, tmp_path: Path) -> None:

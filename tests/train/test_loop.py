@@ -15,7 +15,14 @@ from spinenet.train.data import Draws
 from spinenet.train.grader import GraderModule
 from spinenet.train.loop import SCORE, exported_checkpoint, fit, save_config, trainer_of
 from spinenet.train.optimise import one_cycle
-from spinenet.train.training_config import FitConfig, GraderModelConfig, TrainGraderConfig
+from spinenet.train.training_config import (
+    CallbacksConfig,
+    FitConfig,
+    GraderModelConfig,
+    LoggerConfig,
+    TrainerConfig,
+    TrainGraderConfig,
+)
 from spinenet.train.weights import trained_weights
 
 
@@ -29,12 +36,12 @@ def zipped(content):
 @pytest.fixture
 def module():
     grades_NT = torch.full((4, len(TARGETS)), UNKNOWN)
-    return GraderModule(GraderModelConfig(width=2, features=16), FitConfig(accelerator="cpu"), grades_NT)
+    return GraderModule(GraderModelConfig(width=2, features=16), FitConfig(), grades_NT)
 
 
 def test_there_is_nothing_to_resume_before_the_first_epoch(module, tmp_path):
     with pytest.raises(ConfigError, match="nothing to resume"):
-        fit(module, None, None, FitConfig(accelerator="cpu"), tmp_path, resume=True)
+        fit(module, None, None, TrainGraderConfig(resume=True), tmp_path)
 
 
 def test_the_network_alone_is_taken_from_a_checkpoint(module, tmp_path):
@@ -53,11 +60,19 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, content):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"epochs": 0}, {"batch_size": 0}, {"learning_rate": 0.0}, {"average": 1.0}, {"average": -0.1}]
+    ("group", "key", "value"),
+    [
+        (FitConfig, "epochs", 0),
+        (FitConfig, "batch_size", 0),
+        (FitConfig, "learning_rate", 0.0),
+        (CallbacksConfig, "average", 1.0),
+        (CallbacksConfig, "average", -0.1),
+        (TrainerConfig, "precision", "fp8"),
+    ],
 )
-def test_a_loop_that_cannot_run_is_refused(wrong):
-    with pytest.raises(ValueError, match="fit."):
-        FitConfig(**wrong)
+def test_a_loop_that_cannot_run_is_refused(group, key, value):
+    with pytest.raises(ValueError, match=key):
+        group(**{key: value})
 
 
 def test_a_resumed_run_keeps_the_settings_its_schedule_rests_on(tmp_path):
@@ -80,7 +95,7 @@ def test_hardware_that_is_not_there_is_one_line_before_anything_is_read(wrong):
     if wrong.get("accelerator") == "gpu" and torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     with pytest.raises(ConfigError, match=f"{next(iter(wrong))}={next(iter(wrong.values()))}") as refused:
-        trainer_of(FitConfig(**wrong), logger=False)
+        trainer_of(TrainerConfig(**wrong), logger=False)
     assert "\n" not in str(refused.value)
 
 
@@ -118,23 +133,31 @@ class Numbers(torch.utils.data.Dataset):
         return place + torch.randn(4, generator=torch.Generator().manual_seed(seed))
 
 
-def run(out, config, *, stop_at=None, resume=False):
+def run(out, *, stop_at=None, resume=False, callbacks=None, **fit_keys):
     torch.manual_seed(1)
     module = Line(stop_at)
     numbers = Numbers()
     sampler = Draws(["all"] * len(numbers), {}, "all", 5)
     train = DataLoader(numbers, batch_size=3, sampler=sampler, drop_last=True)
     validation = DataLoader(numbers, batch_size=11)
-    return module, fit(module, train, validation, config, out, resume=resume, seed=5)
+    config = TrainGraderConfig(
+        seed=5,
+        resume=resume,
+        fit=FitConfig(**fit_keys),
+        callbacks=callbacks or CallbacksConfig(),
+        trainer=TrainerConfig(accelerator="cpu"),
+        logger=LoggerConfig(tensorboard=False),
+    )
+    return module, fit(module, train, validation, config, out)
 
 
 def test_a_run_killed_five_times_ends_as_one_that_was_not(tmp_path):
-    config = FitConfig(accelerator="cpu", steps=18, average=0.9)  # six epochs of three steps
-    _, whole = run(tmp_path / "whole", config)
+    budget = {"steps": 18, "callbacks": CallbacksConfig(average=0.9)}  # six epochs of three steps
+    _, whole = run(tmp_path / "whole", **budget)
     for kill, step in enumerate((4, 6, 9, 13, 16)):  # each after at least one more epoch was finished
         with pytest.raises(OSError, match="power cut"):
-            run(tmp_path / "killed", config, stop_at=step, resume=kill > 0)
-    _, killed = run(tmp_path / "killed", config, resume=True)
+            run(tmp_path / "killed", stop_at=step, resume=kill > 0, **budget)
+    _, killed = run(tmp_path / "killed", resume=True, **budget)
     assert killed.score == whole.score
     for name in ("last.ckpt", "best.ckpt"):
         first, again = (trained_weights(tmp_path / each / "checkpoints" / name) for each in ("whole", "killed"))
@@ -142,8 +165,7 @@ def test_a_run_killed_five_times_ends_as_one_that_was_not(tmp_path):
 
 
 def test_a_short_run_exports_what_it_trained_and_not_where_it_began(tmp_path):
-    config = FitConfig(accelerator="cpu", steps=60, average=0.99)
-    module, done = run(tmp_path, config)
+    run(tmp_path, steps=60)
     last = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
     averaged, trained = last["state_dict"], last["current_model_state"]
     torch.manual_seed(1)
@@ -155,11 +177,11 @@ def test_a_short_run_exports_what_it_trained_and_not_where_it_began(tmp_path):
 def test_the_best_epoch_is_exported_and_not_the_last(tmp_path, monkeypatch):
     scores = iter([0.1, 0.9, 0.5, 0.2])
     monkeypatch.setattr(Line, "validation_step", lambda self, batch, index: self.log(SCORE, next(scores)))
-    _, done = run(tmp_path, FitConfig(accelerator="cpu", epochs=4, average=0.5))
+    _, done = run(tmp_path, epochs=4, callbacks=CallbacksConfig(average=0.5))
     assert done.score == pytest.approx(0.9) and done.checkpoint == exported_checkpoint(tmp_path)
     assert torch.load(done.checkpoint, weights_only=True)["epoch"] == 1
 
 
 def test_a_limit_of_time_ends_a_run_cleanly(tmp_path):
-    _, done = run(tmp_path, FitConfig(accelerator="cpu", epochs=100_000, minutes=0.03))
+    _, done = run(tmp_path, epochs=100_000, callbacks=CallbacksConfig(minutes=0.03))
     assert done.score is not None and (tmp_path / "checkpoints" / "last.ckpt").is_file()

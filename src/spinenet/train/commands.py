@@ -16,19 +16,22 @@ if TYPE_CHECKING:
 
 
 @script("train_locator", TrainLocatorConfig)
-def train_locator(config: TrainLocatorConfig) -> None:
-    """Split patients, train, export ``locator.onnx`` into the run folder."""
+def train_locator(config: TrainLocatorConfig) -> float | None:
+    """Split patients, train, export ``locator.onnx`` into the run folder; returns the best validation score."""
     from spinenet.train.runs import train_locator as train
 
-    train(config, Path(config.out))
+    return train(config, Path(config.out))
 
 
 @script("train_grader", TrainGraderConfig)
-def train_grader(config: TrainGraderConfig) -> None:
-    """Split patients, train, export, and predict the validation patients to calibrate the bundle."""
+def train_grader(config: TrainGraderConfig) -> float | None:
+    """Split patients, train, export, and predict the validation patients to calibrate the bundle.
+
+    Returns the best validation score, which a sweep makes the most of.
+    """
     from spinenet.train.runs import train_grader as train
 
-    train(config, Path(config.out))
+    return train(config, Path(config.out))
 
 
 @script("export", ExportConfig)

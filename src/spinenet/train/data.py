@@ -276,8 +276,8 @@ def _shuffled(
         sampler=sampler,
         drop_last=len(sampler) > batch_size,
         collate_fn=collate,
-        num_workers=config.fit.workers,
-        persistent_workers=config.fit.workers > 0,
+        num_workers=config.trainer.workers,
+        persistent_workers=config.trainer.workers > 0,
         pin_memory=torch.cuda.is_available(),
     )
 

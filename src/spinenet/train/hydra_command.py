@@ -3,17 +3,21 @@
 import functools
 import os
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import hydra
 from hydra.core.config_store import ConfigStore
-from hydra.errors import HydraException
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, OverrideParseException
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from spinenet.errors import SpinenetError
+from spinenet.train.config_keys import keys_of
 
 INSTALLED = Path(__file__).parents[1] / "configs"
 """Where a wheel has the YAML files; a checkout has them at its top."""
@@ -25,9 +29,28 @@ Config = TypeVar("Config")
 def to_dataclass(schema: type[Config], composed: Any) -> Config:
     """Check a composed configuration against the dataclass and build it; ``__post_init__`` of the parts may refuse."""
     # A plain container forgets its schema, so that keys added with + are checked too.
-    plain = OmegaConf.to_container(composed, resolve=True)
+    plain = _at_home(OmegaConf.to_container(composed, resolve=True))
     merged = OmegaConf.merge(OmegaConf.structured(schema), plain)
     return OmegaConf.to_object(merged)  # type: ignore[return-value]
+
+
+def _at_home(value: Any) -> Any:
+    """Paths below ~ as the shell would have written them, had it looked behind the =."""
+    if isinstance(value, dict):
+        return {key: _at_home(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_at_home(one) for one in value]
+    return os.path.expanduser(value) if isinstance(value, str) and value.startswith("~/") else value
+
+
+def _own_folder(composed: Any) -> None:
+    """Jobs of a multirun that all name one ``out`` get a folder each in it, by their number."""
+    job = HydraConfig.get()
+    if job.mode is not RunMode.MULTIRUN or "out" not in composed:
+        return
+    written: Any = OmegaConf.to_container(composed, resolve=False)
+    if "${" not in str(written["out"]).replace("${paths.", ""):
+        composed.out = f"{composed.out}/{job.job.num}"
 
 
 def one_line(error: BaseException) -> str:
@@ -41,6 +64,9 @@ def one_line(error: BaseException) -> str:
         cause = cause.__cause__
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
     text = lines[0] if lines else type(cause).__name__
+    if isinstance(cause, OverrideParseException):
+        key, _, value = str(cause.override).partition("=")
+        return f"{cause.override}: not understood; a value with = or ~ in it needs quotes: '{key}=\"{value}\"'"
     key = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("full_key:")), "")
     return f"{text} (key: {key})" if key and key not in text else text
 
@@ -50,22 +76,37 @@ def _refuse(error: BaseException) -> NoReturn:
     raise SystemExit(2) from error
 
 
-def script(config_name: str, schema: type[Config]) -> Callable[[Callable[[Config], None]], Callable[[], None]]:
+def help_of(config_name: str, schema: type, summary: str) -> str:
+    """What ``--help`` prints: groups with their choices, then every key with its default and what it means."""
+    lines = [summary.strip(), "", "key=value changes a key, group=choice takes a file, --multirun runs lists.", ""]
+    composed: Any = OmegaConf.load(CONFIG_DIR / f"{config_name}.yaml")
+    groups = [str(name).split()[-1] for one in composed.get("defaults", []) if not isinstance(one, str) for name in one]
+    for group in (name for name in groups if (CONFIG_DIR / name).is_dir()):
+        lines.append(f"  {group}: {', '.join(sorted(path.stem for path in (CONFIG_DIR / group).glob('*.yaml')))}")
+    for key in keys_of(schema):
+        lines += ["", f"{key.name} = {key.default}"]
+        lines += textwrap.wrap(key.text, 112, initial_indent="    ", subsequent_indent="    ")
+    return "\n".join(lines) + "\n"
+
+
+def script(config_name: str, schema: type[Config]) -> Callable[[Callable[[Config], Any]], Callable[[], None]]:
     """Turn ``main(config: schema)`` into a Hydra command that reads ``<config_name>.yaml`` of CONFIG_DIR.
 
-    A wrong key, type or value, and every error meant for users, ends in one line on stderr and exit code 2.
+    A wrong key, type or value, and every error meant for users, ends in one line on stderr and exit code 2. ``--help``
+    explains every key. What ``main`` returns is what a sweeper makes the most of.
     """
     ConfigStore.instance().store(name=f"{config_name}_schema", node=schema)
 
-    def decorate(main: Callable[[Config], None]) -> Callable[[], None]:
+    def decorate(main: Callable[[Config], Any]) -> Callable[[], None]:
         @functools.wraps(main)
-        def typed_main(composed: Any) -> None:
+        def typed_main(composed: Any) -> Any:
             try:
+                _own_folder(composed)
                 config = to_dataclass(schema, composed)
             except (SpinenetError, OmegaConfBaseException, ValueError) as error:
                 _refuse(error)
             try:
-                main(config)
+                return main(config)
             except SpinenetError as error:
                 _refuse(error)
 
@@ -74,6 +115,9 @@ def script(config_name: str, schema: type[Config]) -> Callable[[Callable[[Config
         def guarded() -> None:
             # Hydra prints a stack of its own and exits unless it is told to let errors through.
             os.environ["HYDRA_FULL_ERROR"] = "1"
+            if {"--help", "-h"} & set(sys.argv[1:]):
+                sys.stdout.write(help_of(config_name, schema, main.__doc__ or ""))
+                return
             try:
                 command()
             except (HydraException, OmegaConfBaseException) as error:

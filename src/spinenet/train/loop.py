@@ -18,13 +18,13 @@ from pytorch_lightning.callbacks import (
     Timer,
     WeightAveraging,
 )
-from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from pytorch_lightning.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import Tensor
 
 from spinenet.errors import ConfigError
-from spinenet.train.training_config import FitConfig
+from spinenet.train.training_config import FitConfig, RunConfig, TrainerConfig
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 SCORE = "validation_score"
@@ -43,50 +43,47 @@ def fit(
     module: pl.LightningModule,
     train: DataLoader,
     validation: DataLoader | None,
-    config: FitConfig,
+    config: RunConfig,
     out: Path,
-    *,
-    resume: bool,
-    seed: int = 0,
 ) -> Fit:
     """Train; the checkpoint's weights are the averaged ones of the best epoch, or the last without validation.
 
-    ``out`` gets ``checkpoints/``, ``metrics.csv`` an epoch and TensorBoard's logs. With ``resume`` training goes on at
+    ``out`` gets ``checkpoints/``, ``metrics.csv`` an epoch and TensorBoard's logs. A resumed run goes on at
     the last finished epoch and ends as it would have undisturbed, the metrics so far being kept as ``metrics-1.csv``;
     raises ConfigError if there is none.
     """
-    if config.threads:
-        torch.set_num_threads(config.threads)
+    if config.trainer.threads:
+        torch.set_num_threads(config.trainer.threads)
     checkpoints = out / "checkpoints"
     last = checkpoints / LAST
-    if resume and not last.is_file():
+    if config.resume and not last.is_file():
         raise ConfigError(f"{last}: nothing to resume; start the run without resume=true")
-    if resume:
+    if config.resume:
         _keep_metrics(out)
-    if config.overfit_batches:
+    if config.fit.overfit_batches:
         validation = train
     best = None if validation is None else ModelCheckpoint(
         checkpoints, filename="best", monitor=SCORE, mode="max", save_top_k=1, enable_version_counter=False
     )  # fmt: skip
     trainer = trainer_of(
-        config,
-        max_epochs=_epochs(config, train),
-        overfit_batches=config.overfit_batches,
-        limit_train_batches=config.max_batches or 1.0,
-        limit_val_batches=config.max_batches or 1.0,
+        config.trainer,
+        max_epochs=_epochs(config.fit, train),
+        overfit_batches=config.fit.overfit_batches,
+        limit_train_batches=config.fit.max_batches or 1.0,
+        limit_val_batches=config.fit.max_batches or 1.0,
         default_root_dir=out,
-        logger=[CSVLogger(out, "", ""), TensorBoardLogger(out, "", "tensorboard")],
-        callbacks=[*_callbacks(config, checkpoints, seed, validates=best is not None), *([best] if best else [])],
+        logger=loggers_of(config, out),
+        callbacks=[*_callbacks(config, checkpoints, validates=best is not None), *([best] if best else [])],
         num_sanity_val_steps=0,
         log_every_n_steps=1,
     )
-    trainer.fit(module, train, validation, ckpt_path=str(last) if resume else None, weights_only=True)
+    trainer.fit(module, train, validation, ckpt_path=str(last) if config.resume else None, weights_only=True)
     if best is None or best.best_model_score is None:
         return Fit(last, None)
     return Fit(checkpoints / BEST, float(best.best_model_score))
 
 
-def trainer_of(config: FitConfig, **options: Any) -> pl.Trainer:
+def trainer_of(config: TrainerConfig, **options: Any) -> pl.Trainer:
     """Lightning's Trainer on the hardware that the configuration names; ConfigError where that cannot be had."""
     # What Lightning tells of hardware and its other products hides what the run says.
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
@@ -104,9 +101,25 @@ def trainer_of(config: FitConfig, **options: Any) -> pl.Trainer:
     except (MisconfigurationException, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(
-            f"fit.accelerator={config.accelerator}, devices={config.devices}, strategy={config.strategy}, "
+            f"trainer.accelerator={config.accelerator}, devices={config.devices}, strategy={config.strategy}, "
             f"precision={config.precision}: {reason}"
         ) from error
+
+
+def loggers_of(config: RunConfig, out: Path) -> list[Logger]:
+    """``metrics.csv`` always, others as asked for; ConfigError where one is not installed."""
+    loggers: list[Logger] = [CSVLogger(out, "", "")]
+    if config.logger.tensorboard:
+        loggers.append(TensorBoardLogger(out, "", "tensorboard"))
+    try:
+        if config.logger.wandb:
+            loggers.append(WandbLogger(out.name, out, project=config.logger.wandb, tags=list(config.tags)))
+        if config.logger.mlflow:
+            tags = dict.fromkeys(config.tags, "")
+            loggers.append(MLFlowLogger("spinenet", out.name, tracking_uri=config.logger.mlflow, tags=tags))
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"logger: {error}; pip install 'spinenet-mri[{error.name}]'") from error
+    return loggers
 
 
 def _epochs(config: FitConfig, train: DataLoader) -> int:
@@ -124,20 +137,21 @@ def _keep_metrics(out: Path) -> None:
         table.rename(out / f"metrics-{len(list(out.glob('metrics-*.csv'))) + 1}.csv")
 
 
-def _callbacks(config: FitConfig, checkpoints: Path, seed: int, *, validates: bool) -> list[pl.Callback]:
+def _callbacks(config: RunConfig, checkpoints: Path, *, validates: bool) -> list[pl.Callback]:
     callbacks: list[pl.Callback] = [
         ModelCheckpoint(
             checkpoints, filename="last", save_top_k=1, enable_version_counter=False, save_on_train_epoch_end=True
         ),
         LearningRateMonitor("epoch"),
-        SeededSteps(seed),
+        SeededSteps(config.seed),
     ]
-    if config.average:
-        callbacks.append(WeightAveraging(avg_fn=warm_average(config.average)))
-    if config.minutes:
-        callbacks.append(Timer(timedelta(minutes=config.minutes), interval="step", verbose=False))
-    if config.patience and validates:
-        callbacks.append(EarlyStopping(SCORE, patience=config.patience, mode="max"))
+    watched = config.callbacks
+    if watched.average:
+        callbacks.append(WeightAveraging(avg_fn=warm_average(watched.average)))
+    if watched.minutes:
+        callbacks.append(Timer(timedelta(minutes=watched.minutes), interval="step", verbose=False))
+    if watched.patience and validates:
+        callbacks.append(EarlyStopping(SCORE, patience=watched.patience, mode="max"))
     return callbacks
 
 
@@ -179,7 +193,7 @@ def _refuse_used(out: Path) -> None:
         raise ConfigError(f"{out}: holds a run already; choose another out=, or go on with it by resume=true")
 
 
-def save_config(config: object, out: Path) -> None:
+def save_config(config: RunConfig, out: Path) -> None:
     """Write the composed configuration, from which the run can be repeated, to ``out/config.yaml``.
 
     A run that is resumed keeps its settings, on which its learning-rate schedule rests. ConfigError where they differ,

@@ -29,6 +29,7 @@ from spinenet.train.grader import GraderModule
 from spinenet.train.locator import LocatorModule
 from spinenet.train.loop import exported_checkpoint, fit, save_config, trainer_of
 from spinenet.train.networks import Locator
+from spinenet.train.provenance import write_provenance
 from spinenet.train.training_config import ExportConfig, TrainGraderConfig, TrainLocatorConfig
 from spinenet.train.weights import load_trained, not_learnt, start_from
 
@@ -43,7 +44,7 @@ def train_locator(config: TrainLocatorConfig, out: Path) -> float | None:
     module = LocatorModule(config.model, config.fit)
     if config.init:
         start_from(module.network, Path(config.init))
-    done = fit(module, train, validation, config.fit, out, resume=config.resume, seed=config.seed)
+    done = fit(module, train, validation, config, out)
     if module.trainer.is_global_zero:
         network = Locator(config.model.width)
         load_trained(network, done.checkpoint)
@@ -63,7 +64,7 @@ def train_grader(config: TrainGraderConfig, out: Path) -> float | None:
     module = GraderModule(config.model, config.fit, grades_NT)
     if config.init:
         start_from(module.network, Path(config.init))
-    done = fit(module, train, validation, config.fit, out, resume=config.resume, seed=config.seed)
+    done = fit(module, train, validation, config, out)
     if not module.trainer.is_global_zero:
         return done.score
     save_learnt(out, split, [view for view, seen in zip(VIEWS, module.views_V.tolist(), strict=True) if seen])
@@ -172,11 +173,12 @@ def learnt_by(runs: Sequence[Path]) -> dict[str, Any]:
 
 
 def _start(config: TrainLocatorConfig | TrainGraderConfig, out: Path) -> Split:
-    trainer_of(config.fit, logger=False, enable_checkpointing=False)  # before hours of reading, not after
+    trainer_of(config.trainer, logger=False, enable_checkpointing=False)  # before hours of reading, not after
     save_config(config, out)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     split = split_studies(config.data)
     save_split(out / "split.json", split.folds, seed=config.data.seed)
+    write_provenance(out, config.tags, (*split.train, *split.validation, *split.test))
     return split
 
 

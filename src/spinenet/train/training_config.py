@@ -14,7 +14,7 @@ GRADER_KINDS = ("attention", "mean", "resnet18_3d", "resnet34_3d")
 
 @dataclass
 class FitConfig:
-    """The training loop. ``devices``, ``nodes`` and ``strategy`` go to Lightning's Trainer unchanged."""
+    """How much is learnt, and how fast."""
 
     epochs: int = 30
     """Epochs to train, unless ``steps`` says how long."""
@@ -27,13 +27,22 @@ class FitConfig:
     """Weight decay of AdamW."""
     batch_size: int = 8
     """Studies (grader) or slices (locator) in a step."""
-    average: float = 0.99
-    """Decay of the exponential moving average of the weights, lower in the first steps; the average is what is
-    validated and exported."""
-    patience: int = 0
-    """Stop after so many epochs without a better validation score; 0 trains all epochs."""
-    precision: str = "32-true"
-    """One of Lightning's: 32-true, bf16-mixed, 16-mixed, bf16-true, 16-true, 64-true."""
+    overfit_batches: int = 0
+    """Train and validate on so many batches of the training part alone; 0 is off. For debugging."""
+    max_batches: int = 0
+    """At most so many batches an epoch; 0 is all. For debugging."""
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 1 or self.learning_rate <= 0:
+            raise ValueError("fit.epochs, fit.batch_size and fit.learning_rate must be positive")
+        if self.steps < 0 or self.max_batches < 0:
+            raise ValueError("fit.steps and fit.max_batches are 0 (off) or positive")
+
+
+@dataclass
+class TrainerConfig:
+    """The hardware; the first five go to Lightning's Trainer unchanged."""
+
     accelerator: str = "auto"
     """As Lightning names it: auto, cpu, gpu."""
     devices: int = 1
@@ -42,27 +51,58 @@ class FitConfig:
     """Machines."""
     strategy: str = "auto"
     """As Lightning names it, such as ddp."""
+    precision: str = "32-true"
+    """32-true, bf16-mixed, 16-mixed, bf16-true, 16-true or 64-true."""
     workers: int = 0
     """Processes that load and augment; 0 does both between the steps."""
     threads: int = 0
     """CPU threads; 0 leaves the choice to torch."""
-    overfit_batches: int = 0
-    """Train and validate on so many batches of the training part alone; 0 is off. For debugging."""
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"trainer.precision is {self.precision}; choose one of {', '.join(PRECISIONS)}")
+
+
+@dataclass
+class CallbacksConfig:
+    """What watches over a run."""
+
+    average: float = 0.99
+    """Decay of the exponential moving average of the weights, lower in the first steps; the average is what is
+    validated and exported. 0 is off."""
+    patience: int = 0
+    """Stop after so many epochs without a better validation score; 0 trains all epochs."""
     minutes: float = 0.0
     """At most so much time on the clock, over all resumed parts together: ends the run cleanly, wherever its schedule
     is; 0 is no limit."""
-    max_batches: int = 0
-    """At most so many batches an epoch; 0 is all. For debugging."""
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_size < 1 or self.learning_rate <= 0:
-            raise ValueError("fit.epochs, fit.batch_size and fit.learning_rate must be positive")
-        if self.steps < 0 or self.minutes < 0 or self.max_batches < 0:
-            raise ValueError("fit.steps, fit.minutes and fit.max_batches are 0 (off) or positive")
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"fit.precision is {self.precision}; choose one of {', '.join(PRECISIONS)}")
         if not 0 <= self.average < 1:
-            raise ValueError(f"fit.average is {self.average}; it is a decay, 0 or more and below 1")
+            raise ValueError(f"callbacks.average is {self.average}; it is a decay, 0 or more and below 1")
+        if self.patience < 0 or self.minutes < 0:
+            raise ValueError("callbacks.patience and callbacks.minutes are 0 (off) or positive")
+
+
+@dataclass
+class LoggerConfig:
+    """Where an epoch's figures go beside ``metrics.csv``."""
+
+    tensorboard: bool = True
+    """Event files for TensorBoard."""
+    wandb: str = ""
+    """Project of Weights & Biases (extra ``wandb``); empty is off. WANDB_MODE=offline keeps it on this machine."""
+    mlflow: str = ""
+    """Tracking address of MLflow (extra ``mlflow``), such as file:mlruns; empty is off."""
+
+
+@dataclass
+class PathsConfig:
+    """Folders that other keys start from."""
+
+    data: str = "data"
+    """Where data sets lie."""
+    runs: str = "data/runs"
+    """Where runs go."""
 
 
 @dataclass
@@ -132,24 +172,36 @@ class AugmentConfig:
 
 
 @dataclass
-class TrainGraderConfig:
-    """``scripts/train_grader.py``."""
+class RunConfig:
+    """What both trainings have in common."""
 
-    out: str = "data/runs/grader"
-    """Folder of the run."""
-    locator: str | None = None
-    """Run folder of train_locator.py; with it the run exports a whole bundle and predicts its test patients."""
     resume: bool = False
-    """Go on with a run that was stopped, in the same folder."""
+    """Go on with the run in ``out``, at its last finished epoch."""
     seed: int = 0
     """Decides weights, order and augmentation."""
     init: str | None = None
     """Checkpoint to start from (pre-training); its optimiser state is not used."""
+    tags: list[str] = field(default_factory=list)
+    """Words by which runs are found again, in ``run.json`` and the loggers."""
+    data: DataConfig = field(default_factory=DataConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    callbacks: CallbacksConfig = field(default_factory=CallbacksConfig)
+    logger: LoggerConfig = field(default_factory=LoggerConfig)
+    paths: PathsConfig = field(default_factory=PathsConfig)
+
+
+@dataclass
+class TrainGraderConfig(RunConfig):
+    """``scripts/train_grader.py``."""
+
+    out: str = "data/runs/grader"
+    """Run folder, one that no other run has used."""
+    locator: str | None = None
+    """Run folder of train_locator.py; with it the run exports a whole bundle and predicts its test patients."""
     labels: str = "truth"
     """What phantoms are learnt from: ``truth``, their exact grades, or ``reader``, one simulated reader at random."""
-    data: DataConfig = field(default_factory=DataConfig)
     model: GraderModelConfig = field(default_factory=GraderModelConfig)
-    fit: FitConfig = field(default_factory=FitConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     crop: CropSpec = field(default_factory=CropSpec)
 
@@ -179,22 +231,14 @@ class RandomiseConfig:
 
 
 @dataclass
-class TrainLocatorConfig:
+class TrainLocatorConfig(RunConfig):
     """``scripts/train_locator.py``."""
 
     out: str = "data/runs/locator"
-    """Folder of the run."""
-    resume: bool = False
-    """Go on with a run that was stopped, in the same folder."""
-    seed: int = 0
-    """Decides weights, order and randomisation."""
-    init: str | None = None
-    """Checkpoint to start from; its optimiser state is not used."""
+    """Run folder, one that no other run has used."""
     slices_per_volume: int = 3
     """Slices taken of each series, around its middle."""
-    data: DataConfig = field(default_factory=DataConfig)
     model: LocatorModelConfig = field(default_factory=LocatorModelConfig)
-    fit: FitConfig = field(default_factory=FitConfig)
     randomise: RandomiseConfig = field(default_factory=RandomiseConfig)
 
 

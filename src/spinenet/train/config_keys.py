@@ -1,0 +1,58 @@
+"""Every key of a configuration with its default and meaning, read from the dataclasses: for ``--help`` and the docs."""
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from typing import Any, get_type_hints
+
+
+@dataclass(frozen=True)
+class Key:
+    """``name`` as it is typed (``fit.epochs``), ``type`` and ``default`` in words, ``text`` what it means."""
+
+    name: str
+    type: str
+    default: str
+    text: str
+
+
+def keys_of(schema: type, prefix: str = "") -> Iterator[Key]:
+    """The keys of a dataclass, those of its groups below them.
+
+    A key means what the string below its field says, or else the docstring of its dataclass.
+    """
+    types, texts = get_type_hints(schema), _texts(schema)
+    for one in fields(schema):
+        kind = types[one.name]
+        if is_dataclass(kind):
+            assert isinstance(kind, type)
+            yield from keys_of(kind, f"{prefix}{one.name}.")
+            continue
+        name = getattr(kind, "__name__", None) if not getattr(kind, "__args__", ()) else str(kind)
+        yield Key(f"{prefix}{one.name}", name or str(kind), _default(one), texts.get(one.name, ""))
+
+
+def _default(field: Any) -> str:
+    if field.default_factory is not MISSING:
+        return str(field.default_factory())
+    if field.default is MISSING or field.default == "???":
+        return "(must be given)"
+    return "null" if field.default is None else str(field.default)
+
+
+def _texts(schema: type) -> dict[str, str]:
+    """Field -> the string literal below it, of the class and of those it comes from."""
+    texts: dict[str, str] = {}
+    for one in reversed(schema.__mro__):
+        if not is_dataclass(one):
+            continue
+        (body,) = ast.parse(textwrap.dedent(inspect.getsource(one))).body
+        assert isinstance(body, ast.ClassDef)
+        for above, below in zip(body.body, body.body[1:], strict=False):
+            described = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
+            if isinstance(above, ast.AnnAssign) and isinstance(above.target, ast.Name) and described:
+                assert isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
+                texts[above.target.id] = " ".join(str(below.value.value).split())
+    return texts

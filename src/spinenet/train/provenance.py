@@ -1,0 +1,69 @@
+"""What a run was made with: command, versions, commit, and the labels that it read."""
+
+import hashlib
+import json
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from spinenet import __version__
+from spinenet.datasets import LabelledStudy
+
+RUN_FILE = "run.json"
+PACKAGES = ("torch", "pytorch-lightning", "monai", "numpy", "onnx", "onnxruntime")
+
+
+def write_provenance(out: Path, tags: Sequence[str], studies: Iterable[LabelledStudy]) -> None:
+    """Write ``run.json``; a run that is resumed keeps what it began with and adds the command that went on."""
+    path = out / RUN_FILE
+    known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    commands = [*known.get("commands", []), " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])]
+    facts = {"tags": list(tags), "commit": commit(), "versions": versions(), "labels": digest_of_labels(studies)}
+    text = json.dumps({**facts, **known, "commands": commands}, indent=1, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def read_provenance(run: Path) -> dict[str, Any]:
+    """What a run was made with, without its commands, which name folders; empty where the run does not say."""
+    try:
+        known = json.loads((run / RUN_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {key: value for key, value in known.items() if key != "commands"}
+
+
+def versions() -> dict[str, str]:
+    """Package -> version, of Python and of all that decides what is learnt."""
+    found = {"python": platform.python_version(), "spinenet": __version__}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def commit() -> str:
+    """Commit of the checkout that the package lies in, with "+" where files were changed; empty outside of one."""
+    here = Path(__file__).parent
+    asked = (["git", "rev-parse", "--short=12", "HEAD"], ["git", "status", "--porcelain", "--untracked-files=no"])
+    try:
+        head, changed = (
+            subprocess.run(one, cwd=here, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+            for one in asked
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return head + "+" * bool(changed)
+
+
+def digest_of_labels(studies: Iterable[LabelledStudy]) -> str:
+    """Twenty hex digits that stand for who was graded how: keys and grades of all studies, in any order."""
+    digest = hashlib.sha256()
+    for study in sorted(studies, key=lambda one: one.key):
+        digest.update(study.key.encode() + study.grades_LT.tobytes())
+    return digest.hexdigest()[:20]
