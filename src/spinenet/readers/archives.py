@@ -7,7 +7,6 @@ looks built to do harm, or is locked, is refused as a whole before one of its fi
 import io
 import stat
 import zipfile
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -18,6 +17,8 @@ MAX_MEMBER_BYTES = 1 << 30
 MAX_MEMBERS = 500_000
 BOMB_BYTES, BOMB_RATIO = 1 << 28, 200
 """An archive that unpacks to more than this, at more than this many times its size, is no archive of images."""
+DAMAGE = (OSError, zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, RuntimeError)
+"""What zipfile raises on a damaged or locked archive."""
 
 
 def is_archive(path: Path) -> bool:
@@ -34,28 +35,59 @@ def is_archive(path: Path) -> bool:
 def members(archive: Path) -> list[Path]:
     """Paths of the files inside, in order of their names; ReadError where the archive is damaged, locked or unsafe."""
     try:
-        inside = _members(archive)
-    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError, EOFError):
-        raise ReadError("the zip archive is damaged or cut short; copy it again") from None
-    problem = _unsafe(inside, archive.stat().st_size)
+        with zipfile.ZipFile(archive) as opened:
+            inside, size_bytes = _contents(opened), archive.stat().st_size
+    except DAMAGE as error:
+        raise ReadError("the zip archive is damaged or cut short; copy it again") from error
+    problem = _unsafe(inside, size_bytes)
     if problem:
         raise ReadError(f"the zip archive {problem}")
     return [archive / name for name in sorted(inside)]
 
 
-def open_image(path: Path) -> IO[bytes]:
-    """Open a file on disk or inside an archive for reading; OSError where that cannot be done."""
-    try:
-        return path.open("rb")
-    except (FileNotFoundError, NotADirectoryError):
-        archive = next((parent for parent in path.parents if parent.is_file()), None)
-        if archive is None:
-            raise
-    try:
-        info = _members(archive)[path.relative_to(archive).as_posix()]
-        return io.BufferedReader(_opened(archive).open(info), 1 << 16)  # type: ignore[type-var]
-    except (zipfile.BadZipFile, KeyError, ValueError, NotImplementedError, RuntimeError) as error:
-        raise OSError(f"{path.name}: cannot be taken out of its archive") from error
+class ImageFiles:
+    """Opens files on disk and inside archives, within a ``with``.
+
+    The archive that was needed last stays open until another one is or the ``with`` ends: its table of contents may be
+    long, and its files are read one after the other.
+    """
+
+    def __init__(self) -> None:
+        self._path = Path()
+        self._archive: zipfile.ZipFile | None = None
+        self._inside: dict[str, zipfile.ZipInfo] = {}
+
+    def __enter__(self) -> "ImageFiles":
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        self._close()
+
+    def open(self, path: Path) -> IO[bytes]:
+        """Open a file on disk or inside an archive for reading; OSError where that cannot be done."""
+        try:
+            return path.open("rb")
+        except (FileNotFoundError, NotADirectoryError):
+            archive = next((parent for parent in path.parents if parent.is_file()), None)
+            if archive is None:
+                raise
+        try:
+            opened = self._opened(archive)
+            return io.BufferedReader(opened.open(self._inside[path.relative_to(archive).as_posix()]), 1 << 16)  # type: ignore[type-var]
+        except (*DAMAGE, KeyError) as error:
+            raise OSError(f"{path.name}: cannot be taken out of its archive") from error
+
+    def _opened(self, archive: Path) -> zipfile.ZipFile:
+        if self._archive is None or self._path != archive:
+            self._close()
+            self._path, self._archive = archive, zipfile.ZipFile(archive)
+            self._inside = _contents(self._archive)
+        return self._archive
+
+    def _close(self) -> None:
+        if self._archive is not None:
+            self._archive.close()
+        self._archive = None
 
 
 def _unsafe(inside: dict[str, zipfile.ZipInfo], size_bytes: int) -> str:
@@ -76,12 +108,5 @@ def _unsafe(inside: dict[str, zipfile.ZipInfo], size_bytes: int) -> str:
     return ""
 
 
-@lru_cache(maxsize=2)
-def _opened(archive: Path) -> zipfile.ZipFile:
-    return zipfile.ZipFile(archive)
-
-
-@lru_cache(maxsize=2)
-def _members(archive: Path) -> dict[str, zipfile.ZipInfo]:
-    infos = _opened(archive).infolist()
-    return {PurePosixPath(info.filename).as_posix(): info for info in infos if not info.is_dir()}
+def _contents(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    return {PurePosixPath(info.filename).as_posix(): info for info in archive.infolist() if not info.is_dir()}

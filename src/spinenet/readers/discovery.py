@@ -9,7 +9,7 @@ from pathlib import Path
 
 from spinenet.errors import ReadError
 from spinenet.readers import names
-from spinenet.readers.archives import is_archive, members, open_image
+from spinenet.readers.archives import ImageFiles, is_archive, members
 from spinenet.readers.sources import StudySource, VolumeFile
 
 _IGNORED_FOLDERS = frozenset({"__MACOSX", "__pycache__"})
@@ -42,16 +42,17 @@ def find_files(path: Path) -> Found:
 
 
 def _below(path: Path) -> Found:
-    volumes, dicom, archives, segmentations = [], [], [], 0
+    volumes, others, archives, segmentations = [], [], [], 0
     for file in _walk(path):
         if is_archive(file):
             archives.append(file)
         elif not names.is_volume(file):
-            dicom += [file] if is_dicom(file) else []
+            others.append(file)
         elif names.is_segmentation(file):
             segmentations += 1
         else:
             volumes.append(file)
+    dicom = _dicom_among(others)
     if not volumes and not dicom and not archives:
         masks = f", only {segmentations} named as segmentations" if segmentations else ""
         raise ReadError(f"{names.shown(path)}: no DICOM, NIfTI or MHA image in this folder or below it{masks}")
@@ -59,20 +60,25 @@ def _below(path: Path) -> Found:
     return Found(path, tuple(volumes), (*dicom, *inside.dicom), inside.problems)
 
 
-def is_dicom(path: Path) -> bool:
+def _is_dicom(path: Path, images: ImageFiles) -> bool:
     """Whether a file is DICOM, or called so: by its preamble, its first tag where that is missing, or its ending."""
     if path.name.upper() == "DICOMDIR":
         return False
     if path.suffix.lower() in _DICOM_SUFFIXES - {""}:
         return True
     try:
-        with open_image(path) as file:
+        with images.open(path) as file:
             start = file.read(132)
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile):
         return path.suffix == ""  # what cannot be opened is said, not passed over
     numbered = path.suffix == "" or path.suffix[1:].isdigit()
     bare = numbered and start[:2] in _FIRST_GROUPS and start[3:4] == b"\x00"
     return start[128:132] == b"DICM" or bare
+
+
+def _dicom_among(paths: Iterable[Path]) -> list[Path]:
+    with ImageFiles() as images:
+        return [path for path in paths if _is_dicom(path, images)]
 
 
 def without_repeats(found: list[Found]) -> list[Found]:
@@ -107,7 +113,7 @@ def _single(path: Path) -> Found:
         raise ReadError(f"{names.shown(path)}: the file is empty; copy it again")
     if names.is_volume(path):
         return Found(path, (path,), ())
-    if is_dicom(path):
+    if _dicom_among([path]):
         return Found(path, (), (path,))
     raise ReadError(f"{names.shown(path)}: not a DICOM, NIfTI (.nii, .nii.gz) or MHA (.mha, .mhd) file")
 
@@ -122,7 +128,7 @@ def _in_archives(root: Path, archives: Iterable[Path]) -> Found:
         except ReadError as error:
             problems.append((archive, str(error)))
             continue
-        images = [file for file in inside if not names.is_volume(file) and is_dicom(file)]
+        images = _dicom_among(file for file in inside if not names.is_volume(file))
         dicom += images
         packed = sum(names.is_volume(file) or file.suffix.lower() == ".zip" for file in inside)
         if packed or not images:

@@ -46,7 +46,7 @@ def _header(path: Path) -> dict[str, str]:
         with path.open("rb") as file:
             text = file.read(_HEADER_BYTES).decode("latin-1")
     except OSError as error:
-        raise ReadError(f"{names.shown(path)}: cannot be opened ({error.strerror})") from None
+        raise ReadError(f"{names.shown(path)}: cannot be opened ({error.strerror})") from error
     header: dict[str, str] = {}
     for line in text.splitlines():
         key, equals, value = line.partition("=")
@@ -64,7 +64,10 @@ def _header(path: Path) -> dict[str, str]:
 
 def _check_header(header: dict[str, str], where: str) -> None:
     """Refuse what is no 3-D grey-value image with positive spacing, before a voxel is read."""
-    check_shape(tuple(int(size) for size in _numbers(header, "DimSize", where)), where)
+    sizes = _numbers(header, "DimSize", where)
+    if not np.all(np.isfinite(sizes)):
+        raise ReadError(f"{where}: DimSize is '{_excerpt(header['DimSize'])}', not sizes; the header is damaged")
+    check_shape(tuple(map(int, sizes)), where)
     channels = header.get("ElementNumberOfChannels", "1")
     if channels != "1":
         raise ReadError(f"{where}: a colour image ({_excerpt(channels)} values a voxel); give grey values")
@@ -81,16 +84,16 @@ def _excerpt(value: str) -> str:
 def _numbers(header: dict[str, str], key: str, where: str) -> list[float]:
     try:
         return [float(value) for value in header[key].split()]
-    except ValueError:
-        raise ReadError(f"{where}: {key} is '{_excerpt(header[key])}', not numbers; the header is damaged") from None
+    except ValueError as error:
+        raise ReadError(f"{where}: {key} is '{_excerpt(header[key])}', not numbers; the header is damaged") from error
 
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Voxels (slices, rows, columns as stored) as float32 and their affine to LPS mm, which is ITK's own frame."""
     try:
         import SimpleITK as sitk  # noqa: N813
-    except ImportError:
-        raise ReadError(f"{names.shown(path)}: reading MHA needs SimpleITK; install 'spinenet-mri[mha]'") from None
+    except ImportError as error:
+        raise ReadError(f"{names.shown(path)}: reading MHA needs SimpleITK; install 'spinenet-mri[mha]'") from error
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     reader = sitk.ImageFileReader()
     reader.SetImageIO("MetaImageIO")
@@ -98,10 +101,14 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     try:
         with _silent():
             image = reader.Execute()
-    except RuntimeError:
+    except RuntimeError as error:
         raise ReadError(
             f"{names.shown(path)}: the voxels cannot be read; is the file cut short? Copy it again"
-        ) from None
+        ) from error
+    if image.GetDimension() != 3:
+        raise ReadError(
+            f"{names.shown(path)}: {image.GetDimension()} dimensions in NDims, 3 in DimSize; export it again"
+        )
     affine_vox2mm = np.eye(4)
     direction = np.array(image.GetDirection()).reshape(3, 3)
     affine_vox2mm[:3, :3] = (direction * np.array(image.GetSpacing()))[:, ::-1]  # arrays are indexed z, y, x

@@ -5,7 +5,9 @@ import json
 import logging
 import re
 import zlib
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,69 +26,93 @@ SUFFIXES = (".nii", ".nii.gz")
 _MM_PER_UNIT = {"meter": 1000.0, "micron": 0.001}
 
 
+@dataclass(frozen=True)
+class _Stored:
+    """What a file says of its image. ``affine`` takes (i, j, k, 1) to RAS in ``units``, ``zooms`` are as stored."""
+
+    image: Any
+    shape: tuple[int, ...]
+    zooms: tuple[float, ...]
+    affine: NDArray[np.float64]
+    units: str
+    is_oriented: bool
+    is_grey: bool
+    description: str
+
+
 def read_nifti(path: Path, name: str | None = None, wanted: View | None = None) -> Series:
     """Read a .nii or .nii.gz file as one series; ReadError where it is damaged or no 3-D grey-value image.
 
     sform is preferred to qform; where neither is set, sides are unknown. Units other than mm are converted.
     """
-    import nibabel as nib
+    where = names.shown(path)
+    with _library(where), np.errstate(all="ignore"):  # what overflows is refused later, in words
+        stored = _opened(path, where)
+    shape = _checked_shape(stored, where)
+    scale = _MM_PER_UNIT.get(stored.units, 1.0)
+    with np.errstate(all="ignore"):
+        affine_vox2mm = RAS_TO_LPS @ np.diag([scale, scale, scale, 1.0]) @ stored.affine
+    check_affine(affine_vox2mm, where)
+    with _library(where), np.errstate(all="ignore"):
+        voxels = stored.image.get_fdata(dtype=np.float32, caching="unchanged")
+    return series_from_volume(
+        voxels.reshape(shape),
+        affine_vox2mm,
+        name=name or names.stem_of(path),
+        where=where,
+        acquisition=replace(_acquisition(path, stored.description), wanted=wanted),
+        laterality_known=stored.is_oriented,
+    )
+
+
+@contextmanager
+def _library(where: str) -> Iterator[None]:
+    """What nibabel raises on a damaged file becomes a ReadError; for its calls alone."""
     from nibabel.filebasedimages import ImageFileError
     from nibabel.spatialimages import HeaderDataError
     from nibabel.wrapstruct import WrapStructError
 
-    damage = (ImageFileError, HeaderDataError, WrapStructError, gzip.BadGzipFile, zlib.error, EOFError, OSError)
     logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # it would print header repairs to the screen
-    where = names.shown(path)
+    damage = (ImageFileError, HeaderDataError, WrapStructError, gzip.BadGzipFile, zlib.error, EOFError, OSError)
     try:
-        image: Any = nib.load(path)
-        if not isinstance(image, nib.Nifti1Image):
-            raise ReadError(f"{where}: a {type(image).__name__}, not NIfTI; convert it")
-        _check_stored_spacing(image, where)
-        with np.errstate(all="ignore"):  # what overflows is refused later, in words
-            affine_vox2mm, oriented = _affine(image, where)
-            shape = _checked_shape(image, where)
-            voxels = image.get_fdata(dtype=np.float32, caching="unchanged").reshape(shape)
-    except FileNotFoundError:
-        raise ReadError(f"{where}: no such file") from None
+        yield
+    except FileNotFoundError as error:
+        raise ReadError(f"{where}: no such file") from error
     except (*damage, ValueError, KeyError, MemoryError) as error:
         raise ReadError(f"{where}: not a readable NIfTI file; is it cut short or renamed? Copy it again") from error
-    return series_from_volume(
-        voxels,
-        affine_vox2mm,
-        name=name or names.stem_of(path),
-        where=where,
-        acquisition=replace(_acquisition(path, bytes(image.header["descrip"]).decode("latin-1")), wanted=wanted),
-        laterality_known=oriented,
+
+
+def _opened(path: Path, where: str) -> _Stored:
+    """The header as it is stored: nibabel repairs a spacing in silence, zero becomes one there, minus becomes plus."""
+    import nibabel as nib
+    from nibabel.openers import ImageOpener
+
+    image: Any = nib.load(path)
+    if not isinstance(image, nib.Nifti1Image):
+        raise ReadError(f"{where}: a {type(image).__name__}, not NIfTI; convert it")
+    with ImageOpener(str(path)) as file:
+        stored = type(image.header).from_fileobj(file, check=False)
+    header, dtype = image.header, image.header.get_data_dtype()
+    return _Stored(
+        image=image,
+        shape=tuple(image.shape),
+        zooms=tuple(np.asarray(stored["pixdim"], dtype=float)[1 : 1 + min(3, len(image.shape))]),
+        affine=np.asarray(image.affine, dtype=float),
+        units=header.get_xyzt_units()[0],
+        is_oriented=bool(header["sform_code"] > 0 or header["qform_code"] > 0),
+        is_grey=dtype.fields is None and dtype.kind != "c",
+        description=bytes(header["descrip"]).decode("latin-1"),
     )
 
 
-def _check_stored_spacing(image: Any, where: str) -> None:
-    """Refuse a spacing that nibabel would silently repair: zero becomes one there, minus becomes plus."""
-    from nibabel.openers import ImageOpener
-
-    with ImageOpener(image.get_filename()) as file:
-        header = type(image.header).from_fileobj(file, check=False)
-    zooms = np.asarray(header["pixdim"], dtype=float)[1 : 1 + min(3, len(image.shape))]
-    if not np.all(np.isfinite(zooms)) or np.any(zooms <= 0):
-        told = ", ".join(f"{zoom:g}" for zoom in zooms)
+def _checked_shape(stored: _Stored, where: str) -> tuple[int, ...]:
+    """Shape with trailing axes of one dropped; odd spacing, colour and complex images are refused."""
+    if not np.all(np.isfinite(stored.zooms)) or min(stored.zooms, default=0.0) <= 0:
+        told = ", ".join(f"{zoom:g}" for zoom in stored.zooms)
         raise ReadError(f"{where}: voxel spacing ({told}) is not positive; correct pixdim in the header")
-
-
-def _affine(image: Any, where: str) -> tuple[NDArray[np.float64], bool]:
-    """Affine to LPS mm, and whether the file states an orientation at all."""
-    header = image.header
-    scale = _MM_PER_UNIT.get(header.get_xyzt_units()[0], 1.0)
-    affine_vox2mm = RAS_TO_LPS @ np.diag([scale, scale, scale, 1.0]) @ np.asarray(image.affine, dtype=float)
-    check_affine(affine_vox2mm, where)
-    return affine_vox2mm, bool(header["sform_code"] > 0 or header["qform_code"] > 0)
-
-
-def _checked_shape(image: Any, where: str) -> tuple[int, ...]:
-    """Shape with trailing axes of one dropped; colour and complex images are refused."""
-    dtype = image.header.get_data_dtype()
-    if dtype.fields is not None or dtype.kind == "c":
+    if not stored.is_grey:
         raise ReadError(f"{where}: a colour or complex image; give one grey value a voxel")
-    shape: tuple[int, ...] = tuple(image.shape)
+    shape = stored.shape
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     check_shape(shape, where)
@@ -104,7 +130,7 @@ def _acquisition(path: Path, description: str) -> Acquisition:
         te_ms=_milliseconds(sidecar.get("EchoTime")) or (_number(echo.group(1)) if echo else None),
         ti_ms=_milliseconds(sidecar.get("InversionTime")),
         sequence=" ".join(re.sub(r"[\\_,]", " ", str(code)) for code in codes),
-        image_type=" ".join(map(str, sidecar.get("ImageType") or ())),
+        image_type=_words(sidecar.get("ImageType")),
         description=" ".join(words),
         body_part=str(sidecar.get("BodyPartExamined", "")),
         field_t=_number(sidecar.get("MagneticFieldStrength")),
@@ -119,6 +145,11 @@ def _sidecar(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _words(value: object) -> str:
+    """A JSON list as words, text as it is, nothing else."""
+    return " ".join(map(str, value)) if isinstance(value, list) else value if isinstance(value, str) else ""
 
 
 def _number(value: object) -> float | None:

@@ -15,6 +15,8 @@ MAX_VOXELS = 160_000_000
 MAX_EXTENT_MM = 1200.0
 """Images composed of a whole spine reach about 1000 mm."""
 
+MAX_COORDINATE_MM = 1e6
+"""A kilometre: larger numbers come from damaged headers and overflow what follows."""
 SPACING_RANGE_MM = (0.02, 100.0)
 _REFORMATTED = {"MPR", "REFORMATTED", "RESAMPLED", "INTERPOLATED"}
 
@@ -35,7 +37,7 @@ def check_shape(shape: tuple[int, ...], where: str) -> None:
 
 def check_affine(affine_vox2mm: NDArray[np.float64], where: str) -> None:
     """Raise ReadError unless the (4, 4) affine is finite, invertible and of plausible spacing."""
-    if not np.all(np.isfinite(affine_vox2mm)):
+    if not np.all(np.abs(affine_vox2mm) < MAX_COORDINATE_MM):  # NaN is not smaller either
         raise ReadError(f"{where}: the affine holds NaN or infinity; the header is damaged, export the image again")
     spacing = geometry.spacing_mm(affine_vox2mm)
     if spacing.min() < SPACING_RANGE_MM[0] or spacing.max() > SPACING_RANGE_MM[1]:

@@ -2,18 +2,17 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.errors import ReadError
-from spinenet.readers.dicom import jpeg_lossless
-from spinenet.readers.dicom.headers import damage, first_value, layers, number, quiet, read_dataset, read_headers
+from spinenet.readers.dicom.elements import quiet
+from spinenet.readers.dicom.headers import read_headers
+from spinenet.readers.dicom.pixels import read_pixels
 from spinenet.readers.dicom.stacks import affine_of, arrange, depths_mm, is_uneven, split_series
 from spinenet.readers.names import unique
 from spinenet.readers.sources import Frame, StudySource
@@ -21,19 +20,6 @@ from spinenet.readers.volume import check_shape, series_from_volume
 from spinenet.study import Basis, Origin, Series, SourceImages
 
 FORMAT = "DICOM"
-JPEG_LOSSLESS = "spinenet"
-_DECODERS = {
-    "1.2.840.10008.1.2.4.50": "pillow",
-    "1.2.840.10008.1.2.4.57": JPEG_LOSSLESS,
-    "1.2.840.10008.1.2.4.70": JPEG_LOSSLESS,
-    "1.2.840.10008.1.2.4.80": "pyjpegls",
-    "1.2.840.10008.1.2.4.81": "pyjpegls",
-    "1.2.840.10008.1.2.4.90": "pylibjpeg",
-    "1.2.840.10008.1.2.4.91": "pylibjpeg",
-    "1.2.840.10008.1.2.5": "pydicom",
-}
-"""Transfer syntax (JPEG baseline, lossless, LS, 2000; RLE) -> what decodes it: other libraries that may be installed
-end the process on damaged bytes."""
 LOCALISER_SLICES = 10
 """A series with slices in several planes and no more than this in any of them is a localiser."""
 
@@ -141,9 +127,9 @@ def _read_stack(frames: list[Frame]) -> tuple[list[Series], list[str]]:
     voxels = np.empty((len(frames), frames[0].rows, frames[0].columns), np.float32)
     good: list[int] = []
     problems: Counter[str] = Counter()
-    for index, decoded in _decoded(frames):
-        if isinstance(decoded, str):
-            problems[decoded] += 1
+    for index, decoded in read_pixels(frames):
+        if isinstance(decoded, ReadError):
+            problems[str(decoded)] += 1
         else:
             voxels[index] = decoded
             good.append(index)
@@ -216,73 +202,6 @@ def _bridged(stack: NDArray[np.float32], places: Sequence[int], count: int) -> N
             weight = (place - before) / (after - before)
             full[place] = (1 - weight) * full[before] + weight * full[after]
     return full
-
-
-def _decoded(frames: Sequence[Frame]) -> Iterator[tuple[int, NDArray[np.float32] | str]]:
-    """(index of the frame, its grey values (rows, columns) or the reason why there are none), file by file."""
-    order = sorted(range(len(frames)), key=lambda index: (str(frames[index].path), index))
-    for path, indices in groupby(order, key=lambda index: frames[index].path):
-        try:
-            dataset = read_dataset(path)
-        except damage():
-            yield from ((index, "the file is damaged or cut short") for index in indices)
-            continue
-        for index in indices:
-            yield index, _pixels(dataset, frames[index])
-
-
-def _pixels(dataset: Any, frame: Frame) -> NDArray[np.float32] | str:
-    """Grey values of one frame after rescale, bright where much signal; or the reason why there are none."""
-    from pydicom.pixels import get_decoder
-
-    try:
-        _complete(dataset)
-        syntax = dataset.file_meta.TransferSyntaxUID
-        if syntax.is_compressed and syntax not in _DECODERS and not get_decoder(syntax).is_available:
-            return f"compressed as {syntax.name}; install 'spinenet-mri[gdcm]' to read it"
-        stored = _stored(dataset, frame)
-        described = layers(dataset, frame.index)
-        slope, intercept = (number(first_value(described, key)) for key in ("RescaleSlope", "RescaleIntercept"))
-        grey = stored.astype(np.float32)
-        if dataset.PhotometricInterpretation == "MONOCHROME1":
-            grey = (0 if dataset.PixelRepresentation else 2**dataset.BitsStored) - 1 - grey
-        grey = grey * np.float32(slope or 1.0) + np.float32(intercept or 0.0)
-    except damage():
-        return "the pixels are damaged or cut short"
-    return grey if grey.shape == (frame.rows, frame.columns) else "the frame is not of the size its header states"
-
-
-def _stored(dataset: Any, frame: Frame) -> NDArray[np.integer]:
-    """Values as stored, decompressed; raises what damage() lists."""
-    from pydicom.encaps import get_frame
-    from pydicom.pixels import pixel_array
-
-    decoder = _DECODERS.get(dataset.file_meta.TransferSyntaxUID, "")
-    if decoder != JPEG_LOSSLESS:
-        return pixel_array(dataset, index=frame.index, decoding_plugin=decoder)
-    count = int(number(dataset.get("NumberOfFrames")) or 1)
-    codestream = get_frame(dataset.PixelData, frame.index, number_of_frames=count)
-    values = jpeg_lossless.decode(codestream, (frame.rows, frame.columns))
-    if not dataset.PixelRepresentation:
-        return values
-    unused = 16 - int(dataset.BitsStored)
-    return (values << unused).view(np.int16) >> unused
-
-
-def _complete(dataset: Any) -> None:
-    """Put in place what some archives strip and the pixels need: transfer syntax and pixel description."""
-    from pydicom.dataset import FileMetaDataset
-    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-
-    if "TransferSyntaxUID" not in getattr(dataset, "file_meta", {}):
-        implicit, little = dataset.original_encoding
-        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-        dataset.file_meta = FileMetaDataset()
-        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
-    stated = {"SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2", "PixelRepresentation": 0}
-    for keyword, value in {**stated, "BitsStored": dataset.BitsAllocated}.items():
-        if dataset.get(keyword) in (None, ""):
-            setattr(dataset, keyword, value)
 
 
 def _counted(skipped: Sequence[tuple[Path, str]]) -> str:

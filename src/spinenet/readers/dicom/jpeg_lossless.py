@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spinenet.errors import ReadError
+
 _SOF3, _DHT, _SOS, _DRI = 0xC3, 0xC4, 0xDA, 0xDD
 _WITHOUT_LENGTH = {0xD8, 0x01, *range(0xD0, 0xD8)}
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
@@ -41,15 +43,15 @@ class _Image:
 
 
 def decode(codestream: bytes, shape: tuple[int, int]) -> NDArray[np.uint16]:
-    """Stored values (rows, columns) of one compressed frame; ValueError where it is damaged or not of ``shape``."""
+    """Stored values (rows, columns) of one compressed frame; ReadError where it is damaged or not of ``shape``."""
     image = _parse(codestream, shape)
     count = image.rows * image.columns
     interval = image.restart or count
     if interval % image.columns:
-        raise ValueError("a restart interval that is not of whole rows")
+        raise ReadError("a restart interval that is not of whole rows")
     parts = _RESTART.split(image.scan)
     if len(parts) < -(-count // interval):
-        raise ValueError("the scan ends early")
+        raise ReadError("the scan ends early")
     starts = range(0, count, interval)
     differences = [
         _differences(part, min(interval, count - start), image) for start, part in zip(starts, parts, strict=False)
@@ -71,10 +73,13 @@ def _parse(data: bytes, shape: tuple[int, int]) -> _Image:
             restart = int.from_bytes(body[:2], "big")
         elif marker == _SOS:
             if frame is None or len(body) < 6 or body[0] != 1 or body[2] >> 4 not in tables:
-                raise ValueError("a scan without its frame or code table")
+                raise ReadError("a scan without its frame or code table")
             steps, sizes = _lookup(tables[body[2] >> 4])
-            return _Image(*frame, steps, sizes, body[3], body[5] & 15, restart, _scan(data[end:]))
-    raise ValueError("no scan")
+            selection, transform = body[3], body[5] & 15
+            if not 1 <= selection <= 7 or transform >= frame[0]:
+                raise ReadError(f"selection value {selection}, point transform {transform} of {frame[0]} bits")
+            return _Image(*frame, steps, sizes, selection, transform, restart, _scan(data[end:]))
+    raise ReadError("no scan")
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
@@ -83,7 +88,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
     while position + 4 <= len(data):
         marker = data[position + 1]
         if data[position] != 0xFF:
-            raise ValueError("no marker where one must be")
+            raise ReadError("no marker where one must be")
         if marker in _WITHOUT_LENGTH:
             position += 2
             continue
@@ -100,10 +105,10 @@ def _scan(data: bytes) -> bytes:
 
 def _frame(body: bytes, shape: tuple[int, int]) -> tuple[int, int, int]:
     if len(body) < 6 or body[5] != 1:
-        raise ValueError("not one component")
+        raise ReadError("not one component")
     precision, rows, columns = body[0], int.from_bytes(body[1:3], "big"), int.from_bytes(body[3:5], "big")
     if (rows, columns) != shape or not 2 <= precision <= 16:
-        raise ValueError(f"{rows} x {columns} pixels of {precision} bits where {shape[0]} x {shape[1]} are stated")
+        raise ReadError(f"{rows} x {columns} pixels of {precision} bits where {shape[0]} x {shape[1]} are stated")
     return precision, rows, columns
 
 
@@ -127,7 +132,7 @@ def _lookup(table: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
             size = next(values, 255)
             low, high = code << (16 - length), (code + 1) << (16 - length)
             if size > 16 or high > 65536:
-                raise ValueError("an impossible code table")
+                raise ReadError("an impossible code table")
             steps[low:high] = length + size % 16
             sizes[low:high] = size
             code += 1
@@ -146,10 +151,10 @@ def _differences(scan: bytes, count: int, image: _Image) -> NDArray[np.int64]:
         for index in range(count):
             starts[index] = position
             position += steps[position] or len(steps)  # no such code: beyond the end
-    except IndexError:
-        raise ValueError("the scan ends early or is damaged") from None
+    except IndexError as error:
+        raise ReadError("the scan ends early or is damaged") from error
     if position > 8 * (len(stored) - 4):
-        raise ValueError("the scan ends early or is damaged")
+        raise ReadError("the scan ends early or is damaged")
     at = np.array(starts)
     size = image.size_of_code[next16[at]].astype(np.int64)
     extra = size % 16
@@ -167,8 +172,6 @@ def _undo_prediction(differences_RC: NDArray[np.int64], image: _Image) -> NDArra
     if image.selection == 1:
         values_RC[:, 0] = np.cumsum(values_RC[:, 0])
         return np.cumsum(values_RC, axis=1) & 0xFFFF
-    if image.selection not in _PREDICTORS:
-        raise ValueError(f"selection value {image.selection}")
     predict = _PREDICTORS[image.selection]
     rows = [(np.cumsum(values_RC[0]) & 0xFFFF).tolist()]
     for differences in values_RC[1:].tolist():

@@ -1,0 +1,135 @@
+"""Pixels of DICOM frames: decompressed, rescaled, bright where much signal."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinenet.errors import ReadError
+from spinenet.readers.archives import ImageFiles
+from spinenet.readers.dicom import jpeg_lossless
+from spinenet.readers.dicom.elements import Header, Memory, damage, first_value, layers, number, read_dataset
+from spinenet.readers.sources import Frame
+
+LOG = logging.getLogger(__name__)
+
+JPEG_LOSSLESS = "spinenet"
+_DECODERS = {
+    "1.2.840.10008.1.2.4.50": "pillow",
+    "1.2.840.10008.1.2.4.57": JPEG_LOSSLESS,
+    "1.2.840.10008.1.2.4.70": JPEG_LOSSLESS,
+    "1.2.840.10008.1.2.4.80": "pyjpegls",
+    "1.2.840.10008.1.2.4.81": "pyjpegls",
+    "1.2.840.10008.1.2.4.90": "pylibjpeg",
+    "1.2.840.10008.1.2.4.91": "pylibjpeg",
+    "1.2.840.10008.1.2.5": "pydicom",
+}
+"""Transfer syntax (JPEG baseline, lossless, LS, 2000; RLE) -> what decodes it: other libraries that may be installed
+end the process on damaged bytes."""
+DAMAGED = "the pixels are damaged or cut short"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Pixels as the file holds them, (rows, columns), or their compressed bytes, and what the header says of them."""
+
+    pixels_RC: NDArray[np.integer] | None
+    codestream: bytes
+    bits: int
+    is_signed: bool
+    is_inverted: bool
+
+
+def read_pixels(frames: Sequence[Frame]) -> Iterator[tuple[int, NDArray[np.float32] | ReadError]]:
+    """(index of the frame, its grey values (rows, columns) or why there are none), file by file."""
+    order = sorted(range(len(frames)), key=lambda index: (str(frames[index].path), index))
+    with ImageFiles() as images:
+        for path, indices in groupby(order, key=lambda index: frames[index].path):
+            try:
+                dataset = read_dataset(path, images)
+            except ReadError as error:
+                LOG.debug("%s: left out", path, exc_info=True)
+                yield from ((index, error) for index in indices)
+                continue
+            for index in indices:
+                try:
+                    yield index, _grey_values(dataset, frames[index])
+                except ReadError as error:
+                    LOG.debug("%s: left out", path, exc_info=True)
+                    yield index, error
+
+
+def _grey_values(dataset: Any, frame: Frame) -> NDArray[np.float32]:
+    """Grey values of one frame after rescale; ReadError where there are none."""
+    stored = _stored(dataset, frame.index)
+    pixels_RC = _decompressed(stored, (frame.rows, frame.columns)) if stored.pixels_RC is None else stored.pixels_RC
+    if pixels_RC.shape != (frame.rows, frame.columns):
+        raise ReadError("the frame is not of the size its header states")
+    described = layers(Header(dataset, Memory()), frame.index)
+    slope, intercept = (number(first_value(described, key)) for key in ("RescaleSlope", "RescaleIntercept"))
+    with np.errstate(all="ignore"):  # what overflows is refused later, in words
+        grey = pixels_RC.astype(np.float32)
+        if stored.is_inverted:
+            grey = (0 if stored.is_signed else 2**stored.bits) - 1 - grey
+        return grey * np.float32(slope or 1.0) + np.float32(intercept or 0.0)
+
+
+def _stored(dataset: Any, index: int) -> Stored:
+    """What pydicom makes of one frame; ReadError where it cannot."""
+    from pydicom.encaps import get_frame
+    from pydicom.pixels import get_decoder, pixel_array
+
+    try:
+        _complete(dataset)
+        syntax = dataset.file_meta.TransferSyntaxUID
+        missing = syntax.is_compressed and syntax not in _DECODERS and not get_decoder(syntax).is_available
+        decoder = _DECODERS.get(syntax, "")
+        pixels, codestream = None, b""
+        if decoder == JPEG_LOSSLESS:
+            count = int(dataset.get("NumberOfFrames") or 1)
+            codestream = get_frame(dataset.PixelData, index, number_of_frames=count)
+        elif not missing:
+            pixels = np.asarray(pixel_array(dataset, index=index, decoding_plugin=decoder))
+        bits, is_signed = int(dataset.BitsStored), bool(dataset.PixelRepresentation)
+        is_inverted = dataset.PhotometricInterpretation == "MONOCHROME1"
+    except damage() as error:
+        raise ReadError(DAMAGED) from error
+    if missing:
+        raise ReadError(f"compressed as {syntax.name}; install 'spinenet-mri[gdcm]' to read it")
+    if not 1 <= bits <= 32:
+        raise ReadError(DAMAGED)
+    return Stored(pixels, codestream, bits, is_signed, is_inverted)
+
+
+def _decompressed(stored: Stored, shape: tuple[int, int]) -> NDArray[np.integer]:
+    """JPEG lossless as stored; ReadError where it is damaged or not of ``shape``."""
+    try:
+        values_RC = jpeg_lossless.decode(stored.codestream, shape)
+    except ReadError as error:
+        raise ReadError(DAMAGED) from error
+    if not stored.is_signed:
+        return values_RC
+    if stored.bits > 16:
+        raise ReadError(DAMAGED)
+    unused = 16 - stored.bits
+    return (values_RC << unused).view(np.int16) >> unused
+
+
+def _complete(dataset: Any) -> None:
+    """Put in place what some archives strip and the pixels need: transfer syntax and pixel description."""
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    if "TransferSyntaxUID" not in getattr(dataset, "file_meta", {}):
+        implicit, little = dataset.original_encoding
+        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        dataset.file_meta = FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+    stated = {"SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2", "PixelRepresentation": 0}
+    for keyword, value in {**stated, "BitsStored": dataset.BitsAllocated}.items():
+        if dataset.get(keyword) in (None, ""):
+            setattr(dataset, keyword, value)
