@@ -13,14 +13,15 @@ from pydicom.uid import EnhancedMRImageStorage
 
 from spinenet import __version__
 from spinenet.errors import OutputError
-from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, TARGETS, Unit
+from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, TARGETS, Code, Unit
 from spinenet.report.dicom import codes as dicom_codes
-from spinenet.report.dicom.capture import draw, write_capture
+from spinenet.report.dicom.capture import MARGIN, TEXT_WIDTH, Paragraph, draw, font, write_capture
+from spinenet.report.dicom.content_tree import concept, encoded
 from spinenet.report.dicom.objects import Made, made_from
 from spinenet.report.dicom.sr_text import read_report
-from spinenet.report.dicom.structured_report import write_report
+from spinenet.report.dicom.structured_report import walk, write_report
 from spinenet.report.document import measurements_of
-from spinenet.study import StudyResult
+from spinenet.study import Flag, Scope, Severity, StudyResult
 
 WRITERS = {"report": write_report, "capture": write_capture}
 
@@ -57,6 +58,56 @@ def test_the_structured_report_reads_back_to_the_same_grades(
         )
     assert report.measurements == measurements_of(graded)
     assert report.flags == ("numbering", "low-signal")
+
+
+def test_a_caution_stands_in_the_report_to_its_last_word(
+    graded: StudyResult, model: dict[str, Any], tmp_path: Path
+) -> None:
+    long = [f"{number}: {'words ' * 40}end" for number in (1, 2)]
+    cautions = [Flag(Scope.SERIES, "artefact", Severity.FLAG, message, "T2") for message in long]
+    write_report(made(replace(graded, flags=tuple(cautions)), model), tmp_path / "report.dcm")
+    items = list(walk(dcmread(tmp_path / "report.dcm").ContentSequence))
+    coded = [one for one in items if one.ValueType == "CODE"]
+    told = [one for one in coded if one.ConceptCodeSequence[0].get("CodeValue") == "artefact"]
+    assert [str(one.ContentSequence[0].TextValue) for one in told] == [f"T2: {message}" for message in long]
+    assert {str(one.ConceptCodeSequence[0].CodeMeaning) for one in told} == {"Artefact"}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"CodeMeaning": "x" * 65},
+        {"CodeMeaning": "two\\values"},
+        {"CodeMeaning": "two\nlines"},
+        {"CodeValue": "x" * 17},
+        {"ValueType": "code"},
+        {"UID": "1.2.x"},
+        {"UID": "1." * 32 + "1"},
+        {"NumericValue": "nan"},
+        {"NumericValue": "0.12345678901234567"},
+    ],
+)
+def test_what_an_attribute_cannot_hold_is_an_error_and_never_cut(values: dict[str, str]) -> None:
+    with pytest.raises(ValueError):
+        encoded(**values)
+
+
+def test_every_code_has_one_meaning_and_fits() -> None:
+    codes = [one for one in vars(dicom_codes).values() if isinstance(one, Code)]
+    codes += [step.code for target in TARGETS for step in target.steps]
+    codes += [dicom_codes.finding_code(target) for target in TARGETS]
+    meanings: dict[tuple[str, str], set[str]] = {}
+    for code in codes:
+        concept(code)
+        meanings.setdefault(code[:2], set()).add(code.meaning)
+    assert all(len(said) == 1 for said in meanings.values())
+
+
+def test_studies_of_long_keys_are_not_one_patient(graded: StudyResult, model: dict[str, Any], tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_report(made(replace(graded, key="ward-" * 20 + name), model), tmp_path / name)
+    first, second = (str(dcmread(tmp_path / name).PatientID) for name in ("a", "b"))
+    assert first != second and len(first) <= 64
 
 
 def test_another_implementation_reads_the_same_groups(
@@ -214,3 +265,16 @@ def test_the_capture_shows_slice_marks_and_text_the_head_up(
     rows = np.flatnonzero(yellow_HW[:, 150:250].sum(1) > 60)  # the discs' lines
     assert len(rows) == 2 * len(graded.located[0].frames)
     assert yellow_HW[:, 700:].any()
+
+
+def test_the_capture_grows_where_the_smallest_letters_do_not_fit(graded: StudyResult) -> None:
+    caution = Flag(Scope.STUDY, "few_levels", Severity.FLAG, "all is to be read with care " * 20)
+    plain, crowded = draw(graded, "test"), draw(replace(graded, flags=(caution,) * 40), "test")
+    assert crowded.shape[0] > plain.shape[0] == 900
+    assert crowded[-40:, -TEXT_WIDTH:].any(), "the last line is there"
+
+
+def test_lines_of_the_capture_end_within_the_picture() -> None:
+    for text in ("WWWW " * 60, "illi " * 60):
+        for line in Paragraph(text, (255, 255, 255), 15, indent=20).lines():
+            assert font(15).getlength(line) <= TEXT_WIDTH - 2 * MARGIN - 20

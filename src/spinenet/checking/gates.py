@@ -14,13 +14,13 @@ from spinenet.checking.artefacts import artefacts_of
 from spinenet.checking.quality import REFUSE_FACTOR, Reference, figures_of, share_in_view, signal_to_noise, void_share
 from spinenet.crops import CropSpec
 from spinenet.errors import StudyError
-from spinenet.labels import LEVELS, View
+from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, View
 from spinenet.study import Basis, Flag, LevelFrame, LocatedSeries, Scope, Severity, Study
 
 ADULT_YEARS = 18.0
 NOT_LOOKED_FOR = (
-    "Not looked for, so never absent by this result: tumour, infection, fracture, scoliosis, changes after an "
-    "operation, and anything but the graded targets. Not made for patients under 18."
+    f"Not looked for, so never absent by this result: {', '.join(NEVER_LOOKED_FOR)}, and anything but the graded "
+    "targets. Not made for patients under 18."
 )
 USUAL_LEVELS = 5
 DEPTH_MM, STEP_MM = (22.0, 54.0), (19.0, 54.0)

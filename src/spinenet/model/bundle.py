@@ -26,6 +26,8 @@ from spinenet.locating.discs import LOCATOR_CLASSES
 from spinenet.model.calibration import TargetCalibration
 
 FORMAT = 1
+MAX_NAME = 58
+"""Length of name and version: "model " and either go into DICOM attributes of 64 characters."""
 NETWORKS = ("locator.onnx", "grader.onnx")
 DEFAULT = Path(__file__).parent / "default"
 _DIGEST = re.compile(r'"digest": "([0-9a-f]{64})"')
@@ -193,6 +195,9 @@ def write_bundle(
     missing = {"name", "version", "data", "licence"} - set(facts)
     if missing or set(networks) != set(NETWORKS):
         raise BundleError(f"{folder}: a bundle needs {', '.join(NETWORKS)} and the facts {', '.join(sorted(missing))}")
+    long = [key for key in ("name", "version") if len(str(facts[key])) > MAX_NAME]
+    if long:
+        raise BundleError(f"{folder}: {' and '.join(long)} of a bundle may have {MAX_NAME} characters")
     folder.mkdir(parents=True, exist_ok=True)
     metadata = {
         **facts,

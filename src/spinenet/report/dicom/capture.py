@@ -4,8 +4,7 @@ For a viewer that shows no structured report. No name of a patient is in the pic
 """
 
 import functools
-import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,7 +47,14 @@ class Paragraph:
 
     def lines(self) -> list[str]:
         """The words broken into lines that fit beside the slice."""
-        return textwrap.wrap(self.text, int((TEXT_WIDTH - 40 - self.indent) / (0.5 * self.size))) or [""]
+        lines = [""]
+        for word in self.text.split():
+            longer = f"{lines[-1]} {word}".lstrip()
+            if lines[-1] and font(self.size).getlength(longer) > TEXT_WIDTH - 2 * MARGIN - self.indent:
+                lines.append(word)
+            else:
+                lines[-1] = longer
+        return lines
 
 
 def write_capture(made: Made, path: Path) -> None:
@@ -70,13 +76,14 @@ def write_capture(made: Made, path: Path) -> None:
 
 
 def draw(result: StudyResult, made_by: str) -> NDArray[np.uint8]:
-    """(HEIGHT, PICTURE_WIDTH + TEXT_WIDTH, 3): slice on the left, findings on the right, head of the page up.
+    """(HEIGHT or more, PICTURE_WIDTH + TEXT_WIDTH, 3): slice on the left, findings on the right, head of the page up.
 
-    The letters become smaller where findings are many.
+    The letters become smaller where findings are many; where even that is not enough the picture becomes higher.
     """
-    canvas = Image.new("RGB", (PICTURE_WIDTH + TEXT_WIDTH, HEIGHT))
+    shown, height = _fitted(list(_paragraphs(result, made_by)))
+    canvas = Image.new("RGB", (PICTURE_WIDTH + TEXT_WIDTH, max(HEIGHT, height)))
     _draw_slice(canvas, sagittal_first(result.located)[0])
-    _draw_findings(canvas, _paragraphs(result, made_by))
+    _draw_findings(canvas, shown)
     return np.asarray(canvas)
 
 
@@ -89,13 +96,13 @@ def _draw_slice(canvas: Image.Image, located: LocatedSeries) -> None:
     picture = Image.fromarray(grey_of(slice_RC, spine_window(located)))
     picture = picture.resize((round(width_mm * scale), round(height_mm * scale)), Image.Resampling.BICUBIC)
     canvas.paste(picture, (0, 0))
-    pen, font = ImageDraw.Draw(canvas), _font(20)
+    pen, letters = ImageDraw.Draw(canvas), font(20)
     for frame in frames_in(located):
         mark = mark_of(frame, located.series)
         line = [(x * scale, y * scale) for x, y in (mark.anterior_mm, mark.posterior_mm)]
         pen.line(line, YELLOW, 2)
         label = (mark.label_mm[0] * scale, mark.label_mm[1] * scale)
-        pen.text(label, frame.level, YELLOW, font, anchor="rm", stroke_width=2, stroke_fill="black")
+        pen.text(label, frame.level, YELLOW, letters, anchor="rm", stroke_width=2, stroke_fill="black")
 
 
 def _paragraphs(result: StudyResult, made_by: str) -> Iterator[Paragraph]:
@@ -117,21 +124,27 @@ def _paragraphs(result: StudyResult, made_by: str) -> Iterator[Paragraph]:
         yield Paragraph(note[0].upper() + note[1:], GREY, 13)
 
 
-def _draw_findings(canvas: Image.Image, paragraphs: Iterable[Paragraph]) -> None:
-    """Write the paragraphs, smaller where they would not fit."""
-    every = list(paragraphs)
+def _fitted(paragraphs: Sequence[Paragraph]) -> tuple[list[Paragraph], int]:
+    """The paragraphs in the largest letters with which all fit, and the height they take, in pixels."""
     for scale in SCALES:
-        shown = [replace(one, size=round(scale * one.size)) for one in every]
-        if sum(len(one.lines()) * one.line_height + one.below for one in shown) < HEIGHT - 2 * MARGIN:
+        shown = [replace(one, size=round(scale * one.size)) for one in paragraphs]
+        height = 2 * MARGIN + sum(len(one.lines()) * one.line_height + one.below for one in shown)
+        if height < HEIGHT:
             break
+    return shown, height
+
+
+def _draw_findings(canvas: Image.Image, paragraphs: Sequence[Paragraph]) -> None:
+    """Write the paragraphs below each other."""
     pen, top = ImageDraw.Draw(canvas), MARGIN
-    for one in shown:
+    for one in paragraphs:
         for line in one.lines():
-            pen.text((PICTURE_WIDTH + MARGIN + one.indent, top), line, one.colour, _font(one.size))
+            pen.text((PICTURE_WIDTH + MARGIN + one.indent, top), line, one.colour, font(one.size))
             top += one.line_height
         top += one.below
 
 
 @functools.cache
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Letters of a size in pixels."""
     return ImageFont.load_default(size)

@@ -73,6 +73,7 @@ CONFIDENT = {True: private("yes", "Yes"), False: private("no", "No, uncertain")}
 EVIDENCE = private("evidence", "Learnt from")
 EVIDENCES = {"real": private("real", "Patients"), "synthetic": private("synthetic", "Synthetic studies alone")}
 CAUTION = private("caution", "Caution")
+IN_WORDS = private("in_words", "In words")
 RESEARCH = private("research_only", "Research use only, not for diagnosis or treatment decisions")
 NUMBERING = private("numbering", "Levels are numbered from the lowest disc, not verified")
 MEASUREMENT_CODES = {
@@ -91,6 +92,15 @@ def finding_code(target: Target) -> Code:
 TARGET_OF_CODE = {(finding_code(target).value, target.side): target for target in TARGETS}
 LEVEL_OF_CODE = {code.value: level for sites in SITES.values() for level, code in sites.items()}
 MEASUREMENT_OF_CODE = {code.value: name for name, code in MEASUREMENT_CODES.items()}
+
+
+def flag_code(code: str) -> Code:
+    """The code of a flag, whose meaning is the same whatever the flag says of its study.
+
+    >>> flag_code("cut_off").meaning
+    'Cut off'
+    """
+    return private(code, code.replace("_", " ").capitalize())
 
 
 def grade_of_code(target: Target, value: str) -> int:

@@ -89,9 +89,9 @@ def new_object(made: Made, class_uid: str, modality: str, series_number: int, de
         SeriesDescription=description,
         Modality=modality,
         Manufacturer=MANUFACTURER,
-        ManufacturerModelName=str(made.model["name"])[:64],
-        DeviceSerialNumber=str(made.model.get("digest", "unknown"))[:64],
-        SoftwareVersions=[f"spinenet {__version__}"[:64], f"model {made.model['version']}"[:64]],
+        ManufacturerModelName=str(made.model["name"]),
+        DeviceSerialNumber=str(made.model.get("digest", "unknown")),
+        SoftwareVersions=[f"spinenet {__version__}", f"model {made.model['version']}"],
         CodingSchemeIdentificationSequence=[
             dataset(
                 CodingSchemeDesignator=PRIVATE_SCHEME,
@@ -115,6 +115,15 @@ def _name_patient(started: Dataset, made: Made) -> None:
     if made.identify:
         started.PatientName, started.PatientID = made.origin.patient_name, made.origin.patient_id
         return
-    started.PatientName, started.PatientID = "", made.result.key[:64]
+    started.PatientName, started.PatientID = "", _patient_id(made.result.key)
     started.PatientIdentityRemoved = "YES"
     started.DeidentificationMethod = "made without name, id and dates"
+
+
+def _patient_id(key: str) -> str:
+    """A study's key within the 64 characters that an id may have; longer ones are kept apart by a digest.
+
+    >>> _patient_id("study-0a1b"), len(_patient_id("a" * 80))
+    ('study-0a1b', 64)
+    """
+    return key if len(key) <= 64 else f"{key[:47]}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"

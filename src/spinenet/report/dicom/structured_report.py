@@ -8,12 +8,14 @@ from typing import Any
 
 from pydicom.uid import Comprehensive3DSRStorage, MRImageStorage
 
-from spinenet.labels import TARGET, private
+from spinenet.labels import TARGET
+from spinenet.locating.discs import NUMBERING_NOTE
 from spinenet.report.dicom import codes
 from spinenet.report.dicom.content_tree import (
     CONTAINS,
     CONTEXT,
     MODIFIES,
+    PROPERTY,
     Item,
     code_item,
     concept,
@@ -28,7 +30,7 @@ from spinenet.report.dicom.content_tree import (
 from spinenet.report.dicom.objects import MANUFACTURER, Made, new_object
 from spinenet.report.document import measurements_of
 from spinenet.report.page.attention import deciding
-from spinenet.study import Prediction, SourceImages
+from spinenet.study import Flag, Prediction, SourceImages
 from spinenet.system.files import replacing
 
 SERIES_NUMBER = 9001
@@ -86,15 +88,25 @@ def _measurements(made: Made) -> Item:
 
 
 def _study_group(made: Made) -> Item:
-    """What is to be known of the whole study: research only, numbering, and every flag by its code."""
-    cautions = [codes.NUMBERING, *(private(flag.code, flag.message) for flag in made.result.flags)]
+    """What is to be known of the whole study: research only, numbering, and every flag by its code and in words."""
+    cautions = [
+        (codes.NUMBERING, NUMBERING_NOTE),
+        *((codes.flag_code(flag.code), _said(flag)) for flag in made.result.flags),
+    ]
     return _group(
         made,
         "study",
         code_item(CONTAINS, codes.FINDING, codes.RESEARCH),
         code_item(MODIFIES, codes.FINDING_SITE, codes.LUMBAR_SPINE),
-        *(code_item(CONTAINS, codes.CAUTION, caution) for caution in cautions),
+        *(
+            code_item(CONTAINS, codes.CAUTION, code, [text_item(PROPERTY, codes.IN_WORDS, words)])
+            for code, words in cautions
+        ),
     )
+
+
+def _said(flag: Flag) -> str:
+    return f"{flag.subject}: {flag.message}" if flag.subject else flag.message
 
 
 def _level_group(made: Made, level: str, values: dict[str, float]) -> Item:
