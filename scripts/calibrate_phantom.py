@@ -26,14 +26,19 @@ class CalibrateConfig:
     """How many persons, how many proposals for each, and where the numbers go. Modes that are not named keep theirs."""
 
     modes: tuple[str, ...] = tuple(Mode)
+    """Modes to fit."""
     persons: int = 150
+    """Persons a mode."""
     proposals: int = 6
+    """Spines proposed for each person."""
     rounds: int = 1
     """How often spines are sampled with the weights, and these corrected by what is found."""
     spines: int = 600
     """Spines to sample in each round."""
     workers: int = 1
+    """Processes."""
     out: str = "src/spinephantom/data/calibration.json"
+    """File that gets the numbers."""
 
 
 @script("calibrate_phantom", CalibrateConfig)

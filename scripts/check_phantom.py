@@ -31,11 +31,17 @@ class CheckConfig:
     0 a part is left out."""
 
     studies: int = 500
+    """Studies rendered for the audits."""
     prevalence: int = 2000
+    """Spines built and measured for prevalence."""
     spines: int = 60
+    """Spines looked at one by one."""
     modes: tuple[str, ...] = ("rsna",)
+    """Modes whose prevalence is measured."""
     workers: int = 1
+    """Processes."""
     first_seed: int = 500000
+    """Seed of the first study; keep away from those of training sets."""
 
 
 Row = tuple[str, str, str, bool]

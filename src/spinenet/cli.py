@@ -325,8 +325,6 @@ def _card(bundle: "Bundle") -> Iterator[str]:
     for heading, text in model_lines({**bundle.metadata, "name": bundle.name, "version": bundle.version}):
         yield f"{heading}: {text}"
     yield f"Grades: {', '.join(bundle.targets)}"
-    if bundle.not_graded:
-        yield f"Does not grade: {', '.join(bundle.not_graded)}"
     for target in bundle.metadata.get("metrics", {}).get("targets", {}).values():
         yield f"{target['title']} (n = {target['n']}): {', '.join(_figures(target['metrics']))}"
     yield RESEARCH_ONLY

@@ -29,13 +29,17 @@ class StudyOptions:
     """
 
     mode: Mode = Mode.BALANCED
+    """Which patients: RSNA, BALANCED or SCREENING."""
     axial: bool = True
+    """Make axial T2 stacks too."""
     slices: int = 0
     slice_spacing_mm: float = 0.0
     size: int = 384
     axial_size: int = 320
     sub_slices: int = 2
+    """Parts that a slice is painted in, for partial volume."""
     stir_share: float = 0.25
+    """Share of studies with STIR instead of T2."""
     widened_share: float = 0.25
     """Share of studies whose relaxation times spread by a quarter instead of a few per cent."""
     random_share: float = 0.0
@@ -44,6 +48,7 @@ class StudyOptions:
     lowest_disc: int = 0
     discs_in_view: int = 0
     mirror: bool = False
+    """Make the mirror image of the study that the seed stands for."""
     clean: bool = False
     """No noise, coil, band or ghost: the ideal image, for measurements of contrast."""
 

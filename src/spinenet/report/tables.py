@@ -26,6 +26,22 @@ PREDICTION_COLUMNS = (
     "evidence",
 )
 STUDY_COLUMNS = ("study", "status", "levels_found", "message", "seconds")
+COLUMN_WORDS = {
+    "study": "Key of the study, made from its identifier or its file name; the same in every output.",
+    "level": "Disc level, counted from the lowest disc; a transitional vertebra would shift it.",
+    "target": "What was graded.",
+    "grade": "The decided grade, a value of the target's published scale.",
+    "label": "The grade in words.",
+    "p_0": "Calibrated probability of the first grade of the scale, with six decimals; p_1 and so on are the others', "
+    "empty past the end of the scale.",
+    "confident": "False where the model does not stand by its grade.",
+    "evidence": "What the target was learnt from: real patients, or synthetic studies alone.",
+    "status": "ok; partial: some series or level could not be used; failed: nothing was graded.",
+    "levels_found": "Levels that were found, graded or not.",
+    "message": "What a reader must know of the study, in one line.",
+    "seconds": "Time it took.",
+}
+"""What the columns of both tables hold, for the documentation."""
 
 Row = Mapping[str, str]
 

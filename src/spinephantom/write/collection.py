@@ -21,9 +21,13 @@ class PhantomConfig:
     """Settings of ``scripts/make_phantom.py``."""
 
     out: str = "data/phantom"
+    """Folder that gets the studies."""
     studies: int = 60
+    """How many there are to be, those made before included."""
     seed: int = 0
+    """With a study's number it decides everything."""
     workers: int = 1
+    """Studies made at the same time."""
     validation_share: float = 0.15
     """Share of the studies whose subset is called validation."""
     layout: str = "phantom"
