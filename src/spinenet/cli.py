@@ -324,6 +324,9 @@ def _card(bundle: "Bundle") -> Iterator[str]:
     yield f"{bundle.path}: every file is as it was made"
     for heading, text in model_lines({**bundle.metadata, "name": bundle.name, "version": bundle.version}):
         yield f"{heading}: {text}"
+    made = bundle.metadata.get("made_with", {})
+    if made:
+        yield f"Made with: commit {made.get('commit') or 'not known'}, torch {made.get('versions', {}).get('torch', '?')}"
     yield f"Grades: {', '.join(bundle.targets)}"
     for target in bundle.metadata.get("metrics", {}).get("targets", {}).values():
         yield f"{target['title']} (n = {target['n']}): {', '.join(_figures(target['metrics']))}"

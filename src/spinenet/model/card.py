@@ -55,6 +55,7 @@ def _lines(metadata: Mapping[str, Any]) -> Iterator[str]:
     for key, title in SECTIONS:
         if metadata.get(key):
             yield f"\n## {title}\n\n{metadata[key]}"
+    yield from _made_lines(metadata.get("made_with", {}))
     yield "\n## What each target was learnt from\n"
     for name in metadata["calibration"]:
         synthetic = metadata.get("evidence", {}).get(name) == "synthetic"
@@ -69,6 +70,17 @@ def _lines(metadata: Mapping[str, Any]) -> Iterator[str]:
         yield from _table(metrics["targets"], TRUST_METRICS)
         yield from _severe_lines(metrics["targets"])
         yield from _gap_lines(metrics.get("gaps", ()), metrics["targets"])
+
+
+def _made_lines(made: Mapping[str, Any]) -> Iterator[str]:
+    """Where it comes from, where the bundle says so."""
+    if made:
+        yield "\n## Where it comes from\n"
+        yield f"- Commit: {made.get('commit') or 'not known'}"
+        yield f"- Labels: {made.get('labels', 'not known')} (digest of studies and grades)"
+        yield f"- Versions: {', '.join(f'{name} {version}' for name, version in made.get('versions', {}).items())}"
+        fit = made.get("recipe", {}).get("fit", {})
+        yield f"- Recipe: {', '.join(f'{key} {value}' for key, value in fit.items())}; the rest is in `model.json`"
 
 
 def _table(targets: Mapping[str, Any], columns: Sequence[tuple[str, str]]) -> Iterator[str]:

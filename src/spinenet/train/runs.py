@@ -29,7 +29,7 @@ from spinenet.train.grader import GraderModule
 from spinenet.train.locator import LocatorModule
 from spinenet.train.loop import exported_checkpoint, fit, save_config, trainer_of
 from spinenet.train.networks import Locator
-from spinenet.train.provenance import write_provenance
+from spinenet.train.provenance import read_provenance, write_provenance
 from spinenet.train.training_config import ExportConfig, TrainGraderConfig, TrainLocatorConfig
 from spinenet.train.weights import load_trained, not_learnt, start_from
 
@@ -137,12 +137,20 @@ def export_bundle(
     networks = {"grader.onnx": (out / "grader.onnx").read_bytes(), "locator.onnx": located_by}
     (out / "grader.onnx").unlink()
     calibrated = {name: calibration.get(name, neutral(TARGET[name])) for name in learnt["evidence"]}
-    return write_bundle(
-        out / "bundle", networks, configs[0].crop, calibrated, {**facts, **learnt, "onnx_difference": difference}
-    )
+    facts = {**facts, **learnt, "onnx_difference": difference, "made_with": made_with(graders)}
+    return write_bundle(out / "bundle", networks, configs[0].crop, calibrated, facts)
 
 
-LEARNT = ("evidence", "views")
+LEARNT = ("evidence", "views", "made_with")
+
+
+def made_with(runs: Sequence[Path]) -> dict[str, Any]:
+    """Where a bundle comes from: commit, versions, labels and recipe of its first run; no folder of this machine."""
+    recipe = OmegaConf.to_container(OmegaConf.structured(grader_config(runs[0])))
+    assert isinstance(recipe, dict)
+    kept = {key: value for key, value in recipe.items() if key not in ("out", "locator", "init", "resume", "paths")}
+    kept["data"] = {**kept["data"], "root": "", "extra": sorted(kept["data"]["extra"])}
+    return {**read_provenance(runs[0]), "runs": len(runs), "recipe": kept}
 
 
 def save_learnt(out: Path, split: Split, views: Sequence[View]) -> None:
