@@ -326,7 +326,8 @@ def _card(bundle: "Bundle") -> Iterator[str]:
         yield f"{heading}: {text}"
     made = bundle.metadata.get("made_with", {})
     if made:
-        yield f"Made with: commit {made.get('commit') or 'not known'}, torch {made.get('versions', {}).get('torch', '?')}"
+        torch = made.get("versions", {}).get("torch", "not known")
+        yield f"Made with: commit {made.get('commit') or 'not known'}, torch {torch}"
     yield f"Grades: {', '.join(bundle.targets)}"
     for target in bundle.metadata.get("metrics", {}).get("targets", {}).values():
         yield f"{target['title']} (n = {target['n']}): {', '.join(_figures(target['metrics']))}"
