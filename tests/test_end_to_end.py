@@ -11,7 +11,6 @@ import pytest
 
 from spinenet.crops import CropSpec
 from spinenet.datasets import load_dataset
-from spinenet.datasets.masks import read_mask
 from spinenet.datasets.splits import DataConfig, load_split
 from spinenet.errors import ConfigError, DatasetError
 from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, UNKNOWN, columns_of
@@ -64,7 +63,7 @@ def perfect_locator(phantom_root: Path, perfect_segmenter: Any) -> Any:
     """What a well trained locator would say of the phantoms: a hardly trained one would find no level to grade."""
     known = []
     for study in load_dataset("phantom", phantom_root).studies:
-        known += [(one, read_mask(study.masks[one.name], one)) for one in read_study(study.source).series]
+        known += [(one, study.masks[one.name].values(one)) for one in read_study(study.source).series]
     segment = perfect_segmenter(*known)
     return lambda self, images_N1HW: segment(images_N1HW)
 

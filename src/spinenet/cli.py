@@ -329,6 +329,8 @@ def _card(bundle: "Bundle") -> Iterator[str]:
         torch = made.get("versions", {}).get("torch", "not known")
         yield f"Made with: commit {made.get('commit') or 'not known'}, torch {torch}"
     yield f"Grades: {', '.join(bundle.targets)}"
+    if bundle.not_graded:
+        yield f"Does not grade: {', '.join(bundle.not_graded)}"
     for target in bundle.metadata.get("metrics", {}).get("targets", {}).values():
         yield f"{target['title']} (n = {target['n']}): {', '.join(_figures(target['metrics']))}"
     yield RESEARCH_ONLY

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from spinenet.datasets.cache import (
     LocatedStudy,
     cached_studies,
     load_labels,
+    load_prepared,
     load_study,
     located_study,
     save_study,
@@ -19,7 +21,7 @@ from spinenet.datasets.cache import (
 from spinenet.datasets.labelled import LabelledStudy, no_grades
 from spinenet.datasets.masks import locate_from_mask
 from spinenet.errors import DatasetError
-from spinenet.labels import View
+from spinenet.labels import TARGET, TARGET_INDEX, UNKNOWN, View
 from spinenet.readers import StudySource
 from spinenet.study import LevelFrame, LocatedSeries, Series
 from spinephantom import PhantomStudy
@@ -147,3 +149,29 @@ def test_a_damaged_file_and_an_empty_folder_are_said_so(path: Path, tmp_path: Pa
 def test_the_same_study_gives_the_same_bytes(study: LocatedStudy, path: Path, tmp_path: Path) -> None:
     save_study(tmp_path / "again.npz", study, SPEC)
     assert (tmp_path / "again.npz").read_bytes() == path.read_bytes()
+
+
+def test_grades_prepared_in_another_label_space_are_matched_by_name(
+    study: LocatedStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cache made when there was a target more, another was not yet there, and all stood in another order."""
+    names = ["cyst", *reversed([name for name in TARGET if name != "bulging"])]
+    columns = [TARGET_INDEX.get(name, 0) for name in names]
+    older = replace(
+        study,
+        grades_LT=study.grades_LT[:, columns],
+        readers_RLT=study.readers_RLT[..., columns],
+        published_RT=None,
+    )
+    monkeypatch.setattr("spinenet.datasets.cache.TARGETS", [SimpleNamespace(name=name) for name in names])
+    save_study(tmp_path / "7.npz", older, SPEC)
+    monkeypatch.undo()
+    read = load_study(tmp_path / "7.npz", SPEC)
+    kept = [index for name, index in TARGET_INDEX.items() if name != "bulging"]
+    assert np.array_equal(read.grades_LT[:, kept], study.grades_LT[:, kept])
+    assert np.array_equal(read.readers_RLT[..., kept], study.readers_RLT[..., kept])
+    assert (read.grades_LT[:, TARGET_INDEX["bulging"]] == UNKNOWN).all()
+    assert load_prepared("phantom", tmp_path).findings == (
+        f"{tmp_path}: bulging: grades were not prepared",
+        f"{tmp_path}: cyst: prepared, but not in the label space; left out",
+    )

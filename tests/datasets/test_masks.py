@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from spinenet.datasets.masks import (
+    MaskFile,
     locate_all,
     locate_from_mask,
     locator_classes,
     midline_slice,
     on_locator_grid,
-    read_mask,
 )
 from spinenet.errors import DatasetError
 from spinenet.labels import LEVELS, View
@@ -68,7 +68,7 @@ def written(tmp_path, phantom):
         for item, mask_SRC in zip(phantom.series, masks, strict=True):
             paths[item.name] = tmp_path / f"{item.name}.mha"
             write_mha(paths[item.name], mask_SRC.astype(np.uint8), item.series.affine_vox2mm, "PIR")
-        return [item.series for item in phantom.series], paths
+        return [item.series for item in phantom.series], {name: MaskFile(path) for name, path in paths.items()}
 
     return write
 
@@ -114,7 +114,18 @@ def test_a_mask_of_another_shape_than_its_image_is_refused(tmp_path, phantom):
     path = tmp_path / "1_t1.mha"
     write_mha(path, item.mask_SRC[:, :-4], item.series.affine_vox2mm, "LPS")
     with pytest.raises(DatasetError, match="they must agree"):
-        read_mask(path, item.series)
+        MaskFile(path).values(item.series)
+
+
+def test_what_is_counted_below_the_lowest_disc_is_none_and_the_others_take_its_number(tmp_path, phantom):
+    item = phantom.series[0]
+    values = item.mask_SRC
+    one_more = np.where((values > 0) & (values < 99) | (values > 200), values + 1, values)
+    write_mha(tmp_path / "1_t1.mha", one_more.astype(np.uint8), item.series.affine_vox2mm, "PIR")
+    assert np.array_equal(MaskFile(tmp_path / "1_t1.mha", lowest=2).values(item.series), values)
+    below = np.where((values == 1) | (values == 201), 0, np.where((values > 0) & (values != 100), values - 1, values))
+    write_mha(tmp_path / "1_t2.mha", values.astype(np.uint8), item.series.affine_vox2mm, "PIR")
+    assert np.array_equal(MaskFile(tmp_path / "1_t2.mha", lowest=2).values(item.series), below)
 
 
 def test_a_mask_is_read_in_the_order_of_its_image(tmp_path, phantom):
@@ -122,4 +133,4 @@ def test_a_mask_is_read_in_the_order_of_its_image(tmp_path, phantom):
     write_mha(tmp_path / "1_t1.mha", item.series.voxels_SRC.astype(np.uint8), item.series.affine_vox2mm, "PIR")
     write_mha(tmp_path / "mask.mha", item.mask_SRC, item.series.affine_vox2mm, "PIR")
     image = replace(read_mha(tmp_path / "1_t1.mha"), name="t1")
-    assert np.array_equal(read_mask(tmp_path / "mask.mha", image), item.mask_SRC)
+    assert np.array_equal(MaskFile(tmp_path / "mask.mha").values(image), item.mask_SRC)

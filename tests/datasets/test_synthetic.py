@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from spinenet.datasets import Dataset, load_dataset
-from spinenet.datasets.masks import locate_all, read_mask
+from spinenet.datasets.masks import locate_all
 from spinenet.errors import DatasetError
 from spinenet.labels import LEVELS, UNKNOWN, View
 from spinenet.readers import read_study
@@ -65,7 +65,7 @@ def test_masks_give_the_levels_of_all_series(dataset: Dataset, study: PhantomStu
     first = dataset.studies[0]
     series = read_study(first.source).series
     by_name = {one.name: one for one in series}
-    assert np.array_equal(read_mask(first.masks["acq-sag_T1w"], by_name["acq-sag_T1w"]), study.series[0].mask_SRC)
+    assert np.array_equal(first.masks["acq-sag_T1w"].values(by_name["acq-sag_T1w"]), study.series[0].mask_SRC)
     located = locate_all(series, first.masks)
     assert {one.series.view for one in located} >= {View.SAGITTAL_T1, View.AXIAL_T2}
     assert {frame.level for frame in located[0].frames} >= set(LEVELS[:5])

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from spinenet.datasets import LabelledStudy, load_dataset
-from spinenet.datasets.masks import read_mask
 from spinenet.errors import DatasetError
 from spinenet.evaluate.assess.saved import Saved, load_saved, readers_table, save_phantom_test, slices_of_discs
 from spinenet.labels import LEVELS, TARGET, TARGETS, UNKNOWN
@@ -38,7 +37,7 @@ def labelled(root: Path) -> LabelledStudy:
 def bundle(tiny_bundle: Bundle, labelled: LabelledStudy, perfect_segmenter: Any) -> Any:
     """The untrained bundle with a locator that knows this phantom's masks."""
     series = [one for one in read_study(labelled.source).series if one.plane == "sagittal"]
-    segment = perfect_segmenter(*((one, read_mask(labelled.masks[one.name], one)) for one in series))
+    segment = perfect_segmenter(*((one, labelled.masks[one.name].values(one)) for one in series))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Bundle, "segment", lambda self, images_N1HW: segment(images_N1HW))
         yield tiny_bundle

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spinenet.crops import CropSpec
+from spinenet.crops import CropSpec, build_bag
+from spinenet.datasets.masks import locate_from_mask
 from spinenet.errors import BundleError
-from spinenet.labels import LEVELS, TARGET, TARGETS, VIEWS, columns_of
+from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, TARGETS, VIEWS, columns_of
 from spinenet.model import bundle
 from spinenet.model.bundle import NETWORKS, load_bundle, write_bundle
 from spinenet.model.calibration import TargetCalibration, neutral
+from spinephantom import PhantomStudy
 
 SPEC = CropSpec(rows=40, columns=48, pixel_mm=1.3)
 CALIBRATION = {
@@ -94,18 +96,68 @@ def test_a_calibration_edited_by_hand_is_noticed(folder: Path) -> None:
         load_bundle(folder)
 
 
-@pytest.mark.parametrize(
-    "other", [{"levels": list(LEVELS[1:])}, {"inputs": ["crops"]}, {"targets": {"pfirrmann": [1, 2, 3, 4]}}]
-)
-def test_a_bundle_of_another_label_space_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: dict[str, object]
-) -> None:
-    space = bundle.label_space()
-    with monkeypatch.context() as patch:
-        patch.setattr(bundle, "label_space", lambda: {**space, **other})
-        folder = write_bundle(tmp_path / "b", dict.fromkeys(NETWORKS, b""), SPEC, CALIBRATION, FACTS)
+def of_space(folder: Path, **changes: object) -> Path:
+    """A bundle whose networks were exported in a label space with these changes."""
+    facts = {**FACTS, "label_space": {**bundle.label_space(), **changes}}
+    return write_bundle(folder, dict.fromkeys(NETWORKS, b""), SPEC, CALIBRATION, facts)
+
+
+@pytest.mark.parametrize("other", [{"levels": list(LEVELS[1:])}, {"inputs": ["crops"]}, {"views": ["axial_t2"]}])
+def test_a_bundle_with_other_levels_views_or_inputs_is_refused(tmp_path: Path, other: dict[str, object]) -> None:
     with pytest.raises(BundleError, match="another version"):
+        load_bundle(of_space(tmp_path / "b", **other))
+
+
+def test_a_bundle_that_grades_what_is_not_known_is_refused_by_name(tmp_path: Path) -> None:
+    targets = {**bundle.label_space()["targets"], "pfirrmann": [1, 2, 3, 4]}
+    with pytest.raises(BundleError, match=r"does not have \(pfirrmann \[1, 2, 3, 4\]\)") as refused:
+        load_bundle(of_space(tmp_path / "scale", targets=targets))
+    assert "\n" not in str(refused.value)
+    facts = {**FACTS, "label_space": {**bundle.label_space(), "targets": {"cyst": [0, 1]}}}
+    calibration = {"cyst": CALIBRATION["herniation"]}
+    folder = write_bundle(tmp_path / "b", dict.fromkeys(NETWORKS, b""), SPEC, calibration, facts)
+    with pytest.raises(BundleError, match=r"does not have \(cyst \[0, 1\]\)"):
         load_bundle(folder)
+
+
+def test_what_a_bundle_does_not_grade_may_be_unknown_here(tmp_path: Path) -> None:
+    targets = {"cyst": [0, 1], **bundle.label_space()["targets"]}
+    opened = load_bundle(of_space(tmp_path / "b", targets=targets))
+    assert set(opened.targets) == set(CALIBRATION)
+
+
+def test_outputs_of_an_older_bundle_are_matched_by_name(
+    tiny_bundle: bundle.Bundle, phantom: PhantomStudy, tmp_path: Path
+) -> None:
+    """The label space of an older bundle lacked a target and had others in another order."""
+    names = [name for name in reversed(TARGET) if name != "bulging"]
+    networks = {**tiny_bundle.networks, "grader.onnx": reordered(tiny_bundle.networks["grader.onnx"], names)}
+    facts = {**FACTS, "label_space": {**bundle.label_space(), "targets": {name: TARGET[name].grades for name in names}}}
+    calibration = {name: one for name, one in tiny_bundle.calibration.items() if name != "bulging"}
+    older = load_bundle(write_bundle(tmp_path / "older", networks, tiny_bundle.spec, calibration, facts))
+    bag = build_bag([locate_from_mask(item.series, item.mask_SRC) for item in phantom.series], tiny_bundle.spec)
+    (logp_LTK, shares_LST), (expected_LTK, expected_LST) = older.grade(bag), tiny_bundle.grade(bag)
+    graded = [TARGET_INDEX[name] for name in older.targets]
+    assert "bulging" in older.not_graded and np.isnan(logp_LTK[:, TARGET_INDEX["bulging"]]).all()
+    assert np.array_equal(logp_LTK[:, graded], expected_LTK[:, graded])
+    assert np.array_equal(shares_LST[..., graded], expected_LST[..., graded])
+
+
+def reordered(grader: bytes, names: list[str]) -> bytes:
+    """A grader whose outputs hold these targets in this order."""
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load_from_string(grader)
+    places = onnx.numpy_helper.from_array(np.array([TARGET_INDEX[name] for name in names]), "places")
+    model.graph.initializer.append(places)
+    for output, axis in zip(model.graph.output, (2, 3), strict=True):
+        before = f"{output.name}_before"
+        for node in model.graph.node:
+            for index, name in enumerate(node.output):
+                if name == output.name:
+                    node.output[index] = before
+        model.graph.node.append(onnx.helper.make_node("Gather", [before, "places"], [output.name], axis=axis))
+        output.type.tensor_type.shape.dim[axis].dim_value = len(names)
+    return model.SerializeToString()
 
 
 @pytest.mark.parametrize("missing", FILES)

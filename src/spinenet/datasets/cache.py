@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from spinenet.crops import CropSpec
 from spinenet.datasets.labelled import Dataset, LabelledStudy
 from spinenet.errors import DatasetError
-from spinenet.labels import TARGETS, View
+from spinenet.labels import TARGET_INDEX, TARGETS, UNKNOWN, View
 from spinenet.readers import StudySource
 from spinenet.study import LevelFrame, LocatedSeries, Series
 from spinenet.system.files import replacing
@@ -37,6 +37,7 @@ MARGIN_PIXELS = 6
 """Pixels beside a crop that its smoothing and interpolation read."""
 
 _FORMAT = 2
+_GRADES = ("grades_LT", "readers_RLT", "published_RT")
 _ARRAYS = ("stored", "grey", "affine", "frames", "sizes", "reference")
 
 
@@ -164,7 +165,8 @@ def is_cache(folder: Path) -> bool:
 
 
 def load_prepared(name: str, folder: Path) -> Dataset:
-    """The labels of a cache folder as a data set; its studies are read with ``load_study``."""
+    """The labels of a cache folder as a data set, matched by the names of targets; its studies are read with
+    ``load_study``."""
     studies = []
     for path in cached_studies(folder):
         labels = load_labels(path)
@@ -180,7 +182,7 @@ def load_prepared(name: str, folder: Path) -> Dataset:
                 prepared=path,
             )
         )
-    return Dataset(name, tuple(studies), ())
+    return Dataset(name, tuple(studies), _differences(studies[0].source.location))
 
 
 def _reaches(spec: CropSpec) -> dict[str, list[float]]:
@@ -193,7 +195,7 @@ def _opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
     try:
         with np.load(path) as arrays:
             about = json.loads(str(arrays["about"]))
-            if about["format"] != _FORMAT or about["targets"] != [target.name for target in TARGETS]:
+            if about["format"] != _FORMAT:
                 raise DatasetError(f"{path}: prepared by another version; remove it and prepare again")
             yield about, arrays
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
@@ -201,9 +203,27 @@ def _opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
 
 
 def _labels_of(about: dict[str, Any], arrays: Any) -> LocatedStudy:
-    grades_LT, readers_RLT = arrays["grades_LT"], arrays["readers_RLT"]
-    published_RT = arrays.get("published_RT")
-    return LocatedStudy(about["key"], about["patient"], about["dataset"], grades_LT, (), readers_RLT, published_RT)
+    grades = {name: _by_name(arrays[name], about["targets"]) for name in _GRADES if name in arrays}
+    return LocatedStudy(about["key"], about["patient"], about["dataset"], located=(), **grades)
+
+
+def _by_name(grades_XT: NDArray[np.int64], targets: Sequence[str]) -> NDArray[np.int64]:
+    """Grades of these targets as those of the label space: UNKNOWN where it has others, which were not prepared."""
+    ours = np.full((*grades_XT.shape[:-1], len(TARGETS)), UNKNOWN)
+    for index, name in enumerate(targets):
+        if name in TARGET_INDEX:
+            ours[..., TARGET_INDEX[name]] = grades_XT[..., index]
+    return ours
+
+
+def _differences(path: Path) -> tuple[str, ...]:
+    """What a file was prepared without, and with what that is not known here."""
+    with _opened(path) as (about, _):
+        prepared = about["targets"]
+    without = [name for name in TARGET_INDEX if name not in prepared]
+    unknown = [name for name in prepared if name not in TARGET_INDEX]
+    said = [(without, "grades were not prepared"), (unknown, "prepared, but not in the label space; left out")]
+    return tuple(f"{path.parent}: {', '.join(names)}: {words}" for names, words in said if names)
 
 
 def _arrays_of(one: LocatedSeries) -> dict[str, NDArray[Any]]:

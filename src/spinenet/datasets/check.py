@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from spinenet.datasets.labelled import Dataset, LabelledStudy
-from spinenet.datasets.masks import locate_from_mask, read_mask
+from spinenet.datasets.masks import locate_from_mask
 from spinenet.errors import SpinenetError
 from spinenet.labels import LEVELS, TARGETS, UNKNOWN
 from spinenet.readers import read_study
@@ -40,7 +40,7 @@ def image_findings(study: LabelledStudy) -> list[str]:
             findings.append(f"{study.key}_{one.name}: {one.plane}; not used: {one.reason}")
         elif one.plane == "sagittal" and one.name in study.masks:
             try:
-                seen = {frame.level for frame in locate_from_mask(one, read_mask(study.masks[one.name], one)).frames}
+                seen = {frame.level for frame in locate_from_mask(one, study.masks[one.name].values(one)).frames}
             except SpinenetError as error:
                 findings.append(f"{study.key}_{one.name}: mask unusable: {error}")
                 continue

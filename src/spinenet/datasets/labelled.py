@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from spinenet.datasets.masks import LabelImage
 from spinenet.labels import LEVELS, TARGETS, UNKNOWN
 from spinenet.readers import StudySource
 from spinenet.study import LevelFrame, Study
@@ -28,7 +29,7 @@ class LabelledStudy:
     """One patient's examination with its grades.
 
     ``grades_LT`` is (len(LEVELS), len(TARGETS)): the index of the grade in its scale, or UNKNOWN. ``masks`` maps a
-    series name to its label image (1.. vertebrae and 201.. discs from the lowest, 100 the canal). ``readers_RLT`` are
+    series name to its label image. ``readers_RLT`` are
     the grades of single readers where the data set tells them, else without rows. ``published_RT`` (rows, len(TARGETS))
     holds every graded disc as the data set has it, whatever of it was found to be no label: splits are drawn by it, so
     that a repaired label moves no patient to another fold. None where that is ``grades_LT``. ``points`` are None where
@@ -39,7 +40,7 @@ class LabelledStudy:
     patient: str
     source: StudySource
     grades_LT: NDArray[np.int64]
-    masks: dict[str, Path] = field(default_factory=dict)
+    masks: dict[str, LabelImage] = field(default_factory=dict)
     readers_RLT: NDArray[np.int64] = field(default_factory=lambda: no_grades()[None][:0])
     published_RT: NDArray[np.int64] | None = None
     points: LevelPoints | None = None

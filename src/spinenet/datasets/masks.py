@@ -1,8 +1,9 @@
 """Levels from a label image: what training and evaluation take as the truth of where a disc is."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,13 +35,41 @@ SAME_DISC_MM = 8.0
 """Centres nearer than this, in one coordinate system, are of the same disc."""
 
 
-def read_mask(path: Path, series: Series) -> NDArray[np.uint8]:
-    """Label image in the canonical order of its series, (slices, rows, columns); raises DatasetError on a misfit."""
-    read = read_mha if path.suffix == ".mha" else read_nifti
-    mask_SRC = read(path).voxels_SRC.astype(np.uint8)
-    if mask_SRC.shape != series.voxels_SRC.shape:
-        raise DatasetError(f"{path}: mask is {mask_SRC.shape}, its image {series.voxels_SRC.shape}; they must agree")
-    return mask_SRC
+class LabelImage(Protocol):
+    """Where the discs, bodies and canal of one series are.
+
+    ``whole``: what is 0 is none of them; otherwise only some were drawn.
+    """
+
+    @property
+    def whole(self) -> bool: ...
+
+    def values(self, series: Series) -> NDArray[np.uint8]:
+        """SPIDER's values in the canonical order of its series, of its shape; DatasetError where they do not fit."""
+
+
+@dataclass(frozen=True)
+class MaskFile:
+    """A label image in a file. ``lowest`` is the number that L5/S1 has in it; what is counted below it is no disc."""
+
+    path: Path
+    lowest: int = 1
+    whole: bool = True
+
+    def values(self, series: Series) -> NDArray[np.uint8]:
+        """Renumbered so that L5/S1 is disc 1 and L5 vertebra 1."""
+        read = read_mha if self.path.suffix == ".mha" else read_nifti
+        mask_SRC = read(self.path).voxels_SRC.astype(np.uint8)
+        if mask_SRC.shape != series.voxels_SRC.shape:
+            raise DatasetError(
+                f"{self.path}: mask is {mask_SRC.shape}, its image {series.voxels_SRC.shape}; they must agree"
+            )
+        below = self.lowest - 1
+        if below:
+            for first, last in ((1, CANAL_VALUE - 1), (DISC_VALUE + 1, 255)):
+                counted = (mask_SRC >= first) & (mask_SRC <= last)
+                mask_SRC = np.where(counted, np.where(mask_SRC < first + below, 0, mask_SRC - below), mask_SRC)
+        return mask_SRC
 
 
 def locator_classes(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -70,12 +99,14 @@ def midline_slice(mask_SRC: NDArray[np.uint8]) -> int:
     return int(np.argmax(np.sqrt(disc_S * canal_S.astype(float)) + 1e-3 * disc_S))
 
 
-def locate_all(series: Sequence[Series], masks: Mapping[str, Path]) -> tuple[LocatedSeries, ...]:
+def locate_all(series: Sequence[Series], masks: Mapping[str, LabelImage]) -> tuple[LocatedSeries, ...]:
     """The levels of all masked sagittal series of a study, named alike, and of the axial stacks that cross them."""
     return locate_masked(series, masks)[0]
 
 
-def locate_masked(series: Sequence[Series], masks: Mapping[str, Path]) -> tuple[tuple[LocatedSeries, ...], list[str]]:
+def locate_masked(
+    series: Sequence[Series], masks: Mapping[str, LabelImage]
+) -> tuple[tuple[LocatedSeries, ...], list[str]]:
     """The same, and why an axial stack is left out.
 
     A mask that misses a disc was numbered without it, so all its names above are one too low. Where such a series lies
@@ -84,7 +115,7 @@ def locate_masked(series: Sequence[Series], masks: Mapping[str, Path]) -> tuple[
     located = []
     for one in series:
         if one.plane == "sagittal" and one.name in masks:
-            found = locate_from_mask(one, read_mask(masks[one.name], one))
+            found = locate_from_mask(one, masks[one.name].values(one))
             if found.frames:
                 located.append(found)
     if not located:

@@ -14,19 +14,22 @@ carry stray blanks; discs are graded that no mask shows and the other way round.
 - a narrowed disc of Pfirrmann I contradicts the scale, whose grade I has full height (Pfirrmann et al., Spine 2001).
   Of the 19, 13 have no T2; the 6 others (patients 16 and 239 at L5/S1, 32, 123, 202, 242) are dark and flat in T2, so
   that it is the Pfirrmann grade which is wrong and the narrowing which stays.
+
+In patient 241 gradings and masks count an S1/S2 remnant as disc 1 (``REMNANT_COUNTED``).
 """
 
 import csv
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.datasets.check import image_findings
 from spinenet.datasets.labelled import Adapter, Dataset, LabelledStudy, no_grades
-from spinenet.datasets.masks import DISC_LEVELS
+from spinenet.datasets.masks import DISC_LEVELS, LabelImage, MaskFile
 from spinenet.errors import DatasetError
 from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, TARGETS, UNKNOWN, columns_of
 from spinenet.readers import find_studies
@@ -35,6 +38,9 @@ GRADING_COLUMNS = columns_of("spider")
 SERIES_NAMES = ("t1", "t2", "t2_SPACE")
 DEFAULTS_WITHOUT = {"t1": ("modic",), "t2": ("pfirrmann", "modic", "herniation", "spondylolisthesis")}
 """Targets whose grades are defaults where a patient has no series of this weighting."""
+REMNANT_COUNTED = {"241": 2}
+"""Patient -> number of L5/S1 where gradings and masks begin below it: the disc counted first is a remnant below the
+promontory, as the pictures and points set by hand say."""
 
 Rows = dict[int, NDArray[np.int64]]
 """IVD label -> grades (len(TARGETS),) of one patient."""
@@ -45,17 +51,22 @@ def load_spider(root: Path) -> Dataset:
 
     Raises DatasetError if the layout is not SPIDER's.
     """
-    dataset = load_layout(root)
+    dataset = load_layout(root, REMNANT_COUNTED)
     studies, findings = [], list(dataset.findings)
     for study in dataset.studies:
         grades_LT, said = repaired(study.grades_LT, {volume.name for volume in study.source.volumes})
         studies.append(replace(study, grades_LT=grades_LT))
+        if study.patient in REMNANT_COUNTED:
+            said.append("an S1/S2 remnant is counted as disc 1; all discs take the names one lower")
         findings += [f"patient {study.patient}: {one}" for one in said]
     return Dataset("spider", tuple(studies), tuple(findings))
 
 
-def load_layout(root: Path) -> Dataset:
-    """The same of any files in SPIDER's layout, such as phantoms: every grade as it is written."""
+def load_layout(root: Path, lowest: Mapping[str, int] = MappingProxyType({})) -> Dataset:
+    """The same of any files in SPIDER's layout, such as phantoms: every grade as it is written.
+
+    ``lowest``: patient -> the number of L5/S1 in gradings and masks, where that is not 1.
+    """
     images = root / "images"
     gradings_file = root / "radiological_gradings.csv"
     if not images.is_dir() or not gradings_file.is_file():
@@ -72,11 +83,12 @@ def load_layout(root: Path) -> Dataset:
         elif patient not in gradings:
             findings.append(f"patient {patient}: images without gradings; left out")
         else:
-            masks = _masks(root, patient)
+            first = lowest.get(patient, 1)
+            masks = _masks(root, patient, first)
             findings.extend(_series_findings(root, patient, masks))
             rows, source = gradings[patient], sources[patient]
-            published_RT = np.stack(list(rows.values()))
-            studies.append(LabelledStudy(patient, patient, source, grades_of(rows), masks, published_RT=published_RT))
+            grades_LT, published_RT = grades_of(rows, first), np.stack(list(rows.values()))
+            studies.append(LabelledStudy(patient, patient, source, grades_LT, masks, published_RT=published_RT))
     if not studies:
         raise DatasetError(f"{root}: no patient has both images and gradings")
     return Dataset("spider", tuple(studies), tuple(findings))
@@ -113,12 +125,13 @@ def read_gradings(path: Path) -> tuple[dict[str, Rows], list[str]]:
     return grades, findings
 
 
-def grades_of(rows: Mapping[int, NDArray[np.int64]]) -> NDArray[np.int64]:
-    """Rows by IVD label as (len(LEVELS), len(TARGETS)); a label without a level is left out."""
+def grades_of(rows: Mapping[int, NDArray[np.int64]], lowest: int = 1) -> NDArray[np.int64]:
+    """Rows by IVD label, L5/S1 being ``lowest``, as (len(LEVELS), len(TARGETS)); what has no level is left out."""
     grades_LT = no_grades()
     for label, grades_T in rows.items():
-        if label in DISC_LEVELS:
-            grades_LT[LEVELS.index(DISC_LEVELS[label])] = grades_T
+        level = DISC_LEVELS.get(label - lowest + 1)
+        if level is not None:
+            grades_LT[LEVELS.index(level)] = grades_T
     return grades_LT
 
 
@@ -157,12 +170,12 @@ def _natural(patient: str) -> tuple[int, str]:
     return (int(patient), "") if patient.isdecimal() else (10**9, patient)
 
 
-def _masks(root: Path, patient: str) -> dict[str, Path]:
+def _masks(root: Path, patient: str, lowest: int) -> dict[str, LabelImage]:
     paths = {name: root / "masks" / f"{patient}_{name}.mha" for name in SERIES_NAMES}
-    return {name: path for name, path in paths.items() if path.is_file()}
+    return {name: MaskFile(path, lowest) for name, path in paths.items() if path.is_file()}
 
 
-def _series_findings(root: Path, patient: str, masks: dict[str, Path]) -> list[str]:
+def _series_findings(root: Path, patient: str, masks: Collection[str]) -> list[str]:
     present = [name for name in SERIES_NAMES if (root / "images" / f"{patient}_{name}.mha").is_file()]
     return [
         f"{patient}_{name}: image without mask; its levels can only be located" for name in present if name not in masks

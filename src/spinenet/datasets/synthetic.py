@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from spinenet.datasets.check import image_findings
 from spinenet.datasets.labelled import Adapter, Dataset, LabelledStudy, no_grades
+from spinenet.datasets.masks import LabelImage, MaskFile
 from spinenet.datasets.spider import load_layout
 from spinenet.errors import DatasetError
 from spinenet.labels import LEVELS, TARGET, TARGET_INDEX
@@ -53,9 +54,9 @@ def _study(root: Path, path: Path, source: StudySource) -> LabelledStudy:
         readers_RLT = np.array([table_of(reader) for reader in record["readers"]]).reshape(-1, *grades_LT.shape)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DatasetError(f"{path}: not a truth file of the phantom ({error!r}); make the study again") from error
-    masks = {volume.name: root / "masks" / source.key / volume.path.name for volume in source.volumes}
-    present = {name: mask for name, mask in masks.items() if mask.is_file()}
-    return LabelledStudy(source.key, path.stem, source, grades_LT, present, readers_RLT)
+    paths = {volume.name: root / "masks" / source.key / volume.path.name for volume in source.volumes}
+    masks: dict[str, LabelImage] = {name: MaskFile(mask) for name, mask in paths.items() if mask.is_file()}
+    return LabelledStudy(source.key, path.stem, source, grades_LT, masks, readers_RLT)
 
 
 def table_of(grades: Mapping[str, Mapping[str, Any]]) -> NDArray[np.int64]:

@@ -1,7 +1,8 @@
 """The model bundle: ``locator.onnx``, ``grader.onnx`` and ``model.json`` in one folder or zip, verified when opened.
 
-``model.json`` holds the label space, the crop spec, each target's calibration, training data and licence, metrics, the
-sha256 of both networks and a digest of itself, so that no changed byte goes unnoticed.
+``model.json`` holds the label space of the networks, whose outputs are matched to ours by name, the crop spec, each
+target's calibration, training data and licence, metrics, the sha256 of both networks and a digest of itself, so that no
+changed byte goes unnoticed.
 """
 
 import hashlib
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from spinenet.checking.quality import Reference
 from spinenet.crops import BAG_ARRAYS, Bag, CropSpec
 from spinenet.errors import BundleError, StudyError
-from spinenet.labels import LEVELS, SAGITTAL_VIEWS, TARGET, VIEWS, View
+from spinenet.labels import LEVELS, MAX_GRADES, SAGITTAL_VIEWS, TARGET, TARGET_INDEX, VIEWS, View
 from spinenet.locating.discs import LOCATOR_CLASSES
 from spinenet.model.calibration import TargetCalibration
 
@@ -59,6 +60,11 @@ class Bundle:
         return tuple(self.calibration)
 
     @property
+    def not_graded(self) -> tuple[str, ...]:
+        """Names of the targets of the label space that it does not grade."""
+        return tuple(name for name in TARGET if name not in self.calibration)
+
+    @property
     def views(self) -> tuple[View, ...]:
         """Views that the grader has learnt from; no other is shown to it."""
         return tuple(View(view) for view in self.metadata.get("views", SAGITTAL_VIEWS))
@@ -92,10 +98,24 @@ class Bundle:
         return np.concatenate([self._run("locator.onnx", {"images": image[None]})[0] for image in images_N1HW])
 
     def grade(self, bag: Bag) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """(L, T, MAX_GRADES) log-probabilities before calibration, T all targets of the label space, and (L, S, T) the
-        share of its attention that each target gave each place of the bag, None where the grader does not say."""
+        """(L, T, MAX_GRADES) log-probabilities before calibration, T all targets of the label space, nan where the
+        network has no such target; and (L, S, T) the share of its attention that each target gave each place of the
+        bag, None where the grader does not say."""
         logp_BLTK, *attention = self._run("grader.onnx", bag.inputs())
-        return logp_BLTK[0], attention[0][0] if attention else None
+        ours, theirs = self._places
+        logp_LTK = np.full((len(bag.level_L), len(TARGET), MAX_GRADES), np.nan, np.float32)
+        logp_LTK[:, ours, : logp_BLTK.shape[-1]] = logp_BLTK[0][:, theirs]
+        if not attention:
+            return logp_LTK, None
+        shares_LST = np.zeros((*bag.mask_LS.shape, len(TARGET)), np.float32)
+        shares_LST[..., ours] = attention[0][0][..., theirs]
+        return logp_LTK, shares_LST
+
+    @cached_property
+    def _places(self) -> tuple[list[int], list[int]]:
+        """Where the targets that it grades lie in our label space and among the outputs of its network."""
+        theirs = list(self.metadata["label_space"]["targets"])
+        return [TARGET_INDEX[name] for name in self.calibration], [theirs.index(name) for name in self.calibration]
 
     def _run(self, name: str, inputs: Mapping[str, NDArray[np.generic]]) -> list[NDArray[np.float32]]:
         """Outputs of a network for those of ``inputs`` it wants; StudyError where it cannot run on this study."""
@@ -116,7 +136,7 @@ def _runtime_errors() -> tuple[type[Exception], ...]:
 
 
 def label_space() -> dict[str, Any]:
-    """What a bundle's outputs mean; compared when it is opened."""
+    """What the outputs of a network exported now mean."""
     return {
         "levels": list(LEVELS),
         "views": [view.value for view in VIEWS],
@@ -126,11 +146,21 @@ def label_space() -> dict[str, Any]:
     }
 
 
-def _fits(space: Mapping[str, Any]) -> bool:
-    """Do a bundle's outputs mean what ours do, and are all inputs it wants in a bag?"""
-    ours = label_space()
-    same = all(space.get(key) == value for key, value in ours.items() if key != "inputs")
-    return same and set(space.get("inputs", ("?",))) <= set(ours["inputs"])
+def _check_fit(path: Path, metadata: Mapping[str, Any]) -> None:
+    """BundleError where levels, views or inputs mean something else here, or it grades what is not known here."""
+    space, ours = metadata.get("label_space") or {}, label_space()
+    same = all(space.get(key) == ours[key] for key in ("levels", "views", "locator_classes"))
+    if metadata.get("format") != FORMAT or not same or not set(space.get("inputs", ("?",))) <= set(ours["inputs"]):
+        raise BundleError(
+            f"{path}: made for another version of spinenet; take a bundle of this one or install that one"
+        )
+    scales = {name: (space.get("targets") or {}).get(name) for name in metadata["calibration"]}
+    unknown = [f"{name} {scale}" for name, scale in scales.items() if scale != ours["targets"].get(name, "?")]
+    if unknown:
+        raise BundleError(
+            f"{path}: grades what the label space of this spinenet does not have ({'; '.join(unknown)}); "
+            "add it there, or install the version that the bundle was made with"
+        )
 
 
 def load_bundle(path: Path | None = None) -> Bundle:
@@ -142,10 +172,7 @@ def load_bundle(path: Path | None = None) -> Bundle:
     if found is None or found[1] != _digest(text):
         raise BundleError(f"{path}: model.json was altered or is not spinenet's; get the bundle again")
     metadata = json.loads(text)
-    if metadata.get("format") != FORMAT or not _fits(metadata.get("label_space") or {}):
-        raise BundleError(
-            f"{path}: made for another version of spinenet; take a bundle of this one or install that one"
-        )
+    _check_fit(path, metadata)
     networks = {name: content[name] for name in NETWORKS}
     for name, data in networks.items():
         if hashlib.sha256(data).hexdigest() != metadata["sha256"].get(name):
@@ -161,7 +188,10 @@ def write_bundle(
     calibration: Mapping[str, TargetCalibration],
     facts: Mapping[str, Any],
 ) -> Path:
-    """Write a bundle folder. ``facts`` must have ``name``, ``version``, ``data`` and ``licence`` and may have more."""
+    """Write a bundle folder. ``facts`` must have ``name``, ``version``, ``data`` and ``licence`` and may have more.
+
+    Networks of an older bundle keep its ``label_space`` among the facts; without one they were exported in ours.
+    """
     missing = {"name", "version", "data", "licence"} - set(facts)
     if missing or set(networks) != set(NETWORKS):
         raise BundleError(f"{folder}: a bundle needs {', '.join(NETWORKS)} and the facts {', '.join(sorted(missing))}")
@@ -173,7 +203,7 @@ def write_bundle(
         **facts,
         "format": FORMAT,
         "digest": _NO_DIGEST,
-        "label_space": label_space(),
+        "label_space": facts.get("label_space") or label_space(),
         "crop": spec.to_dict(),
         "calibration": {name: one.to_dict() for name, one in calibration.items()},
         "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in networks.items()},

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from spinenet.crops import BAG_ARRAYS, CropSpec
 from spinenet.datasets import LabelledStudy
 from spinenet.datasets.levels import placed_series
-from spinenet.datasets.masks import locator_classes, midline_slice, on_locator_grid, read_mask
+from spinenet.datasets.masks import locator_classes, midline_slice, on_locator_grid
 from spinenet.datasets.splits import Split
 from spinenet.errors import DatasetError
 from spinenet.labels import UNKNOWN
@@ -61,9 +61,10 @@ class ReadSlicesd(Transform):
         study = read_study(data.source)
         items: list[Item] = []
         for series in study.series:
-            if series.plane != "sagittal" or series.name not in data.masks:
-                continue
-            mask_SRC = read_mask(data.masks[series.name], series)
+            image = data.masks.get(series.name)
+            if series.plane != "sagittal" or image is None or not image.whole:
+                continue  # what is not drawn would be learnt as background
+            mask_SRC = image.values(series)
             spacing = series.spacing_mm
             stride = max(1, round(3.0 / spacing[0]))
             middle = midline_slice(mask_SRC)

@@ -15,7 +15,7 @@ from scipy import ndimage
 from scipy.stats import spearmanr
 
 from spinenet.datasets import LabelledStudy
-from spinenet.datasets.masks import CANAL_VALUE, read_mask
+from spinenet.datasets.masks import CANAL_VALUE
 from spinenet.evaluate.stats.intervals import Estimate, Resamples, bca, draw_patients
 from spinenet.model.bundle import Bundle
 from spinenet.predict import predict_study
@@ -82,7 +82,7 @@ def _rows(labelled: LabelledStudy, result: StudyResult) -> Iterator[dict[str, ob
         if one.target == TARGET_NAME
     }
     for located in result.located:
-        mask_SRC = read_mask(labelled.masks[located.series.name], located.series)
+        mask_SRC = labelled.masks[located.series.name].values(located.series)
         for frame in located.frames:
             canal = measure_canal(mask_SRC, located.series, frame)
             if canal and frame.level in expected:
