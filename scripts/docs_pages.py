@@ -7,9 +7,6 @@ reference/label-space.md     levels, targets and grades
 analyses/*.md                the notebooks, run; SPINENET_DOCS_NOTEBOOKS=no shows their code alone
 """
 
-import ast
-import dataclasses
-import enum
 import importlib.util
 import inspect
 import json
@@ -19,7 +16,7 @@ import sys
 import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import typer
 from mkdocs.config.defaults import MkDocsConfig
@@ -29,6 +26,7 @@ from typer.testing import CliRunner
 
 from spinenet.labels import MAX_GRADES
 from spinenet.train import command_line
+from spinenet.train.config_keys import keys_of
 
 log = logging.getLogger(f"mkdocs.plugins.{__name__}")
 ROOT = Path(__file__).parents[1]
@@ -98,31 +96,35 @@ def _help_of(command: Any, words: tuple[str, ...]) -> Iterator[str]:
 
 
 def configuration() -> str:
-    """Every script's keys, and the groups of keys that several share."""
-    schemas = {path.stem: _schema(path.stem) for path in sorted((ROOT / "configs").glob("*.yaml"))}
-    groups: dict[type, str] = {}
-    for command, schema in schemas.items():
-        _gather(schema, groups, command)
+    """Every script's keys, and the files that can be chosen."""
     parts = [
         "# Configuration",
         "Scripts are configured as `KEY=VALUE` on the command line, composed by Hydra from the files in `configs/` "
         "and checked against dataclasses before anything runs: a wrong key or value ends in one line. "
-        "`--cfg job` prints what a command would run with, `--help` lists keys and choices, `--multirun KEY=1,2` runs "
+        "`--help` lists keys and choices, `--cfg job` prints what a command would run with, `--multirun KEY=1,2` runs "
         "one after the other.\n",
-        "A key of a group is written with the group's name before it, such as `fit.epochs=3`. Whole files are chosen "
-        "by name: `experiment=demo_grader`, `model=grader_small`, `debug=fast`.\n",
+        "Whole files are chosen by name, such as `experiment=demo_grader model=grader_small debug=fast`; what is typed "
+        "wins over them.\n",
     ]
-    for name, schema in schemas.items():
+    for name in (path.stem for path in sorted((ROOT / "configs").glob("*.yaml"))):
         command = f", `spinenet {COMMANDS[name]}`" if name in COMMANDS else ""
-        parts += [f"## {name.replace('_', ' ')}", f"`python scripts/{name}.py`{command}\n", _keys(schema, groups)]
-    parts.append("## Groups of keys\n")
-    for schema, name in groups.items():
-        parts += [f"### {name} {{ #{_anchor(schema)} }}", _keys(schema, groups)]
+        parts += [f"## {name.replace('_', ' ')}\n", f"`python scripts/{name}.py`{command}\n", _keys(_schema(name))]
     parts.append("## Files that can be chosen\n")
     for folder in sorted(path for path in (ROOT / "configs").iterdir() if path.is_dir()):
         rows = [(f"`{folder.name}={path.stem}`", _remark(path)) for path in sorted(folder.glob("*.yaml"))]
-        parts += [f"### {folder.name}=", table(("Choice", "What it is"), rows)]
+        parts += [f"### {folder.name}=\n", table(("Choice", "What it is"), rows)]
     return "\n".join(parts)
+
+
+def _keys(schema: type) -> str:
+    """What the dataclass says of itself, and its keys as they are typed; a key without any words ends the build."""
+    rows = []
+    for key in keys_of(schema):
+        if not key.text:
+            log.warning("%s: %s has no words under it", schema.__name__, key.name)
+        rows.append((f"`{key.name}`", f"`{key.default}`" if key.default else "", key.text.replace("``", "`")))
+    text = inspect.cleandoc(schema.__doc__ or "").replace("``", "`")
+    return f"{text}\n\n{table(('Key', 'Default', 'What it is'), rows)}"
 
 
 def _schema(name: str) -> type:
@@ -136,83 +138,6 @@ def _schema(name: str) -> type:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return OmegaConf.get_type(ConfigStore.instance().load(f"{name}_schema.yaml").node)  # type: ignore[return-value]
-
-
-def _gather(schema: type, groups: dict[type, str], command: str, prefix: str = "") -> None:
-    """Dataclasses within a dataclass, by the key they are reached with; what another group is called is told apart."""
-    for field, kind in _fields(schema):
-        if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-            name = f"{prefix}{field.name}"
-            title = f"{name} of {command.replace('_', ' ')}" if name in groups.values() else name
-            groups.setdefault(kind, title)
-            _gather(kind, groups, command, f"{name}.")
-
-
-def _anchor(schema: type) -> str:
-    return f"keys-{schema.__name__.lower()}"
-
-
-def _fields(schema: type) -> Iterator[tuple[dataclasses.Field[Any], Any]]:
-    hints = get_type_hints(schema)
-    for field in dataclasses.fields(schema):
-        yield field, hints[field.name]
-
-
-def _keys(schema: type, groups: dict[type, str]) -> str:
-    text = inspect.cleandoc(schema.__doc__ or "").replace("``", "`")
-    words = _words_under_fields(schema)
-    rows = []
-    for field, kind in _fields(schema):
-        if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-            rows.append((f"`{field.name}.*`", "", f"[the keys of {groups[kind]}](#{_anchor(kind)})"))
-        else:
-            above = "as said above" if f"`{field.name}`" in text else ""
-            if not words.get(field.name, above):
-                log.warning(
-                    "%s.%s: no words under this key, and its class does not name it", schema.__name__, field.name
-                )
-            rows.append((f"`{field.name}`", _default(field, kind), words.get(field.name, above)))
-    return f"{text}\n\n{table(('Key', 'Type and default', 'What it is'), rows)}"
-
-
-def _default(field: dataclasses.Field[Any], kind: Any) -> str:
-    name = str(kind) if "[" in str(kind) or not isinstance(kind, type) else kind.__name__
-    name = name.replace("NoneType", "null").replace("None", "null")
-    if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        name = ", ".join(one.name for one in kind)
-    value = field.default
-    if field.default_factory is not dataclasses.MISSING:
-        value = field.default_factory()
-    if value is dataclasses.MISSING or value == "???":
-        return f"{name}, must be given"
-    return f"{name}, `{_shown(value)}`"
-
-
-def _shown(value: Any) -> str:
-    """A value as it is written on the command line."""
-    if isinstance(value, enum.Enum):
-        return value.name
-    if isinstance(value, list | tuple):
-        return f"[{','.join(map(_shown, value))}]"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_shown(one)}" for key, one in value.items()) + "}"
-    words = {None: "null", True: "true", False: "false", "": "''"}
-    return (
-        words[value] if value in words and not isinstance(value, int | float) or isinstance(value, bool) else str(value)
-    )
-
-
-def _words_under_fields(schema: type) -> dict[str, str]:
-    """What stands as a string under each field, those of the classes it inherits from included."""
-    words: dict[str, str] = {}
-    for one in reversed(schema.__mro__):
-        if not dataclasses.is_dataclass(one):
-            continue
-        body = ast.parse(textwrap.dedent(inspect.getsource(one))).body[0].body  # type: ignore[attr-defined]
-        for line, after in zip(body, body[1:], strict=False):
-            if isinstance(line, ast.AnnAssign) and isinstance(after, ast.Expr) and isinstance(line.target, ast.Name):
-                words[line.target.id] = str(getattr(after.value, "value", "")).replace("``", "`")
-    return words
 
 
 def _remark(path: Path) -> str:

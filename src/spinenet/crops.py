@@ -17,27 +17,31 @@ from spinenet.study import LevelCrop, LevelFrame, LocatedSeries, Series
 
 @dataclass  # not frozen: Hydra composes it, and OmegaConf makes frozen dataclasses read-only
 class CropSpec:
-    """Field of one crop, shared by training and prediction and stored in every bundle.
-
-    Every crop has ``rows`` x ``columns`` pixels. Sagittal: ``pixel_mm``, centred ``posterior_shift_mm`` behind the
-    disc's centre so that disc, end-plates, half of each neighbouring body, canal and foramen are inside; slices up to
-    ``reach_mm`` beside the midline (beyond the foramina of both sides), at least ``slice_step_mm`` apart, at most
-    ``max_slices`` of a series. Axial: ``axial_pixel_mm``, centred ``axial_shift_mm`` behind the disc's centre so that
-    the disc's back, canal, recesses and facets are inside; slices up to ``axial_reach_mm`` above or below the disc,
-    at most ``max_axial`` of a stack.
-    """
+    """Field of one crop, shared by training and prediction and stored in every bundle."""
 
     rows: int = 64
+    """Pixels of a crop from top to bottom (axial: from front to back)."""
     columns: int = 80
+    """Pixels of a crop from front to back (axial: from side to side)."""
     pixel_mm: float = 0.8
+    """Pixel of sagittal crops."""
     posterior_shift_mm: float = 6.0
+    """Middle of a sagittal crop behind the disc's centre: disc, end-plates, half of each body, canal and foramen are
+    inside."""
     reach_mm: float = 24.0
+    """Sagittal slices up to so far beside the midline, beyond the foramina of both sides."""
     slice_step_mm: float = 3.4
+    """Sagittal slices are at least so far apart."""
     max_slices: int = 13
+    """At most so many slices of a sagittal series."""
     axial_pixel_mm: float = 0.65
+    """Pixel of axial crops."""
     axial_shift_mm: float = 19.0
+    """Middle of an axial crop behind the disc's centre: the disc's back, canal, recesses and facets are inside."""
     axial_reach_mm: float = 8.0
+    """Axial slices up to so far above or below the disc."""
     max_axial: int = 5
+    """At most so many slices of an axial stack."""
 
     def to_dict(self) -> dict[str, float]:
         """Plain dict for ``model.json``."""

@@ -20,22 +20,20 @@ GENERATOR_VERSION = "12"
 
 @dataclass  # not frozen: it is also the schema of a configuration group, which cannot be composed frozen
 class StudyOptions:
-    """How studies are made; the seed decides everything else.
-
-    0 for ``slices``, ``slice_spacing_mm`` (of the sagittal series), ``size`` or ``axial_size`` (matrices) means drawn
-    as in practice. ``lowest_disc`` 2 ends the sagittal field of view below L3/L4, so that no sacrum is in view;
-    ``discs_in_view`` cuts it above that many discs. ``pixel`` is "uint8" (windowed, some saturated) or "uint16"
-    (12 bits).
-    """
+    """How studies are made; the seed decides everything else."""
 
     mode: Mode = Mode.BALANCED
     """Which patients: RSNA, BALANCED or SCREENING."""
     axial: bool = True
     """Make axial T2 stacks too."""
     slices: int = 0
+    """Slices of each sagittal series; 0 draws as in practice."""
     slice_spacing_mm: float = 0.0
+    """Distance of the sagittal slices; 0 draws as in practice."""
     size: int = 384
+    """Matrix of the sagittal series; 0 draws as in practice."""
     axial_size: int = 320
+    """Matrix of the axial stacks; 0 draws as in practice."""
     sub_slices: int = 2
     """Parts that a slice is painted in, for partial volume."""
     stir_share: float = 0.25
@@ -45,8 +43,11 @@ class StudyOptions:
     random_share: float = 0.0
     """Share of studies whose tissues have grey values drawn at random, physics aside: shapes must do."""
     pixel: str = "uint8"
+    """uint8 (windowed, some saturated) or uint16 (12 bits)."""
     lowest_disc: int = 0
+    """Discs below the sagittal field of view; 2 ends it below L3/L4, so that no sacrum is in view."""
     discs_in_view: int = 0
+    """Discs in the sagittal field of view, from the lowest; 0 is all."""
     mirror: bool = False
     """Make the mirror image of the study that the seed stands for."""
     clean: bool = False

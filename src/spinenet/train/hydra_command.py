@@ -1,6 +1,7 @@
 """From YAML to dataclasses: the one place that knows Hydra. Scripts receive plain, typed, validated dataclasses."""
 
 import functools
+import inspect
 import os
 import sys
 import textwrap
@@ -78,7 +79,12 @@ def _refuse(error: BaseException) -> NoReturn:
 
 def help_of(config_name: str, schema: type, summary: str) -> str:
     """What ``--help`` prints: groups with their choices, then every key with its default and what it means."""
-    lines = [summary.strip(), "", "key=value changes a key, group=choice takes a file, --multirun runs lists.", ""]
+    lines = [
+        inspect.cleandoc(summary),
+        "",
+        "key=value changes a key, group=choice takes a file, --multirun runs lists.",
+        "",
+    ]
     composed: Any = OmegaConf.load(CONFIG_DIR / f"{config_name}.yaml")
     groups = [str(name).split()[-1] for one in composed.get("defaults", []) if not isinstance(one, str) for name in one]
     for group in (name for name in groups if (CONFIG_DIR / name).is_dir()):
