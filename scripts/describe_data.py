@@ -17,7 +17,7 @@ def main(spider: Path, phantoms: Path, out: Path) -> None:
     """Describe both data sets."""
     real, synthetic = load_dataset("spider", spider), load_dataset("phantom", phantoms)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "spider_findings.txt").write_text("\n".join(real.findings) + "\n", encoding="utf-8")
+    (out / "spider_findings.txt").write_text("\n".join(map(str, real.findings)) + "\n", encoding="utf-8")
     tables = [series_table(real.studies, "SPIDER"), series_table(synthetic.studies, "phantom")]
     pd.concat(tables).to_csv(out / "series.csv", index=False)
     print(f"written: {out}")

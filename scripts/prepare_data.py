@@ -1,6 +1,7 @@
 """Look at a data set, then turn it into a folder of located, trimmed studies that training reads.
 
 python scripts/prepare_data.py data=rsna2024 data.root=PATH --check            what is odd; nothing is written
+python scripts/prepare_data.py data=spider --check points=POINTS.csv           and names against points by hand
 python scripts/prepare_data.py data=rsna2024 data.root=PATH workers=8          -> data/cache/rsna2024, resumable
 python scripts/prepare_data.py data=spider list_fold=RUN/split.json            patients of one fold (data.fold)
 """
@@ -21,10 +22,12 @@ from spinenet.train.hydra_command import script
 
 @dataclass
 class PrepareConfig:
-    """``check`` reads every image, mask and point and writes nothing."""
+    """``check`` reads every image, mask and point, audits the labels and writes nothing."""
 
     check: bool = False
     """Look, write nothing."""
+    points: str | None = None
+    """With ``check``: a CSV of points set by hand (source, patient, level, y_share) to hold level names against."""
     list_fold: str | None = None
     """A split.json: print the patients of ``data.fold`` in it, and do nothing else."""
     out: str = "data/cache"
@@ -47,7 +50,8 @@ class PrepareConfig:
 def main(config: PrepareConfig) -> None:
     """Print what the data set holds and everything odd about it; prepare it unless it is only to be checked."""
     from spinenet.datasets import adapter, load_dataset
-    from spinenet.datasets.check import label_lines, summary
+    from spinenet.datasets.audit import read_points
+    from spinenet.datasets.check import check_study, label_lines, listed, summary
     from spinenet.datasets.splits import load_split
 
     if config.list_fold:
@@ -60,11 +64,10 @@ def main(config: PrepareConfig) -> None:
     print(f"licence: {described.licence}; credit: {described.credit}")
     findings = list(dataset.findings)
     if config.check:
-        for study in track([one for one in dataset.studies if one.prepared is None], "checking"):
-            findings.extend(described.check(study))
-    for line in findings:
-        print(f"- {line}")
-    print(summary(findings))
+        points = read_points(Path(config.points)).get(config.data.name, {}) if config.points else {}
+        for study in track(dataset.studies, "checking"):
+            findings.extend(check_study(described, study, points))
+    print("\n".join([*listed(findings), summary(findings)]))
     if not config.check:
         _prepare(config, dataset.studies)
 

@@ -171,7 +171,7 @@ def test_grades_prepared_in_another_label_space_are_matched_by_name(
     assert np.array_equal(read.grades_LT[:, kept], study.grades_LT[:, kept])
     assert np.array_equal(read.readers_RLT[..., kept], study.readers_RLT[..., kept])
     assert (read.grades_LT[:, TARGET_INDEX["bulging"]] == UNKNOWN).all()
-    assert load_prepared("phantom", tmp_path).findings == (
+    assert tuple(map(str, load_prepared("phantom", tmp_path).findings)) == (
         f"{tmp_path}: bulging: grades were not prepared",
         f"{tmp_path}: cyst: prepared, but not in the label space; left out",
     )

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from spinenet.datasets import load_dataset
-from spinenet.datasets.check import image_findings, label_lines, summary
+from spinenet.datasets.check import image_findings, label_lines, listed, summary
+from spinenet.datasets.labelled import Finding, Kind
 from spinenet.labels import UNKNOWN, columns_of
 from spinephantom import PhantomStudy
 from spinephantom.write.spider_files import write_mha
@@ -20,7 +21,8 @@ def root(phantom_root: Path, tmp_path: Path) -> Path:
 
 
 def findings(root: Path, patient: str = "1") -> list[str]:
-    return image_findings(next(one for one in load_dataset("phantom", root).studies if one.patient == patient))
+    study = next(one for one in load_dataset("phantom", root).studies if one.patient == patient)
+    return [str(one) for one in image_findings(study)]
 
 
 def write_mask(root: Path, study: PhantomStudy, mask_SRC: np.ndarray) -> None:
@@ -62,6 +64,11 @@ def test_a_study_whose_images_are_damaged_is_unusable(root: Path) -> None:
 
 
 def test_the_summary_counts_by_kind() -> None:
-    lines = ["1: unusable: cut", "2_t2: coronal, not sagittal; not used", "3_t1: graded but not in its mask: L3/L4"]
-    assert summary(lines) == "3 findings: 1 unusable, 1 not used, 1 to know"
+    findings = [
+        Finding("3_t1", "graded but not in its mask: L3/L4", Kind.DISCS),
+        Finding("2_t2", "coronal, not sagittal", Kind.UNUSED),
+        Finding("1", "cut", Kind.UNUSABLE),
+    ]
+    assert summary(findings) == "3 findings: 1 unusable, 1 discs graded and seen differ, 1 not used"
+    assert list(listed(findings))[:2] == ["unusable (1):", "- 1: cut"] and len(list(listed(findings))) == 6
     assert summary([]) == "nothing odd found"

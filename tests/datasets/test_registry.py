@@ -7,7 +7,8 @@ import pytest
 
 from spinenet.crops import CropSpec
 from spinenet.datasets import DATASETS, Adapter, Dataset, LabelledStudy, load_dataset
-from spinenet.datasets.check import label_lines
+from spinenet.datasets.check import check_study, label_lines
+from spinenet.datasets.labelled import Finding
 from spinenet.datasets.levels import placed_series
 from spinenet.datasets.prepare import Job, prepare
 from spinenet.datasets.splits import DataConfig, split_studies
@@ -39,8 +40,8 @@ def made_up(phantoms: tuple[PhantomStudy, ...], phantom_root: Path, monkeypatch:
         pointed = [replace(one, masks={}, points=TruePoints(index)) for index, one in enumerate(studies)]
         return Dataset("made_up", tuple(pointed), ())
 
-    def check(study: LabelledStudy) -> list[str]:
-        return [f"{study.key}: looked at"]
+    def check(study: LabelledStudy) -> list[Finding]:
+        return [Finding(study.key, "looked at")]
 
     monkeypatch.setitem(DATASETS, "made_up", Adapter(load, check, licence="none", credit="nobody", synthetic=True))
     return phantom_root
@@ -49,7 +50,7 @@ def made_up(phantoms: tuple[PhantomStudy, ...], phantom_root: Path, monkeypatch:
 def test_it_is_counted_checked_and_split(made_up: Path) -> None:
     dataset = load_dataset("made_up", made_up)
     assert next(label_lines(dataset)).startswith("made_up: 6 patients")
-    assert DATASETS["made_up"].check(dataset.studies[0]) == ["1: looked at"]
+    assert list(map(str, check_study(DATASETS["made_up"], dataset.studies[0], {}))) == ["1: looked at"]
     split = split_studies(DataConfig(name="made_up", root=str(made_up), validation=0, extra={"phantom": str(made_up)}))
     assert set(split.sources) == {"made_up", "phantom"} and len(split.test) == 2
 

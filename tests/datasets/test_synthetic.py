@@ -77,7 +77,7 @@ def test_a_study_without_images_is_said_and_left_out(root: Path, study: PhantomS
         write_truth(tmp_path, truth_record(study, name, "training"))
     dataset = load_dataset("phantom", tmp_path)
     assert [one.key for one in dataset.studies] == ["sub-1"]
-    assert dataset.findings == ("2.json: images/ holds no series of it; left out",)
+    assert tuple(map(str, dataset.findings)) == ("2.json: images/ holds no series of it; left out",)
 
 
 def test_what_is_no_phantom_is_refused_in_one_line(tmp_path: Path) -> None:

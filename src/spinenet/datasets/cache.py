@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.crops import CropSpec
-from spinenet.datasets.labelled import Dataset, LabelledStudy
+from spinenet.datasets.labelled import Dataset, Finding, LabelledStudy
 from spinenet.errors import DatasetError
 from spinenet.labels import TARGET_INDEX, TARGETS, UNKNOWN, View
 from spinenet.readers import StudySource
@@ -216,14 +216,14 @@ def _by_name(grades_XT: NDArray[np.int64], targets: Sequence[str]) -> NDArray[np
     return ours
 
 
-def _differences(path: Path) -> tuple[str, ...]:
+def _differences(path: Path) -> tuple[Finding, ...]:
     """What a file was prepared without, and with what that is not known here."""
     with _opened(path) as (about, _):
         prepared = about["targets"]
     without = [name for name in TARGET_INDEX if name not in prepared]
     unknown = [name for name in prepared if name not in TARGET_INDEX]
     said = [(without, "grades were not prepared"), (unknown, "prepared, but not in the label space; left out")]
-    return tuple(f"{path.parent}: {', '.join(names)}: {words}" for names, words in said if names)
+    return tuple(Finding(str(path.parent), f"{', '.join(names)}: {words}") for names, words in said if names)
 
 
 def _arrays_of(one: LocatedSeries) -> dict[str, NDArray[Any]]:

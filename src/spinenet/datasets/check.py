@@ -1,12 +1,14 @@
 """What a data set holds and what of it is usable: what ``scripts/prepare_data.py --check`` prints."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import numpy as np
 
-from spinenet.datasets.labelled import Dataset, LabelledStudy
-from spinenet.datasets.masks import locate_from_mask
+from spinenet.datasets.audit import Points, contradictions, disc_findings, point_names, unseen_labels
+from spinenet.datasets.labelled import Adapter, Dataset, Finding, Kind, LabelledStudy
+from spinenet.datasets.masks import locate_all, locate_from_mask
 from spinenet.errors import SpinenetError
 from spinenet.labels import LEVELS, TARGETS, UNKNOWN
 from spinenet.readers import read_study
@@ -27,44 +29,58 @@ def label_lines(dataset: Dataset) -> Iterator[str]:
             )
 
 
-def image_findings(study: LabelledStudy) -> list[str]:
+def check_study(adapter: Adapter, study: LabelledStudy, points: Points) -> list[Finding]:
+    """All that is odd about one study: its labels, its images, and its level names against points set by hand.
+
+    Empty where all fits. A prepared study has no images left to be looked at.
+    """
+    findings = list(contradictions(study))
+    if study.prepared is None:
+        findings += adapter.check(study)
+        if study.patient in points and study.masks:
+            with suppress(SpinenetError):  # said by the adapter's own check
+                located = locate_all(read_study(study.source).series, study.masks)
+                findings += point_names(study, located, points[study.patient])
+    return findings
+
+
+def image_findings(study: LabelledStudy) -> list[Finding]:
     """What is odd about a study's images against its gradings; empty where all fits. Reads every pixel."""
     try:
         series = read_study(study.source).series
     except SpinenetError as error:
-        return [f"{study.key}: unusable: {error}"]
+        return [Finding(study.key, f"unusable: {error}", Kind.UNUSABLE)]
     graded = {level for index, level in enumerate(LEVELS) if (study.grades_LT[index] != UNKNOWN).any()}
-    findings = []
+    findings = list(unseen_labels(study, series))
     for one in series:
+        name = f"{study.key}_{one.name}"
         if one.view is None:
-            findings.append(f"{study.key}_{one.name}: {one.plane}; not used: {one.reason}")
+            findings.append(Finding(name, f"{one.plane}; not used: {one.reason}", Kind.UNUSED))
         elif one.plane == "sagittal" and one.name in study.masks:
             try:
                 seen = {frame.level for frame in locate_from_mask(one, study.masks[one.name].values(one)).frames}
             except SpinenetError as error:
-                findings.append(f"{study.key}_{one.name}: mask unusable: {error}")
+                findings.append(Finding(name, f"mask unusable: {error}", Kind.UNUSABLE))
                 continue
-            findings.extend(_mismatch(f"{study.key}_{one.name}", graded, seen))
+            findings += disc_findings(name, graded, seen)
     return findings
 
 
-def _mismatch(name: str, graded: set[str], seen: set[str]) -> list[str]:
-    lines = []
-    if graded - seen:
-        lines.append(f"{name}: graded but not in its mask: {', '.join(sorted(graded - seen, key=LEVELS.index))}")
-    if seen - graded:
-        lines.append(f"{name}: in its mask but not graded: {', '.join(sorted(seen - graded, key=LEVELS.index))}")
-    return lines
+def listed(findings: Sequence[Finding]) -> Iterator[str]:
+    """Lines by kind, each kind under its name with its count."""
+    by_kind = {kind: [one for one in findings if one.kind is kind] for kind in Kind}
+    for kind, several in by_kind.items():
+        if several:
+            yield f"{kind} ({len(several)}):"
+            yield from (f"- {one}" for one in several)
 
 
-def summary(findings: list[str]) -> str:
+def summary(findings: Sequence[Finding]) -> str:
     """One line over all findings.
 
-    >>> summary(["35_t2: coronal, not sagittal; not used"])
+    >>> summary([Finding("35_t2", "coronal, not sagittal", Kind.UNUSED)])
     '1 finding: 1 not used'
     """
-    kinds = Counter(
-        "unusable" if "unusable" in line else "not used" if "not used" in line else "to know" for line in findings
-    )
-    parts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    counts = Counter(one.kind for one in findings)
+    parts = ", ".join(f"{counts[kind]} {kind}" for kind in Kind if counts[kind])
     return f"{len(findings)} finding{'s' if len(findings) != 1 else ''}: {parts}" if findings else "nothing odd found"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -47,13 +48,37 @@ class LabelledStudy:
     prepared: Path | None = None
 
 
+class Kind(StrEnum):
+    """What is the matter, in the order in which a check lists it."""
+
+    UNUSABLE = "unusable"
+    NO_LABEL = "no label"
+    DOUBT = "doubtful label"
+    NAMES = "doubtful level names"
+    DISCS = "discs graded and seen differ"
+    UNUSED = "not used"
+    KNOW = "to know"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is missing or odd: ``subject`` is the patient, study or file it is said of."""
+
+    subject: str
+    text: str
+    kind: Kind = Kind.KNOW
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.text}"
+
+
 @dataclass(frozen=True)
 class Dataset:
-    """A data set's usable studies, and in ``findings`` one line for everything that is missing or odd."""
+    """A data set's usable studies, and in ``findings`` everything that is missing or odd."""
 
     name: str
     studies: tuple[LabelledStudy, ...]
-    findings: tuple[str, ...]
+    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True)
@@ -61,12 +86,12 @@ class Adapter:
     """All that the rest of the package knows of a data set.
 
     ``load`` reads labels and file lists below a folder, no pixels; DatasetError where the layout is another. ``check``
-    reads the images of one study and says in lines what is odd. ``licence`` and ``credit`` go with what is learnt from
+    reads the images of one study and says what is odd. ``licence`` and ``credit`` go with what is learnt from
     it. ``synthetic``: without patients, and what is learnt from it alone is said to be.
     """
 
     load: Callable[[Path], Dataset]
-    check: Callable[[LabelledStudy], list[str]]
+    check: Callable[[LabelledStudy], list[Finding]]
     licence: str
     credit: str
     synthetic: bool = False

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.datasets.labelled import Adapter, Dataset, LabelledStudy, no_grades
+from spinenet.datasets.labelled import Adapter, Dataset, Finding, Kind, LabelledStudy, no_grades
 from spinenet.datasets.rsna_check import point_findings
 from spinenet.datasets.rsna_names import CONDITIONS, GRADE_WORDS, RSNA_LEVELS, SERIES_WORDS, column_of
 from spinenet.datasets.rsna_points import Point, RsnaPoints
@@ -39,7 +39,7 @@ class Tables:
     grades: dict[str, NDArray[np.int64]]
     series: dict[str, dict[str, str]]
     points: dict[str, tuple[Point, ...]]
-    findings: tuple[str, ...]
+    findings: tuple[Finding, ...]
 
 
 def load_rsna2024(root: Path) -> Dataset:
@@ -50,9 +50,11 @@ def load_rsna2024(root: Path) -> Dataset:
     studies = []
     for study in sorted(set(tables.grades) | present, key=lambda name: (len(name), name)):
         if study not in present:
-            findings.append(f"study {study}: labelled, but train_images/ holds no folder of it; left out")
+            findings.append(
+                Finding(f"study {study}", "labelled, but train_images/ holds no folder of it; left out", Kind.UNUSABLE)
+            )
         elif study not in tables.grades:
-            findings.append(f"study {study}: images without labels; left out")
+            findings.append(Finding(f"study {study}", "images without labels; left out", Kind.UNUSABLE))
         else:
             series = tables.series.get(study, {})
             findings.extend(_series_findings(root, study, series))
@@ -70,7 +72,7 @@ def read_tables(root: Path) -> Tables:
             f"{root}: not RSNA 2024's layout; expected train_images/, train.csv, train_series_descriptions.csv and "
             "train_label_coordinates.csv in it (see data/README.md for the download)"
         )
-    findings: list[str] = []
+    findings: list[Finding] = []
     grades = {}
     for row in _rows(
         root / "train.csv", ["study_id", *(column_of(c, level) for c in CONDITIONS for level in RSNA_LEVELS)]
@@ -80,15 +82,15 @@ def read_tables(root: Path) -> Tables:
     for row in _rows(root / "train_series_descriptions.csv", ["study_id", "series_id", "series_description"]):
         series.setdefault(row["study_id"], {})[row["series_id"]] = row["series_description"]
         if row["series_description"] not in SERIES_WORDS:
-            findings.append(f"study {row['study_id']}: series of unknown kind {row['series_description']!r}")
+            text = f"series of unknown kind {row['series_description']!r}"
+            findings.append(Finding(f"study {row['study_id']}", text))
     points: dict[str, list[Point]] = {}
     columns = ["study_id", "series_id", "instance_number", "condition", "level", "x", "y"]
     for row in _rows(root / "train_label_coordinates.csv", columns):
         point = _point(row)
         if point is None:
-            findings.append(
-                f"study {row['study_id']}: a point that cannot be read ({', '.join(row.values())}); left out"
-            )
+            text = f"a point that cannot be read ({', '.join(row.values())}); left out"
+            findings.append(Finding(f"study {row['study_id']}", text, Kind.NO_LABEL))
         else:
             points.setdefault(row["study_id"], []).append(point)
     return Tables(grades, series, {study: tuple(found) for study, found in points.items()}, tuple(findings))
@@ -107,7 +109,7 @@ def _rows(path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
     return rows
 
 
-def _grades(row: dict[str, str], findings: list[str]) -> NDArray[np.int64]:
+def _grades(row: dict[str, str], findings: list[Finding]) -> NDArray[np.int64]:
     grades_LT = no_grades()
     for condition in CONDITIONS:
         for level in RSNA_LEVELS:
@@ -115,9 +117,8 @@ def _grades(row: dict[str, str], findings: list[str]) -> NDArray[np.int64]:
             if word in GRADE_WORDS:
                 grades_LT[LEVELS.index(level), TARGET_INDEX[condition.target]] = GRADE_WORDS.index(word)
             elif word:
-                findings.append(
-                    f"study {row['study_id']}: {column_of(condition, level)} {word!r} is not a grade; unknown"
-                )
+                text = f"{column_of(condition, level)} {word!r} is not a grade; unknown"
+                findings.append(Finding(f"study {row['study_id']}", text, Kind.NO_LABEL))
     return grades_LT
 
 
@@ -139,19 +140,18 @@ def _source(root: Path, study: str, series: dict[str, str]) -> StudySource:
     return StudySource(study, folder, "DICOM", folders=folders)
 
 
-def _series_findings(root: Path, study: str, series: dict[str, str]) -> list[str]:
+def _series_findings(root: Path, study: str, series: dict[str, str]) -> list[Finding]:
     """Series that are missing, there twice, undescribed, or not lumbar."""
     folders = {path.name for path in (root / "train_images" / study).iterdir() if path.is_dir()}
-    findings = [
-        f"study {study}: series {one} ({series[one]}) is described but has no folder"
-        for one in sorted(set(series) - folders)
-    ]
-    findings += [f"study {study}: series {one} has no description" for one in sorted(folders - set(series))]
-    findings += [f"study {study}: series {one} is not lumbar; not used" for one in sorted(folders & NOT_LUMBAR)]
+    texts = [f"series {one} ({series[one]}) is described but has no folder" for one in sorted(set(series) - folders)]
+    texts += [f"series {one} has no description" for one in sorted(folders - set(series))]
     kinds = [series[one] for one in series if one in folders]
-    findings += [f"study {study}: no {kind} series" for kind in MARKED if kind not in kinds]
-    findings += [f"study {study}: {kinds.count(kind)} {kind} series" for kind in MARKED[:2] if kinds.count(kind) > 1]
-    return findings
+    texts += [f"no {kind} series" for kind in MARKED if kind not in kinds]
+    texts += [f"{kinds.count(kind)} {kind} series" for kind in MARKED[:2] if kinds.count(kind) > 1]
+    unused = [f"series {one} is not lumbar" for one in sorted(folders & NOT_LUMBAR)]
+    return [Finding(f"study {study}", text) for text in texts] + [
+        Finding(f"study {study}", text, Kind.UNUSED) for text in unused
+    ]
 
 
 RSNA2024 = Adapter(

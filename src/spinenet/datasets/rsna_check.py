@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.datasets.labelled import LabelledStudy
+from spinenet.datasets.labelled import Finding, Kind, LabelledStudy
 from spinenet.datasets.rsna_names import CONDITION_OF, CONDITIONS, column_of
 from spinenet.datasets.rsna_points import MIN_POINTS, Mark, RsnaPoints, canal_points, marks_of, point_frames
 from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, UNKNOWN, Side
@@ -28,7 +28,7 @@ LATERAL_MM = (2.0, 40.0)
 """How far beside the canal a point of one side can lie."""
 
 
-def point_findings(study: LabelledStudy) -> list[str]:
+def point_findings(study: LabelledStudy) -> list[Finding]:
     """What is odd about the points of one study."""
     if not isinstance(study.points, RsnaPoints):
         return []
@@ -36,7 +36,7 @@ def point_findings(study: LabelledStudy) -> list[str]:
     problems += _unmarked(study, marks)
     problems += _misplaced(marks, study.points.kinds)
     problems += place_findings(marks)
-    return [f"study {study.key}: {problem}" for problem in problems]
+    return [Finding(f"study {study.key}", problem, Kind.DOUBT) for problem in problems]
 
 
 def place_findings(marks: Sequence[Mark]) -> list[str]:

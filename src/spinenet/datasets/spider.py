@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.datasets.check import image_findings
-from spinenet.datasets.labelled import Adapter, Dataset, LabelledStudy, no_grades
+from spinenet.datasets.labelled import Adapter, Dataset, Finding, Kind, LabelledStudy, no_grades
 from spinenet.datasets.masks import DISC_LEVELS, LabelImage, MaskFile
 from spinenet.errors import DatasetError
 from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, TARGETS, UNKNOWN, columns_of
@@ -56,9 +56,10 @@ def load_spider(root: Path) -> Dataset:
     for study in dataset.studies:
         grades_LT, said = repaired(study.grades_LT, {volume.name for volume in study.source.volumes})
         studies.append(replace(study, grades_LT=grades_LT))
+        findings += [Finding(_called(study.patient), one, Kind.NO_LABEL) for one in said]
         if study.patient in REMNANT_COUNTED:
-            said.append("an S1/S2 remnant is counted as disc 1; all discs take the names one lower")
-        findings += [f"patient {study.patient}: {one}" for one in said]
+            text = "an S1/S2 remnant is counted as disc 1; all discs take the names one lower"
+            findings.append(Finding(_called(study.patient), text, Kind.NAMES))
     return Dataset("spider", tuple(studies), tuple(findings))
 
 
@@ -79,9 +80,11 @@ def load_layout(root: Path, lowest: Mapping[str, int] = MappingProxyType({})) ->
     studies = []
     for patient in sorted(set(gradings) | set(sources), key=_natural):
         if patient not in sources:
-            findings.append(f"patient {patient}: graded, but images/ holds no series of it; left out")
+            findings.append(
+                Finding(_called(patient), "graded, but images/ holds no series of it; left out", Kind.UNUSABLE)
+            )
         elif patient not in gradings:
-            findings.append(f"patient {patient}: images without gradings; left out")
+            findings.append(Finding(_called(patient), "images without gradings; left out", Kind.UNUSABLE))
         else:
             first = lowest.get(patient, 1)
             masks = _masks(root, patient, first)
@@ -94,7 +97,7 @@ def load_layout(root: Path, lowest: Mapping[str, int] = MappingProxyType({})) ->
     return Dataset("spider", tuple(studies), tuple(findings))
 
 
-def read_gradings(path: Path) -> tuple[dict[str, Rows], list[str]]:
+def read_gradings(path: Path) -> tuple[dict[str, Rows], list[Finding]]:
     """Rows a patient, and findings; an unreadable value becomes UNKNOWN and is said."""
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = [
@@ -104,22 +107,23 @@ def read_gradings(path: Path) -> tuple[dict[str, Rows], list[str]]:
     missing = needed - set(rows[0] if rows else ())
     if missing:
         raise DatasetError(f"{path}: columns missing: {', '.join(sorted(missing))}")
-    findings: list[str] = []
+    findings: list[Finding] = []
     grades: dict[str, Rows] = {}
     for row in rows:
         patient, label = row["Patient"], _label(row)
         if label is None or label in grades.get(patient, {}):
-            findings.append(
-                f"patient {patient}: row with IVD label {row['IVD label']!r} is unusable or double; left out"
-            )
+            text = f"row with IVD label {row['IVD label']!r} is unusable or double; left out"
+            findings.append(Finding(_called(patient), text, Kind.NO_LABEL))
             continue
         if label == 0:
-            findings.append(f"patient {patient}: IVD label 0 is a disc below L5/S1, which has no name; not used")
+            text = "IVD label 0 is a disc below L5/S1, which has no name; not used"
+            findings.append(Finding(_called(patient), text, Kind.NO_LABEL))
         grades_T = grades.setdefault(patient, {}).setdefault(label, np.full(len(TARGETS), UNKNOWN, np.int64))
         for column, target in GRADING_COLUMNS.items():
             index = _grade_index(target, row[column])
             if index is None:
-                findings.append(f"patient {patient}, disc {label}: {column} {row[column]!r} is not a grade; unknown")
+                text = f"{column} {row[column]!r} is not a grade; unknown"
+                findings.append(Finding(f"{_called(patient)}, disc {label}", text, Kind.NO_LABEL))
             else:
                 grades_T[TARGET_INDEX[target]] = index
     return grades, findings
@@ -152,6 +156,10 @@ def repaired(grades_LT: NDArray[np.int64], series: Collection[str]) -> tuple[NDA
     return grades_LT, said
 
 
+def _called(patient: str) -> str:
+    return f"patient {patient}"
+
+
 def _label(row: dict[str, str]) -> int | None:
     text = row["IVD label"]
     label = int(text) if text.isascii() and text.isdecimal() else None
@@ -175,10 +183,12 @@ def _masks(root: Path, patient: str, lowest: int) -> dict[str, LabelImage]:
     return {name: MaskFile(path, lowest) for name, path in paths.items() if path.is_file()}
 
 
-def _series_findings(root: Path, patient: str, masks: Collection[str]) -> list[str]:
+def _series_findings(root: Path, patient: str, masks: Collection[str]) -> list[Finding]:
     present = [name for name in SERIES_NAMES if (root / "images" / f"{patient}_{name}.mha").is_file()]
     return [
-        f"{patient}_{name}: image without mask; its levels can only be located" for name in present if name not in masks
+        Finding(f"{patient}_{name}", "image without mask; its levels can only be located")
+        for name in present
+        if name not in masks
     ]
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.datasets.check import image_findings
-from spinenet.datasets.labelled import Adapter, Dataset, LabelledStudy, no_grades
+from spinenet.datasets.labelled import Adapter, Dataset, Finding, Kind, LabelledStudy, no_grades
 from spinenet.datasets.masks import LabelImage, MaskFile
 from spinenet.datasets.spider import load_layout
 from spinenet.errors import DatasetError
@@ -39,7 +39,7 @@ def load_phantom(root: Path) -> Dataset:
     for path in truths:
         source = sources.get(f"sub-{path.stem}")
         if source is None:
-            findings.append(f"{path.name}: images/ holds no series of it; left out")
+            findings.append(Finding(path.name, "images/ holds no series of it; left out", Kind.UNUSABLE))
         else:
             studies.append(_study(root, path, source))
     if not studies:
