@@ -1,4 +1,4 @@
-"""``spinenet train``, ``evaluate`` and ``export`` on the command line; what they need is imported when they run."""
+"""``spinenet prepare``, ``train``, ``evaluate`` and ``export``: what each needs is imported when it runs."""
 
 import sys
 from collections.abc import Callable
@@ -8,6 +8,7 @@ import typer
 from spinenet.errors import SpinenetError
 
 COMMANDS = {
+    ("prepare",): ("prepare_data", "train", "Look at a data set (--check), or turn it into files that train fast."),
     ("train", "locator"): ("train_locator", "train", "Train the network that finds the levels."),
     ("train", "grader"): ("train_grader", "train", "Train the network that grades them; with locator= a whole bundle."),
     ("evaluate",): ("evaluate", "evaluate", "Evaluate a predictions.csv with truth, or runs on their test patients."),

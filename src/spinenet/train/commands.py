@@ -1,4 +1,4 @@
-"""``spinenet train``, ``evaluate`` and ``export``, and the scripts of their names: by Hydra, without a checkout.
+"""``spinenet prepare``, ``train``, ``evaluate``, ``export``, and scripts of these names: by Hydra, without a checkout.
 
 Each imports what it needs when it runs, so that a wrong key is told at once and evaluation needs no torch.
 """
@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 from spinenet.errors import ConfigError
 from spinenet.evaluate.evaluation_config import EvaluateConfig
 from spinenet.train.hydra_command import script
+from spinenet.train.preparation import prepare_data
 from spinenet.train.training_config import ExportConfig, TrainGraderConfig, TrainLocatorConfig
 
 if TYPE_CHECKING:
     from spinenet.evaluate import Beside, Settings
+
+__all__ = ["evaluate", "export", "prepare_data", "train_grader", "train_locator"]
 
 
 @script("train_locator", TrainLocatorConfig)
