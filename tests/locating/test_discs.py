@@ -8,7 +8,15 @@ import pytest
 from spinenet.datasets.masks import locate_from_mask
 from spinenet.errors import StudyError
 from spinenet.labels import LEVELS
-from spinenet.locating.discs import NUMBERING_NOTE, LocatorGrid, candidate_slices, locate, locator_grid, normalise
+from spinenet.locating.discs import (
+    NUMBERING_NOTE,
+    LocatorGrid,
+    candidate_slices,
+    detect,
+    locator_grid,
+    name_levels,
+    normalise,
+)
 from spinenet.study import Series
 
 FIRST_DISC = 201
@@ -17,7 +25,7 @@ FIRST_DISC = 201
 @pytest.fixture
 def found(perfect_segmenter):
     """``found(series, mask)``: what is located when every pixel is segmented as the mask has it."""
-    return lambda series, mask_SRC: locate(series, perfect_segmenter((series, mask_SRC)))
+    return lambda series, mask_SRC: name_levels(detect(series, perfect_segmenter((series, mask_SRC))))
 
 
 @pytest.fixture

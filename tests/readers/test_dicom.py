@@ -24,7 +24,7 @@ from pydicom.uid import (
 
 from spinenet.errors import ReadError
 from spinenet.labels import View
-from spinenet.readers import find_studies, inspect, read_study
+from spinenet.readers import find_studies, read_study
 
 
 def read_one(folder):
@@ -376,10 +376,3 @@ def test_a_blank_series_is_left_out_and_the_other_read(tmp_path, patient):
     study = read_one(tmp_path)
     assert [series.name for series in study.series] == ["series-1"]
     assert study.notes == ("series-2: a stack of 7 slices: every voxel is 0: the image is blank",)
-
-
-def test_inspect_tells_size_view_and_problems(tmp_path, patient):
-    patient.write(tmp_path, patient.stack())[3].unlink()
-    (line,) = inspect([tmp_path])
-    assert (line.format, line.view, line.slices, line.rows, line.columns) == ("DICOM", View.SAGITTAL_T2, 7, 24, 20)
-    assert np.allclose(line.spacing_mm, (4.0, 0.8, 0.7)) and "1 of 7 slices" in line.problems[0]

@@ -5,7 +5,7 @@ import pytest
 
 from spinenet.errors import ReadError
 from spinenet.labels import View
-from spinenet.readers import find_studies, inspect, read_study
+from spinenet.readers import find_studies, read_study
 
 
 def keys_and_series(paths):
@@ -92,14 +92,6 @@ def test_a_missing_path_among_others_is_a_failed_study(tmp_path, patient):
     assert read_study(good).series
     with pytest.raises(ReadError, match="no such file or folder"):
         read_study(bad)
-
-
-def test_inspect_lists_good_and_bad_studies(tmp_path, patient):
-    patient.nifti(tmp_path / "a_t2.nii", patient.stack())
-    touch(tmp_path, "b_t2.nii")
-    good, bad = inspect([tmp_path])
-    assert (good.study, good.series, good.view, good.problems) == ("a", "t2", View.SAGITTAL_T2, ())
-    assert (bad.study, bad.series, len(bad.problems)) == ("b", "", 1)
 
 
 def test_every_spider_series_is_read(spider_root):

@@ -134,11 +134,6 @@ class Detection:
         return 0.0 if self.anchor is None else self.discs[self.anchor].lowest * self.discs[self.anchor].weight
 
 
-def locate(series: Series, segment: Segmenter) -> LocatedSeries:
-    """Find and name the levels of one sagittal series; raises StudyError as ``name_levels`` does."""
-    return name_levels(detect(series, segment))
-
-
 def detect(series: Series, segment: Segmenter) -> Detection:
     """Segment a few slices about the middle and take the discs of the one that shows most disc and canal together."""
     spacing_rc = series.spacing_mm[1:]

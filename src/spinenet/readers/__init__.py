@@ -14,7 +14,6 @@ from spinenet.errors import ReadError
 from spinenet.readers import discovery as files
 from spinenet.readers import names
 from spinenet.readers.dicom.assembly import dicom_studies, origin_of, read_dicom, study_key
-from spinenet.readers.inspection import SeriesSummary, failure, summaries
 from spinenet.readers.mha import read_mha
 from spinenet.readers.nifti import read_nifti
 from spinenet.readers.overrides import Wanted, parse_wanted, with_views
@@ -22,11 +21,9 @@ from spinenet.readers.sources import StudySource, VolumeFile
 from spinenet.study import Series, Study
 
 __all__ = [
-    "SeriesSummary",
     "StudySource",
     "Wanted",
     "find_studies",
-    "inspect",
     "opened",
     "parse_wanted",
     "read_mha",
@@ -105,17 +102,6 @@ def read_study(source: StudySource) -> Study:
     origin = origin_of(source.frames) if source.frames else None
     ages = [frame.age_years for frame in source.frames if frame.age_years is not None]
     return Study(source.key, tuple(series), (*source.notes, *problems), origin, min(ages, default=None))
-
-
-def inspect(paths: Sequence[Path]) -> list[SeriesSummary]:
-    """One line a series of every study below the paths, read in full, so that damage shows; nothing is predicted."""
-    lines: list[SeriesSummary] = []
-    for source in find_studies(paths):
-        try:
-            lines += summaries(source, read_study(source))
-        except ReadError as error:
-            lines.append(failure(source, str(error)))
-    return lines
 
 
 def _read_volume(volume: VolumeFile) -> Series:

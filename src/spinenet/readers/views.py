@@ -98,11 +98,6 @@ def decide_view(plane: str, acquisition: Acquisition) -> Decision:
     return Decision(view, f"{said}, {weighting} by {why}.", basis)
 
 
-def view_of(plane: str, weighting: str) -> View | None:
-    """The view of a plane and a weighting (``T1``, ``T2``, ``STIR``), None where it is none that is used."""
-    return _VIEWS.get((plane, weighting))
-
-
 def _unwanted(text: str, acquisition: Acquisition) -> str:
     """Why the image is none that is graded, or an empty string."""
     searched = f"{text} {plain_text(acquisition.image_type)}"
