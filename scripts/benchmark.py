@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-STEPS = ("read", "locate", "crop", "grade", "report")
+STEPS = ("read", "locate", "check", "grade", "decide", "report")
 
 
 def main(paths: list[Path]) -> None:
@@ -34,13 +34,8 @@ def main(paths: list[Path]) -> None:
 
 
 def timed_study(source: Any, bundle: Any) -> dict[str, float]:
-    """Seconds of every step of one study, by the functions that ``predict_study`` runs, and its number of slices.
-
-    The report is made of the whole prediction, which is run once more for it, outside the clock.
-    """
-    from spinenet.crops import build_bag
-    from spinenet.locating.routing import route
-    from spinenet.predict import locate_study, predict_study
+    """Seconds of every step of one study, those of ``predict_study`` among them, and its number of slices."""
+    from spinenet.predict import check, decide, grade, locate
     from spinenet.readers import read_study
     from spinenet.report.page.html import render
 
@@ -53,10 +48,10 @@ def timed_study(source: Any, bundle: Any) -> dict[str, float]:
         return result
 
     study = clocked("read", lambda: read_study(source))
-    located, _ = clocked("locate", lambda: locate_study(route(study, bundle.segment), bundle))
-    bag = clocked("crop", lambda: build_bag(located, bundle.spec))
-    clocked("grade", lambda: bundle.grade(bag))
-    result = predict_study(study, bundle)
+    located = clocked("locate", lambda: locate(study, bundle))
+    checked = clocked("check", lambda: check(located, bundle))
+    graded = clocked("grade", lambda: grade(checked, bundle))
+    result = clocked("decide", lambda: decide(graded, bundle))
     clocked("report", lambda: render(result, model={**bundle.metadata, "targets": bundle.targets}))
     return {**seconds, "slices": float(sum(len(series.voxels_SRC) for series in study.series))}
 

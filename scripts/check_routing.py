@@ -157,7 +157,7 @@ def _view_of(frame: Frame) -> View | None:
 def _answer(folder: Path, views: dict[str, View], segment: Segmenter) -> str:
     """``right``, ``left open and said`` or what is wrong with the views that a spoiled study's series get."""
     (source,) = find_studies([folder])
-    routed = route(read_study(source), segment).series
+    routed = route(read_study(source), segment).study.series
     taken: dict[str, set[View | None]] = {}
     for one in routed:
         taken.setdefault(one.images.series_uid if one.images else "", set()).add(one.view)

@@ -19,10 +19,10 @@ from spinenet.checking.artefacts import ARTEFACTS, artefact_figures, limits_of
 from spinenet.checking.quality import FIGURES, Reference, figures_of, fit_reference, void_share
 from spinenet.errors import SpinenetError
 from spinenet.labels import VIEWS, View
-from spinenet.locating.routing import route
 from spinenet.model.bundle import Bundle, load_bundle, write_bundle
-from spinenet.predict import locate_study
+from spinenet.predict import locate
 from spinenet.readers import find_studies, read_study
+from spinenet.study import sentence
 
 
 @dataclass
@@ -55,11 +55,13 @@ def _measured(studies: Path, bundle: Bundle, views: Sequence[View]) -> dict[View
     measured = {view: Measured() for view in views}
     for source in track(find_studies([studies]), "measuring"):
         try:
-            located, _ = locate_study(route(read_study(source), bundle.segment), bundle)
+            located = locate(read_study(source), bundle)
         except SpinenetError as error:
             print(f"{source.key}: left out: {error}")
             continue
-        for one in located:
+        if not located.series:
+            print(f"{source.key}: left out: {sentence(located.notes)}")
+        for one in located.series:
             if one.series.view in measured:
                 found = measured[one.series.view]
                 found.figures.append(figures_of(one))

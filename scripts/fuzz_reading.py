@@ -27,7 +27,7 @@ from spinenet.labels import TARGET
 from spinenet.model.bundle import load_bundle
 from spinenet.readers import find_studies
 from spinenet.serve.batch import predict_source
-from spinenet.study import StudyResult
+from spinenet.study import StudyResult, sentence
 
 HANG_SECONDS = 10
 MOST_SLICES = 3
@@ -220,9 +220,9 @@ def _answer(folder: Path, bundle: Any, is_garbage: bool) -> str:
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
-    said = " ".join(result.message for result in results)
-    if "unexpected" in said:
-        return f"WRONG: {said}"
+    faults = [flag for result in results for flag in result.flags if flag.code == "unexpected"]
+    if faults:
+        return f"WRONG: {sentence(faults)}"
     graded = [result for result in results if result.predictions]
     if any(not _is_sound(result) for result in graded):
         return "WRONG: a grade off its scale"

@@ -18,7 +18,7 @@ from spinenet.model import bundle
 from spinenet.model.calibration import neutral
 from spinenet.report.tables import StudyRow
 from spinenet.serve import batch
-from spinenet.serve.batch import BatchSummary
+from spinenet.serve.batch import BatchSummary, StudyRows
 
 
 def call(*arguments: object) -> Result:
@@ -39,8 +39,9 @@ def summary(monkeypatch: pytest.MonkeyPatch) -> BatchSummary:
 
     def predicted(paths: list[Path], out: Path, opened: object, **options: Any) -> BatchSummary:
         options["on_progress"](0, 2, None)
-        options["on_progress"](1, 2, StudyRow("a", "ok", 7, "", 0.1))
-        options["on_progress"](2, 2, StudyRow("b", "failed", 0, "no sagittal series [sic]", 0.1))
+        fine, bad = StudyRow("a", "ok", 7, "", 0.1), StudyRow("b", "failed", 0, "no sagittal series [sic]", 0.1)
+        options["on_progress"](1, 2, StudyRows(fine, (), frozenset()))
+        options["on_progress"](2, 2, StudyRows(bad, (), frozenset({"no_sagittal"})))
         return summary
 
     monkeypatch.setattr(bundle, "load_bundle", lambda path: object())

@@ -9,7 +9,7 @@ from spinenet.labels import LEVELS, TARGET, View
 from spinenet.model.bundle import Bundle
 from spinenet.model.calibration import TargetCalibration, decide
 from spinenet.predict import predict_study
-from spinenet.study import Series, Study
+from spinenet.study import Note, Scope, Series, Study
 
 FIRST_DISC = 201
 
@@ -73,7 +73,8 @@ def test_the_crops_that_decided_come_with_the_result(predict, masked):
 
 
 def test_notes_of_reading_and_locating_reach_the_message(predict, masked):
-    message = predict(*masked.values(), notes=("two files were skipped",)).message
+    skipped = Note("skipped", Scope.STUDY, "", "two files were skipped")
+    message = predict(*masked.values(), notes=(skipped,)).message
     assert "two files were skipped" in message and message.count("not verified") == 1
 
 

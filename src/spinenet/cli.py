@@ -21,8 +21,7 @@ from spinenet.train.command_line import add_commands
 
 if TYPE_CHECKING:
     from spinenet.model.bundle import Bundle
-    from spinenet.report.tables import StudyRow
-    from spinenet.serve.batch import BatchSummary
+    from spinenet.serve.batch import BatchSummary, StudyRows
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -289,14 +288,17 @@ def _progress() -> Iterator[Any]:
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from spinenet.readers.overrides import UNMET
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True, soft_wrap=True)) as progress:
         task = progress.add_task("reading headers", total=None)
 
-        def show(done: int, total: int, row: "StudyRow | None") -> None:
+        def show(done: int, total: int, rows: "StudyRows | None") -> None:
             progress.update(task, completed=done, total=total, description="predicting")
-            if row and (row.status != "ok" or "--series" in row.message):
-                progress.console.print(escape(f"{row.study}: {row.status}: {row.message}"), highlight=False)
+            if rows and (rows.study.status != "ok" or UNMET in rows.codes):
+                line = f"{rows.study.study}: {rows.study.status}: {rows.study.message}"
+                progress.console.print(escape(line), highlight=False)
 
         yield show
 

@@ -194,7 +194,7 @@ def build_bag(located: Sequence[LocatedSeries], spec: CropSpec, choose: Choose =
                 scales.setdefault(frame.level, []).extend([one.reference] * len(shown))
     levels = sorted(crops, key=LEVELS.index)
     places = {level: _places(crops[level]) for level in levels}
-    shape = (len(levels), max(map(len, places.values())))
+    shape = (len(levels), max(map(len, places.values()), default=0))
     bag = Bag(
         crops_LSHW=np.zeros((*shape, spec.rows, spec.columns), np.float32),
         tissue_LS3=np.zeros((*shape, 3), np.float32),

@@ -1,79 +1,131 @@
-"""From a study to calibrated grades: the one torch-free code path, used by prediction and by evaluation alike."""
+"""From a study to calibrated grades in four steps: ``locate``, ``check``, ``grade``, ``decide``.
+
+The one torch-free code path, used by prediction and by evaluation alike. Each step takes the record of the one before;
+what cannot be graded comes out as a result without grades and with the reasons.
+Shape letters: L level, S slice, T target, K grade, N the crops of a level.
+"""
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.checking.gates import RefusedError, cautioned, check, refusal, sentences
+from spinenet.checking import gates
 from spinenet.checking.visible import visible_targets
 from spinenet.crops import Bag, build_bag
 from spinenet.errors import StudyError
 from spinenet.labels import LEVELS, SAGITTAL_VIEWS, TARGET, TARGET_INDEX, View
 from spinenet.locating.axial import locate_axial
-from spinenet.locating.discs import NUMBERING_NOTE, detect
+from spinenet.locating.discs import NUMBERING
 from spinenet.locating.numbering import number_study
-from spinenet.locating.routing import route
+from spinenet.locating.routing import detections, route
 from spinenet.model.bundle import Bundle
-from spinenet.model.calibration import decide, grade_sets, probabilities
-from spinenet.study import LevelCrop, LocatedSeries, Prediction, Severity, Study, StudyResult
+from spinenet.model.calibration import decision
+from spinenet.study import Checked, LevelCrop, Located, Note, Prediction, Scope, Severity, Study, StudyResult
+
+
+@dataclass(frozen=True)
+class Graded:
+    """What the grader said of the levels that may be graded, not yet calibrated; no level where none may.
+
+    ``logp_LTK`` are log-probabilities of all targets of the label space, ``visible_LT`` is true where a level's slices
+    can show the target, ``attention_LST`` is the share that each target gave each place of the bag, None where the
+    grader does not say.
+    """
+
+    checked: Checked
+    bag: Bag
+    logp_LTK: NDArray[np.float32]
+    visible_LT: NDArray[np.bool_]
+    attention_LST: NDArray[np.float32] | None
 
 
 def predict_study(study: Study, bundle: Bundle) -> StudyResult:
-    """Locate, crop and grade one study; a study that cannot be graded comes back as ``failed`` with the reason."""
+    """Grade one study; one that cannot be graded comes back as ``failed`` with the reasons."""
     start = time.perf_counter()
+    result = decide(grade(check(locate(study, bundle), bundle), bundle), bundle)
+    return replace(result, seconds=time.perf_counter() - start)
+
+
+def locate(study: Study, bundle: Bundle) -> Located:
+    """Settle which series are graded and name the levels in them: in sagittal series, and in axial stacks that cross
+    one. Axial slices alone do not say which level they show."""
     try:
-        study = route(study, bundle.segment)
-        located, problems = locate_study(study, bundle)
-        passed = check(study, located, bundle.spec, bundle.references)
-        bag = build_bag(passed.located, bundle.spec)
-        logp_LTK, attention_LST = bundle.grade(bag)
-        predictions = decide_grades(bag, visible_targets(bag, passed.located), logp_LTK.astype(float), bundle)
+        routed = route(study, bundle.segment)
+        study = routed.study
+        found = [one for one in detections(study.series, routed.seen, bundle.segment) if one]
     except StudyError as error:
-        flags = error.flags if isinstance(error, RefusedError) else refusal(study, str(error))
-        seconds = time.perf_counter() - start
-        return StudyResult(study.key, "failed", str(error), seconds, origin=study.origin, flags=flags)
-    located, doubtful = passed.located, cautioned(passed)
-    refused = any(flag.severity is Severity.REFUSE for flag in passed.flags)
-    notes = [f"{one.series.name}: {note}" for one in located for note in one.notes if note != NUMBERING_NOTE]
+        return Located(study, (), (_not_run(error),))
+    usable = [one for one in found if one.series.view in SAGITTAL_VIEWS]
+    if not usable:
+        text = f"no sagittal T1, T2 or STIR series to find levels in ({_reasons(study) or 'no image series'})"
+        return Located(study, (), (Note("no_sagittal", Scope.STUDY, "", text, Severity.REFUSE),))
+    series, notes = number_study(usable)
+    if series and View.AXIAL_T2 in bundle.views:
+        axial, left_out = locate_axial(study.series, series)
+        series, notes = (*series, *axial), [*notes, *left_out]
+    return Located(study, series, tuple(notes))
+
+
+def check(located: Located, bundle: Bundle) -> Checked:
+    """What may be graded, with everything that was refused or calls for caution."""
+    return gates.check(located, bundle.spec, bundle.references)
+
+
+def grade(checked: Checked, bundle: Bundle) -> Graded:
+    """Crop the levels and run the grader on them."""
+    bag = build_bag(checked.series, bundle.spec)
+    try:
+        logp_LTK, attention_LST = bundle.grade(bag)
+    except StudyError as error:
+        refused = replace(checked, series=(), flags=(_not_run(error), *checked.flags))
+        return grade(refused, bundle)
+    return Graded(checked, bag, logp_LTK, visible_targets(bag, checked.series), attention_LST)
+
+
+def decide(graded: Graded, bundle: Bundle) -> StudyResult:
+    """Calibrate the grades and put together what is known of the study."""
+    checked, located = graded.checked, graded.checked.located
+    is_graded = len(graded.bag.level_L) > 0
+    notes = [note for note in located.notes if note.severity is not Severity.REFUSE]
+    is_whole = not notes and all(flag.severity is not Severity.REFUSE for flag in checked.flags)
     return StudyResult(
-        key=study.key,
-        status="partial" if problems or refused else "ok",
-        message="; ".join([*problems, *sentences(passed.flags), NUMBERING_NOTE, *study.notes, *notes]),
-        seconds=time.perf_counter() - start,
-        located=located,
-        predictions=tuple(replace(one, confident=one.confident and one.level not in doubtful) for one in predictions),
-        crops=crops_shown(bag, attention_LST),
-        origin=study.origin,
-        flags=passed.flags,
+        key=located.study.key,
+        status="failed" if not is_graded else "ok" if is_whole else "partial",
+        seconds=0.0,
+        notes=(*notes, *((NUMBERING,) if is_graded else ()), *located.study.notes),
+        flags=checked.flags,
+        located=checked.series,
+        predictions=predictions_of(graded, bundle),
+        crops=crops_shown(graded.bag, graded.attention_LST),
+        origin=located.study.origin,
     )
 
 
-def locate_study(study: Study, bundle: Bundle) -> tuple[tuple[LocatedSeries, ...], list[str]]:
-    """Named levels in every sagittal series and in the axial stacks that cross them, and what could not be used.
-
-    Raises StudyError where no sagittal series can be used: axial slices alone do not say which level they show.
-    """
-    usable = [series for series in study.series if series.plane == "sagittal" and series.view in SAGITTAL_VIEWS]
-    if not usable:
-        raise StudyError(
-            f"no sagittal T1, T2 or STIR series to find levels in ({_reasons(study) or 'no image series'})"
-        )
-    located, problems = number_study([detect(series, bundle.segment) for series in usable])
-    if View.AXIAL_T2 not in bundle.views:
-        return located, problems
-    axial, axial_problems = locate_axial(study.series, located)
-    return (*located, *axial), [*problems, *axial_problems]
-
-
-def _reasons(study: Study) -> str:
-    """Why each series has its view or none, those of one reason together."""
-    named: dict[str, list[str]] = {}
-    for series in study.series:
-        reason = series.reason.rstrip(".") or series.plane
-        named.setdefault(reason[:1].lower() + reason[1:], []).append(series.name)
-    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in named.items())
+def predictions_of(graded: Graded, bundle: Bundle) -> tuple[Prediction, ...]:
+    """Every target of the bundle at every level where it can be seen, by its calibration."""
+    predictions = []
+    for name, calibration in bundle.calibration.items():
+        target, index = TARGET[name], TARGET_INDEX[name]
+        decided = decision(target, graded.logp_LTK[:, index].astype(float), calibration)
+        for row, level_index in enumerate(graded.bag.level_L):
+            level = LEVELS[level_index]
+            if not graded.visible_LT[row, index]:
+                continue
+            predictions.append(
+                Prediction(
+                    level=level,
+                    target=name,
+                    grade=target.grades[int(decided.grade_N[row])],
+                    probabilities=tuple(float(p) for p in decided.p_NK[row]),
+                    confident=bool(decided.confident_N[row]) and level not in graded.checked.cautioned,
+                    grade_set=decided.sets_N[row],
+                    evidence=bundle.evidence(name),
+                )
+            )
+    order = {name: index for index, name in enumerate(bundle.calibration)}
+    return tuple(sorted(predictions, key=lambda one: (LEVELS.index(one.level), order[one.target])))
 
 
 def crops_shown(bag: Bag, attention_LST: NDArray[np.float32] | None) -> dict[str, tuple[LevelCrop, ...]]:
@@ -92,30 +144,14 @@ def crops_shown(bag: Bag, attention_LST: NDArray[np.float32] | None) -> dict[str
     return shown
 
 
-def decide_grades(
-    bag: Bag, visible_LT: NDArray[np.bool_], log_probabilities_LTK: NDArray[np.float64], bundle: Bundle
-) -> tuple[Prediction, ...]:
-    """Calibrate and decide every target of the bundle at every level of the bag where it can be seen."""
-    predictions = []
-    for name, calibration in bundle.calibration.items():
-        target = TARGET[name]
-        logp_LK = log_probabilities_LTK[:, TARGET_INDEX[name], : len(target.grades)]
-        p_LK = probabilities(logp_LK, calibration)
-        grade_L, confident_L = decide(target, p_LK, calibration)
-        sets_L = grade_sets(target, p_LK, calibration)
-        for row, level_index in enumerate(bag.level_L):
-            if not visible_LT[row, TARGET_INDEX[name]]:
-                continue
-            predictions.append(
-                Prediction(
-                    level=LEVELS[level_index],
-                    target=name,
-                    grade=target.grades[int(grade_L[row])],
-                    probabilities=tuple(float(p) for p in p_LK[row]),
-                    confident=bool(confident_L[row]),
-                    grade_set=sets_L[row],
-                    evidence=bundle.evidence(name),
-                )
-            )
-    order = {name: index for index, name in enumerate(bundle.calibration)}
-    return tuple(sorted(predictions, key=lambda one: (LEVELS.index(one.level), order[one.target])))
+def _not_run(error: StudyError) -> Note:
+    return Note("not_run", Scope.STUDY, "", str(error), Severity.REFUSE)
+
+
+def _reasons(study: Study) -> str:
+    """Why each series has its view or none, those of one reason together."""
+    named: dict[str, list[str]] = {}
+    for series in study.series:
+        reason = series.reason.rstrip(".") or series.plane
+        named.setdefault(reason[:1].lower() + reason[1:], []).append(series.name)
+    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in named.items())

@@ -8,6 +8,7 @@ its voxels in one canonical order whatever the file said, so that no later stage
 - coronal: slice index grows backwards, row index downwards, column index to the patient's left.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -50,6 +51,39 @@ class Origin:
     study_uid: str
     patient_name: str = field(default="", repr=False)
     patient_id: str = field(default="", repr=False)
+
+
+class Scope(StrEnum):
+    """What a note speaks of."""
+
+    STUDY = "study"
+    SERIES = "series"
+    LEVEL = "level"
+
+
+class Severity(StrEnum):
+    """What follows from a note: nothing, caution with the grades it covers, or no grade at all."""
+
+    NOTE = "note"
+    FLAG = "flag"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True)
+class Note:
+    """One thing to know about a study: ``code`` for programs, ``text`` for people and never identifying.
+
+    ``subject`` names the series or level that ``scope`` speaks of; empty where that is the whole study.
+    """
+
+    code: str
+    scope: Scope
+    subject: str
+    text: str
+    severity: Severity = Severity.NOTE
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.text}" if self.subject else self.text
 
 
 @dataclass(frozen=True)
@@ -101,8 +135,8 @@ class Study:
 
     key: str
     series: tuple[Series, ...]
-    notes: tuple[str, ...] = ()
-    """What a user should know about the reading: skipped files, gaps, assumptions. Never identifying."""
+    notes: tuple[Note, ...] = ()
+    """What a user should know about the reading: skipped files, gaps, assumptions."""
     origin: Origin | None = None
     """None where the source is not DICOM."""
     age_years: float | None = None
@@ -144,39 +178,40 @@ class LocatedSeries:
     frames: tuple[LevelFrame, ...]
     midline_slice: int
     reference: NDArray[np.float32]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     certainty: float = 1.0
     """How surely the lowest disc was recognised in it, 0 to 1; it decides the names of all levels."""
 
 
-class Scope(StrEnum):
-    """What a flag speaks of."""
+@dataclass(frozen=True)
+class Located:
+    """A study whose series have their views, and its levels: sagittal series first, then axial ones.
 
-    STUDY = "study"
-    SERIES = "series"
-    LEVEL = "level"
+    ``series`` is empty where no level can be named, and ``notes`` refuse the study with the reasons; else they say what
+    could not be used as it was.
+    """
 
-
-class Severity(StrEnum):
-    """What follows from a flag: nothing, caution with the grades it covers, or no grade at all."""
-
-    NOTE = "note"
-    FLAG = "flag"
-    REFUSE = "refuse"
+    study: Study
+    series: tuple[LocatedSeries, ...]
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True)
-class Flag:
-    """One thing a reader of grades must know: ``code`` for machines, ``message`` for people and never identifying.
+class Checked:
+    """What of a located study may be graded, none where ``series`` is empty, and every flag, the gravest first.
 
-    ``subject`` names the series or level that ``scope`` speaks of; empty where that is the whole study.
+    Grades at ``cautioned`` levels are not to be stood by.
     """
 
-    scope: Scope
-    code: str
-    severity: Severity
-    message: str
-    subject: str = ""
+    located: Located
+    series: tuple[LocatedSeries, ...]
+    flags: tuple[Note, ...] = ()
+    cautioned: frozenset[str] = frozenset()
+
+    @property
+    def refusal(self) -> str:
+        """What was refused, in words."""
+        return sentence(flag for flag in self.flags if flag.severity is Severity.REFUSE)
 
 
 @dataclass(frozen=True)
@@ -200,15 +235,17 @@ class StudyResult:
 
     key: str
     status: str
-    """``ok``, ``partial`` (some level or series could not be used, see message) or ``failed``."""
-    message: str
+    """``ok``, ``partial`` (some level or series could not be used, see notes and flags) or ``failed``."""
     seconds: float
+    notes: tuple[Note, ...] = ()
+    """What reading and locating have to say of it; what is said of one located series stands there."""
+    flags: tuple[Note, ...] = ()
+    """What was refused and what calls for caution, with reasons: the gates of ``spinenet.checking.gates``, or why the
+    study has no levels or could not be read."""
     located: tuple[LocatedSeries, ...] = ()
     predictions: tuple[Prediction, ...] = ()
     crops: dict[str, tuple["LevelCrop", ...]] = field(default_factory=dict)
     """level -> the crops the grader saw at it."""
-    flags: tuple[Flag, ...] = ()
-    """What was refused and what calls for caution, with reasons: the gates of ``spinenet.checking.gates``."""
     origin: Origin | None = None
     """Where the study came from, for outputs that go back there; None where that is not DICOM."""
 
@@ -216,6 +253,20 @@ class StudyResult:
     def levels(self) -> tuple[str, ...]:
         """Names of the graded levels, from the sacrum up."""
         return tuple(dict.fromkeys(prediction.level for prediction in self.predictions))
+
+    @property
+    def message(self) -> str:
+        """What there is to know in one line, the gravest first; of a failed study why it has no grade."""
+        if self.status == "failed":
+            return sentence(flag for flag in self.flags if flag.severity is Severity.REFUSE)
+        grave = [note for note in (*self.notes, *self.flags) if note.severity is not Severity.NOTE]
+        plain = [note for note in self.notes if note.severity is Severity.NOTE]
+        return sentence([*grave, *plain, *(note for one in self.located for note in one.notes)])
+
+
+def sentence(notes: Iterable[Note]) -> str:
+    """Notes as one line of text, each said once."""
+    return "; ".join(dict.fromkeys(map(str, notes)))
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ def result(share: float, height_mm: float = 8.0) -> StudyResult:
     )
     series = Series("t2", np.zeros((1, 2, 2), np.float32), np.eye(4), "sagittal", None)
     located = LocatedSeries(series, frames, 0, np.zeros(5, np.float32))
-    return StudyResult("a", "ok", "", 0.1, (located,), predictions)
+    return StudyResult("a", "ok", 0.1, located=(located,), predictions=predictions)
 
 
 def test_noise_is_what_nearly_all_repeated_readings_stay_below() -> None:

@@ -58,7 +58,7 @@ def test_levels_that_are_lost_or_misnamed_are_counted_of_those_found_before():
 def test_a_mirrored_study_is_compared_with_the_other_side():
     sides = ("foraminal_stenosis_left", "foraminal_stenosis_right")
     before = StudyResult(
-        "a", "ok", "", 0, (), tuple(prediction("L4/L5", s, g, _p(g)) for s, g in zip(sides, (0, 2), strict=True))
+        "a", "ok", 0, predictions=tuple(prediction("L4/L5", s, g, _p(g)) for s, g in zip(sides, (0, 2), strict=True))
     )
     after = replace(
         before, predictions=tuple(replace(p, target=t) for p, t in zip(before.predictions, sides[::-1], strict=True))
@@ -71,7 +71,7 @@ def test_a_mirrored_study_is_compared_with_the_other_side():
 
 def test_every_way_of_showing_a_study_is_tried_and_written(monkeypatch, tmp_path):
     from spinenet.labels import View
-    from spinenet.study import LevelFrame, LocatedSeries, Series, Study
+    from spinenet.study import LevelFrame, LocatedSeries, Note, Scope, Series, Severity, Study
 
     voxels = np.random.default_rng(0).random((3, 64, 48)).astype(np.float32)
     affine = np.eye(4)
@@ -79,15 +79,18 @@ def test_every_way_of_showing_a_study_is_tried_and_written(monkeypatch, tmp_path
     views = (View.SAGITTAL_T1, View.SAGITTAL_T2)
     study = Study("a", tuple(Series(view.value, voxels, affine, "sagittal", view) for view in views))
 
+    refused = Note("no_sacrum", Scope.STUDY, "", "the sacrum is not in view", Severity.REFUSE)
+
     def predict(shown, bundle):
         """Grades nothing where the lowest disc is out of view, as a careful model would."""
         if shown.series[0].voxels_SRC.shape[1] < 50:
-            return StudyResult("a", "failed", "the sacrum is not in view", 0)
+            return StudyResult("a", "failed", 0, flags=(refused,))
         up, back = np.array([0, 0, 1.0]), np.array([0, 1.0, 0])
         places = {"L5/S1": -100.0, "L4/L5": -65.0}
         frames = tuple(LevelFrame(name, np.array([0, 40.0, z]), back, up, 30, 9) for name, z in places.items())
         located = (LocatedSeries(shown.series[0], frames, 1, np.zeros(4, np.float32)),)
-        return StudyResult("a", "ok", "", 0, located, (prediction("L5/S1", "canal_stenosis", 1, _p(1)),))
+        predictions = (prediction("L5/S1", "canal_stenosis", 1, _p(1)),)
+        return StudyResult("a", "ok", 0, located=located, predictions=predictions)
 
     monkeypatch.setattr(robustness, "predict_study", predict)
     monkeypatch.setattr(robustness, "_renamed", lambda study, before, bundle: retest("a", RENAMED, [(1, 0)]))

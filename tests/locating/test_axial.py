@@ -139,8 +139,8 @@ def test_a_stack_that_cannot_be_placed_is_left_out_and_that_is_said():
     sideless = replace(acquire(canal_mm, name="sideless"), laterality_known=False)
     located, problems = locate_axial([elsewhere, above, sideless, replace(above, view=None)], [one])
     assert located == () and len(problems) == 3
-    assert problems[0].startswith("axial: in another frame of reference")
-    assert problems[1].startswith("above: crosses none") and problems[2].startswith("sideless: it does not say which")
+    said = [(note.subject, note.code) for note in problems]
+    assert said == [("axial", "not_placed"), ("above", "no_disc_crossed"), ("sideless", "sides_unknown")]
     placed, said = locate_axial([replace(elsewhere, frame_of_reference="1.2"), acquire(canal_mm)], [one])
     assert len(placed) == 2 and not said
 

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from spinenet.datasets.masks import locate_from_mask
-from spinenet.errors import StudyError
 from spinenet.labels import LEVELS
 from spinenet.locating.discs import (
-    NUMBERING_NOTE,
+    DISC_BELOW,
     LocatorGrid,
     candidate_slices,
     detect,
@@ -17,7 +16,7 @@ from spinenet.locating.discs import (
     name_levels,
     normalise,
 )
-from spinenet.study import Series
+from spinenet.study import Series, Severity
 
 FIRST_DISC = 201
 
@@ -104,29 +103,24 @@ def test_the_locator_measures_as_the_masks_do(t2, found):
         assert ours.level == theirs.level and np.linalg.norm(ours.center_mm - theirs.center_mm) < 0.5
 
 
-def test_naming_is_always_said_to_be_a_count(t2, found):
-    assert NUMBERING_NOTE in found(*t2).notes
-
-
 def test_without_the_sacrum_no_level_is_named(t2, found):
     above_the_lowest_disc = rows_between(t2, 0, first_row(t2[1], FIRST_DISC) - 2)
-    with pytest.raises(StudyError, match="sacrum is not in view"):
-        found(*above_the_lowest_disc)
+    assert found(*above_the_lowest_disc).code == "no_sacrum"
 
 
 def test_what_looks_like_the_lowest_disc_at_the_edge_of_the_image_is_not_trusted(t2, found):
     lowest = found(*t2).frames[0]
     end = np.linalg.inv(t2[0].affine_vox2mm)[1] @ [*(lowest.center_mm - 8 * lowest.superior), 1]
-    with pytest.raises(StudyError, match="sacrum is not in view"):
-        found(*rows_between(t2, 0, round(end)))
+    assert found(*rows_between(t2, 0, round(end))).code == "no_sacrum"
 
 
 @pytest.mark.parametrize("discs", [0, 2, 3])
 def test_a_field_of_view_with_few_discs_is_refused(t2, found, discs):
     series, mask_SRC = rows_between(t2, first_row(t2[1], FIRST_DISC + discs) + 12, t2[1].shape[1])
     mask_SRC = np.where(mask_SRC >= FIRST_DISC + discs, 0, mask_SRC)
-    with pytest.raises(StudyError, match=f"only {discs} lumbar discs in view, at least 4"):
-        found(series, mask_SRC)
+    refused = found(series, mask_SRC)
+    assert (refused.code, refused.severity) == ("few_discs", Severity.REFUSE)
+    assert f"only {discs} lumbar discs in view, at least 4" in refused.text
 
 
 def test_four_discs_are_enough(t2, found):
@@ -143,7 +137,7 @@ def test_a_disc_that_is_not_found_does_not_shift_the_names_above_it(t2, found, m
     assert {frame.level for frame in located.frames} == set(whole) - {LEVELS[missing]}
     for frame in located.frames:
         assert np.allclose(frame.center_mm, whole[frame.level])
-    assert f"{LEVELS[missing]} was not found between its neighbours" in located.notes
+    assert [note.code for note in located.notes] == ["level_missed"] and LEVELS[missing] in located.notes[0].text
 
 
 def test_what_looks_like_a_disc_in_the_sacrum_is_left_out_and_said(t2, found):
@@ -152,7 +146,7 @@ def test_what_looks_like_a_disc_in_the_sacrum_is_left_out_and_said(t2, found):
     located = found(*below)
     assert [frame.level for frame in located.frames] == [frame.level for frame in found(*t2).frames]
     assert np.allclose(located.frames[0].center_mm, lowest.center_mm)
-    assert any("below the lowest lumbar disc were ignored" in note for note in located.notes)
+    assert [note.code for note in located.notes] == [DISC_BELOW]
 
 
 def test_a_second_disc_within_one_vertebra_gets_no_name(t2, found):

@@ -30,7 +30,7 @@ def used(*series):
     def never(images):
         raise AssertionError("nothing is open, so nothing is looked at")
 
-    routed = route(Study("17", series), never).series
+    routed = route(Study("17", series), never).study.series
     assert [one.name for one in routed] == [one.name for one in series]
     assert all(one.reason.endswith(".") for one in routed)
     assert all((one.view is None) == (one.basis is Basis.EXCLUDED) for one in routed)
@@ -92,7 +92,7 @@ def test_the_image_tells_what_files_leave_open_or_leaves_it_open_but_never_wrong
         study = make_study(seed, axial=False, size=256, slices=5, sub_slices=1, stir_share=stir)
         masked = [(one.series, one.mask_SRC) for one in study.series]
         untold = tuple(replace(series, **UNTOLD) for series, _ in masked)
-        routed = route(Study("17", untold), perfect_segmenter(*masked)).series
+        routed = route(Study("17", untold), perfect_segmenter(*masked)).study.series
         for one, true in zip(routed, (View.SAGITTAL_T1, view), strict=True):
             assert one.view in (true, None)
             told += [true] * (one.view is not None)
@@ -105,7 +105,7 @@ def test_axial_series_are_told_by_the_canals_that_the_levels_lead_to(perfect_seg
     sagittal = [(one.series, one.mask_SRC) for one in stacks if one.series.plane == "sagittal"]
     untold = [replace(one.series, **UNTOLD) for one in stacks if one.series.plane == "axial"]
     study = Study("17", (*(series for series, _ in sagittal), *untold))
-    routed = [one for one in route(study, perfect_segmenter(*sagittal)).series if one.plane == "axial"]
+    routed = [one for one in route(study, perfect_segmenter(*sagittal)).study.series if one.plane == "axial"]
     assert {one.view for one in routed} <= {View.AXIAL_T2, None}
     assert sum(one.view is View.AXIAL_T2 for one in routed) >= len(routed) / 2
     assert all((one.basis is Basis.IMAGE) == (one.view is not None) for one in routed)
@@ -116,5 +116,5 @@ def test_an_image_between_the_weightings_is_left_and_said(perfect_segmenter, pha
     flat = np.where(t2.mask_SRC > 0, 0.6, 0.3) * np.ones_like(t2.series.voxels_SRC)  # bone, disc and fluid alike
     between = flat + 0.02 * t1.series.voxels_SRC / np.percentile(t1.series.voxels_SRC, 99)
     series = replace(t2.series, voxels_SRC=between.astype(np.float32), **UNTOLD)
-    (routed,) = route(Study("17", (series,)), perfect_segmenter((series, t2.mask_SRC))).series
+    (routed,) = route(Study("17", (series,)), perfect_segmenter((series, t2.mask_SRC))).study.series
     assert routed.view is None and "fits no weighting surely" in routed.reason

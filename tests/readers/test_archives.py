@@ -43,7 +43,7 @@ def test_a_damaged_file_inside_costs_its_slice_only(tmp_path, patient, contents)
     path = zip_of(tmp_path / "export.zip", {**contents, "DICOM/IM6": contents["DICOM/IM6"][:400]})
     (source,) = find_studies([path])
     study = read_study(source)
-    assert study.series[0].voxels_SRC.shape[0] == 6 and "1 file beside its images" in study.notes[0]
+    assert study.series[0].voxels_SRC.shape[0] == 6 and "1 file beside its images" in study.notes[0].text
 
 
 def test_flipped_bytes_inside_are_noticed_by_their_checksum(tmp_path, patient):

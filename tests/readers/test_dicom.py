@@ -25,6 +25,7 @@ from pydicom.uid import (
 from spinenet.errors import ReadError
 from spinenet.labels import View
 from spinenet.readers import find_studies, read_study
+from spinenet.study import sentence
 
 
 def read_one(folder):
@@ -191,7 +192,7 @@ def test_frames_of_two_sizes_stay_apart(tmp_path, patient):
     patient.write(tmp_path / "b", patient.stack(shape=(3, 32, 20)))
     study = read_one(tmp_path)
     assert [series.voxels_SRC.shape for series in study.series] == [(7, 24, 20), (3, 32, 20)]
-    assert "several sizes" in study.notes[0]
+    assert "several sizes" in study.notes[0].text
 
 
 def test_duplicates_are_dropped_with_a_note(tmp_path, patient):
@@ -199,7 +200,7 @@ def test_duplicates_are_dropped_with_a_note(tmp_path, patient):
     patient.write(tmp_path / "b", patient.stack())
     study = read_one(tmp_path)
     assert study.series[0].voxels_SRC.shape[0] == 7 and patient.shows_patient(study.series[0])
-    assert study.notes == ("series-1: 7 slices at the place of another dropped",)
+    assert sentence(study.notes) == "series-1: 7 slices at the place of another dropped"
 
 
 def test_the_same_file_twice_is_one_image(tmp_path, patient):
@@ -207,14 +208,16 @@ def test_the_same_file_twice_is_one_image(tmp_path, patient):
     (tmp_path / "copy.dcm").write_bytes(paths[2].read_bytes())
     study = read_one(tmp_path)
     assert study.series[0].voxels_SRC.shape[0] == 7
-    assert study.notes == ("1 image was there more than once",)
+    assert sentence(study.notes) == "1 image was there more than once"
 
 
 def test_a_missing_slice_is_bridged_and_said(tmp_path, patient):
     patient.write(tmp_path, patient.stack())[3].unlink()
     study = read_one(tmp_path)
     assert study.series[0].voxels_SRC.shape[0] == 7 and patient.shows_patient(study.series[0], tolerance=1.0)
-    assert study.notes == ("series-1: 1 of 7 slices missing within the stack, interpolated from their neighbours",)
+    assert sentence(study.notes) == (
+        "series-1: 1 of 7 slices missing within the stack, interpolated from their neighbours"
+    )
 
 
 @pytest.mark.parametrize("kept_bytes", [0.9, 0.5])
@@ -224,7 +227,7 @@ def test_a_truncated_file_costs_its_slice_only(tmp_path, patient, kept_bytes):
     path.write_bytes(content[: int(kept_bytes * len(content))])
     study = read_one(tmp_path)
     assert study.series[0].voxels_SRC.shape[0] == 6 and patient.shows_patient(study.series[0])
-    assert any("cut short" in note for note in study.notes)
+    assert any("cut short" in note.text for note in study.notes)
 
 
 @pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless])
@@ -234,7 +237,7 @@ def test_a_truncated_compressed_file_costs_its_slice_only(tmp_path, patient, syn
     paths[0].write_bytes(paths[0].read_bytes()[:-300])
     study = read_one(tmp_path)
     assert study.series[0].voxels_SRC.shape[0] == 4 and patient.shows_patient(study.series[0])
-    assert "1 of 5 slices left out" in study.notes[0]
+    assert "1 of 5 slices left out" in study.notes[0].text
 
 
 def test_tags_that_archives_strip_are_not_needed(tmp_path, patient):
@@ -254,7 +257,7 @@ def test_missing_pixel_spacing_is_borrowed_within_the_series(tmp_path, patient):
 
     patient.write(tmp_path, patient.stack(), strip)
     study = read_one(tmp_path)
-    assert patient.shows_patient(study.series[0]) and "1 without pixel spacing" in study.notes[0]
+    assert patient.shows_patient(study.series[0]) and "1 without pixel spacing" in study.notes[0].text
 
 
 def test_a_series_without_any_pixel_spacing_is_refused(tmp_path, patient):
@@ -286,7 +289,7 @@ def test_what_is_no_image_is_skipped_and_counted(tmp_path, patient):
     (tmp_path / "DICOMDIR").write_bytes(b"\0" * 128 + b"DICM")
     (tmp_path / "readme.txt").write_text("notes")
     study = read_one(tmp_path)
-    assert study.notes == ("1 x secondary capture, 1 x structured report skipped",)
+    assert sentence(study.notes) == "1 x secondary capture, 1 x structured report skipped"
     assert study.series[0].voxels_SRC.shape[0] == 7
 
 
@@ -354,7 +357,9 @@ def test_nothing_identifying_leaves_the_headers(tmp_path, patient):
     path = patient.write(folder, stack)[1]
     path.write_bytes(path.read_bytes()[:200])
     study = read_one(tmp_path)
-    told = " ".join([study.key, *study.notes, *(series.name + series.reason for series in study.series)]).lower()
+    told = " ".join(
+        [study.key, sentence(study.notes), *(series.name + series.reason for series in study.series)]
+    ).lower()
     assert not any(word in told for word in ("doe", "jane", "4711", "0815", "20260102"))
     assert study.notes
 
@@ -375,4 +380,4 @@ def test_a_blank_series_is_left_out_and_the_other_read(tmp_path, patient):
     patient.write(tmp_path / "b", blank, lambda ds, _: patient.set_pixels(ds, np.zeros((24, 20))))
     study = read_one(tmp_path)
     assert [series.name for series in study.series] == ["series-1"]
-    assert study.notes == ("series-2: a stack of 7 slices: every voxel is 0: the image is blank",)
+    assert sentence(study.notes) == "series-2: a stack of 7 slices: every voxel is 0: the image is blank"

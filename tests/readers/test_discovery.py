@@ -83,7 +83,7 @@ def test_a_bad_file_costs_its_series_only(tmp_path, patient):
     (tmp_path / "7_t2.mha").write_text("not an image")
     study = read_study(find_studies([tmp_path])[0])
     assert [series.name for series in study.series] == ["t1"]
-    assert len(study.notes) == 1 and "7_t2.mha: not a MetaImage file" in study.notes[0]
+    assert len(study.notes) == 1 and "7_t2.mha: not a MetaImage file" in study.notes[0].text
 
 
 def test_a_missing_path_among_others_is_a_failed_study(tmp_path, patient):

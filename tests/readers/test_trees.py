@@ -9,7 +9,7 @@ from pydicom.uid import generate_uid
 from spinenet.errors import ReadError
 from spinenet.labels import View
 from spinenet.readers import find_studies, parse_wanted, read_study, with_views
-from spinenet.study import Basis
+from spinenet.study import Basis, sentence
 
 AXIAL = ((1, 0, 0), (0, 1, 0))
 
@@ -118,7 +118,9 @@ def test_a_wanted_name_that_no_series_has_is_said(tmp_path, patient):
     patient.write(tmp_path, patient.stack())
     (source,) = find_studies([tmp_path])
     study = read_study(with_views(source, [parse_wanted("sagittal_t1=series-9")]))
-    assert study.notes == ("--series sagittal_t1=series-9 names no series of this study; spinenet inspect lists them",)
+    assert sentence(study.notes) == (
+        "--series sagittal_t1=series-9 names no series of this study; spinenet inspect lists them"
+    )
     with pytest.raises(ReadError, match="expected VIEW=NAME"):
         parse_wanted("t2=series-1")
 

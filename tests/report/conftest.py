@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from spinenet.labels import LEVELS, TARGETS, View
-from spinenet.locating.discs import NUMBERING_NOTE
+from spinenet.locating.discs import NUMBERING
 from spinenet.study import (
-    Flag,
     LevelCrop,
     LevelFrame,
     LocatedSeries,
+    Note,
     Origin,
     Prediction,
     Scope,
@@ -81,7 +81,6 @@ def graded() -> StudyResult:
             tuple(_frame(level, LEVELS.index(level)) for level in SHOWN),
             2,
             np.array([0, 1, 0.5, 0.8, 0.4], np.float32),
-            (NUMBERING_NOTE,),
         )
         for number, (name, view) in enumerate((("t2", View.SAGITTAL_T2), ("t1", View.SAGITTAL_T1)), start=1)
     )
@@ -105,11 +104,11 @@ def graded() -> StudyResult:
     return StudyResult(
         "study-1",
         "ok",
-        NUMBERING_NOTE,
         0.4,
-        located,
-        _predictions(),
-        crops,
-        (Flag(Scope.LEVEL, "low-signal", Severity.FLAG, "little signal above L1/L2", "L1/L2"),),
-        Origin("1.2.3", "Doe^Jane", "ID4711"),
+        notes=(NUMBERING,),
+        flags=(Note("low-signal", Scope.LEVEL, "L1/L2", "little signal above L1/L2", Severity.FLAG),),
+        located=located,
+        predictions=_predictions(),
+        crops=crops,
+        origin=Origin("1.2.3", "Doe^Jane", "ID4711"),
     )

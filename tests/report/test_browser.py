@@ -15,7 +15,7 @@ import pytest
 from spinenet.labels import LEVELS, RESEARCH_ONLY, View
 from spinenet.report.files import REPORTS_FOLDER, write_folder_files, write_study_files
 from spinenet.report.page.html import write_study_report
-from spinenet.study import LevelCrop, StudyResult
+from spinenet.study import LevelCrop, Note, Scope, Severity, StudyResult
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
@@ -66,7 +66,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(graded: StudyResult, model: dict[str, Any], folder: Path) -> Path:
     """A folder of results: a study with findings at usual levels, a calm one, and one that failed."""
     calm = tuple(one for one in graded.predictions if one.target in ("pfirrmann", "modic"))
-    failed = replace(graded, key="failed", status="failed", message="the sacrum is not in view")
+    refused = Note("no_sacrum", Scope.SERIES, "t2", "the sacrum is not in view", Severity.REFUSE)
+    failed = replace(graded, key="failed", status="failed", flags=(refused,))
     if not (folder / "worklist.html").exists():
         for result in (replace(graded, key="busy"), replace(graded, key="calm", predictions=calm), failed):
             write_study_files(with_axial(result), folder / REPORTS_FOLDER, model=model)

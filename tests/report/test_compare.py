@@ -14,7 +14,7 @@ from spinenet.errors import OutputError
 from spinenet.labels import RESEARCH_ONLY, TARGETS
 from spinenet.report.document import document, study_entry, write_document
 from spinenet.report.page.change import Change, compare, page, table
-from spinenet.study import Prediction, StudyResult
+from spinenet.study import Note, Prediction, Scope, Severity, StudyResult
 
 NOISE = {"pfirrmann": 0.5, "canal_stenosis": 0.4, "modic": 0.3}
 MODEL = {"name": "m", "version": "1", "digest": "0" * 64, "targets": [one.name for one in TARGETS], "noise": NOISE}
@@ -30,7 +30,7 @@ def write(path: Path, *results: StudyResult, model: dict[str, Any] = MODEL) -> P
 
 
 def study(key: str, *predictions: Prediction) -> StudyResult:
-    return StudyResult(key, "ok", "", 0.1, predictions=predictions)
+    return StudyResult(key, "ok", 0.1, predictions=predictions)
 
 
 def changed(tmp_path: Path, before: Prediction, after: Prediction, **options: Any) -> Change:
@@ -121,7 +121,8 @@ def test_results_of_two_models_are_not_compared(tmp_path: Path) -> None:
 
 def test_a_study_that_was_not_graded_is_not_called_unchanged(tmp_path: Path) -> None:
     before = write(tmp_path / "a.json", study("a", pfirrmann(1, 0, 0, 0, 0)))
-    after = write(tmp_path / "b.json", StudyResult("b", "failed", "no spine", 0.1))
+    refused = Note("few_discs", Scope.STUDY, "", "no spine", Severity.REFUSE)
+    after = write(tmp_path / "b.json", StudyResult("b", "failed", 0.1, flags=(refused,)))
     with pytest.raises(OutputError, match=r"b: was not graded \(no spine\)"):
         compare(before, after)
 

@@ -21,7 +21,7 @@ from spinenet.report.dicom.objects import Made, made_from
 from spinenet.report.dicom.sr_text import read_report
 from spinenet.report.dicom.structured_report import walk, write_report
 from spinenet.report.document import measurements_of
-from spinenet.study import Flag, Scope, Severity, StudyResult
+from spinenet.study import Note, Scope, Severity, StudyResult
 
 WRITERS = {"report": write_report, "capture": write_capture}
 
@@ -64,7 +64,7 @@ def test_a_caution_stands_in_the_report_to_its_last_word(
     graded: StudyResult, model: dict[str, Any], tmp_path: Path
 ) -> None:
     long = [f"{number}: {'words ' * 40}end" for number in (1, 2)]
-    cautions = [Flag(Scope.SERIES, "artefact", Severity.FLAG, message, "T2") for message in long]
+    cautions = [Note("artefact", Scope.SERIES, "T2", message, Severity.FLAG) for message in long]
     write_report(made(replace(graded, flags=tuple(cautions)), model), tmp_path / "report.dcm")
     items = list(walk(dcmread(tmp_path / "report.dcm").ContentSequence))
     coded = [one for one in items if one.ValueType == "CODE"]
@@ -268,7 +268,7 @@ def test_the_capture_shows_slice_marks_and_text_the_head_up(
 
 
 def test_the_capture_grows_where_the_smallest_letters_do_not_fit(graded: StudyResult) -> None:
-    caution = Flag(Scope.STUDY, "few_levels", Severity.FLAG, "all is to be read with care " * 20)
+    caution = Note("few_levels", Scope.STUDY, "", "all is to be read with care " * 20, Severity.FLAG)
     plain, crowded = draw(graded, "test"), draw(replace(graded, flags=(caution,) * 40), "test")
     assert crowded.shape[0] > plain.shape[0] == 900
     assert crowded[-40:, -TEXT_WIDTH:].any(), "the last line is there"

@@ -13,13 +13,14 @@ from spinenet.report.document import (
     document,
     measurements_of,
     merge_documents,
+    notes_of,
     predictions_of,
     read_document,
     study_entry,
     write_document,
 )
 from spinenet.report.schema import predictions_schema
-from spinenet.study import Prediction, Scope, Severity, StudyResult
+from spinenet.study import Note, Prediction, Scope, Severity, StudyResult
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def check(content: Any, schema: dict[str, Any]) -> None:
 def test_what_is_written_is_what_the_schema_says(
     graded: StudyResult, model: dict[str, Any], schema: dict[str, Any], tmp_path: Path
 ) -> None:
-    failed = replace(graded, key="study-2", status="failed", message="no spine")
+    failed = replace(graded, key="study-2", status="failed")
     write_document(tmp_path / "predictions.json", document(model, [study_entry(graded), study_entry(failed)]))
     content = read_document(tmp_path / "predictions.json")
     check(content, schema)
@@ -61,8 +62,8 @@ def test_the_schema_names_the_label_space(schema: dict[str, Any]) -> None:
     assert definitions["target"]["enum"] == [target.name for target in TARGETS]
     assert definitions["level"]["properties"]["level"]["enum"] == list(LEVELS)
     assert definitions["series"]["properties"]["view"]["enum"] == [*map(str, View), None]
-    assert definitions["flag"]["properties"]["scope"]["enum"] == list(map(str, Scope))
-    assert definitions["flag"]["properties"]["severity"]["enum"] == list(map(str, Severity))
+    assert definitions["note"]["properties"]["scope"]["enum"] == list(map(str, Scope))
+    assert definitions["note"]["properties"]["severity"]["enum"] == list(map(str, Severity))
     for target, rule in zip(TARGETS, definitions["grade"]["allOf"], strict=True):
         assert rule["if"]["properties"]["target"]["const"] == target.name
         assert rule["then"]["properties"]["grade"]["enum"] == list(target.grades)
@@ -77,9 +78,15 @@ def test_predictions_come_back_as_they_were(graded: StudyResult, model: dict[str
 
 
 def test_a_failed_study_has_a_reason_and_no_grade(graded: StudyResult) -> None:
-    entry = study_entry(replace(graded, status="failed", message="no spine"))
-    assert (entry["message"], entry["levels"], entry["series"]) == ("no spine", [], [])
-    assert entry["flags"][0]["code"] == "low-signal"
+    refused = Note("few_discs", Scope.SERIES, "t2", "no spine", Severity.REFUSE)
+    entry = study_entry(replace(graded, status="failed", flags=(refused, *graded.flags)))
+    assert (entry["message"], entry["levels"], entry["series"]) == ("t2: no spine", [], [])
+    assert [flag["code"] for flag in entry["flags"]] == ["few_discs", "low-signal"]
+
+
+def test_notes_and_flags_come_back_as_they_were(graded: StudyResult) -> None:
+    entry = study_entry(graded)
+    assert (notes_of(entry["notes"]), notes_of(entry["flags"])) == (graded.notes, graded.flags)
 
 
 def test_a_level_that_was_found_but_not_graded_is_listed_without_grades(graded: StudyResult) -> None:

@@ -7,17 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spinenet.checking.gates import sentences
 from spinenet.labels import RESEARCH_ONLY, TARGET, TARGETS, View
-from spinenet.locating.discs import NUMBERING_NOTE
+from spinenet.locating.discs import NUMBERING
 from spinenet.report.findings import findings_of
 from spinenet.report.page.html import cell_of, in_words, print_width_mm, render, report_name, write_study_report
 from spinenet.report.page.strips import caption_of
 from spinenet.study import (
-    Flag,
     LevelCrop,
     LevelFrame,
     LocatedSeries,
+    Note,
     Prediction,
     Scope,
     Series,
@@ -45,7 +44,8 @@ def result() -> StudyResult:
     voxels_SRC = generator.random((5, 120, 100), np.float32)
     series = Series("t2", voxels_SRC, affine, "sagittal", View.SAGITTAL_T2)
     frames = (frame("L5/S1", -40), frame("L4/L5", -5), frame("L3/L4", 30))
-    located = LocatedSeries(series, frames, 2, np.zeros(5, np.float32), (NUMBERING_NOTE, "the top is cut off"))
+    cut = Note("level_missed", Scope.SERIES, "t2", "the top is cut off")
+    located = LocatedSeries(series, frames, 2, np.zeros(5, np.float32), (cut,))
     crops = {
         level: tuple(
             LevelCrop("t2", View.SAGITTAL_T2, 2 + step, 4.0 * step, generator.random((8, 10), np.float32))
@@ -53,7 +53,8 @@ def result() -> StudyResult:
         )
         for level in ("L5/S1", "L4/L5")
     }
-    return StudyResult("study-1", "ok", "axial series not used", 0.4, (located,), PREDICTIONS, crops)
+    notes = (Note("skipped", Scope.STUDY, "", "axial series not used"), NUMBERING)
+    return StudyResult("study-1", "ok", 0.4, notes, located=(located,), predictions=PREDICTIONS, crops=crops)
 
 
 def text_of(html: str) -> str:
@@ -131,15 +132,15 @@ def test_stenosis_has_a_table_of_its_own_so_that_no_column_is_out_of_view(result
 
 
 def test_the_numbering_is_never_shown_as_verified(result: StudyResult) -> None:
-    message = f"axial series not used; t2: the top is cut off; {NUMBERING_NOTE}"
-    text = text_of(render(replace(result, message=message), model=MODEL))
-    assert text.count(NUMBERING_NOTE) == text.count("the top is cut off") == 1
-    assert NUMBERING_NOTE in text_of(render(replace(result, message=""), model=MODEL))
+    text = text_of(render(result, model=MODEL))
+    assert text.count(NUMBERING.text) == text.count("the top is cut off") == 1
+    assert NUMBERING.text in text_of(render(replace(result, notes=()), model=MODEL))
     assert "axial series not used" in text
 
 
 def test_a_failed_study_gets_its_reason_and_no_grade(result: StudyResult) -> None:
-    html = render(replace(result, status="failed", message="only two discs in view"), model=MODEL)
+    refused = Note("few_discs", Scope.SERIES, "t2", "only two discs in view", Severity.REFUSE)
+    html = render(replace(result, status="failed", flags=(refused,)), model=MODEL)
     assert "only two discs in view" in html
     assert RESEARCH_ONLY in html
     for shown in ("<table", "<svg", "<img", "grade V", "absent 97"):
@@ -154,7 +155,7 @@ def test_the_page_needs_nothing_from_outside(result: StudyResult) -> None:
     assert not re.search(r"https?://|<script|@import|url\(", html)
 
 
-@pytest.mark.parametrize("place", ["key", "message", "model", "series"])
+@pytest.mark.parametrize("place", ["key", "note", "model", "series"])
 def test_markup_in_names_is_shown_not_run(result: StudyResult, place: str) -> None:
     bad, model = "<script>alert(1)</script>", MODEL
     if place == "model":
@@ -162,8 +163,10 @@ def test_markup_in_names_is_shown_not_run(result: StudyResult, place: str) -> No
     elif place == "series":
         located = result.located[0]
         result = replace(result, located=(replace(located, series=replace(located.series, name=bad)),))
+    elif place == "note":
+        result = replace(result, notes=(Note("skipped", Scope.STUDY, "", bad),))
     else:
-        result = replace(result, **{place: bad})
+        result = replace(result, key=bad)
     html = render(result, model=model)
     assert "<script" not in html
     assert "&lt;script&gt;" in html
@@ -199,9 +202,9 @@ def test_nothing_said_about_the_data_is_left_out() -> None:
 
 def test_flags_stand_where_they_belong(result: StudyResult) -> None:
     flags = (
-        Flag(Scope.STUDY, "a", Severity.FLAG, "metal in view"),
-        Flag(Scope.SERIES, "b", Severity.REFUSE, "blurred by motion", "t1"),
-        Flag(Scope.LEVEL, "c", Severity.FLAG, "partly out of view", "L4/L5"),
+        Note("a", Scope.STUDY, "", "metal in view", Severity.FLAG),
+        Note("b", Scope.SERIES, "t1", "blurred by motion", Severity.REFUSE),
+        Note("c", Scope.LEVEL, "L4/L5", "partly out of view", Severity.FLAG),
     )
     text = text_of(render(replace(result, flags=flags), model=MODEL))
     assert "Caution metal in view" in text
@@ -211,13 +214,11 @@ def test_flags_stand_where_they_belong(result: StudyResult) -> None:
 
 def test_what_stands_elsewhere_on_the_page_is_not_said_again(result: StudyResult) -> None:
     flags = (
-        Flag(Scope.STUDY, "a", Severity.FLAG, "a disc too many; all names may be one off"),
-        Flag(Scope.SERIES, "b", Severity.FLAG, "blurred by motion", "t2"),
+        Note("a", Scope.STUDY, "", "a disc too many; all names may be one off", Severity.FLAG),
+        Note("b", Scope.SERIES, "t2", "blurred by motion", Severity.FLAG),
     )
-    notes = [NUMBERING_NOTE, "axial series not used", "t2: the top is cut off"]
-    message = "; ".join([*sentences(flags), *notes])
-    text = text_of(render(replace(result, flags=flags, message=message), model=MODEL))
-    for said in (flags[0].message, "blurred by motion", "the top is cut off", "axial series not used"):
+    text = text_of(render(replace(result, flags=flags), model=MODEL))
+    for said in (flags[0].text, "blurred by motion", "the top is cut off", "axial series not used"):
         assert text.count(said) == 1
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from spinenet.errors import OutputError
+from spinenet.locating.discs import NUMBERING
 from spinenet.report import tables
 from spinenet.report.tables import StudyRow, append, drop, prediction_rows, recover, study_row, write_table
 from spinenet.study import Prediction, StudyResult
@@ -16,8 +17,8 @@ from spinenet.study import Prediction, StudyResult
 RESULT = StudyResult(
     key="study-1",
     status="ok",
-    message="numbered from the lowest disc",
     seconds=0.5,
+    notes=(NUMBERING,),
     predictions=(
         Prediction("L5/S1", "pfirrmann", 4, (0.05, 0.05, 0.1, 0.7, 0.1), True),
         Prediction("L5/S1", "canal_stenosis", 0, (0.5, 0.3, 0.2), False),

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from spinenet.labels import RESEARCH_ONLY
+from spinenet.locating.discs import NUMBERING
 from spinenet.report.document import document, study_entry, write_document
 from spinenet.report.findings import urgency_of
 from spinenet.report.page.worklist import entry_of, findings_by_urgency, render, write_worklist
-from spinenet.study import Flag, Prediction, Scope, Severity, StudyResult
+from spinenet.study import Note, Prediction, Scope, Severity, StudyResult
 
 
 def stenosis(target: str, grade: int, *, confident: bool = True, level: str = "L4/L5") -> Prediction:
@@ -26,7 +27,11 @@ CALM = Prediction("L5/S1", "pfirrmann", 5, (0.0, 0.0, 0.0, 0.1, 0.9), True)
 
 
 def entry(key: str, *predictions: Prediction, **changes: Any) -> dict[str, Any]:
-    return study_entry(replace(StudyResult(key, "ok", "", 0.1, predictions=predictions), **changes))
+    return study_entry(replace(StudyResult(key, "ok", 0.1, predictions=predictions), **changes))
+
+
+def refused(key: str, reason: str) -> dict[str, Any]:
+    return entry(key, status="failed", flags=(Note("few_discs", Scope.STUDY, "", reason, Severity.REFUSE),))
 
 
 @pytest.mark.parametrize(("predictions", "expected"), [((SEVERE, LOW), 3), ((MODERATE,), 2), ((LOW,), 1), ((CALM,), 0)])
@@ -40,7 +45,7 @@ def test_an_uncertain_severe_grade_does_not_sink_down_the_list() -> None:
 
 
 def test_rows_are_sorted_by_urgency_and_what_was_not_graded_is_announced(model: dict[str, Any]) -> None:
-    studies = [entry("c", LOW), entry("f", status="failed", message="no spine"), entry("a", SEVERE), entry("b", LOW)]
+    studies = [entry("c", LOW), refused("f", "no spine"), entry("a", SEVERE), entry("b", LOW)]
     html = render([entry_of(study, f"reports/{study['study']}.html") for study in studies], model)
     assert re.findall(r'data-study="(\w)"', html) == ["a", "b", "c", "f"]
     assert "<b>1</b> of 4 studies was not graded" in html
@@ -48,7 +53,7 @@ def test_rows_are_sorted_by_urgency_and_what_was_not_graded_is_announced(model: 
 
 
 def test_a_study_without_grades_is_not_called_unremarkable(model: dict[str, Any]) -> None:
-    row = entry_of(entry("a", status="failed", message="two discs in view"), "a.html")
+    row = entry_of(refused("a", "two discs in view"), "a.html")
     assert (row.word, row.findings, row.reasons) == ("not graded", (), ("two discs in view",))
     assert "nothing that sets it apart" not in render([row], model)
 
@@ -61,10 +66,12 @@ def test_many_findings_are_cut_off_and_counted() -> None:
 
 def test_cautions_are_listed_with_what_they_are_about() -> None:
     flags = (
-        Flag(Scope.LEVEL, "a", Severity.FLAG, "out of view", "L1/L2"),
-        Flag(Scope.STUDY, "b", Severity.NOTE, "no STIR"),
+        Note("a", Scope.LEVEL, "L1/L2", "out of view", Severity.FLAG),
+        Note("b", Scope.STUDY, "", "no STIR"),
     )
-    assert entry_of(entry("a", LOW, flags=flags), "a.html").reasons == ("L1/L2: out of view",)
+    notes = (NUMBERING, Note("c", Scope.SERIES, "t1", "levels are named as in t2", Severity.FLAG))
+    reasons = entry_of(entry("a", LOW, notes=notes, flags=flags, status="partial"), "a.html").reasons
+    assert reasons == ("t1: levels are named as in t2", "L1/L2: out of view")
 
 
 def test_links_lead_to_the_pages_whatever_the_key(graded: StudyResult, model: dict[str, Any], tmp_path: Path) -> None:
@@ -79,5 +86,5 @@ def test_links_lead_to_the_pages_whatever_the_key(graded: StudyResult, model: di
 
 
 def test_markup_in_a_reason_is_shown_not_run(model: dict[str, Any]) -> None:
-    row = entry_of(entry("a", status="failed", message="</td><script>alert(1)</script>"), "a.html")
+    row = entry_of(refused("a", "</td><script>alert(1)</script>"), "a.html")
     assert "<script>alert" not in render([row], model)

@@ -13,9 +13,8 @@ from spinenet.errors import OutputError, ReadError, StudyError
 from spinenet.model.bundle import load_bundle, write_bundle
 from spinenet.readers import StudySource
 from spinenet.report.document import read_document
-from spinenet.report.tables import StudyRow
 from spinenet.serve import batch
-from spinenet.serve.batch import predict_paths, unexpected, without_location
+from spinenet.serve.batch import StudyRows, predict_paths, unexpected, without_location
 from spinenet.serve.output_folder import locked
 from spinenet.study import Prediction, Study, StudyResult
 
@@ -51,7 +50,7 @@ class Clinic:
     def predict(self, study: Study, bundle: FakeBundle) -> StudyResult:
         self.predicted.append(study.key)
         prediction = Prediction("L4/L5", "bulging", 1, (0.1, 0.9), True)
-        return StudyResult(study.key, "ok", "", 0.0, predictions=(prediction,))
+        return StudyResult(study.key, "ok", 0.0, predictions=(prediction,))
 
 
 @pytest.fixture
@@ -169,8 +168,8 @@ def test_a_finished_folder_is_in_the_order_of_the_studies_however_it_came_about(
 def test_progress_counts_every_study(clinic: Clinic, tmp_path: Path) -> None:
     seen: list[tuple[int, int, str]] = []
 
-    def note(done: int, total: int, row: StudyRow | None) -> None:
-        seen.append((done, total, row.study if row else ""))
+    def note(done: int, total: int, rows: StudyRows | None) -> None:
+        seen.append((done, total, rows.study.study if rows else ""))
 
     run(tmp_path, on_progress=note)
     assert seen == [(0, 3, ""), (1, 3, "a"), (2, 3, "b"), (3, 3, "c")]

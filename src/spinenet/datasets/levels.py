@@ -24,7 +24,7 @@ def locate_labelled(study: LabelledStudy, find: Find, *, only_names: bool = Fals
     """
     source = opened(study.source)
     read = read_study(source)
-    problems = list(read.notes)
+    problems = [str(note) for note in read.notes]
     if study.masks:
         located, said = locate_masked(read.series, study.masks)
         if not located:

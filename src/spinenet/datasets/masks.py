@@ -122,8 +122,8 @@ def locate_masked(
         return (), []
     fullest = max(located, key=lambda one: len(one.frames))
     sagittal = tuple(one if one is fullest else _named_like(fullest, one) for one in located)
-    axial, problems = locate_axial(series, sagittal)
-    return (*sagittal, *axial), problems
+    axial, notes = locate_axial(series, sagittal)
+    return (*sagittal, *axial), [str(note) for note in notes]
 
 
 def _named_like(fullest: LocatedSeries, other: LocatedSeries) -> LocatedSeries:

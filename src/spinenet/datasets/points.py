@@ -22,8 +22,8 @@ def located_by_points(
     """All sagittal series and the axial stacks that cross a level, with frames that come from points; and why a stack
     is left out. Empty where no sagittal series is there."""
     sagittal = tuple(_with_frames(one, frames) for one in series if one.view in SAGITTAL_VIEWS)
-    axial, problems = locate_axial(series, sagittal)
-    return (*sagittal, *axial) if sagittal else (), problems
+    axial, notes = locate_axial(series, sagittal)
+    return (*sagittal, *axial) if sagittal else (), [str(note) for note in notes]
 
 
 def _with_frames(series: Series, frames: Sequence[LevelFrame]) -> LocatedSeries:

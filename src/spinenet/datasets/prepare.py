@@ -14,11 +14,10 @@ from spinenet.crops import CropSpec
 from spinenet.datasets import LabelledStudy
 from spinenet.datasets.cache import located_study, save_study
 from spinenet.datasets.levels import Levels, locate_labelled
-from spinenet.errors import SpinenetError
-from spinenet.locating.routing import route
+from spinenet.errors import DatasetError, SpinenetError
 from spinenet.model.bundle import load_bundle
-from spinenet.predict import locate_study
-from spinenet.study import Study
+from spinenet.predict import locate
+from spinenet.study import Study, sentence
 from spinenet.system.processes import in_processes
 
 PROBLEMS = "problems.csv"
@@ -67,8 +66,10 @@ def prepare_one(job: Job) -> Outcome:
     study = job.study
 
     def find(read: Study) -> Levels:
-        bundle = _bundle(job.bundle)
-        return locate_study(route(read, bundle.segment), bundle)
+        found = locate(read, _bundle(job.bundle))
+        if not found.series:
+            raise DatasetError(sentence(found.notes))
+        return found.series, [str(note) for note in found.notes]
 
     try:
         located, problems = locate_labelled(study, find, only_names=job.locator)

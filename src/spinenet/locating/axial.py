@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spinenet.crops import CropSpec, place, resample, slices_of
 from spinenet.labels import LEVELS, View
-from spinenet.study import LevelFrame, LocatedSeries, Series
+from spinenet.study import LevelFrame, LocatedSeries, Note, Scope, Series, Severity
 
 FIELD = CropSpec()
 """Which slices cross a disc, and where grey values are measured: the default crop, whatever a bundle's own is."""
@@ -23,24 +23,28 @@ PATCH_MM = 5.0
 
 def locate_axial(
     series: Sequence[Series], sagittal: Sequence[LocatedSeries]
-) -> tuple[tuple[LocatedSeries, ...], list[str]]:
+) -> tuple[tuple[LocatedSeries, ...], list[Note]]:
     """The axial T2 stacks that cross a level of the sagittal series, and why others were left out."""
-    located, problems = [], []
+    located, notes = [], []
     for one in series:
         if one.view is not View.AXIAL_T2:
             continue
         shared = [other for other in sagittal if _same_frame(one, other.series)]
         frames = tuple(frame for frame in study_frames(shared) if slices_of(one, frame, FIELD))
         if not one.laterality_known:
-            problems.append(f"{one.name}: it does not say which side is left; the series is left out")
+            notes.append(_left_out(one, "sides_unknown", "it does not say which side is left"))
         elif not shared:
-            problems.append(f"{one.name}: in another frame of reference than the sagittal series, so it cannot be "
-                            "placed; the series is left out")  # fmt: skip
+            reason = "in another frame of reference than the sagittal series, so it cannot be placed"
+            notes.append(_left_out(one, "not_placed", reason))
         elif not frames:
-            problems.append(f"{one.name}: crosses none of the discs that were found; the series is left out")
+            notes.append(_left_out(one, "no_disc_crossed", "crosses none of the discs that were found"))
         else:
             located.append(LocatedSeries(one, frames, len(one.voxels_SRC) // 2, axial_reference(one, frames)))
-    return tuple(located), problems
+    return tuple(located), notes
+
+
+def _left_out(series: Series, code: str, reason: str) -> Note:
+    return Note(code, Scope.SERIES, series.name, f"{reason}; the series is left out", Severity.FLAG)
 
 
 def study_frames(sagittal: Sequence[LocatedSeries]) -> tuple[LevelFrame, ...]:

@@ -12,10 +12,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.errors import StudyError
 from spinenet.labels import LEVELS
 from spinenet.locating.measurements import Sampler, measured
-from spinenet.study import LevelFrame, LocatedSeries, Series
+from spinenet.study import LevelFrame, LocatedSeries, Note, Scope, Series, Severity
 
 LOCATOR_CLASSES = ("background", "vertebra", "canal", "disc", "lowest_disc")
 VERTEBRA, CANAL, DISC, LOWEST_DISC = 1, 2, 3, 4
@@ -36,7 +35,15 @@ DISC_SPACING_MM = (20.0, 46.0)
 MIN_RISE_MM = 13.0
 """Two discs are never closer in height than this; nearer regions are parts of one."""
 
-NUMBERING_NOTE = "levels are numbered from the sacrum, not verified; a transitional vertebra would shift them"
+NUMBERING = Note(
+    "numbering",
+    Scope.STUDY,
+    "",
+    "levels are numbered from the sacrum, not verified; a transitional vertebra would shift them",
+)
+"""Belongs to every study with named levels."""
+DISC_BELOW = "disc_below"
+"""Code of the note that something like a disc lies below the lowest one counted."""
 
 Segmenter = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """(N, 1, H, W) normalised images at PIXEL_MM -> (N, len(LOCATOR_CLASSES), H, W) probabilities."""
@@ -157,32 +164,38 @@ def detect(series: Series, segment: Segmenter) -> Detection:
     )
 
 
-def name_levels(detection: Detection) -> LocatedSeries:
+def name_levels(detection: Detection) -> LocatedSeries | Note:
     """Name the discs of a series upwards from its lowest one.
 
-    Raises StudyError, in words for a user, where no level can be named: no spine, fewer than MIN_LEVELS discs, or the
-    sacrum not in view.
+    The reason, in words for a user, where no level can be named: no spine, fewer than MIN_LEVELS discs, or the sacrum
+    not in view.
     """
+    name = detection.series.name
+
+    def unnamed(code: str, reason: str) -> Note:
+        return Note(code, Scope.SERIES, name, reason, Severity.REFUSE)
+
     if len(detection.discs) < MIN_LEVELS:
-        raise StudyError(
-            f"only {len(detection.discs)} lumbar discs in view, at least {MIN_LEVELS} are needed; "
-            "is this a sagittal lumbar series?"
-        )
+        reason = f"only {len(detection.discs)} lumbar discs in view, at least {MIN_LEVELS} are needed; "
+        return unnamed("few_discs", reason + "is this a sagittal lumbar series?")
     anchor = detection.anchor
     if anchor is None:
-        raise StudyError("the sacrum is not in view, so levels cannot be numbered from below; no grades are given")
+        reason = "the sacrum is not in view, so levels cannot be numbered from below; no grades are given"
+        return unnamed("no_sacrum", reason)
     chain = spinal_chain(detection.discs[anchor:])
-    frames, notes = _count_up([disc.frame for disc in chain])
-    if anchor > 0:
-        notes = (f"{anchor} disc-like structure(s) below the lowest lumbar disc were ignored", *notes)
+    frames, missed = _count_up([disc.frame for disc in chain])
     if len(frames) < MIN_LEVELS:
-        raise StudyError(
-            f"only {len(frames)} discs above the sacrum in view, at least {MIN_LEVELS} are needed to number levels"
-        )
-    return located_series(detection, frames, (NUMBERING_NOTE, *notes))
+        reason = f"only {len(frames)} discs above the sacrum in view, at least {MIN_LEVELS} are needed to number levels"
+        return unnamed("few_discs", reason)
+    below = f"{anchor} disc-like structure(s) below the lowest lumbar disc were ignored"
+    notes = [Note(DISC_BELOW, Scope.SERIES, name, below)] if anchor > 0 else []
+    notes += [
+        Note("level_missed", Scope.SERIES, name, f"{level} was not found between its neighbours") for level in missed
+    ]
+    return located_series(detection, frames, notes)
 
 
-def located_series(detection: Detection, frames: Sequence[LevelFrame], notes: Sequence[str]) -> LocatedSeries:
+def located_series(detection: Detection, frames: Sequence[LevelFrame], notes: Sequence[Note] = ()) -> LocatedSeries:
     """A detection with its discs named."""
     return LocatedSeries(
         detection.series,
@@ -258,20 +271,21 @@ def spinal_chain(candidates: Sequence[DiscCandidate]) -> list[DiscCandidate]:
 
 
 def _count_up(frames: Sequence[LevelFrame]) -> tuple[tuple[LevelFrame, ...], tuple[str, ...]]:
-    """Name discs upwards from L5/S1; a gap of two disc spacings skips a name instead of shifting all above."""
+    """Discs named upwards from L5/S1, and names missed: a gap of two disc spacings skips one instead of shifting all
+    above."""
     steps_mm = [float(np.linalg.norm(b.center_mm - a.center_mm)) for a, b in pairwise(frames)]
     # Below the median, because a disc that was missed can only lengthen steps.
     typical_mm = float(np.percentile(steps_mm, 40)) if steps_mm else 33.0
-    named, notes, position = [replace(frames[0], level=LEVELS[0])], [], 0
+    named, missed, position = [replace(frames[0], level=LEVELS[0])], [], 0
     for step_mm, frame in zip(steps_mm, frames[1:], strict=True):
         if step_mm > 1.6 * typical_mm:
-            notes.append(f"{LEVELS[position + 1]} was not found between its neighbours")
+            missed.append(LEVELS[position + 1])
             position += 1
         position += 1
         if position >= len(LEVELS):
             break
         named.append(replace(frame, level=LEVELS[position]))
-    return tuple(named), tuple(notes)
+    return tuple(named), tuple(missed)
 
 
 def frame_of_disc(

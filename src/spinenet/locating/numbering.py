@@ -9,10 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from spinenet.errors import StudyError
 from spinenet.labels import LEVELS
-from spinenet.locating.discs import NUMBERING_NOTE, Detection, located_series, name_levels
-from spinenet.study import LevelFrame, LocatedSeries
+from spinenet.locating.discs import Detection, located_series, name_levels
+from spinenet.study import LevelFrame, LocatedSeries, Note, Scope, Severity
 
 SAME_DISC_MM = 10.0
 """Centres nearer than this, in one coordinate system, are of the same disc."""
@@ -20,42 +19,38 @@ SAME_PLACE_MM = 3.0
 """Two series lie in the same place when the discs they share agree to this (median)."""
 
 
-def number_study(detections: Sequence[Detection]) -> tuple[tuple[LocatedSeries, ...], list[str]]:
+def number_study(detections: Sequence[Detection]) -> tuple[tuple[LocatedSeries, ...], list[Note]]:
     """Named levels of every series that can be named, and what a user must know about the others.
 
-    Raises StudyError with every series' reason where none can be.
+    No series, and every one's reason, where none can be.
     """
-    named: dict[int, LocatedSeries] = {}
-    reasons: dict[int, str] = {}
-    for index, detection in enumerate(detections):
-        try:
-            named[index] = name_levels(detection)
-        except StudyError as error:
-            reasons[index] = str(error)
-    if not named:
-        raise StudyError("; ".join(f"{detections[index].series.name}: {reason}" for index, reason in reasons.items()))
-    first = named[max(named, key=lambda index: detections[index].certainty)]
-    located, problems = [], []
-    for index, detection in enumerate(detections):
-        one, problem = _numbered_like(first, detection, named.get(index), reasons.get(index, ""))
+    named = [name_levels(detection) for detection in detections]
+    sure = [one for one in named if isinstance(one, LocatedSeries)]
+    if not sure:
+        return (), [one for one in named if isinstance(one, Note)]
+    first = max(sure, key=lambda one: one.certainty)
+    located, notes = [], []
+    for detection, own in zip(detections, named, strict=True):
+        one, note = _numbered_like(first, detection, own)
         located.extend([one] if one else [])
-        problems.extend([f"{detection.series.name}: {problem}"] if problem else [])
-    return completed(located), problems
+        notes.extend([note] if note else [])
+    return completed(located), notes
 
 
 def _numbered_like(
-    first: LocatedSeries, detection: Detection, own: LocatedSeries | None, reason: str
-) -> tuple[LocatedSeries | None, str]:
+    first: LocatedSeries, detection: Detection, own: LocatedSeries | Note
+) -> tuple[LocatedSeries | None, Note | None]:
     """A series with the names of ``first`` where its own are missing or contradict them, and what to say of it."""
-    if own is not None and not contradicts(first, own):
-        return own, ""
+    if isinstance(own, LocatedSeries) and not contradicts(first, own):
+        return own, None
+    name, reason = detection.series.name, own.text if isinstance(own, Note) else ""
     frames = _frames_named_like(first, detection)
     if len(frames) >= 3:
-        said = reason or f"its lowest disc looked like another one than in {first.series.name}"
-        return located_series(
-            detection, frames, (NUMBERING_NOTE,)
-        ), f"{said}; levels are named as in {first.series.name}"
-    return None, f"{reason or 'its levels contradict the other series'}; the series is left out"
+        text = reason or f"its lowest disc looked like another one than in {first.series.name}"
+        text += f"; levels are named as in {first.series.name}"
+        return located_series(detection, frames), Note("named_as_other", Scope.SERIES, name, text, Severity.FLAG)
+    text = f"{reason or 'its levels contradict the other series'}; the series is left out"
+    return None, Note("left_out", Scope.SERIES, name, text, Severity.FLAG)
 
 
 def contradicts(first: LocatedSeries, second: LocatedSeries) -> bool:

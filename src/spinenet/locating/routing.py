@@ -5,15 +5,14 @@ Files speak first (``readers.views``), then the image (``contrast``) where it is
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
 
-from spinenet.errors import StudyError
 from spinenet.labels import SAGITTAL_VIEWS, View
 from spinenet.locating.contrast import axial_view, sagittal_view
-from spinenet.locating.discs import Segmenter, detect
+from spinenet.locating.discs import Detection, Segmenter, detect
 from spinenet.locating.numbering import number_study
 from spinenet.study import Basis, Series, Study
 
@@ -25,22 +24,40 @@ THIN_MM = 2.0
 """Thinner slices make a volume, thicker ones a stack: they add to each other and are no repeats."""
 
 
-def route(study: Study, segment: Segmenter) -> Study:
-    """The study with each series' view settled: those not to be graded have none, and a reason that says so."""
-    series = [_told_by_image(one, segment) if _is_open(one, "sagittal") else one for one in study.series]
+@dataclass(frozen=True)
+class Routed:
+    """A study with each series' view settled, and of each series the discs that were looked for on the way to it."""
+
+    study: Study
+    seen: tuple[Detection | None, ...]
+
+
+def route(study: Study, segment: Segmenter) -> Routed:
+    """Settle the view of each series: those not to be graded have none, and a reason that says so."""
+    seen = [detect(one, segment) if _is_open(one, "sagittal") else None for one in study.series]
+    pairs = zip(study.series, seen, strict=True)
+    series = [_told(one, *sagittal_view(discs)) if discs else one for one, discs in pairs]
     if any(_is_open(one, "axial") for one in series):
-        series = _axial_told_by_image(series, segment)
-    series = _one_of_each(series)
-    series = _one_fluid_view(series)
-    return replace(study, series=tuple(_without_repeated_axial(series)))
+        seen = detections(series, seen, segment)
+        sagittal, _ = number_study([discs for discs in seen if discs and discs.series.view in SAGITTAL_VIEWS])
+        series = [_told(one, *axial_view(one, sagittal)) if _is_open(one, "axial") else one for one in series]
+    series = _without_repeated_axial(_one_fluid_view(_one_of_each(series)))
+    return Routed(replace(study, series=tuple(series)), tuple(seen))
+
+
+def detections(
+    series: Sequence[Series], seen: Sequence[Detection | None], segment: Segmenter
+) -> list[Detection | None]:
+    """The discs of every series of a sagittal view; ``seen`` are those that were looked for already."""
+    found = [
+        one_seen or (detect(one, segment) if one.view in SAGITTAL_VIEWS else None)
+        for one, one_seen in zip(series, seen, strict=True)
+    ]
+    return [replace(discs, series=one) if discs else None for one, discs in zip(series, found, strict=True)]
 
 
 def _is_open(series: Series, plane: str) -> bool:
     return series.basis is Basis.UNDECIDED and series.plane == plane
-
-
-def _told_by_image(series: Series, segment: Segmenter) -> Series:
-    return _told(series, *sagittal_view(detect(series, segment)))
 
 
 def _told(series: Series, view: View | None, seen: str) -> Series:
@@ -48,16 +65,6 @@ def _told(series: Series, view: View | None, seen: str) -> Series:
     if view is None:
         return replace(series, basis=Basis.EXCLUDED, reason=f"{said}, and {seen}: not used.")
     return replace(series, view=view, basis=Basis.IMAGE, reason=f"{said}; {view} by its image ({seen}).")
-
-
-def _axial_told_by_image(series: Sequence[Series], segment: Segmenter) -> list[Series]:
-    """Axial series that nothing else tells: T2 where fluid is bright in the canals that the sagittal levels lead to."""
-    usable = [one for one in series if one.view in SAGITTAL_VIEWS]
-    try:
-        sagittal = number_study([detect(one, segment) for one in usable])[0] if usable else ()
-    except StudyError:
-        sagittal = ()
-    return [_told(one, *axial_view(one, sagittal)) if _is_open(one, "axial") else one for one in series]
 
 
 def _one_of_each(series: Sequence[Series]) -> list[Series]:

@@ -100,7 +100,9 @@ class Bundle:
     def grade(self, bag: Bag) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """(L, T, MAX_GRADES) log-probabilities before calibration, T all targets of the label space, nan where the
         network has no such target; and (L, S, T) the share of its attention that each target gave each place of the
-        bag, None where the grader does not say."""
+        bag, None where the grader does not say. A bag without levels gets no grades."""
+        if not len(bag.level_L):
+            return np.zeros((0, len(TARGET), MAX_GRADES), np.float32), None
         logp_BLTK, *attention = self._run("grader.onnx", bag.inputs())
         ours, theirs = self._places
         logp_LTK = np.full((len(bag.level_L), len(TARGET), MAX_GRADES), np.nan, np.float32)

@@ -156,6 +156,24 @@ def grade_sets(target: Target, probabilities_NK: Floats, calibration: TargetCali
     return [tuple(grade for grade, is_in in zip(target.grades, row, strict=True) if is_in) for row in inside_NK]
 
 
+@dataclass(frozen=True)
+class Decision:
+    """One target's discs decided: calibrated probabilities, index of the grade, whether the model stands by it, and the
+    published grades of the prediction set."""
+
+    p_NK: Floats
+    grade_N: Indices
+    confident_N: NDArray[np.bool_]
+    sets_N: list[tuple[int, ...]]
+
+
+def decision(target: Target, log_probabilities_NK: Floats, calibration: TargetCalibration) -> Decision:
+    """Calibrate and decide one target's discs; columns beyond its grades are left out."""
+    p_NK = probabilities(log_probabilities_NK[:, : len(target.grades)], calibration)
+    grade_N, confident_N = decide(target, p_NK, calibration)
+    return Decision(p_NK, grade_N, confident_N, grade_sets(target, p_NK, calibration))
+
+
 def macro_f1(confusion: Floats) -> Floats:
     """Mean F1 over the grades that occur in truth or decision.
 

@@ -18,7 +18,7 @@ from spinenet.readers.mha import read_mha
 from spinenet.readers.nifti import read_nifti
 from spinenet.readers.overrides import Wanted, parse_wanted, with_views
 from spinenet.readers.sources import StudySource, VolumeFile
-from spinenet.study import Series, Study
+from spinenet.study import Note, Scope, Series, Study, sentence
 
 __all__ = [
     "StudySource",
@@ -67,10 +67,10 @@ def opened(source: StudySource) -> StudySource:
         try:
             found = dicom_studies(files.find_files(folder).dicom)
         except ReadError as error:
-            notes.append(str(error))
+            notes.append(_unreadable(str(error)))
             continue
         for one in found:
-            notes += [*one.notes, *([one.problem] if one.problem else [])]
+            notes += [*one.notes, *([_unreadable(one.problem)] if one.problem else [])]
             frames += [
                 replace(
                     frame,
@@ -87,21 +87,25 @@ def read_study(source: StudySource) -> Study:
         raise ReadError(source.problem)
     source = opened(source)
     series: list[Series] = []
-    problems: list[str] = []
+    problems: list[Note] = []
     for volume in source.volumes:
         try:
             series.append(_read_volume(volume))
         except ReadError as error:
-            problems.append(str(error))
+            problems.append(_unreadable(str(error)))
     if source.frames:
         stacks, remarks = read_dicom(source.frames)
         series += stacks
         problems += remarks
     if not series:
-        raise ReadError("; ".join([*problems, *source.notes]) or "no image series in it")
+        raise ReadError(sentence([*problems, *source.notes]) or "no image series in it")
     origin = origin_of(source.frames) if source.frames else None
     ages = [frame.age_years for frame in source.frames if frame.age_years is not None]
     return Study(source.key, tuple(series), (*source.notes, *problems), origin, min(ages, default=None))
+
+
+def _unreadable(reason: str) -> Note:
+    return Note("unreadable", Scope.STUDY, "", reason)
 
 
 def _read_volume(volume: VolumeFile) -> Series:

@@ -7,10 +7,13 @@ from fnmatch import fnmatchcase
 from spinenet.errors import ReadError
 from spinenet.labels import View
 from spinenet.readers.sources import Frame, StudySource
+from spinenet.study import Note, Scope
 
 Wanted = Sequence[tuple[View, str]]
 """Views and the series they are wanted for: a series' name as shown (``series-4``), its number, or what its header
 calls it; ``*`` stands for anything, letter case does not matter."""
+UNMET = "no_such_series"
+"""Code of the note that a view was wanted for a series that a study does not have."""
 
 
 def parse_wanted(text: str) -> tuple[View, str]:
@@ -34,7 +37,10 @@ def with_views(source: StudySource, wanted: Wanted) -> StudySource:
     volumes = tuple(replace(volume, wanted=_first(wanted, [volume.name])) for volume in source.volumes)
     called = [*map(_called, frames), *([volume.name] for volume in volumes)]
     missing = [f"{view}={name}" for view, name in wanted if not any(_fits(name, names) for names in called)]
-    notes = tuple(f"--series {text} names no series of this study; spinenet inspect lists them" for text in missing)
+    notes = tuple(
+        Note(UNMET, Scope.STUDY, "", f"--series {text} names no series of this study; spinenet inspect lists them")
+        for text in missing
+    )
     return replace(source, frames=frames, volumes=volumes, notes=(*source.notes, *notes))
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from spinenet.labels import View
+from spinenet.study import Note
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,6 @@ class StudySource:
     format: str
     volumes: tuple[VolumeFile, ...] = ()
     frames: tuple[Frame, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     problem: str = ""
     folders: tuple[tuple[Path, str], ...] = ()

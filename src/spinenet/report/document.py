@@ -14,8 +14,8 @@ import numpy as np
 from spinenet import __version__
 from spinenet.errors import OutputError
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGET, TARGETS
-from spinenet.locating.discs import NUMBERING_NOTE
-from spinenet.study import Flag, LevelFrame, LocatedSeries, Prediction, StudyResult
+from spinenet.locating.discs import NUMBERING
+from spinenet.study import LevelFrame, LocatedSeries, Note, Prediction, Scope, Severity, StudyResult
 from spinenet.system.files import replacing, write_text
 
 FORMAT = 1
@@ -39,7 +39,7 @@ def document(model: Mapping[str, Any], studies: Iterable[Mapping[str, Any]]) -> 
     return {
         "format": FORMAT,
         "notice": RESEARCH_ONLY,
-        "numbering": NUMBERING_NOTE,
+        "numbering": NUMBERING.text,
         "spinenet": __version__,
         "model": {**facts, "targets": list(targets)},
         "not_graded": [target.name for target in TARGETS if target.name not in targets],
@@ -56,20 +56,10 @@ def study_entry(result: StudyResult) -> dict[str, Any]:
         "status": result.status,
         "message": result.message,
         "seconds": round(result.seconds, 3),
-        "flags": [flag_entry(flag) for flag in result.flags],
+        "notes": [_note_entry(note) for note in result.notes],
+        "flags": [_note_entry(flag) for flag in result.flags],
         "series": [] if failed else [_series_entry(located) for located in result.located],
         "levels": [] if failed else _level_entries(result),
-    }
-
-
-def flag_entry(flag: Flag) -> dict[str, str]:
-    """One flag."""
-    return {
-        "scope": flag.scope.value,
-        "subject": flag.subject,
-        "code": flag.code,
-        "severity": flag.severity.value,
-        "message": flag.message,
     }
 
 
@@ -102,6 +92,14 @@ def predictions_of(study: Mapping[str, Any]) -> tuple[Prediction, ...]:
         )
         for level in study["levels"]
         for grade in level["grades"]
+    )
+
+
+def notes_of(entries: Sequence[Mapping[str, str]]) -> tuple[Note, ...]:
+    """The notes or flags of a study of a document, as they were before they were written."""
+    return tuple(
+        Note(one["code"], Scope(one["scope"]), one["subject"], one["message"], Severity(one["severity"]))
+        for one in entries
     )
 
 
@@ -139,6 +137,16 @@ def _text(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
 
 
+def _note_entry(note: Note) -> dict[str, str]:
+    return {
+        "scope": note.scope.value,
+        "subject": note.subject,
+        "code": note.code,
+        "severity": note.severity.value,
+        "message": note.text,
+    }
+
+
 def _series_entry(located: LocatedSeries) -> dict[str, Any]:
     series = located.series
     return {
@@ -148,7 +156,7 @@ def _series_entry(located: LocatedSeries) -> dict[str, Any]:
         "reason": series.reason,
         "slices": int(series.voxels_SRC.shape[0]),
         "laterality_known": series.laterality_known,
-        "notes": [note for note in located.notes if note != NUMBERING_NOTE],
+        "notes": [note.text for note in located.notes],
     }
 
 

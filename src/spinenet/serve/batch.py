@@ -31,14 +31,11 @@ from spinenet.report.files import (
 from spinenet.report.tables import Row, StudyRow, append, arrange, drop, prediction_rows, recover, study_row
 from spinenet.serve.cluster import on_cluster
 from spinenet.serve.output_folder import claim, locked
-from spinenet.study import StudyResult
+from spinenet.study import Note, Scope, Severity, StudyResult
 from spinenet.system.processes import in_processes
 
 FAULTS = (OSError, MemoryError, RuntimeError, ValueError, ArithmeticError, LookupError, EOFError)
 """What damaged files make decoders and runtimes raise beside SpinenetError; anything else stops the run."""
-
-OnProgress = Callable[[int, int, StudyRow | None], None]
-"""Called with (studies done, studies to do, the row of the study just done): once before the first and after each."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +56,16 @@ class BatchSummary:
 
 
 @dataclass(frozen=True)
-class Done:
-    """A study's rows, its files being written already: what comes back from a worker."""
+class StudyRows:
+    """A study's rows, its files being written already, and the codes of what was said of it."""
 
-    row: StudyRow
+    study: StudyRow
     predictions: tuple[Row, ...]
+    codes: frozenset[str]
+
+
+OnProgress = Callable[[int, int, StudyRows | None], None]
+"""Called with (studies done, studies to do, the rows of the study just done): once before the first and after each."""
 
 
 @dataclass(frozen=True)
@@ -74,16 +76,17 @@ class Worker:
     reports: Path
     identify: bool = False
 
-    def __call__(self, source: StudySource) -> Done:
+    def __call__(self, source: StudySource) -> StudyRows:
         """Read, predict and report one study; its own faults become its ``failed`` row."""
         start = time.perf_counter()
         result = predict_source(source, self.bundle)
         return self.report(replace(result, seconds=time.perf_counter() - start))
 
-    def report(self, result: StudyResult) -> Done:
+    def report(self, result: StudyResult) -> StudyRows:
         """Write the files of a result and keep its rows."""
         write_study_files(result, self.reports, model=model_facts(self.bundle), identify=self.identify)
-        return Done(study_row(result), tuple(prediction_rows(result)))
+        codes = frozenset(note.code for note in (*result.notes, *result.flags))
+        return StudyRows(study_row(result), tuple(prediction_rows(result)), codes)
 
 
 def predict_paths(
@@ -96,7 +99,7 @@ def predict_paths(
     workers: int = 1,
     cluster: str | None = None,
     wanted: Wanted = (),
-    on_progress: OnProgress = lambda done, total, row: None,
+    on_progress: OnProgress = lambda done, total, rows: None,
 ) -> BatchSummary:
     """Predict every study below ``paths`` that ``out`` has no result of; may be killed at any moment and run again.
 
@@ -116,10 +119,10 @@ def predict_paths(
         drop(out, {source.key for source in todo})
         counts: Counter[str] = Counter()
         on_progress(0, len(todo), None)
-        for done in predict_sources(todo, Worker(bundle, out / REPORTS_FOLDER, identify), workers, cluster):
-            append(out, done.row, done.predictions)
-            counts[done.row.status] += 1
-            on_progress(counts.total(), len(todo), done.row)
+        for rows in predict_sources(todo, Worker(bundle, out / REPORTS_FOLDER, identify), workers, cluster):
+            append(out, rows.study, rows.predictions)
+            counts[rows.study.status] += 1
+            on_progress(counts.total(), len(todo), rows)
         arrange(out, [source.key for source in sources])
         write_folder_files(out, list(recover(out)))
     return BatchSummary(counts, len(sources) - len(todo))
@@ -138,7 +141,7 @@ def grade_folder(images: Path, out: Path, bundle: Bundle, identify: bool) -> lis
 
 def predict_sources(
     sources: Sequence[StudySource], worker: Worker, workers: int, cluster: str | None = None
-) -> Iterator[Done]:
+) -> Iterator[StudyRows]:
     """The studies' rows as they become ready: from this process, from several of its own, or from a cluster."""
     arguments = (worker.bundle.path.absolute(), worker.reports.absolute(), worker.identify)
     if cluster is not None:
@@ -147,9 +150,9 @@ def predict_sources(
         results = ((source, worker(source)) for source in sources)
     else:
         results = in_processes(sources, functools.partial(_work, arguments), workers)
-    for source, done in results:
-        message = "its process died, perhaps for lack of memory; run it again with fewer workers"
-        yield worker.report(failed(source, message)) if done is None else done
+    for source, rows in results:
+        text = "its process died, perhaps for lack of memory; run it again with fewer workers"
+        yield worker.report(failed(source, "process_died", text)) if rows is None else rows
 
 
 @functools.cache
@@ -158,12 +161,12 @@ def _worker(bundle_path: Path, reports: Path, identify: bool) -> Worker:
     return Worker(load_bundle(bundle_path), reports, identify)
 
 
-def work(source: StudySource, bundle_path: Path, reports: Path, identify: bool) -> Done:
+def work(source: StudySource, bundle_path: Path, reports: Path, identify: bool) -> StudyRows:
     """Predict one study in any process that sees the files, the bundle and the folder of reports."""
     return _worker(bundle_path, reports, identify)(source)
 
 
-def _work(arguments: tuple[Path, Path, bool], source: StudySource) -> Done:
+def _work(arguments: tuple[Path, Path, bool], source: StudySource) -> StudyRows:
     return work(source, *arguments)
 
 
@@ -172,15 +175,17 @@ def predict_source(source: StudySource, bundle: Bundle) -> StudyResult:
     try:
         result = predict_study(read_study(source), bundle)
     except SpinenetError as error:
-        return failed(source, str(error))
+        return failed(source, "unreadable", str(error))
     except FAULTS as error:
-        return failed(source, unexpected(error))
-    return replace(result, message=without_location(result.message, source))
+        return failed(source, "unexpected", unexpected(error))
+    notes = tuple(replace(note, text=without_location(note.text, source)) for note in result.notes)
+    return replace(result, notes=notes)
 
 
-def failed(source: StudySource, reason: str) -> StudyResult:
+def failed(source: StudySource, code: str, reason: str) -> StudyResult:
     """The result of a study that has none."""
-    return StudyResult(source.key, "failed", without_location(reason, source), 0.0)
+    flag = Note(code, Scope.STUDY, "", without_location(reason, source), Severity.REFUSE)
+    return StudyResult(source.key, "failed", 0.0, flags=(flag,))
 
 
 def unexpected(error: BaseException) -> str:

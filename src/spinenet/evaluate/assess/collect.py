@@ -1,9 +1,9 @@
-"""Predictions with truth: what the exported bundle says of labelled studies whose levels it had to find itself.
+"""Predictions with truth: what the exported bundle says of labelled studies, by the steps of ``spinenet predict``.
 
-Shapes: N discs, T target, K grade.
+What prediction refuses has no grade here either, and the reason. Shapes: N discs, T target, K grade.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,27 +17,34 @@ from spinenet.datasets.cache import load_study
 from spinenet.datasets.masks import locate_all
 from spinenet.errors import DatasetError, SpinenetError
 from spinenet.labels import LEVELS, MAX_GRADES, MIRROR, TARGET, TARGET_INDEX, TARGETS, UNKNOWN
-from spinenet.locating.routing import route
 from spinenet.model.bundle import Bundle
-from spinenet.model.calibration import TargetCalibration, decide, fit, neutral, probabilities
-from spinenet.predict import locate_study
+from spinenet.model.calibration import TargetCalibration, decision, fit, neutral
+from spinenet.predict import Graded, check, grade, locate
 from spinenet.readers import read_study
-from spinenet.study import LocatedSeries, Study
+from spinenet.study import Checked, Located, LocatedSeries, Note, Scope, Severity, Study
 
 Centers = dict[str, dict[str, NDArray[np.float64]]]
 """``study/series`` -> level -> centre (3,) in mm."""
 
 NOT_GRADED = np.full((len(TARGETS), MAX_GRADES), np.nan, np.float32)
+UNREADABLE = "unreadable"
+"""Reason of a study whose files cannot be read; other reasons are codes of notes."""
 
 
 @dataclass(frozen=True)
 class Collected:
-    """Uncalibrated predictions beside the truth. ``disc_N`` is (study, level); ``logp_NTK`` is nan where a labelled
-    disc was not found, and for targets that its slices cannot show. ``failures`` says why a study has no grades."""
+    """Uncalibrated predictions beside the truth, of every disc with a known grade.
+
+    ``disc_N`` is (study, level). ``logp_NTK`` is nan where a disc was not found, was refused, and for targets that its
+    slices cannot show; ``refused_NT`` says why what could have been graded was not, "" elsewhere. Grades of
+    ``cautioned_N`` discs are not stood by. ``failures`` says in words why a study has no grades.
+    """
 
     disc_N: tuple[tuple[str, str], ...]
     logp_NTK: NDArray[np.float32]
     grades_NT: NDArray[np.int64]
+    cautioned_N: NDArray[np.bool_]
+    refused_NT: NDArray[np.str_]
     found: Centers
     truth: Centers
     failures: dict[str, str]
@@ -46,7 +53,7 @@ class Collected:
 def collect(
     studies: Sequence[LabelledStudy], bundle: Bundle, on_study: Callable[[LabelledStudy], None] = lambda study: None
 ) -> Collected:
-    """Run the bundle over labelled studies, from their files, as ``spinenet predict`` would."""
+    """Run the bundle over labelled studies, from their files, as ``spinenet predict`` does."""
     parts = []
     for study in studies:
         if (study.grades_LT != UNKNOWN).any():
@@ -64,6 +71,8 @@ def merge(parts: Iterable[Collected]) -> Collected:
         disc_N=tuple(disc for part in parts for disc in part.disc_N),
         logp_NTK=np.concatenate([part.logp_NTK for part in parts]),
         grades_NT=np.concatenate([part.grades_NT for part in parts]),
+        cautioned_N=np.concatenate([part.cautioned_N for part in parts]),
+        refused_NT=np.concatenate([part.refused_NT for part in parts]),
         found={key: value for part in parts for key, value in part.found.items()},
         truth={key: value for part in parts for key, value in part.truth.items()},
         failures={key: value for part in parts for key, value in part.failures.items()},
@@ -71,42 +80,91 @@ def merge(parts: Iterable[Collected]) -> Collected:
 
 
 def _collect_one(labelled: LabelledStudy, bundle: Bundle) -> Collected:
-    study = Study(labelled.key, ())
-    predicted: dict[str, NDArray[np.float32]] = {}
-    found: Centers = {}
-    failures = {}
+    levels = [level for index, level in enumerate(LEVELS) if (labelled.grades_LT[index] != UNKNOWN).any()]
     try:
-        study, located = _read_and_locate(labelled, bundle)
+        graded = grade(_checked(labelled, bundle), bundle)
     except SpinenetError as error:
-        failures[labelled.key] = str(error)
-    else:
-        bag = build_bag(located, bundle.spec)
-        logp_LTK, _ = bundle.grade(bag)
-        logp_LTK = np.where(visible_targets(bag, located)[:, :, None], logp_LTK, np.nan)
-        predicted = {LEVELS[level]: logp_LTK[row] for row, level in enumerate(bag.level_L)}
-        found = {
-            f"{labelled.key}/{one.series.name}": {frame.level: frame.center_mm for frame in one.frames}
-            for one in located
-            if one.series.plane == "sagittal"
-        }
-    graded = [level for index, level in enumerate(LEVELS) if (labelled.grades_LT[index] != UNKNOWN).any()]
+        return _unread(labelled, levels, str(error))
+    checked = graded.checked
+    logp_LTK = np.where(graded.visible_LT[:, :, None], graded.logp_LTK, np.nan)
+    predicted = {LEVELS[level]: logp_LTK[row] for row, level in enumerate(graded.bag.level_L)}
+    refused = refusals(graded, bundle)
     return Collected(
-        disc_N=tuple((labelled.key, level) for level in graded),
-        logp_NTK=np.stack([predicted.get(level, NOT_GRADED) for level in graded]),
-        grades_NT=np.stack([labelled.grades_LT[LEVELS.index(level)] for level in graded]),
-        found=found,
-        truth=_true_centers(labelled, study),
-        failures=failures,
+        disc_N=tuple((labelled.key, level) for level in levels),
+        logp_NTK=np.stack([predicted.get(level, NOT_GRADED) for level in levels]),
+        grades_NT=_grades(labelled, levels),
+        cautioned_N=np.array([level in checked.cautioned for level in levels]),
+        refused_NT=np.array([[refused.get((level, target.name), "") for target in TARGETS] for level in levels]),
+        found={
+            f"{labelled.key}/{one.series.name}": {frame.level: frame.center_mm for frame in one.frames}
+            for one in checked.located.series
+            if one.series.plane == "sagittal"
+        },
+        truth=_true_centers(labelled, checked.located.study),
+        failures={} if predicted else {labelled.key: checked.refusal},
     )
 
 
-def _read_and_locate(labelled: LabelledStudy, bundle: Bundle) -> tuple[Study, tuple[LocatedSeries, ...]]:
-    """A study from its files, levels found by the bundle; a prepared one has its levels, and its files are not read."""
+def _unread(labelled: LabelledStudy, levels: Sequence[str], reason: str) -> Collected:
+    return Collected(
+        disc_N=tuple((labelled.key, level) for level in levels),
+        logp_NTK=np.stack([NOT_GRADED] * len(levels)),
+        grades_NT=_grades(labelled, levels),
+        cautioned_N=np.zeros(len(levels), np.bool_),
+        refused_NT=np.full((len(levels), len(TARGETS)), UNREADABLE),
+        found={},
+        truth={},
+        failures={labelled.key: reason},
+    )
+
+
+def _grades(labelled: LabelledStudy, levels: Sequence[str]) -> NDArray[np.int64]:
+    return np.stack([labelled.grades_LT[LEVELS.index(level)] for level in levels])
+
+
+def _checked(labelled: LabelledStudy, bundle: Bundle) -> Checked:
+    """A study from its files, located and checked by the bundle. A prepared one has its levels and its files are not
+    read: what is cut to the crops cannot be checked, and the grader alone is judged."""
     if labelled.prepared is not None:
         located = load_study(labelled.prepared, bundle.spec).located
-        return Study(labelled.key, ()), tuple(one for one in located if one.series.view in bundle.views)
-    study = route(read_study(labelled.source), bundle.segment)
-    return study, locate_study(study, bundle)[0]
+        series = tuple(one for one in located if one.series.view in bundle.views)
+        return Checked(Located(Study(labelled.key, ()), series), series)
+    return check(locate(read_study(labelled.source), bundle), bundle)
+
+
+def refusals(graded: Graded, bundle: Bundle) -> dict[tuple[str, str], str]:
+    """(level, target) -> codes of the notes that kept a grade from being given which the images could have shown."""
+    checked = graded.checked
+    refused: dict[tuple[str, str], str] = {}
+    if not checked.located.series:
+        codes = _codes(checked.flags, "")
+        return {(level, target.name): codes for level in LEVELS for target in TARGETS}
+    if _shown(checked.series) == _shown(checked.located.series):
+        return refused
+    whole = build_bag(checked.located.series, bundle.spec)
+    possible = visible_targets(whole, checked.located.series)
+    given = dict(zip(graded.bag.level_L, graded.visible_LT, strict=True))
+    for level_index, possible_T in zip(whole.level_L, possible, strict=True):
+        lost_T = possible_T & ~given.get(level_index, np.zeros(len(TARGETS), np.bool_))
+        codes = _codes(checked.flags, LEVELS[level_index])
+        refused |= {(LEVELS[level_index], TARGETS[index].name): codes for index in np.flatnonzero(lost_T)}
+    return refused
+
+
+def _shown(series: Iterable[LocatedSeries]) -> set[tuple[str, str]]:
+    return {(one.series.name, frame.level) for one in series for frame in one.frames}
+
+
+def _codes(flags: Iterable[Note], level: str) -> str:
+    """What was refused of the study, its series and this level; where another series shows a level, that one does not
+    is no more than a note."""
+    refused = [
+        flag.code
+        for flag in flags
+        if (flag.subject == level and flag.severity is not Severity.FLAG)
+        or (flag.scope is not Scope.LEVEL and flag.severity is Severity.REFUSE)
+    ]
+    return " ".join(dict.fromkeys(refused))
 
 
 def _true_centers(labelled: LabelledStudy, study: Study) -> Centers:
@@ -141,38 +199,34 @@ def cross_calibration(parts: Sequence[Collected], targets: Sequence[str]) -> lis
     return [fit_calibration(other, targets) for other in others]
 
 
-def to_frame(collected: Collected, calibration: dict[str, TargetCalibration]) -> pd.DataFrame:
-    """The predictions table of the contract with ``truth`` and the uncalibrated ``u_i``, one row a disc and target."""
+def to_frame(
+    collected: Collected, bundle: Bundle, calibration: Mapping[str, TargetCalibration] | None = None
+) -> pd.DataFrame:
+    """The predictions table of the contract with ``truth``, why a grade was ``refused`` and the uncalibrated ``u_i``,
+    one row a disc and target; by another calibration than the bundle's own where one is given."""
     rows = []
+    calibration = bundle.calibration if calibration is None else calibration
     for name, one in calibration.items():
         target, index = TARGET[name], TARGET_INDEX[name]
         logp_NK = collected.logp_NTK[:, index, : len(target.grades)].astype(float)
         seen_N = ~np.isnan(logp_NK[:, 0])
-        p_NK = probabilities(np.where(seen_N[:, None], logp_NK, 0), one)
+        decided = decision(target, np.where(seen_N[:, None], logp_NK, 0), one)
+        confident_N = decided.confident_N & ~collected.cautioned_N
         u_NK = np.exp(logp_NK)
-        grade_N, confident_N = decide(target, p_NK, one)
         for row, (study, level) in enumerate(collected.disc_N):
             truth = collected.grades_NT[row, index]
             cells: dict[str, object] = {"study": study, "level": level, "target": name, "confident": False}
+            cells["evidence"] = bundle.evidence(name)
             if seen_N[row]:
-                cells["grade"] = target.grades[int(grade_N[row])]
-                cells["label"] = target.words[int(grade_N[row])]
-                cells |= {f"p_{k}": round(float(p), 6) for k, p in enumerate(p_NK[row])}
+                grade_index = int(decided.grade_N[row])
+                cells |= {"grade": target.grades[grade_index], "label": target.words[grade_index]}
+                cells |= {f"p_{k}": round(float(p), 6) for k, p in enumerate(decided.p_NK[row])}
                 cells["confident"] = bool(confident_N[row])
                 cells |= {f"u_{k}": round(float(u), 6) for k, u in enumerate(u_NK[row] / u_NK[row].sum())}
+            cells["refused"] = "" if seen_N[row] else str(collected.refused_NT[row, index])
             cells["truth"] = target.grades[int(truth)] if truth != UNKNOWN else None
             rows.append(cells)
-    grades = [f"{letter}_{k}" for letter in "pu" for k in range(MAX_GRADES)]
-    columns = [
-        "study",
-        "level",
-        "target",
-        "grade",
-        "label",
-        *grades[:MAX_GRADES],
-        "confident",
-        "truth",
-        *grades[MAX_GRADES:],
-    ]
-    frame = pd.DataFrame(rows).reindex(columns=columns)
+    calibrated, uncalibrated = ([f"{letter}_{k}" for k in range(MAX_GRADES)] for letter in "pu")
+    columns = ["study", "level", "target", "grade", "label", *calibrated, "confident", "evidence", "refused", "truth"]
+    frame = pd.DataFrame(rows).reindex(columns=[*columns, *uncalibrated])
     return frame.astype({"grade": "Int64", "truth": "Int64"})

@@ -83,7 +83,8 @@ def evaluate_runs(
     parts = [collect(run.test, run.bundle, on_study) for run in runs]
     targets = runs[0].bundle.targets
     calibrations = [runs[0].bundle.calibration] if len(parts) == 1 else cross_calibration(parts, targets)
-    frame = pd.concat([to_frame(part, one) for part, one in zip(parts, calibrations, strict=True)])
+    frames = [to_frame(part, run.bundle, one) for part, run, one in zip(parts, runs, calibrations, strict=True)]
+    frame = pd.concat(frames)
     together = merge(parts)
     out.mkdir(parents=True, exist_ok=True)
     frame.to_csv(out / "predictions.csv", index=False)

@@ -17,7 +17,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spinenet.checking.quality import signal_to_noise
-from spinenet.crops import Bag, build_bag
 from spinenet.datasets import LabelledStudy, load_dataset
 from spinenet.datasets.masks import locate_all
 from spinenet.errors import DatasetError
@@ -25,10 +24,10 @@ from spinenet.evaluate.assess.collect import collect, to_frame
 from spinenet.evaluate.show.examples import example_discs
 from spinenet.evaluate.stats.samples import load_predictions
 from spinenet.labels import LEVELS, TARGETS, UNKNOWN, View
-from spinenet.locating.routing import route
 from spinenet.model.bundle import Bundle, load_bundle
-from spinenet.predict import locate_study
+from spinenet.predict import predict_study
 from spinenet.readers import read_study
+from spinenet.study import LevelCrop
 
 PREDICTIONS, READERS, CASES, SLICES = "predictions.csv.gz", "readers.csv.gz", "cases.csv", "slices.npz"
 PACKED: dict[str, Any] = {"method": "gzip", "mtime": 0}
@@ -78,7 +77,7 @@ def save_phantom_test(
     """Predict phantoms and save predictions with exact truth, simulated readers, cases and instructive slices."""
     if not studies:
         raise DatasetError(f"{truth_folder}: no phantom to predict; make some with scripts/make_phantom.py")
-    frame = to_frame(collect(studies, bundle, on_study), bundle.calibration)
+    frame = to_frame(collect(studies, bundle, on_study), bundle)
     folder.mkdir(parents=True, exist_ok=True)
     frame.to_csv(folder / PREDICTIONS, index=False, compression=PACKED)
     readers_table(studies).to_csv(folder / READERS, index=False, compression=PACKED)
@@ -129,13 +128,10 @@ def slices_of_discs(
     studies: Sequence[LabelledStudy], discs: set[tuple[str, str]], bundle: Bundle
 ) -> dict[tuple[str, str], NDArray[np.uint8]]:
     """The slices nearest the midline of each disc, T2 or STIR first, as (S, H, W) uint8."""
-    shown = {}
+    shown: dict[tuple[str, str], NDArray[np.uint8]] = {}
     for study in studies:
-        located, _ = locate_study(route(read_study(study.source), bundle.segment), bundle)
-        bag = build_bag(located, bundle.spec)
-        for row, level in enumerate(bag.level_L):
-            if (study.key, LEVELS[level]) in discs:
-                shown[study.key, LEVELS[level]] = _central(bag, row)
+        crops = predict_study(read_study(study.source), bundle).crops
+        shown |= {(study.key, level): _central(crops[level]) for level in crops if (study.key, level) in discs}
     return shown
 
 
@@ -146,8 +142,7 @@ def spider_slices(root: Path, frame: pd.DataFrame) -> dict[tuple[str, str], NDAr
     return slices_of_discs([one for one in studies if one.key in {key for key, _ in chosen}], chosen, load_bundle())
 
 
-def _central(bag: Bag, row: int) -> NDArray[np.uint8]:
-    crops = bag.shown[row]
+def _central(crops: Sequence[LevelCrop]) -> NDArray[np.uint8]:
     order = sorted(
         (index for index, crop in enumerate(crops) if crop.view is not View.AXIAL_T2),
         key=lambda index: (abs(crops[index].offset_mm) > 2.5, crops[index].view is View.SAGITTAL_T1),

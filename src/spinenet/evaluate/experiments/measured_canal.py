@@ -5,7 +5,7 @@ grades canals at all must find those severe that are shallow or small. Shapes: A
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from spinenet.evaluate.stats.intervals import Estimate, Resamples, bca, draw_pat
 from spinenet.model.bundle import Bundle
 from spinenet.predict import predict_study
 from spinenet.readers import read_study
-from spinenet.study import LevelFrame, Series, Study, StudyResult
+from spinenet.study import LevelFrame, Series, StudyResult
 
 TARGET_NAME = "canal_stenosis"
 STEP_MM = 0.5
@@ -71,7 +71,7 @@ def graded_canals(studies: Iterable[LabelledStudy], bundle: Bundle) -> Iterator[
         volumes = tuple(one for one in study.series if one.name in labelled.masks and len(one.voxels_SRC) > 1)
         if not volumes:
             continue
-        result = predict_study(Study(study.key, volumes), bundle)
+        result = predict_study(replace(study, series=volumes), bundle)
         yield pd.DataFrame(list(_rows(labelled, result))), result
 
 

@@ -10,9 +10,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.checking.visible import visible_targets
-from spinenet.crops import build_bag
-from spinenet.errors import StudyError
 from spinenet.evaluate.experiments.perturb import MISSING_VIEW, SAME_STUDY, cut_below
 from spinenet.evaluate.stats.agreement import ratio
 from spinenet.evaluate.stats.intervals import (
@@ -25,9 +22,8 @@ from spinenet.evaluate.stats.intervals import (
     without_interval,
 )
 from spinenet.labels import LEVELS, MIRROR, TARGETS, Scale, Target
-from spinenet.locating.routing import route
 from spinenet.model.bundle import Bundle
-from spinenet.predict import decide_grades, locate_study, predict_study
+from spinenet.predict import check, decide, grade, locate, predict_study
 from spinenet.study import Prediction, Study, StudyResult
 
 RENAMED = "names shifted by one"
@@ -130,15 +126,11 @@ def _centers(result: StudyResult) -> dict[str, NDArray[np.float64]]:
 
 def _renamed(study: Study, before: StudyResult, bundle: Bundle) -> Retest:
     """The same pixels under the name of the level above: what the grader makes of a name alone."""
-    try:
-        located, _ = locate_study(route(study, bundle.segment), bundle)
-        bag = build_bag(located, bundle.spec)
-        shifted = replace(bag, level_L=np.minimum(bag.level_L + 1, len(LEVELS) - 1))
-        logp_LTK, _ = bundle.grade(shifted)
-    except StudyError as error:
-        return Retest(study.key, RENAMED, (), 0, 0, 0, str(error))
-    decided = decide_grades(bag, visible_targets(bag, located), logp_LTK.astype(float), bundle)
-    after = {(one.level, one.target): one for one in decided}
+    graded = grade(check(locate(study, bundle), bundle), bundle)
+    shifted = replace(graded.bag, level_L=np.minimum(graded.bag.level_L + 1, len(LEVELS) - 1))
+    logp_LTK, _ = bundle.grade(shifted)
+    decided = decide(replace(graded, logp_LTK=logp_LTK), bundle)
+    after = {(one.level, one.target): one for one in decided.predictions}
     pairs = tuple((one, after[one.level, one.target]) for one in before.predictions if (one.level, one.target) in after)
     return Retest(study.key, RENAMED, pairs, len(before.levels), 0, 0)
 

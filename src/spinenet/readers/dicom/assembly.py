@@ -17,7 +17,7 @@ from spinenet.readers.dicom.stacks import affine_of, arrange, depths_mm, is_unev
 from spinenet.readers.names import unique
 from spinenet.readers.sources import Frame, StudySource
 from spinenet.readers.volume import check_shape, series_from_volume
-from spinenet.study import Basis, Origin, Series, SourceImages
+from spinenet.study import Basis, Note, Origin, Scope, Series, SourceImages
 
 FORMAT = "DICOM"
 LOCALISER_SLICES = 10
@@ -61,10 +61,10 @@ def study_key(study_uid: str) -> str:
     return "study-" + hashlib.sha256(study_uid.encode()).hexdigest()[:10]
 
 
-def read_dicom(frames: Sequence[Frame]) -> tuple[list[Series], list[str]]:
+def read_dicom(frames: Sequence[Frame]) -> tuple[list[Series], list[Note]]:
     """Series of one study, one a stack, and notes; a series that cannot be read becomes a note."""
     series: list[Series] = []
-    notes: list[str] = []
+    notes: list[Note] = []
     by_uid: dict[str, list[Frame]] = {}
     for frame in sorted(frames, key=lambda frame: (frame.series_number, frame.series_uid)):
         by_uid.setdefault(frame.series_uid, []).append(frame)
@@ -82,25 +82,26 @@ def _source(uid: str, frames: list[Frame], skipped: list[tuple[Path, str]], brok
     unique_frames = list({(frame.uid, frame.index, frame.position_mm): frame for frame in reversed(frames)}.values())[
         ::-1
     ]
-    notes = [f"{_counted(skipped)} skipped"] if skipped else []
+    texts = {"skipped": f"{_counted(skipped)} skipped"} if skipped else {}
     repeated = len(frames) - len(unique_frames)
     if repeated:
-        notes.append(f"{repeated} image{'s were' if repeated > 1 else ' was'} there more than once")
+        texts["repeated"] = f"{repeated} image{'s were' if repeated > 1 else ' was'} there more than once"
     folders = {frame.path.parent for frame in frames}
     beside = sum(broken.pop(folder, 0) for folder in folders)
     if beside:
-        notes.append(f"{_files(beside)} beside its images cannot be read as DICOM and were left out")
-    return StudySource(study_key(uid), _common(folders), FORMAT, frames=tuple(unique_frames), notes=tuple(notes))
+        texts["not_dicom"] = f"{_files(beside)} beside its images cannot be read as DICOM and were left out"
+    notes = tuple(Note(code, Scope.STUDY, "", text) for code, text in texts.items())
+    return StudySource(study_key(uid), _common(folders), FORMAT, frames=tuple(unique_frames), notes=notes)
 
 
-def _read_series(name: str, frames: Sequence[Frame]) -> tuple[list[Series], list[str]]:
-    stacks, notes = split_series(frames)
+def _read_series(name: str, frames: Sequence[Frame]) -> tuple[list[Series], list[Note]]:
+    stacks, notes = split_series(name, frames)
     series: list[Series] = []
     for stack in stacks:
         try:
-            read, remarks = _read_stack(stack)
+            read, remarks = _read_stack(name, stack)
         except ReadError as error:
-            notes.append(str(error))
+            notes.append(Note("unreadable", Scope.SERIES, name, str(error)))
             continue
         series += read
         notes += remarks
@@ -111,7 +112,7 @@ def _read_series(name: str, frames: Sequence[Frame]) -> tuple[list[Series], list
         series = [replace(each, name=f"{name}-{count}") for count, each in enumerate(series, start=1)]
     elif series:
         series = [replace(series[0], name=name)]
-    return series, [f"{name}: {note}" for note in notes]
+    return series, notes
 
 
 def _is_localiser(series: Sequence[Series]) -> bool:
@@ -121,8 +122,8 @@ def _is_localiser(series: Sequence[Series]) -> bool:
     return "sagittal" in planes and len(planes) > 1 and few and not asked_for
 
 
-def _read_stack(frames: list[Frame]) -> tuple[list[Series], list[str]]:
-    """Decode one stack of sorted slices; more than one series where slices are missing in its middle."""
+def _read_stack(name: str, frames: list[Frame]) -> tuple[list[Series], list[Note]]:
+    """Decode one stack of sorted slices of a series; more than one series where slices are missing in its middle."""
     check_shape((len(frames), frames[0].rows, frames[0].columns), _called(frames))
     voxels = np.empty((len(frames), frames[0].rows, frames[0].columns), np.float32)
     good: list[int] = []
@@ -133,9 +134,10 @@ def _read_stack(frames: list[Frame]) -> tuple[list[Series], list[str]]:
         else:
             voxels[index] = decoded
             good.append(index)
-    notes = [f"{count} of {len(frames)} slices left out: {problem}" for problem, count in problems.items()]
+    texts = [f"{count} of {len(frames)} slices left out: {problem}" for problem, count in problems.items()]
     if not good:
-        raise ReadError("; ".join(notes))
+        raise ReadError("; ".join(texts))
+    notes = [Note("slices_left_out", Scope.SERIES, name, text) for text in texts]
     good.sort()
     series: list[Series] = []
     kept = [frames[index] for index in good]
@@ -144,29 +146,31 @@ def _read_stack(frames: list[Frame]) -> tuple[list[Series], list[str]]:
         try:
             one, remarks = _series(frames, voxels, part)
         except ReadError as error:
-            notes.append(str(error))
+            notes.append(Note("unreadable", Scope.SERIES, name, str(error)))
             continue
         series.append(one)
-        notes += remarks
+        notes += [Note(code, Scope.SERIES, name, text) for code, text in remarks.items()]
     return series, notes
 
 
 def _series(
     frames: Sequence[Frame], voxels: NDArray[np.float32], part: Sequence[int | None]
-) -> tuple[Series, list[str]]:
-    """Series of the slices ``part`` (indices into frames, None where one is missing), with notes."""
+) -> tuple[Series, dict[str, str]]:
+    """Series of the slices ``part`` (indices into frames, None where one is missing), and code and text of notes."""
     places = [place for place, index in enumerate(part) if index is not None]
     indices = [index for index in part if index is not None]
     kept = [frames[index] for index in indices]
     affine_vox2mm = affine_of(kept, places)
     stack = voxels[indices[0] : indices[-1] + 1] if len(indices) == indices[-1] - indices[0] + 1 else voxels[indices]
-    notes = []
+    notes = {}
     missing = len(part) - len(indices)
     if missing:
         stack = _bridged(stack, places, len(part))
-        notes.append(f"{missing} of {len(part)} slices missing within the stack, interpolated from their neighbours")
+        notes["interpolated"] = (
+            f"{missing} of {len(part)} slices missing within the stack, interpolated from their neighbours"
+        )
     if is_uneven(kept, places, affine_vox2mm):
-        notes.append("slices are unevenly spaced; positions are right to about half a slice distance")
+        notes["uneven"] = "slices are unevenly spaced; positions are right to about half a slice distance"
     series = series_from_volume(
         stack,
         affine_vox2mm,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.readers.sources import Frame
+from spinenet.study import Note, Scope
 
 SAME_ORIENTATION = 0.01
 """Largest difference of the six direction cosines between neighbours of a stack (about half a degree)."""
@@ -22,12 +23,12 @@ MAX_FILLED = 2
 """Missing slices in a row that are still bridged; a wider gap ends the stack."""
 
 
-def split_series(frames: Sequence[Frame]) -> tuple[list[list[Frame]], list[str]]:
-    """Stacks of one series, each sorted along its normal without duplicates, and notes on what was done."""
-    frames, notes = _with_spacing(frames)
+def split_series(name: str, frames: Sequence[Frame]) -> tuple[list[list[Frame]], list[Note]]:
+    """Stacks of the series ``name``, each sorted along its normal without duplicates, and notes on what was done."""
+    frames, notes = _with_spacing(name, frames)
     same_sizes = _grouped(frames, lambda frame: (frame.rows, frame.columns))
     if len(same_sizes) > 1:
-        notes.append("frames of several sizes were kept apart")
+        notes.append(Note("several_sizes", Scope.SERIES, name, "frames of several sizes were kept apart"))
     scales = (_grouped(group, _rounded_spacing).values() for group in same_sizes.values())
     stacks: list[list[Frame]] = []
     for alike in (group for groups in scales for group in groups):
@@ -37,7 +38,8 @@ def split_series(frames: Sequence[Frame]) -> tuple[list[list[Frame]], list[str]]
     unique = [_without_duplicates(stack) for stack in stacks]
     dropped = sum(map(len, stacks)) - sum(map(len, unique))
     if dropped:
-        notes.append(f"{dropped} slice{'s' * (dropped > 1)} at the place of another dropped")
+        text = f"{dropped} slice{'s' * (dropped > 1)} at the place of another dropped"
+        notes.append(Note("same_place", Scope.SERIES, name, text))
     return sorted(unique, key=len, reverse=True), notes
 
 
@@ -99,17 +101,19 @@ def is_uneven(frames: Sequence[Frame], places: Sequence[int], affine_vox2mm: NDA
     return bool(away > 0.25 * np.linalg.norm(affine_vox2mm[:3, 0]))
 
 
-def _with_spacing(frames: Sequence[Frame]) -> tuple[list[Frame], list[str]]:
+def _with_spacing(name: str, frames: Sequence[Frame]) -> tuple[list[Frame], list[Note]]:
     """Frames with a pixel spacing, borrowed within the series where the header lacks it."""
     known = Counter(frame.spacing_mm for frame in frames if frame.spacing_mm)
     lacking = sum(frame.spacing_mm is None for frame in frames)
     if not lacking:
         return list(frames), []
     if not known:
-        return [], ["no pixel spacing in its headers, so it has no size in mm: left out"]
+        text = "no pixel spacing in its headers, so it has no size in mm: left out"
+        return [], [Note("no_spacing", Scope.SERIES, name, text)]
     usual = known.most_common(1)[0][0]
     filled = [frame if frame.spacing_mm else replace(frame, spacing_mm=usual) for frame in frames]
-    return filled, [f"{lacking} without pixel spacing, taken from the others of the series"]
+    text = f"{lacking} without pixel spacing, taken from the others of the series"
+    return filled, [Note("spacing_borrowed", Scope.SERIES, name, text)]
 
 
 def _grouped(frames: Sequence[Frame], key: Callable[[Frame], Hashable]) -> dict[Hashable, list[Frame]]:

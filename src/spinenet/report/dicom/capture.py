@@ -15,7 +15,7 @@ from pydicom.uid import RLELossless, SecondaryCaptureImageStorage
 
 from spinenet import __version__
 from spinenet.labels import LEVELS, RESEARCH_ONLY
-from spinenet.locating.discs import NUMBERING_NOTE
+from spinenet.locating.discs import NUMBERING
 from spinenet.report.dicom.objects import Made, new_object
 from spinenet.report.findings import SYNTHETIC_NOTE, findings_of, uncertain_of
 from spinenet.report.page.pictures import frames_in, grey_of, mark_of, sagittal_first, spine_window
@@ -111,7 +111,7 @@ def _paragraphs(result: StudyResult, made_by: str) -> Iterator[Paragraph]:
     yield Paragraph(RESEARCH_ONLY, RED, 16, below=8)
     for flag in result.flags:
         if flag.severity is Severity.FLAG and flag.scope is not Scope.LEVEL:
-            yield Paragraph(f"Caution: {flag.subject + ': ' if flag.subject else ''}{flag.message}", RED, 14)
+            yield Paragraph(f"Caution: {flag}", RED, 14)
     for level in sorted(result.levels, key=LEVELS.index, reverse=True):
         predictions = [one for one in result.predictions if one.level == level]
         yield Paragraph(level, YELLOW, 18)
@@ -120,7 +120,7 @@ def _paragraphs(result: StudyResult, made_by: str) -> Iterator[Paragraph]:
         yield Paragraph(found, WHITE, 15, 20, below=0 if unsure else 4)
         if unsure:
             yield Paragraph(f"uncertain: {unsure}", GREY, 14, 20, below=4)
-    for note in (SYNTHETIC_NOTE, NUMBERING_NOTE, UNLISTED, made_by):
+    for note in (SYNTHETIC_NOTE, NUMBERING.text, UNLISTED, made_by):
         yield Paragraph(note[0].upper() + note[1:], GREY, 13)
 
 

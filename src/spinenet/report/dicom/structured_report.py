@@ -9,7 +9,7 @@ from typing import Any
 from pydicom.uid import Comprehensive3DSRStorage, MRImageStorage
 
 from spinenet.labels import TARGET
-from spinenet.locating.discs import NUMBERING_NOTE
+from spinenet.locating.discs import NUMBERING
 from spinenet.report.dicom import codes
 from spinenet.report.dicom.content_tree import (
     CONTAINS,
@@ -30,7 +30,7 @@ from spinenet.report.dicom.content_tree import (
 from spinenet.report.dicom.objects import MANUFACTURER, Made, new_object
 from spinenet.report.document import measurements_of
 from spinenet.report.page.attention import deciding
-from spinenet.study import Flag, Prediction, SourceImages
+from spinenet.study import Prediction, SourceImages
 from spinenet.system.files import replacing
 
 SERIES_NUMBER = 9001
@@ -90,8 +90,8 @@ def _measurements(made: Made) -> Item:
 def _study_group(made: Made) -> Item:
     """What is to be known of the whole study: research only, numbering, and every flag by its code and in words."""
     cautions = [
-        (codes.NUMBERING, NUMBERING_NOTE),
-        *((codes.flag_code(flag.code), _said(flag)) for flag in made.result.flags),
+        (codes.NUMBERING, NUMBERING.text),
+        *((codes.flag_code(flag.code), str(flag)) for flag in made.result.flags),
     ]
     return _group(
         made,
@@ -103,10 +103,6 @@ def _study_group(made: Made) -> Item:
             for code, words in cautions
         ),
     )
-
-
-def _said(flag: Flag) -> str:
-    return f"{flag.subject}: {flag.message}" if flag.subject else flag.message
 
 
 def _level_group(made: Made, level: str, values: dict[str, float]) -> Item:

@@ -17,7 +17,7 @@ import numpy as np
 from spinenet import __version__
 from spinenet.errors import OutputError
 from spinenet.labels import LEVELS, RESEARCH_ONLY, TARGET, TARGETS, Scale, Target
-from spinenet.locating.discs import NUMBERING_NOTE
+from spinenet.locating.discs import NUMBERING
 from spinenet.report.document import DOCUMENT_FILE, predictions_of, read_document
 from spinenet.report.page.html import MEASUREMENT_WORDS, environment
 from spinenet.study import Prediction
@@ -130,7 +130,7 @@ def page(comparison: Comparison) -> str:
             unpaired=comparison.unpaired,
             titles=TITLES,
             model=comparison.model,
-            numbering=NUMBERING_NOTE,
+            numbering=NUMBERING.text,
             research_only=RESEARCH_ONLY,
             version=__version__,
         )

@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from spinenet import __version__
-from spinenet.checking.gates import sentences
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGET, TARGETS, Heading, Target
-from spinenet.locating.discs import NUMBERING_NOTE
+from spinenet.locating.discs import NUMBERING
 from spinenet.model.conformal import COVERAGE
 from spinenet.report.document import measurements_of
 from spinenet.report.findings import findings_of, short_words, uncertain_of, weight_of
 from spinenet.report.page.pictures import Overview, overview, sagittal_first
 from spinenet.report.page.strips import VIEW_WORDS, Strip, crop_windows, strips_of
-from spinenet.study import Flag, LocatedSeries, Prediction, Scope, StudyResult
+from spinenet.study import LocatedSeries, Note, Prediction, Scope, StudyResult
 from spinenet.system.files import write_text
 
 MEASUREMENT_WORDS = {
@@ -159,12 +158,9 @@ def print_width_mm(levels: int) -> float:
 
 
 def notes_of(result: StudyResult) -> list[str]:
-    """What is to be known about the whole study: its message in parts, without what is said elsewhere on the page."""
-    below = {f"{located.series.name}: {note}" for located in result.located for note in located.notes}
-    rest = result.message
-    for said in sorted({*below, *sentences(result.flags), NUMBERING_NOTE}, key=len, reverse=True):
-        rest = rest.replace(said, "")
-    return list(dict.fromkeys([*(part for part in rest.split("; ") if part), NUMBERING_NOTE]))
+    """What is said of the study and stands nowhere else on the page; that levels are only counted is always said."""
+    others = [note for note in result.notes if note.code != NUMBERING.code]
+    return list(dict.fromkeys(map(str, [*others, NUMBERING])))
 
 
 def graded_targets(result: StudyResult, model: Mapping[str, Any]) -> list[Target]:
@@ -196,7 +192,7 @@ def in_words(value: object) -> str:
 def figures(located: Sequence[LocatedSeries]) -> list[Figure]:
     """The slices that levels were found in, the one that shows them best first."""
     return [
-        Figure(series_title(one), overview(one), tuple(note for note in one.notes if note != NUMBERING_NOTE))
+        Figure(series_title(one), overview(one), tuple(note.text for note in one.notes))
         for one in sagittal_first(located)
     ]
 
@@ -221,7 +217,7 @@ def glance_of(level: str, result: StudyResult, measured: Mapping[str, float], na
         level=level,
         findings=findings_of(predictions),
         uncertain=uncertain_of(predictions),
-        flags=tuple(flag.message for flag in result.flags if _is_about(flag, level)),
+        flags=tuple(flag.text for flag in result.flags if _is_about(flag, level)),
         measurements=tuple(measured.get(name) for name in names),
         graded=bool(predictions),
     )
@@ -271,7 +267,7 @@ def cell_of(prediction: Prediction) -> Cell:
     )
 
 
-def _is_about(flag: Flag, level: str) -> bool:
+def _is_about(flag: Note, level: str) -> bool:
     return flag.scope is Scope.LEVEL and flag.subject == level
 
 

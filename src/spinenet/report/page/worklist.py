@@ -14,11 +14,10 @@ from urllib.parse import quote
 
 from spinenet import __version__
 from spinenet.labels import RESEARCH_ONLY
-from spinenet.locating.discs import NUMBERING_NOTE
-from spinenet.report.document import predictions_of, read_document
+from spinenet.report.document import notes_of, predictions_of, read_document
 from spinenet.report.findings import SYNTHETIC_NOTE, URGENCIES, in_words, urgency, urgency_of
 from spinenet.report.page.html import environment, model_lines
-from spinenet.study import Prediction
+from spinenet.study import Prediction, Severity
 from spinenet.system.files import write_text
 
 WORKLIST_FILE = "worklist.html"
@@ -61,8 +60,7 @@ def entry_of(study: Mapping[str, Any], link: str) -> Entry:
     """The row of one study of a document."""
     predictions = predictions_of(study)
     failed = study["status"] == "failed"
-    flags = [_said(flag) for flag in study["flags"] if flag["severity"] != "note"]
-    message = study["message"].replace(f"; {NUMBERING_NOTE}", "")
+    notes = [*notes_of(study.get("notes", ())), *notes_of(study["flags"])]
     return Entry(
         study=study["study"],
         link=link,
@@ -71,7 +69,7 @@ def entry_of(study: Mapping[str, Any], link: str) -> Entry:
         findings=findings_by_urgency(predictions),
         open_grades=sum(not one.confident for one in predictions),
         levels=len(study["levels"]),
-        reasons=tuple(dict.fromkeys([*([message] if study["status"] != "ok" else []), *flags])),
+        reasons=tuple(dict.fromkeys(str(note) for note in notes if note.severity is not Severity.NOTE)),
     )
 
 
@@ -97,10 +95,6 @@ def render(entries: Sequence[Entry], model: Mapping[str, Any]) -> str:
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         version=__version__,
     )
-
-
-def _said(flag: Mapping[str, str]) -> str:
-    return f"{flag['subject']}: {flag['message']}" if flag["subject"] else flag["message"]
 
 
 @functools.cache
