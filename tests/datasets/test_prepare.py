@@ -3,7 +3,6 @@
 import csv
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,10 +13,9 @@ from spinenet.datasets.cache import cached_studies, load_study
 from spinenet.datasets.masks import locate_all
 from spinenet.datasets.prepare import PROBLEMS, Job, prepare
 from spinenet.datasets.rsna_points import RsnaPoints
-from spinenet.errors import StudyError
 from spinenet.labels import LEVELS, UNKNOWN, VIEWS, View
 from spinenet.readers import StudySource, read_study
-from spinenet.study import Study
+from spinenet.study import Located, Note, Scope, Severity, Study
 from spinephantom import PhantomStudy
 from spinephantom.write.nifti_files import write_nifti
 from spinephantom.write.rsna_files import write_rsna, write_rsna_tables
@@ -105,12 +103,13 @@ def test_several_processes_write_the_same_bytes(phantoms_root: Path, tmp_path: P
 
 
 def test_a_study_without_usable_points_is_left_to_the_locator(rsna_root: Path, tmp_path: Path, monkeypatch) -> None:
-    def lost(study: Study, bundle: object) -> None:
-        raise StudyError(f"{study.key}: the sacrum is not in view")
+    def lost(study: Study, bundle: object) -> Located:
+        return Located(
+            study, (), (Note("no_sacrum", Scope.SERIES, "t2", "the sacrum is not in view", Severity.REFUSE),)
+        )
 
-    monkeypatch.setattr("spinenet.datasets.prepare.locate_study", lost)
-    monkeypatch.setattr("spinenet.datasets.prepare.route", lambda study, segment: study)
-    monkeypatch.setattr("spinenet.datasets.prepare._bundle", lambda path: SimpleNamespace(segment=None))
+    monkeypatch.setattr("spinenet.datasets.prepare.locate", lost)
+    monkeypatch.setattr("spinenet.datasets.prepare._bundle", lambda path: None)
     job = jobs("rsna2024", rsna_root, tmp_path)[0]
     (outcome,) = prepare([replace(job, study=replace(job.study, points=RsnaPoints((), {})))])
     assert outcome.series == 0 and "the sacrum is not in view" in outcome.problem

@@ -1,5 +1,7 @@
 """Predictions gathered for an evaluation: what is fitted on them treats left and right alike."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from spinenet.evaluate.assess.collect import Collected, fit_calibration
@@ -17,9 +19,11 @@ def test_left_and_right_are_calibrated_as_one():
         index = TARGET_INDEX[side]
         logits = rng.normal(0, 1, (300, 3)) + shift[side] * np.eye(3)[grades_NT[:, index]]
         logp_NTK[:, index, :3] = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    seen = Collected(tuple(("study", "L4/L5") for _ in range(300)), logp_NTK, grades_NT, {}, {}, {})
+    discs = tuple(("study", "L4/L5") for _ in range(300))
+    nothing = np.zeros(300, np.bool_), np.full((300, len(TARGETS)), "")
+    seen = Collected(discs, logp_NTK, grades_NT, *nothing, {}, {}, {})
     both = fit_calibration(seen, SIDES)
     one_side = logp_NTK.copy()
     one_side[:, TARGET_INDEX[SIDES[1]]] = np.nan
-    left = fit_calibration(Collected(seen.disc_N, one_side, grades_NT, {}, {}, {}), SIDES[:1])
+    left = fit_calibration(replace(seen, logp_NTK=one_side), SIDES[:1])
     assert both[SIDES[0]] == both[SIDES[1]] != left[SIDES[0]]

@@ -156,15 +156,15 @@ def _shown(series: Iterable[LocatedSeries]) -> set[tuple[str, str]]:
 
 
 def _codes(flags: Iterable[Note], level: str) -> str:
-    """What was refused of the study, its series and this level; where another series shows a level, that one does not
-    is no more than a note."""
-    refused = [
-        flag.code
-        for flag in flags
-        if (flag.subject == level and flag.severity is not Severity.FLAG)
-        or (flag.scope is not Scope.LEVEL and flag.severity is Severity.REFUSE)
-    ]
-    return " ".join(dict.fromkeys(refused))
+    """What was refused of the study, its series and this level."""
+    return " ".join(dict.fromkeys(flag.code for flag in flags if _is_refusal(flag, level)))
+
+
+def _is_refusal(flag: Note, level: str) -> bool:
+    """Where another series shows a level, that one does not is no more than a note."""
+    if flag.scope is Scope.LEVEL:
+        return flag.subject == level and flag.severity is not Severity.FLAG
+    return flag.severity is Severity.REFUSE
 
 
 def _true_centers(labelled: LabelledStudy, study: Study) -> Centers:
