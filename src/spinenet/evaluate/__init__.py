@@ -1,6 +1,6 @@
 """How good are the grades? From ``predictions.csv`` with truth to figures with intervals, tables and pictures.
 
-Needs the ``evaluate`` extra (pandas, matplotlib) but neither torch nor images.
+Needs the extra ``evaluate``, never torch. A table is evaluated without images; for a run, its bundle predicts first.
 """
 
 from spinenet.errors import PredictionsError
