@@ -260,7 +260,7 @@ TARGETS = (
         finding_from=2,
         severe_from=3,
         code=Code("77547008", "SCT", "Degeneration of intervertebral disc"),
-        labelled_by={"spider": "Pfirrman grade"},
+        labelled_by={"spider": "Pfirrman grade", "sudirman": "pfirrmann"},
     ),
     Target(
         "modic",

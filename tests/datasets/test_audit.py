@@ -102,7 +102,7 @@ def test_points_are_read_by_source_and_patient(tmp_path: Path) -> None:
     table = tmp_path / "points.csv"
     rows = ["source,patient,series,level,x_share,y_share", "spider,7,t2,L5/S1,0.5,0.7", "other,7,t2,L5/S1,0.5,0.6"]
     table.write_text("\n".join(rows) + "\n")
-    assert read_points(table) == {"spider": {"7": {"L5/S1": 0.7}}, "other": {"7": {"L5/S1": 0.6}}}
+    assert read_points(table, "other") == {"7": {"L5/S1": 0.6}, "other-7": {"L5/S1": 0.6}}
     table.write_text("patient,level\n7,L5/S1\n")
     with pytest.raises(DatasetError, match="not a table of points with source, patient, level, y_share"):
-        read_points(table)
+        read_points(table, "other")

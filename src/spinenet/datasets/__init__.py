@@ -6,6 +6,7 @@ from spinenet.datasets.cache import is_cache, load_prepared
 from spinenet.datasets.labelled import Adapter, Dataset, LabelledStudy
 from spinenet.datasets.rsna2024 import RSNA2024
 from spinenet.datasets.spider import SPIDER
+from spinenet.datasets.sudirman import SUDIRMAN
 from spinenet.datasets.synthetic import PHANTOM
 from spinenet.errors import DatasetError
 
@@ -13,6 +14,7 @@ DATASETS: dict[str, Adapter] = {
     "spider": SPIDER,
     "phantom": PHANTOM,
     "rsna2024": RSNA2024,
+    "sudirman": SUDIRMAN,
 }
 """Every data set by the name that a configuration gives it. To add one: a module with its Adapter, and a line here."""
 

@@ -74,21 +74,21 @@ def disc_findings(name: str, graded: set[str], seen: set[str]) -> Iterator[Findi
             yield Finding(name, f"{what}: {', '.join(sorted(levels, key=LEVELS.index))}", Kind.DISCS)
 
 
-def read_points(path: Path) -> dict[str, Points]:
-    """Points set by hand at the backs of discs, by source: source -> patient -> level -> share of the height.
+def read_points(path: Path, source: str) -> Points:
+    """Points of one data set, set by hand at the backs of discs, by patient, with the source's name before it or not.
 
     A CSV with the columns ``source, patient, level, y_share``; DatasetError where it is another.
     """
+    points: dict[str, dict[str, float]] = {}
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-        points: dict[str, dict[str, dict[str, float]]] = {}
-        for row in rows:
-            source, patient, level, share = (row[column] for column in POINT_COLUMNS)
-            points.setdefault(source, {}).setdefault(patient, {})[level] = float(share)
+            for row in csv.DictReader(file):
+                of, patient, level, share = (row[column] for column in POINT_COLUMNS)
+                for name in (patient, f"{source}-{patient}") if of == source else ():
+                    points.setdefault(name, {})[level] = float(share)
     except (OSError, KeyError, ValueError) as error:
         raise DatasetError(f"{path}: not a table of points with {', '.join(POINT_COLUMNS)} ({error})") from error
-    return dict(points)
+    return points
 
 
 def point_names(study: LabelledStudy, located: Sequence[LocatedSeries], shares: Mapping[str, float]) -> list[Finding]:

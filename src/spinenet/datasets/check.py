@@ -57,12 +57,13 @@ def image_findings(study: LabelledStudy) -> list[Finding]:
         if one.view is None:
             findings.append(Finding(name, f"{one.plane}; not used: {one.reason}", Kind.UNUSED))
         elif one.plane == "sagittal" and one.name in study.masks:
+            image = study.masks[one.name]
             try:
-                seen = {frame.level for frame in locate_from_mask(one, study.masks[one.name].values(one)).frames}
+                seen = {frame.level for frame in locate_from_mask(one, image.values(one)).frames}
             except SpinenetError as error:
                 findings.append(Finding(name, f"mask unusable: {error}", Kind.UNUSABLE))
                 continue
-            findings += disc_findings(name, graded, seen)
+            findings += disc_findings(name, graded, seen if image.whole else seen & graded)
     return findings
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from spinenet.datasets.points import rough_classes
 from spinenet.errors import DatasetError
 from spinenet.locating.axial import locate_axial
 from spinenet.locating.discs import (
@@ -149,4 +150,8 @@ def locate_from_mask(series: Series, mask_SRC: NDArray[np.uint8]) -> LocatedSeri
         if inside.sum() * PIXEL_MM**2 >= MIN_DISC_MM2 / 2:
             frame = frame_of_disc(inside.astype(np.float32), (0, 0), grid, series, index)
             frames.append(replace(frame, level=level))
-    return LocatedSeries(series, tuple(frames), index, reference_values(grid.image_HW, locator_classes(mask_HW)))
+    classes_HW = locator_classes(mask_HW)
+    if frames and not (classes_HW == CANAL).any():
+        rough_HW = rough_classes(grid, series, index, frames)
+        classes_HW[(classes_HW == 0) & (rough_HW == CANAL)] = CANAL
+    return LocatedSeries(series, tuple(frames), index, reference_values(grid.image_HW, classes_HW))

@@ -17,6 +17,7 @@ from spinenet.readers.dicom.assembly import dicom_studies, origin_of, read_dicom
 from spinenet.readers.mha import read_mha
 from spinenet.readers.nifti import read_nifti
 from spinenet.readers.overrides import Wanted, parse_wanted, with_views
+from spinenet.readers.pictures import read_picture
 from spinenet.readers.sources import StudySource, VolumeFile
 from spinenet.study import Note, Scope, Series, Study, sentence
 
@@ -109,5 +110,7 @@ def _unreadable(reason: str) -> Note:
 
 
 def _read_volume(volume: VolumeFile) -> Series:
+    if volume.pixel_mm is not None:
+        return read_picture(volume.path, volume.name, volume.wanted, volume.pixel_mm)
     read = read_nifti if files.volume_format(volume.path) == "NIfTI" else read_mha
     return read(volume.path, volume.name, volume.wanted)

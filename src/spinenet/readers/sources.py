@@ -32,11 +32,15 @@ class Acquisition:
 
 @dataclass(frozen=True)
 class VolumeFile:
-    """One NIfTI or MHA file of a study, the name of its series there, and the view a user has named for it."""
+    """One NIfTI or MHA file of a study, the name of its series there, and the view a user has named for it.
+
+    ``pixel_mm`` is the pixel size that a data set tells of a picture without a header (``readers.pictures``).
+    """
 
     path: Path
     name: str
     wanted: View | None = None
+    pixel_mm: float | None = None
 
 
 @dataclass(frozen=True)

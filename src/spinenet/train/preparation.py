@@ -58,7 +58,7 @@ def _prepare_data(config: PrepareConfig) -> None:
     print(f"licence: {described.licence}; credit: {described.credit}")
     findings = list(dataset.findings)
     if config.check:
-        points = read_points(Path(config.points)).get(config.data.name, {}) if config.points else {}
+        points = read_points(Path(config.points), config.data.name) if config.points else {}
         for study in track(dataset.studies, "checking"):
             findings.extend(check_study(described, study, points))
     print("\n".join([*listed(findings), summary(findings)]))
