@@ -43,9 +43,9 @@ done
 # trained on everyone and shipped.
 trained "$out/pretrained" data=phantom "data.root=$learn" experiment=pretrain_grader
 for fold in 0 1 2 -1; do
-  once "$out/locator$fold/locator.onnx" python scripts/train_locator.py data=joint "data.root=$spider" \
+  once "$out/locator$fold/locator.onnx" python scripts/train_locator.py data=spider_phantom "data.root=$spider" \
     "data.extra.phantom=$out/spines" "data.fold=$fold" data.validation=0 "out=$out/locator$fold"
-  trained "$out/grader$fold" data=joint "data.root=$spider" "data.extra.phantom=$learn" "data.fold=$fold" \
+  trained "$out/grader$fold" data=spider_phantom "data.root=$spider" "data.extra.phantom=$learn" "data.fold=$fold" \
     experiment=finetune_grader "init=$out/pretrained/checkpoints/last.ckpt"
 done
 

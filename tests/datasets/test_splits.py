@@ -1,12 +1,15 @@
 """Splits: a patient is in one part only, rare findings are in every part, and a run can be divided again alike."""
 
+import hashlib
+import json
+import os
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from spinenet.datasets import splits
+from spinenet.datasets import load_dataset, splits
 from spinenet.datasets.labelled import Dataset, LabelledStudy, no_grades
 from spinenet.datasets.splits import DataConfig, load_split, patient_folds, save_split, split_studies
 from spinenet.errors import DatasetError
@@ -39,7 +42,11 @@ def patients(count: int = 60) -> list[LabelledStudy]:
 @pytest.fixture
 def datasets(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[LabelledStudy]]:
     """Data sets by name, as ``split_studies`` will find them."""
-    known = {"spider": patients(), "phantom": [study(f"p{index}") for index in range(5)]}
+    known = {
+        "spider": patients(),
+        "phantom": [study(f"p{index}") for index in range(5)],
+        "sudirman": [study(f"sudirman-{index}", pfirrmann=index % 5) for index in range(30)],
+    }
     monkeypatch.setattr(splits, "load_dataset", lambda name, root: Dataset(name, tuple(known[name]), ()))
     return known
 
@@ -100,6 +107,26 @@ def test_extra_data_is_for_training_alone(datasets: dict[str, list[LabelledStudy
     assert not extra & (names(split.validation) | names(split.test) | set(split.folds))
 
 
+def test_further_patients_are_divided_too_and_the_first_set_stays_as_it_is(
+    datasets: dict[str, list[LabelledStudy]],
+) -> None:
+    alone = split_studies(DataConfig(fold=1))
+    split = split_studies(DataConfig(fold=1, extra={"sudirman": "there", "phantom": "anywhere"}))
+    assert (split.test, split.validation) == (alone.test, alone.validation)
+    assert names(alone.train) == {patient for patient in names(split.train) if patient.isdecimal()}
+    kept = {one.patient for one in datasets["sudirman"] if split.folds[one.patient] == 1}
+    assert len(kept) == 10 and not kept & names(split.train)
+    assert split.sources.count("sudirman") == 20 and split.sources.count("phantom") == 5
+    everybody = split_studies(DataConfig(fold=-1, extra={"sudirman": "there"}))
+    assert everybody.sources.count("sudirman") == 30
+
+
+def test_two_data_sets_with_the_same_names_for_patients_are_refused(datasets: dict[str, list[LabelledStudy]]) -> None:
+    datasets["sudirman"] = [study("7")]
+    with pytest.raises(DatasetError, match="patients are named as in another data set"):
+        split_studies(DataConfig(extra={"sudirman": "there"}))
+
+
 @pytest.mark.parametrize("validation", [0.0, 0.15])
 def test_nobody_left_to_train_on_is_an_error(datasets: dict[str, list[LabelledStudy]], validation: float) -> None:
     with pytest.raises(DatasetError, match="no patient is left to train on"):
@@ -137,3 +164,11 @@ def test_a_missing_split_is_refused(tmp_path: Path) -> None:
 def test_unknown_grades_do_not_count_as_findings() -> None:
     studies = [study(str(index)) for index in range(9)]
     assert np.bincount(list(patient_folds(studies, 3, 0).values())).tolist() == [3, 3, 3]
+
+
+@pytest.mark.skipif("SPINENET_SPIDER" not in os.environ, reason="SPINENET_SPIDER names no SPIDER folder")
+def test_folds_of_the_real_patients_are_those_of_every_published_result() -> None:
+    studies = load_dataset("spider", Path(os.environ["SPINENET_SPIDER"])).studies
+    folds = patient_folds(studies, 3, 0)
+    digest = hashlib.sha256(json.dumps(dict(sorted(folds.items())), sort_keys=True).encode()).hexdigest()
+    assert digest.startswith("cbe6ba73dfa1aedc")  # 59, 62 and 58 patients

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spinenet.datasets import load_dataset
+from spinenet.datasets import adapter, load_dataset
 from spinenet.datasets.labelled import LabelledStudy
 from spinenet.errors import DatasetError
 from spinenet.labels import TARGETS
@@ -30,7 +30,8 @@ class DataConfig:
     seed: int = 0
     """Decides who is in which part."""
     extra: dict[str, str] = field(default_factory=dict)
-    """Further data sets, name -> root, that are used for training alone, such as phantoms."""
+    """Further data sets, name -> root, to train on. Those of patients are divided as the first one is, and their part
+    ``fold`` is kept out, so that a run can be tested on it; all of a synthetic one is trained on."""
     shares: dict[str, float] = field(default_factory=dict)
     """Data set -> its share of the studies of an epoch, which is long enough to see the first data set once; none: an
     epoch is every study once."""
@@ -51,9 +52,9 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class Split:
-    """The studies of one run, by patient: ``train`` (extra data included), ``validation``, ``test``.
+    """The studies of a run, by patient: ``train`` (extra data included), ``validation`` and ``test`` of the first set.
 
-    ``sources`` names the data set of every training study.
+    ``folds`` holds the patients of every real data set; ``sources`` names that of each training study.
     """
 
     train: tuple[LabelledStudy, ...]
@@ -77,12 +78,26 @@ def split_studies(config: DataConfig) -> Split:
         rest = [study for study in rest if inner[study.patient] != 0]
     sources = [config.name] * len(rest)
     for name, root in config.extra.items():
-        further = load_dataset(name, Path(root)).studies
+        further, own = _further(name, Path(root), config)
+        if set(own) & set(folds):
+            raise DatasetError(
+                f"{root}: patients are named as in another data set, so that folds cannot tell them apart"
+            )
+        folds |= own
         rest.extend(further)
         sources.extend([name] * len(further))
     if not rest:
         raise DatasetError(f"{config.root}: no patient is left to train on; use fewer folds or less validation")
     return Split(tuple(rest), validation, test, folds, tuple(sources))
+
+
+def _further(name: str, root: Path, config: DataConfig) -> tuple[tuple[LabelledStudy, ...], dict[str, int]]:
+    """The studies of another data set to train on, and its patients' folds: none where it is synthetic."""
+    studies = load_dataset(name, root).studies
+    if adapter(name).synthetic:
+        return studies, {}
+    folds = patient_folds(studies, config.folds, config.seed)
+    return tuple(study for study in studies if folds[study.patient] != config.fold), folds
 
 
 def patient_folds(studies: Sequence[LabelledStudy], folds: int, seed: int) -> dict[str, int]:

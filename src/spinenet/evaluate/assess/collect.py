@@ -27,6 +27,8 @@ Centers = dict[str, dict[str, NDArray[np.float64]]]
 """``study/series`` -> level -> centre (3,) in mm."""
 
 NOT_GRADED = np.full((len(TARGETS), MAX_GRADES), np.nan, np.float32)
+HALF_LEVEL_MM = 15.0
+"""Half the distance between discs."""
 UNREADABLE = "unreadable"
 """Reason of a study whose files cannot be read; other reasons are codes of notes."""
 
@@ -89,18 +91,15 @@ def _collect_one(labelled: LabelledStudy, bundle: Bundle) -> Collected:
     logp_LTK = np.where(graded.visible_LT[:, :, None], graded.logp_LTK, np.nan)
     predicted = {LEVELS[level]: logp_LTK[row] for row, level in enumerate(graded.bag.level_L)}
     refused = refusals(graded, bundle)
+    truth = _true_centers(labelled, checked.located.study)
     return Collected(
         disc_N=tuple((labelled.key, level) for level in levels),
         logp_NTK=np.stack([predicted.get(level, NOT_GRADED) for level in levels]),
         grades_NT=_grades(labelled, levels),
         cautioned_N=np.array([level in checked.cautioned for level in levels]),
         refused_NT=np.array([[refused.get((level, target.name), "") for target in TARGETS] for level in levels]),
-        found={
-            f"{labelled.key}/{one.series.name}": {frame.level: frame.center_mm for frame in one.frames}
-            for one in checked.located.series
-            if one.series.plane == "sagittal"
-        },
-        truth=_true_centers(labelled, checked.located.study),
+        found=where_drawn(_found_centers(labelled, checked.located.series), truth, labelled),
+        truth=truth,
         failures={} if predicted else {labelled.key: checked.refusal},
     )
 
@@ -174,6 +173,29 @@ def _true_centers(labelled: LabelledStudy, study: Study) -> Centers:
         for one in locate_all(study.series, labelled.masks)
         if one.series.plane == "sagittal" and one.series.view is not None
     }
+
+
+def _found_centers(labelled: LabelledStudy, located: Iterable[LocatedSeries]) -> Centers:
+    return {
+        f"{labelled.key}/{one.series.name}": {frame.level: frame.center_mm for frame in one.frames}
+        for one in located
+        if one.series.plane == "sagittal"
+    }
+
+
+def where_drawn(found: Centers, truth: Centers, labelled: LabelledStudy) -> Centers:
+    """Found centres without those above or below a label image that shows a part of the discs alone: there they are
+    neither right nor wrong."""
+    partly = {f"{labelled.key}/{name}" for name, image in labelled.masks.items() if not image.whole}
+    return {key: _within(discs, truth[key]) if key in partly & set(truth) else discs for key, discs in found.items()}
+
+
+def _within(
+    discs: Mapping[str, NDArray[np.float64]], drawn: Mapping[str, NDArray[np.float64]]
+) -> dict[str, NDArray[np.float64]]:
+    heights_mm = [center_mm[2] for center_mm in drawn.values()]
+    low, high = min(heights_mm, default=0.0) - HALF_LEVEL_MM, max(heights_mm, default=0.0) + HALF_LEVEL_MM
+    return {level: center_mm for level, center_mm in discs.items() if low <= center_mm[2] <= high}
 
 
 def fit_calibration(collected: Collected, targets: Sequence[str]) -> dict[str, TargetCalibration]:
