@@ -29,6 +29,8 @@ from spinephantom import make_study
 from spinephantom.patient.pathology import Mode
 from spinephantom.write.dicom_files import write_dicom
 
+STORESCU = shutil.which("storescu", path="/usr/bin:/usr/local/bin:/opt/homebrew/bin")
+"""DCMTK's: pynetdicom puts a command of the same name into the environment, which would test itself."""
 ORTHANC = shutil.which("Orthanc", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 
 
@@ -252,13 +254,13 @@ def test_a_node_is_named_in_one_way(text: str) -> None:
         Peer.parse(text)
 
 
-@pytest.mark.skipif(shutil.which("storescu") is None, reason="dcmtk is not installed (Debian: apt install dcmtk)")
+@pytest.mark.skipif(STORESCU is None, reason="dcmtk is not installed (Debian: apt install dcmtk)")
 def test_dcmtk_can_send_to_it(ward: Ward, tmp_path: Path) -> None:
     for number in range(3):
         image(STUDIES[0], number).save_as(tmp_path / f"{number}.dcm", enforce_file_format=True)
     files = [str(path) for path in sorted(tmp_path.glob("*.dcm"))]
     with ward.running():
-        command = ["storescu", "-aet", "SCANNER", "-aec", "SPINENET", "127.0.0.1", str(ward.config.port), *files]
+        command = [str(STORESCU), "-aet", "SCANNER", "-aec", "SPINENET", "127.0.0.1", str(ward.config.port), *files]
         subprocess.run(command, check=True, timeout=60)
         until(lambda: ward.graded)
     assert ward.graded == [3]
