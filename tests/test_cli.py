@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 import spinenet
 from spinenet.cli import _warn_of_namesake, app
 from spinenet.crops import CropSpec
+from spinenet.errors import BundleError
 from spinenet.labels import RESEARCH_ONLY, TARGET, View
 from spinenet.model import bundle
 from spinenet.model.calibration import neutral
@@ -184,6 +185,23 @@ def test_inspect_says_how_a_series_is_understood_and_what_cannot_be_read(tmp_pat
     assert "4.00 x 1.00 x 1.00 mm" in result.stdout
     assert "cannot be read: " in result.stdout
     assert call("inspect", tmp_path / "17_t2.nii.gz").exit_code == 0
+
+
+def test_inspect_shows_views_as_they_would_be_graded_or_says_that_it_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("17_t2.nii.gz", "17_t2_SPACE.nii.gz"):
+        write_nifti(tmp_path / name)  # of two that show the same, one is graded
+
+    def missing(path: Path | None) -> None:
+        raise BundleError("no such file or folder")
+
+    routed = call("inspect", tmp_path)
+    assert routed.stdout.count("sagittal_t2 (") == 1 and routed.stdout.count("not used (") == 1
+    monkeypatch.setattr(bundle, "load_bundle", missing)
+    told = call("inspect", tmp_path)
+    assert told.stdout.count("sagittal_t2 (") == 2 and "before the image is asked" in told.stderr
+    assert call("inspect", tmp_path, "--model", tmp_path / "nowhere").exit_code == 2
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ call was wrong or nothing could be done.
 """
 
 import errno
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,13 +16,17 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from spinenet import __version__
-from spinenet.errors import SpinenetError
+from spinenet.errors import BundleError, SpinenetError, StudyError
 from spinenet.labels import RESEARCH_ONLY
+from spinenet.system import tracebacks
 from spinenet.train.command_line import add_commands
 
 if TYPE_CHECKING:
     from spinenet.model.bundle import Bundle
     from spinenet.serve.batch import BatchSummary, StudyRows
+    from spinenet.study import Series, Study
+
+LOG = logging.getLogger(__name__)
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -67,8 +72,13 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Print the traceback of whatever is otherwise said in one line.")
+    ] = False,
 ) -> None:
     """What every command shares."""
+    if debug:
+        tracebacks.show()
 
 
 @app.command()
@@ -173,25 +183,57 @@ def _say(line: str) -> None:
 
 
 @app.command()
-def inspect(paths: Paths) -> None:
-    """Say what was found, and how each series is understood, without predicting."""
+def inspect(
+    paths: Paths,
+    model: Annotated[
+        Path | None, typer.Option(help="Model bundle, folder or zip.", show_default="the one in the package")
+    ] = None,
+) -> None:
+    """Say what was found, and which series would be graded as what, without predicting."""
     with _one_line_errors():
         from spinenet.readers import find_studies, read_study
 
-        unreadable = 0
+        unreadable, bundle = 0, _bundle_at_hand(model)
         for source in find_studies(paths):
             typer.echo(f"{source.key}  {source.format}  {source.location}")
             try:
                 study = read_study(source)
             except SpinenetError as error:
+                LOG.debug("%s: cannot be read", source.key, exc_info=True)
                 unreadable += 1
                 typer.echo(f"  cannot be read: {error}")
                 continue
-            for series in study.series:
+            for series in _as_graded(study, bundle).series:
                 typer.echo(f"  {_series_line(series)}")
             for note in study.notes:
                 typer.echo(f"  note: {note}")
     raise typer.Exit(int(unreadable > 0))
+
+
+def _bundle_at_hand(model: Path | None) -> "Bundle | None":
+    """The bundle; None, which is said, where none was asked for and none lies in the package."""
+    from spinenet.model.bundle import load_bundle
+
+    try:
+        return load_bundle(model)
+    except BundleError:
+        if model is not None:
+            raise
+        _say("no model bundle in the package: views are what the files say, before the image is asked (see --model)")
+        return None
+
+
+def _as_graded(study: "Study", bundle: "Bundle | None") -> "Study":
+    """The study with its views settled as for prediction; as it was read, which is said, where that cannot be done."""
+    from spinenet.locating.routing import route
+
+    if bundle is None:
+        return study
+    try:
+        return route(study, bundle.segment).study
+    except StudyError as error:
+        typer.echo(f"  views are what the files say, before the image is asked: {error}")
+        return study
 
 
 @app.command()
@@ -260,10 +302,12 @@ def _one_line_errors(
     try:
         yield
     except SpinenetError as error:
+        LOG.debug("stopped", exc_info=True)
         _stop(str(error), 2)
     except BrokenPipeError:
         raise  # the reader of our output has gone (`| head`): typer ends quietly
     except OSError as error:
+        LOG.debug("stopped", exc_info=True)
         _stop(_file_fault(error), 2)
     except KeyboardInterrupt:
         _stop(stopped, INTERRUPTED)
@@ -311,7 +355,7 @@ def _in_words(summary: "BatchSummary") -> str:
     return ", ".join(parts)
 
 
-def _series_line(series: Any) -> str:
+def _series_line(series: "Series") -> str:
     slices, rows, columns = series.voxels_SRC.shape
     step_mm, row_mm, column_mm = series.spacing_mm
     size = f"{slices} x {rows} x {columns}, {step_mm:.2f} x {row_mm:.2f} x {column_mm:.2f} mm"

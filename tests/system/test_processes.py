@@ -5,13 +5,18 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from spinenet.system import tracebacks
 from spinenet.system.processes import in_processes
 
 WORKER_MODULE = """
 import os, signal
+from spinenet.system import tracebacks
+def told(number):
+    return tracebacks.are_shown()
 def work(number):
     if number < 0:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -19,16 +24,27 @@ def work(number):
 """
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
-def test_a_dying_process_costs_its_own_item_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Work that spawned processes can import."""
     (tmp_path / "spinenet_test_worker.py").write_text(WORKER_MODULE)
     monkeypatch.syspath_prepend(tmp_path)
-    module = __import__("spinenet_test_worker")
-    try:
-        results = dict(in_processes(iter([1, 2, -3, 4, 5, 6, 7, 8, -9]), module.work, 2))
-    finally:
-        sys.modules.pop("spinenet_test_worker", None)
+    yield __import__("spinenet_test_worker")
+    sys.modules.pop("spinenet_test_worker", None)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
+def test_a_dying_process_costs_its_own_item_only(module: Any) -> None:
+    results = dict(in_processes(iter([1, 2, -3, 4, 5, 6, 7, 8, -9]), module.work, 2))
     assert results == {-3: None, -9: None} | {number: 10 * number for number in (1, 2, 4, 5, 6, 7, 8)}
+
+
+@pytest.mark.parametrize("shown", [False, True])
+def test_tracebacks_are_shown_in_every_process_or_in_none(
+    module: Any, monkeypatch: pytest.MonkeyPatch, shown: bool
+) -> None:
+    monkeypatch.setattr(tracebacks, "are_shown", lambda: shown)
+    assert dict(in_processes([1, 2], module.told, 2)) == {1: shown, 2: shown}
 
 
 def test_items_are_drawn_as_they_are_needed() -> None:

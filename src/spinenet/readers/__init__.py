@@ -5,6 +5,7 @@ the others: they become notes of their study, or a source whose ``read_study`` r
 hold what a DICOM header or file name says of a patient; keys of NIfTI and MHA studies come from their file names.
 """
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -33,6 +34,10 @@ __all__ = [
     "with_views",
 ]
 
+LOG = logging.getLogger(__name__)
+
+_READERS = {"NIfTI": read_nifti, "MHA": read_mha}
+
 
 def find_studies(paths: Sequence[Path]) -> list[StudySource]:
     """All studies below the paths (files or folder trees), each with a key of its own.
@@ -45,6 +50,7 @@ def find_studies(paths: Sequence[Path]) -> list[StudySource]:
         try:
             found.append(files.find_files(path))
         except ReadError as error:
+            LOG.debug("%s: left out", path, exc_info=True)
             failed.append(StudySource(names.safe_key([names.stem_of(path)]), path, "", problem=str(error)))
     if not found:
         raise ReadError(failed[0].problem if failed else "no path given; name a file or folder of images")
@@ -68,6 +74,7 @@ def opened(source: StudySource) -> StudySource:
         try:
             found = dicom_studies(files.find_files(folder).dicom)
         except ReadError as error:
+            LOG.debug("%s: left out", folder, exc_info=True)
             notes.append(_unreadable(str(error)))
             continue
         for one in found:
@@ -88,18 +95,20 @@ def read_study(source: StudySource) -> Study:
         raise ReadError(source.problem)
     source = opened(source)
     series: list[Series] = []
-    problems: list[Note] = []
+    unread: list[ReadError] = []
     for volume in source.volumes:
         try:
             series.append(_read_volume(volume))
         except ReadError as error:
-            problems.append(_unreadable(str(error)))
+            LOG.debug("%s: left out", volume.path, exc_info=True)
+            unread.append(error)
+    problems = [_unreadable(str(error)) for error in unread]
     if source.frames:
         stacks, remarks = read_dicom(source.frames)
         series += stacks
         problems += remarks
     if not series:
-        raise ReadError(sentence([*problems, *source.notes]) or "no image series in it")
+        raise ReadError(sentence([*problems, *source.notes]) or "no image series in it") from next(iter(unread), None)
     origin = origin_of(source.frames) if source.frames else None
     ages = [frame.age_years for frame in source.frames if frame.age_years is not None]
     return Study(source.key, tuple(series), (*source.notes, *problems), origin, min(ages, default=None))
@@ -112,5 +121,4 @@ def _unreadable(reason: str) -> Note:
 def _read_volume(volume: VolumeFile) -> Series:
     if volume.pixel_mm is not None:
         return read_picture(volume.path, volume.name, volume.wanted, volume.pixel_mm)
-    read = read_nifti if files.volume_format(volume.path) == "NIfTI" else read_mha
-    return read(volume.path, volume.name, volume.wanted)
+    return _READERS[files.volume_format(volume.path)](volume.path, volume.name, volume.wanted)

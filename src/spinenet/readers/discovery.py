@@ -1,5 +1,6 @@
 """Which files below a path are images, and how NIfTI and MHA files make studies."""
 
+import logging
 import os
 import zipfile
 import zlib
@@ -11,6 +12,8 @@ from spinenet.errors import ReadError
 from spinenet.readers import names
 from spinenet.readers.archives import ImageFiles, is_archive, members
 from spinenet.readers.sources import StudySource, VolumeFile
+
+LOG = logging.getLogger(__name__)
 
 _IGNORED_FOLDERS = frozenset({"__MACOSX", "__pycache__"})
 _DICOM_SUFFIXES = frozenset({"", ".dcm", ".ima", ".dicom"})
@@ -126,6 +129,7 @@ def _in_archives(root: Path, archives: Iterable[Path]) -> Found:
         try:
             inside = [file for file in members(archive) if not _IGNORED_FOLDERS & set(file.parts)]
         except ReadError as error:
+            LOG.debug("%s: left out", archive, exc_info=True)
             problems.append((archive, str(error)))
             continue
         images = _dicom_among(file for file in inside if not names.is_volume(file))

@@ -7,6 +7,7 @@ they became ready in, so a run that was killed and started again ends as one tha
 """
 
 import functools
+import logging
 import re
 import time
 import traceback
@@ -33,6 +34,8 @@ from spinenet.serve.cluster import on_cluster
 from spinenet.serve.output_folder import claim, locked
 from spinenet.study import Note, Scope, Severity, StudyResult
 from spinenet.system.processes import in_processes
+
+LOG = logging.getLogger(__name__)
 
 FAULTS = (OSError, MemoryError, RuntimeError, ValueError, ArithmeticError, LookupError, EOFError)
 """What damaged files make decoders and runtimes raise beside SpinenetError; anything else stops the run."""
@@ -175,8 +178,10 @@ def predict_source(source: StudySource, bundle: Bundle) -> StudyResult:
     try:
         result = predict_study(read_study(source), bundle)
     except SpinenetError as error:
+        LOG.debug("%s: failed", source.key, exc_info=True)
         return failed(source, "unreadable", str(error))
     except FAULTS as error:
+        LOG.debug("%s: failed", source.key, exc_info=True)
         return failed(source, "unexpected", unexpected(error))
     notes = tuple(replace(note, text=without_location(note.text, source)) for note in result.notes)
     return replace(result, notes=notes)

@@ -8,6 +8,7 @@ done: should more of it arrive late, all of it is graded again.
 
 import hashlib
 import json
+import logging
 import shutil
 import threading
 import time
@@ -21,6 +22,8 @@ from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts
 
 from spinenet.errors import NodeError, SpinenetError
 from spinenet.system.files import remove_partials, write_safely
+
+LOG = logging.getLogger(__name__)
 
 SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND = 0x0000, 0xA700, 0xC000
 """C-STORE status codes (PS3.4, B.2.3)."""
@@ -133,6 +136,7 @@ class Node:
             if self.config.destination:
                 send(results, self.config.aet, self.config.destination)
         except (NodeError, OSError) as error:
+            LOG.debug("study %s: tried again", study, exc_info=True)
             self.not_before[study] = time.time() + self.config.retry_s
             self.say(f"study {study}: {error}; tried again in {self.config.retry_s:.0f} s")
             return
@@ -146,6 +150,7 @@ class Node:
         except NodeError:
             raise
         except SpinenetError as error:
+            LOG.debug("study %s: not graded", study, exc_info=True)
             self.say(f"study {study}: {error}")
             return []
 
@@ -175,9 +180,11 @@ class Node:
     def _store(self, event: Any) -> int:
         """Keep one image; success is answered only after it is safely on disk."""
         try:
-            study, instance = _digest(event.dataset.StudyInstanceUID), _digest(event.dataset.SOPInstanceUID)
+            study_uid, instance_uid = str(event.dataset.StudyInstanceUID), str(event.dataset.SOPInstanceUID)
         except (AttributeError, ValueError, TypeError, KeyError, EOFError):
+            LOG.debug("an image was refused", exc_info=True)
             return CANNOT_UNDERSTAND
+        study, instance = _digest(study_uid), _digest(instance_uid)
         with self.lock:
             self.open.setdefault(event.assoc, set()).add(study)
         try:
@@ -203,15 +210,21 @@ def send(files: Sequence[Path], aet: str, peer: Peer) -> None:
         raise NodeError(f"{peer.aet} at {peer.host}:{peer.port} does not answer or refuses {aet}")
     try:
         for data in datasets:
-            status = association.send_c_store(data)
+            status = _sent(association, data, peer)
             # 0xBxxx are warnings: stored, though not exactly as sent
             if "Status" not in status or (status.Status != SUCCESS and status.Status >> 12 != 0xB):
                 answer = f"0x{status.Status:04X}" if "Status" in status else "nothing"
                 raise NodeError(f"{peer.aet} did not take a {data.Modality} object (answered {answer})")
-    except ValueError as error:
-        raise NodeError(f"{peer.aet} does not accept the kind of object that is sent: {error}") from error
     finally:
         association.release()
+
+
+def _sent(association: Any, data: Any, peer: Peer) -> Any:
+    """The answer to one C-STORE, empty where there was none."""
+    try:
+        return association.send_c_store(data)
+    except ValueError as error:
+        raise NodeError(f"{peer.aet} does not accept the kind of object that is sent: {error}") from error
 
 
 def _images(folder: Path) -> list[Path]:
@@ -219,4 +232,4 @@ def _images(folder: Path) -> list[Path]:
 
 
 def _digest(uid: str) -> str:
-    return hashlib.sha256(str(uid).encode()).hexdigest()[:24]
+    return hashlib.sha256(uid.encode()).hexdigest()[:24]

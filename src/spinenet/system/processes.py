@@ -14,6 +14,8 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import TypeVar
 
+from spinenet.system import tracebacks
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -66,11 +68,13 @@ def _alone(item: Item, work: Callable[[Item], Result]) -> Result | None:
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start)
+    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start, (tracebacks.are_shown(),))
 
 
-def _start() -> None:
+def _start(show_tracebacks: bool) -> None:
     """Leave Ctrl-C to the parent, and end when the parent is gone."""
+    if show_tracebacks:
+        tracebacks.show()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
