@@ -39,9 +39,9 @@ def axial(name="axial"):
 def test_every_level_found_is_graded_for_every_target_of_the_bundle(predict, masked, tiny_bundle, phantom):
     result = predict(*masked.values())
     assert (result.key, result.status) == ("17", "ok") and result.seconds > 0
-    assert set(phantom.levels) <= set(result.levels)
-    assert result.levels == LEVELS[: len(result.levels)]
-    expected = [(level, target) for level in result.levels for target in tiny_bundle.targets]
+    assert set(phantom.levels) <= set(result.graded_levels)
+    assert result.graded_levels == LEVELS[: len(result.graded_levels)]
+    expected = [(level, target) for level in result.graded_levels for target in tiny_bundle.targets]
     assert [(one.level, one.target) for one in result.predictions] == expected
 
 
@@ -67,8 +67,8 @@ def test_the_grade_is_what_the_calibration_decides_from_the_probabilities(predic
 
 def test_the_crops_that_decided_come_with_the_result(predict, masked):
     result = predict(*masked.values())
-    assert set(result.crops) == set(result.levels)
-    for level in result.levels:
+    assert set(result.crops) == set(result.graded_levels)
+    for level in result.graded_levels:
         assert {crop.series_name for crop in result.crops[level]} == {"t1", "t2"}
 
 
@@ -109,7 +109,7 @@ def test_a_series_whose_sacrum_is_not_seen_is_named_like_the_other(predict, mask
     series, mask_SRC = masked["t1"]
     result = predict((series, np.where(mask_SRC == FIRST_DISC, 0, mask_SRC)), masked["t2"])
     assert result.status == "partial" and "t1: the sacrum is not in view" in result.message
-    assert same_places(result) and result.levels == predict(masked["t2"]).levels
+    assert same_places(result) and result.graded_levels == predict(masked["t2"]).levels
 
 
 def same_places(result):
@@ -122,7 +122,7 @@ def same_places(result):
 def test_a_level_that_only_one_series_shows_is_looked_at_in_both(predict, masked):
     series, mask_SRC = masked["t1"]
     result = predict(masked["t2"], (series, np.where(mask_SRC == FIRST_DISC + 2, 0, mask_SRC)))
-    assert result.status == "ok" and result.levels == predict(*masked.values()).levels
+    assert result.status == "ok" and result.graded_levels == predict(*masked.values()).levels
     assert {crop.series_name for crop in result.crops[LEVELS[2]]} == {"t1", "t2"}
 
 

@@ -8,7 +8,7 @@ its voxels in one canonical order whatever the file said, so that no later stage
 - coronal: slice index grows backwards, row index downwards, column index to the patient's left.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet import geometry
-from spinenet.labels import View
+from spinenet.labels import LEVELS, Code, View, private
 
 
 class Basis(StrEnum):
@@ -166,6 +166,26 @@ class LevelFrame:
 
 
 @dataclass(frozen=True)
+class Measurement:
+    """One size of a level: its ``name`` in documents, its ``words`` on a page, its ``code`` in a structured report, and
+    the ``field`` of a level's frame that holds it."""
+
+    name: str
+    words: str
+    field: str
+    code: Code
+    unit: str = "mm"
+
+
+MEASUREMENTS = (
+    Measurement("disc_height_mm", "disc height", "height_mm", private("disc_height", "Mean height of the disc")),
+    Measurement("disc_depth_mm", "disc depth", "depth_mm", private("disc_depth", "Depth of the disc along its axis")),
+    Measurement("canal_depth_mm", "canal depth", "canal_mm", private("canal_depth", "Depth of the spinal canal")),
+    Measurement("slip_mm", "slip", "slip_mm", private("slip", "Forward slip of the upper body")),
+)
+
+
+@dataclass(frozen=True)
 class LocatedSeries:
     """A series with its levels in world coordinates: sagittal as the locator found them, or axial.
 
@@ -230,6 +250,23 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class Level:
+    """One level of a result: where it lies, as ``series`` shows it, and what was measured.
+
+    ``center_mm`` (3,) is LPS, in the midline of the disc; ``posterior`` and ``superior`` as in a LevelFrame.
+    ``measurements`` is name -> mm, the mean over the sagittal series that show the level, for those of MEASUREMENTS
+    that could be measured.
+    """
+
+    name: str
+    series: str
+    center_mm: NDArray[np.float64]
+    posterior: NDArray[np.float64]
+    superior: NDArray[np.float64]
+    measurements: dict[str, float]
+
+
+@dataclass(frozen=True)
 class StudyResult:
     """Everything known about one study after prediction; what tables and reports are made of."""
 
@@ -250,9 +287,18 @@ class StudyResult:
     """Where the study came from, for outputs that go back there; None where that is not DICOM."""
 
     @property
-    def levels(self) -> tuple[str, ...]:
+    def graded_levels(self) -> tuple[str, ...]:
         """Names of the graded levels, from the sacrum up."""
         return tuple(dict.fromkeys(prediction.level for prediction in self.predictions))
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """The levels that were found, graded or not, from the sacrum up."""
+        seen: dict[str, list[tuple[Series, LevelFrame]]] = {}
+        for located in self.located:
+            for frame in located.frames:
+                seen.setdefault(frame.level, []).append((located.series, frame))
+        return tuple(_level(name, seen[name]) for name in sorted(seen, key=LEVELS.index))
 
     @property
     def message(self) -> str:
@@ -262,6 +308,18 @@ class StudyResult:
         grave = [note for note in (*self.notes, *self.flags) if note.severity is not Severity.NOTE]
         plain = [note for note in self.notes if note.severity is Severity.NOTE]
         return sentence([*grave, *plain, *(note for one in self.located for note in one.notes)])
+
+
+def _level(name: str, seen: Sequence[tuple[Series, LevelFrame]]) -> Level:
+    """A level as the sagittal series has it that shows the disc most surely, or another where none is left."""
+    sagittal = [(series, frame) for series, frame in seen if series.plane == "sagittal"]
+    series, frame = max(sagittal or seen, key=lambda one: one[1].confidence)
+    measured = {}
+    for one in MEASUREMENTS:
+        values = [value for _, other in sagittal if (value := getattr(other, one.field)) is not None]
+        if values:
+            measured[one.name] = round(float(np.mean(values)), 1)
+    return Level(name, series.name, frame.center_mm, frame.posterior, frame.superior, measured)
 
 
 def sentence(notes: Iterable[Note]) -> str:

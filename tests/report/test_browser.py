@@ -114,7 +114,7 @@ def test_a_report_of_ten_levels_prints_to_three_pages_at_most(
     watched: Watched, graded: StudyResult, model: dict[str, Any], tmp_path: Path
 ) -> None:
     axial = with_axial(graded)
-    usual = graded.levels
+    usual = graded.graded_levels
     likened = {level: usual[index % len(usual)] for index, level in enumerate(LEVELS)}
     tall = replace(
         axial,

@@ -9,25 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from spinenet import __version__
 from spinenet.errors import OutputError
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGET, TARGETS
 from spinenet.locating.discs import NUMBERING
-from spinenet.study import LevelFrame, LocatedSeries, Note, Prediction, Scope, Severity, StudyResult
+from spinenet.study import LocatedSeries, Note, Prediction, Scope, Severity, StudyResult
 from spinenet.system.files import replacing, write_text
 
 FORMAT = 1
 DOCUMENT_FILE = "predictions.json"
-MEASUREMENTS = {
-    "disc_height_mm": "height_mm",
-    "disc_depth_mm": "depth_mm",
-    "canal_depth_mm": "canal_mm",
-    "slip_mm": "slip_mm",
-}
-"""Measurement -> the field of a level's frame it is read from."""
-
 Document = dict[str, Any]
 """A file's content; ``studies`` is the list of its studies."""
 
@@ -61,21 +51,6 @@ def study_entry(result: StudyResult) -> dict[str, Any]:
         "series": [] if failed else [_series_entry(located) for located in result.located],
         "levels": [] if failed else _level_entries(result),
     }
-
-
-def measurements_of(result: StudyResult) -> dict[str, dict[str, float]]:
-    """level -> measurement -> mm: the mean over the sagittal series that show the level."""
-    frames: dict[str, list[LevelFrame]] = {}
-    for located in result.located:
-        for frame in located.frames if located.series.plane == "sagittal" else ():
-            frames.setdefault(frame.level, []).append(frame)
-    measured: dict[str, dict[str, float]] = {}
-    for level, several in frames.items():
-        for name, field in MEASUREMENTS.items():
-            values = [value for frame in several if (value := getattr(frame, field)) is not None]
-            if values:
-                measured.setdefault(level, {})[name] = round(float(np.mean(values)), 1)
-    return measured
 
 
 def predictions_of(study: Mapping[str, Any]) -> tuple[Prediction, ...]:
@@ -162,8 +137,8 @@ def _series_entry(located: LocatedSeries) -> dict[str, Any]:
 
 def _level_entries(result: StudyResult) -> list[dict[str, Any]]:
     """Levels from the sacrum up, those found but not graded too."""
-    measured = measurements_of(result)
-    levels = sorted({*measured, *result.levels}, key=LEVELS.index)
+    measured = {level.name: level.measurements for level in result.levels if level.measurements}
+    levels = sorted({*measured, *result.graded_levels}, key=LEVELS.index)
     return [
         {
             "level": level,

@@ -11,7 +11,6 @@ import numpy as np
 from spinenet.evaluate.experiments.perturb import SAME_STUDY
 from spinenet.model.bundle import Bundle
 from spinenet.predict import predict_study
-from spinenet.report.document import measurements_of
 from spinenet.report.page.change import shift
 from spinenet.study import Study, StudyResult
 
@@ -39,10 +38,10 @@ def noise_table(pairs: Iterable[Pair]) -> dict[str, float]:
         for one in before.predictions:
             if (one.level, one.target) in again:
                 moved.setdefault(one.target, []).append(abs(shift(one, again[one.level, one.target])))
-        measured = measurements_of(after)
-        for level, values in measurements_of(before).items():
-            for name in values.keys() & measured.get(level, {}).keys():
-                moved.setdefault(name, []).append(abs(values[name] - measured[level][name]))
+        measured = {level.name: level.measurements for level in after.levels}
+        for level in before.levels:
+            for name in level.measurements.keys() & measured.get(level.name, {}).keys():
+                moved.setdefault(name, []).append(abs(level.measurements[name] - measured[level.name][name]))
     return {
         name: round(float(np.percentile(values, PERCENTILE)), 4)
         for name, values in moved.items()

@@ -132,7 +132,7 @@ def _renamed(study: Study, before: StudyResult, bundle: Bundle) -> Retest:
     decided = decide(replace(graded, logp_LTK=logp_LTK), bundle)
     after = {(one.level, one.target): one for one in decided.predictions}
     pairs = tuple((one, after[one.level, one.target]) for one in before.predictions if (one.level, one.target) in after)
-    return Retest(study.key, RENAMED, pairs, len(before.levels), 0, 0)
+    return Retest(study.key, RENAMED, pairs, len(before.graded_levels), 0, 0)
 
 
 def movements(found: Sequence[Retest], *, samples: int, seed: int) -> list[Movement]:

@@ -112,7 +112,7 @@ def _paragraphs(result: StudyResult, made_by: str) -> Iterator[Paragraph]:
     for flag in result.flags:
         if flag.severity is Severity.FLAG and flag.scope is not Scope.LEVEL:
             yield Paragraph(f"Caution: {flag}", RED, 14)
-    for level in sorted(result.levels, key=LEVELS.index, reverse=True):
+    for level in sorted(result.graded_levels, key=LEVELS.index, reverse=True):
         predictions = [one for one in result.predictions if one.level == level]
         yield Paragraph(level, YELLOW, 18)
         found = findings_of(predictions) or "no finding in what was graded with confidence"

@@ -5,6 +5,7 @@ of the label space, where findings and grades have theirs. Disc codes: DICOM PS3
 """
 
 from spinenet.labels import LEVELS, TARGETS, Code, Side, Target, Unit, private
+from spinenet.study import MEASUREMENTS
 
 PRIVATE_NAME = "Codes of the spinenet label space"
 
@@ -62,7 +63,6 @@ LATERALITY = Code("272741003", "SCT", "Laterality")
 SOURCE = Code("121112", "DCM", "Source of Measurement")
 LUMBAR_SPINE = Code("122496007", "SCT", "Lumbar spine")
 PROCEDURE = Code("363679005", "SCT", "Imaging procedure")
-MILLIMETRE = Code("mm", "UCUM", "mm")
 RATIO = Code("1", "UCUM", "no units")
 PROBABILITY = Code("122157", "DCM", "Probability")
 
@@ -76,12 +76,8 @@ CAUTION = private("caution", "Caution")
 IN_WORDS = private("in_words", "In words")
 RESEARCH = private("research_only", "Research use only, not for diagnosis or treatment decisions")
 NUMBERING = private("numbering", "Levels are numbered from the lowest disc, not verified")
-MEASUREMENT_CODES = {
-    "disc_height_mm": private("disc_height", "Mean height of the disc"),
-    "disc_depth_mm": private("disc_depth", "Depth of the disc along its axis"),
-    "canal_depth_mm": private("canal_depth", "Depth of the spinal canal"),
-    "slip_mm": private("slip", "Forward slip of the upper body"),
-}
+MEASUREMENT_CODES = {one.name: one.code for one in MEASUREMENTS}
+UNITS = {one.name: Code(one.unit, "UCUM", one.unit) for one in MEASUREMENTS}
 
 
 def finding_code(target: Target) -> Code:

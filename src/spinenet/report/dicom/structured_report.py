@@ -28,7 +28,6 @@ from spinenet.report.dicom.content_tree import (
     uid_item,
 )
 from spinenet.report.dicom.objects import MANUFACTURER, Made, new_object
-from spinenet.report.document import measurements_of
 from spinenet.report.page.attention import deciding
 from spinenet.study import Prediction, SourceImages
 from spinenet.system.files import replacing
@@ -82,7 +81,7 @@ def _context(made: Made) -> list[Item]:
 
 def _measurements(made: Made) -> Item:
     groups = [_study_group(made)]
-    groups += [_level_group(made, level, values) for level, values in measurements_of(made.result).items()]
+    groups += [_level_group(made, level.name, level.measurements) for level in made.result.levels if level.measurements]
     groups += [_grade_group(made, prediction) for prediction in made.result.predictions]
     return container(codes.IMAGING_MEASUREMENTS, groups, "")
 
@@ -110,7 +109,7 @@ def _level_group(made: Made, level: str, values: dict[str, float]) -> Item:
         made,
         f"{level} measurements",
         code_item(MODIFIES, codes.FINDING_SITE, codes.LEVEL_CODES[level]),
-        *(number_item(codes.MEASUREMENT_CODES[name], value, codes.MILLIMETRE) for name, value in values.items()),
+        *(number_item(codes.MEASUREMENT_CODES[name], value, codes.UNITS[name]) for name, value in values.items()),
         *_references(made, _measured_in(made)),
     )
 

@@ -19,8 +19,8 @@ from spinenet.errors import OutputError
 from spinenet.labels import LEVELS, RESEARCH_ONLY, TARGET, TARGETS, Scale, Target
 from spinenet.locating.discs import NUMBERING
 from spinenet.report.document import DOCUMENT_FILE, predictions_of, read_document
-from spinenet.report.page.html import MEASUREMENT_WORDS, environment
-from spinenet.study import Prediction
+from spinenet.report.page.html import environment
+from spinenet.study import MEASUREMENTS, Prediction
 
 BEYOND, WITHIN, MOVED, SAME, UNKNOWN, ALONE = (
     "changed",
@@ -31,7 +31,7 @@ BEYOND, WITHIN, MOVED, SAME, UNKNOWN, ALONE = (
     "in one study only",
 )
 TITLES = {target.name: target.title for target in TARGETS} | {
-    name: f"{words}, mm" for name, words in MEASUREMENT_WORDS.items()
+    one.name: f"{one.words}, {one.unit}" for one in MEASUREMENTS
 }
 VERDICTS = (BEYOND, ALONE, UNKNOWN, WITHIN, MOVED, SAME)
 """In the order of interest."""

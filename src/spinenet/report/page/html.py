@@ -16,19 +16,12 @@ from spinenet import __version__
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGET, TARGETS, Heading, Target
 from spinenet.locating.discs import NUMBERING
 from spinenet.model.conformal import COVERAGE
-from spinenet.report.document import measurements_of
 from spinenet.report.findings import findings_of, short_words, uncertain_of, weight_of
 from spinenet.report.page.pictures import Overview, overview, sagittal_first
 from spinenet.report.page.strips import VIEW_WORDS, Strip, crop_windows, strips_of
-from spinenet.study import LocatedSeries, Note, Prediction, Scope, StudyResult
+from spinenet.study import MEASUREMENTS, LocatedSeries, Measurement, Note, Prediction, Scope, StudyResult
 from spinenet.system.files import write_text
 
-MEASUREMENT_WORDS = {
-    "disc_height_mm": "disc height",
-    "disc_depth_mm": "disc depth",
-    "canal_depth_mm": "canal depth",
-    "slip_mm": "slip",
-}
 EVIDENCE_WORDS = {"real": "", "synthetic": "learnt from synthetic studies"}
 _STRIPS_MM, _STRIP_TEXT_MM, _CROP_ASPECT = 206.0, 10.0, 1.25
 """Height for all strips on a page of A4, that of a strip's words, and width over height of a slice."""
@@ -135,13 +128,13 @@ def render(result: StudyResult, *, model: Mapping[str, Any], identify: bool = Fa
 def _shown(result: StudyResult, targets: Sequence[Target]) -> dict[str, Any]:
     """What the page of a graded study holds beside its head."""
     levels = levels_of(result)
-    measured = measurements_of(result)
-    names = [name for name in MEASUREMENT_WORDS if any(name in values for values in measured.values())]
+    measured = {level.name: level.measurements for level in result.levels}
+    measurements = [one for one in MEASUREMENTS if any(one.name in values for values in measured.values())]
     return {
         "notes": notes_of(result),
         "figures": figures(result.located),
-        "glances": [glance_of(level, result, measured.get(level, {}), names) for level in levels],
-        "measurements": [MEASUREMENT_WORDS[name] for name in names],
+        "glances": [glance_of(level, result, measured.get(level, {}), measurements) for level in levels],
+        "measurements": [f"{one.words}, {one.unit}" for one in measurements],
         "tables": grade_tables(result, levels, targets),
         "sections": level_sections(result, levels),
         "crop_mm": print_width_mm(len(levels)),
@@ -206,11 +199,13 @@ def series_title(located: LocatedSeries) -> str:
 
 def levels_of(result: StudyResult) -> list[str]:
     """The levels from the head down, those found but not graded too."""
-    found = {frame.level for located in result.located for frame in located.frames} | set(result.levels)
+    found = {level.name for level in result.levels} | set(result.graded_levels)
     return sorted(found, key=LEVELS.index, reverse=True)
 
 
-def glance_of(level: str, result: StudyResult, measured: Mapping[str, float], names: Sequence[str]) -> Glance:
+def glance_of(
+    level: str, result: StudyResult, measured: Mapping[str, float], measurements: Sequence[Measurement]
+) -> Glance:
     """The line of one level."""
     predictions = [one for one in result.predictions if one.level == level]
     return Glance(
@@ -218,7 +213,7 @@ def glance_of(level: str, result: StudyResult, measured: Mapping[str, float], na
         findings=findings_of(predictions),
         uncertain=uncertain_of(predictions),
         flags=tuple(flag.text for flag in result.flags if _is_about(flag, level)),
-        measurements=tuple(measured.get(name) for name in names),
+        measurements=tuple(measured.get(one.name) for one in measurements),
         graded=bool(predictions),
     )
 
