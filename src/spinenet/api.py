@@ -1,0 +1,230 @@
+"""spinenet for notebooks and other programs: open a model, give it studies, look at what it says.
+
+>>> import spinenet
+>>> model = spinenet.load()
+>>> result = model.predict("data/sample")
+>>> result
+<Result study-b879536c93: ok, 7 levels>
+>>> (row,) = result.grades.at("L4/L5").of("narrowing")
+>>> row.title, row.evidence, len(row.probabilities)
+('Disc narrowing', 'real', 2)
+
+Research use only, as is said wherever a grade is shown.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, fields
+from html import escape
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from spinenet.errors import ReadError, SpinenetError
+from spinenet.labels import LEVELS, MAX_GRADES, RESEARCH_ONLY, TARGET
+from spinenet.model.bundle import Bundle, load_bundle
+from spinenet.predict import predict_study
+from spinenet.readers import find_studies, read_study
+from spinenet.serve.batch import predict_source
+from spinenet.study import Study, StudyResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from PIL import Image
+
+Source = str | PathLike[str] | Study
+"""A DICOM folder, zip archive, NIfTI or MHA file of a study, or the study itself."""
+
+
+def load(bundle: str | PathLike[str] | None = None) -> "Model":
+    """Open a model bundle (folder or zip), by default the one in the package; BundleError where it is none of ours."""
+    return Model(load_bundle(None if bundle is None else Path(bundle)))
+
+
+def read(path: str | PathLike[str]) -> list[Study]:
+    """The studies below a path with all their series; ReadError where there is none or one cannot be read.
+
+    >>> (study,) = read("data/sample")
+    >>> [series.view.value for series in study.series[:3]], study.series[0].spacing_mm.round(2).tolist()
+    (['sagittal_t1', 'sagittal_t2', 'axial_t2'], [4.3, 0.98, 0.98])
+    """
+    return [read_study(source) for source in find_studies([Path(path)])]
+
+
+@dataclass(frozen=True)
+class GradeRow:
+    """One grade: ``label`` is it in words, ``probabilities`` are calibrated, over the grades of the target's scale.
+
+    ``confident`` is false where the model does not stand by it; ``evidence`` is what the target was learnt from,
+    ``real`` patients or ``synthetic`` studies alone; ``grade_set`` holds the true grade as often as the bundle states.
+    """
+
+    level: str
+    target: str
+    title: str
+    grade: int
+    label: str
+    probabilities: tuple[float, ...]
+    confident: bool
+    evidence: str
+    grade_set: tuple[int, ...]
+
+
+class Grades(tuple[GradeRow, ...]):
+    """The grades of a study as a table: from the sacrum up, at each level in the order of the label space."""
+
+    __slots__ = ()
+
+    def at(self, level: str) -> "Grades":
+        """The rows of a level; SpinenetError where there is no level of that name."""
+        _check_name(level, LEVELS)
+        return Grades(row for row in self if row.level == level)
+
+    def of(self, target: str) -> "Grades":
+        """The rows of a target; SpinenetError where there is no target of that name."""
+        _check_name(target, TARGET)
+        return Grades(row for row in self if row.target == target)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """A data frame with a column a field and ``p_0``, ``p_1`` ... for the probabilities; needs pandas."""
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise SpinenetError("a data frame needs pandas; install it with: pip install pandas") from error
+        frame = pd.DataFrame([_cells(row) for row in self], columns=FRAME_COLUMNS)
+        frame.attrs["notice"] = RESEARCH_ONLY
+        return frame
+
+    def __repr__(self) -> str:
+        return f"<Grades: {len(self)} of {len({row.level for row in self})} levels>"
+
+    def __str__(self) -> str:
+        lines = (f"{row.level:8} {row.title:28} {row.label}{_doubt(row)}" for row in self)
+        return "\n".join([*lines, RESEARCH_ONLY])
+
+    def _repr_html_(self) -> str:
+        cells = ((row.level, row.title, row.label + _doubt(row)) for row in self)
+        rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in cells)
+        return f"<table><tbody>{rows}</tbody></table><p><em>{escape(RESEARCH_ONLY)}</em></p>"
+
+
+FRAME_COLUMNS = (
+    *("level", "target", "title", "grade", "label"),
+    *(f"p_{index}" for index in range(MAX_GRADES)),
+    *("confident", "evidence", "grade_set"),
+)
+
+
+def _check_name(name: str, names: Collection[str]) -> None:
+    if name not in names:
+        raise SpinenetError(f"{name!r} is not one of {', '.join(names)}")
+
+
+def _cells(row: GradeRow) -> dict[str, Any]:
+    return {**vars(row), **{f"p_{index}": share for index, share in enumerate(row.probabilities)}}
+
+
+def _doubt(row: GradeRow) -> str:
+    synthetic = "; learnt from synthetic studies alone" if row.evidence == "synthetic" else ""
+    return synthetic if row.confident else f" (uncertain){synthetic}"
+
+
+@dataclass(frozen=True, repr=False)
+class Result(StudyResult):
+    """Everything known about one study after prediction.
+
+    ``status`` is ``ok``, ``partial`` or ``failed``, ``notes`` and ``flags`` say why; ``levels`` say where each lies in
+    mm and what was measured, ``crops`` are the slices that the grader saw at each.
+    """
+
+    @classmethod
+    def of(cls, result: StudyResult) -> "Result":
+        """The same result."""
+        return cls(**{field.name: getattr(result, field.name) for field in fields(StudyResult)})
+
+    @property
+    def grades(self) -> Grades:
+        """All grades as a table."""
+        return Grades(
+            GradeRow(
+                level=one.level,
+                target=one.target,
+                title=TARGET[one.target].title,
+                grade=one.grade,
+                label=TARGET[one.target].step(one.grade).words,
+                probabilities=one.probabilities,
+                confident=one.confident,
+                evidence=one.evidence,
+                grade_set=one.grade_set,
+            )
+            for one in self.predictions
+        )
+
+    def show(self, level: str) -> "Image.Image":
+        """The slices that the grades of a level were read from, as a picture that a notebook displays.
+
+        StudyError where the level was not graded.
+        """
+        from spinenet.report.page.notebook import slices_seen
+
+        return slices_seen(self, level)
+
+    def __repr__(self) -> str:
+        return f"<Result {self.key}: {self.status}, {len(self.levels)} levels>"
+
+    def _repr_html_(self) -> str:
+        from spinenet.report.page.notebook import summary
+
+        return summary(self)
+
+
+@dataclass(frozen=True, repr=False)
+class Model:
+    """An opened model bundle."""
+
+    bundle: Bundle
+
+    @property
+    def name(self) -> str:
+        """Name and version."""
+        return f"{self.bundle.name} {self.bundle.version}"
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of what it grades; ``spinenet.TARGETS`` says what they mean."""
+        return self.bundle.targets
+
+    @overload
+    def predict(self, study: Source) -> Result: ...
+
+    @overload
+    def predict(self, study: list[str] | list[Path] | list[Study]) -> list[Result]: ...
+
+    def predict(self, study: Source | list[str] | list[Path] | list[Study]) -> Result | list[Result]:
+        """Grade one study, or each of a list of studies.
+
+        A study that cannot be graded is a result too, ``failed`` and with the reasons. ReadError where a path holds no
+        study that can be read, or several: ``predict_each`` takes those.
+        """
+        if isinstance(study, list):
+            return [self.predict(one) for one in study]
+        return Result.of(predict_study(study if isinstance(study, Study) else _only_study(Path(study)), self.bundle))
+
+    def predict_each(self, paths: str | PathLike[str] | Iterable[str | PathLike[str]]) -> Iterator[Result]:
+        """Grade all studies below some paths one after the other, each when it is asked for.
+
+        One that cannot be read is a ``failed`` result with the reason, and the others go on. ReadError where there is
+        no study at all.
+        """
+        several = [paths] if isinstance(paths, str | PathLike) else paths
+        for source in find_studies([Path(path) for path in several]):
+            yield Result.of(predict_source(source, self.bundle))
+
+    def __repr__(self) -> str:
+        return f"<Model {self.name}: {len(self.targets)} targets>"
+
+
+def _only_study(path: Path) -> Study:
+    sources = find_studies([path])
+    if len(sources) > 1:
+        raise ReadError(f"{path.name}: holds {len(sources)} studies; predict_each takes them one after the other")
+    return read_study(sources[0])
