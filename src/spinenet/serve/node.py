@@ -21,7 +21,7 @@ from pydicom import dcmread
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
 
 from spinenet.errors import NodeError, SpinenetError
-from spinenet.system.files import remove_partials, write_safely
+from spinenet.system.files import remove_partials, sync_names, write_safely
 
 LOG = logging.getLogger(__name__)
 
@@ -188,7 +188,9 @@ class Node:
         with self.lock:
             self.open.setdefault(event.assoc, set()).add(study)
         try:
-            (self.incoming / study).mkdir(parents=True, exist_ok=True)
+            if not (self.incoming / study).exists():
+                (self.incoming / study).mkdir(parents=True, exist_ok=True)
+                sync_names(self.incoming)
             write_safely(self.incoming / study / f"{instance}.dcm", event.encoded_dataset())
         except OSError as error:
             self.say(f"an image could not be kept: {error.strerror}; the sender was told so")

@@ -4,6 +4,7 @@ A file is written beside its place under a name of its own, ``.NAME.THREAD.parti
 complete. What a run that was killed leaves behind is known by that name.
 """
 
+import errno
 import os
 import re
 import threading
@@ -40,17 +41,21 @@ def write_safely(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    _sync_names(path.parent)
+    sync_names(path.parent)
 
 
-def _sync_names(folder: Path) -> None:
-    """Wait until the names in a folder are on disk too; Windows opens no folder, and needs none to be."""
-    if os.name == "posix":
-        opened = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
+def sync_names(folder: Path) -> None:
+    """Wait until the names in a folder are on disk too, where the system keeps them apart from the files."""
+    if os.name != "posix":
+        return
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network shares sync files alone
+            raise
+    finally:
+        os.close(opened)
 
 
 def is_partial(path: Path) -> bool:
