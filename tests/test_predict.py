@@ -85,7 +85,7 @@ def test_the_same_study_gives_the_same_result(predict, masked):
 
 def test_one_series_is_enough(predict, masked):
     alone, both = predict(masked["t2"]), predict(*masked.values())
-    assert alone.status == "ok" and alone.levels == both.levels
+    assert alone.status == "ok" and alone.graded_levels == both.graded_levels
     assert alone.predictions != both.predictions  # the other series does count
 
 
@@ -109,7 +109,7 @@ def test_a_series_whose_sacrum_is_not_seen_is_named_like_the_other(predict, mask
     series, mask_SRC = masked["t1"]
     result = predict((series, np.where(mask_SRC == FIRST_DISC, 0, mask_SRC)), masked["t2"])
     assert result.status == "partial" and "t1: the sacrum is not in view" in result.message
-    assert same_places(result) and result.graded_levels == predict(masked["t2"]).levels
+    assert same_places(result) and result.graded_levels == predict(masked["t2"]).graded_levels
 
 
 def same_places(result):
@@ -122,7 +122,7 @@ def same_places(result):
 def test_a_level_that_only_one_series_shows_is_looked_at_in_both(predict, masked):
     series, mask_SRC = masked["t1"]
     result = predict(masked["t2"], (series, np.where(mask_SRC == FIRST_DISC + 2, 0, mask_SRC)))
-    assert result.status == "ok" and result.graded_levels == predict(*masked.values()).levels
+    assert result.status == "ok" and result.graded_levels == predict(*masked.values()).graded_levels
     assert {crop.series_name for crop in result.crops[LEVELS[2]]} == {"t1", "t2"}
 
 

@@ -38,6 +38,6 @@ def test_it_shows_every_view_with_several_axial_stacks(study: Study) -> None:
 def test_the_shipped_bundle_grades_it(study: Study) -> None:
     result = predict_study(study, load_bundle())
     assert result.status == "ok", result.message
-    assert set(result.levels) >= set(LEVELS[:5])
+    assert set(result.graded_levels) >= set(LEVELS[:5])
     stenoses = [one for one in result.predictions if "stenosis" in one.target]
     assert len(stenoses) >= 5 and {one.evidence for one in stenoses} == {"synthetic"}

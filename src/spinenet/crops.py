@@ -231,14 +231,16 @@ def _fill(bag: Bag, at: tuple[int, int], crop: LevelCrop, scale: NDArray[np.floa
 
 
 def crop_level(series: Series, frame: LevelFrame, slices: Sequence[int], spec: CropSpec) -> list[LevelCrop]:
-    """The crops of one level from one series, in the order of ``slices``."""
+    """The crops of one level from one series, in the order of ``slices``; the series must have a view."""
+    if series.view is None:
+        raise ValueError(f"{series.name}: cropped without a view")
     placement = place(series, frame, spec)
     # Of one slice whose side is unknown even the sign of the distance would be a guess.
     beside = series.laterality_known or len(series.voxels_SRC) > 1
     return [
         LevelCrop(
             series_name=series.name,
-            view=series.view or View.SAGITTAL_T2,
+            view=series.view,
             slice_index=index,
             offset_mm=placement.offset_mm(index) if beside else 0.0,
             pixels_HW=resample(series.voxels_SRC[index], placement.matrix(index, spec), spec),
