@@ -21,6 +21,7 @@ from spinenet.readers import find_studies, read_study
 from spinenet.system.processes import in_processes
 from spinenet.train.hydra_command import script
 from spinephantom import acceptance, make_study, write_dicom
+from spinephantom.acceptance import LIMITS
 from spinephantom.patient.pathology import Mode, modes_named
 from spinephantom.population.prevalence import AIMS, shares_of
 
@@ -89,13 +90,18 @@ def geometry_rows(run: Runner, count: int) -> list[Row]:
     pairs = [acceptance.change_outside(seed, 2, flavum_mm_lr=(8.0, 8.0)) for seed in range(5)]
     beyond, within = max(pair[0] for pair in pairs), min(pair[1] for pair in pairs)
     return [
-        ("1 grades of the segmentation", f"{share:.4f} of {agreement[1]}", "at least 0.98", share >= 0.98),
+        (
+            "1 grades of the segmentation",
+            f"{share:.4f} of {agreement[1]}",
+            f"at least {LIMITS.agreement}",
+            share >= LIMITS.agreement,
+        ),
         ("3 grades that miss the mirror", f"{wrong} in {count} studies", "0", wrong == 0),
         (
             "4 change elsewhere / at the disc",
             f"{beyond:.3f} / {within:.3f}",
-            "below 0.02 / above 0.1",
-            beyond < 0.02 < 0.1 < within,
+            f"below {LIMITS.elsewhere} / above {LIMITS.there}",
+            beyond < LIMITS.elsewhere and within > LIMITS.there,
         ),
     ]
 
@@ -107,8 +113,15 @@ def prevalence_rows(run: Runner, mode: Mode, count: int) -> list[Row]:
         shares = shares_of(found, condition, aim)
         for level in range(len(aim)):
             seen, asked = ("/".join(f"{100.0 * value:.1f}" for value in table[level]) for table in (shares, aim))
-            close = bool(np.abs(shares[level] - aim[level]).max() <= 0.03)
-            rows.append((f"2 {mode.value} {condition} {LEVELS[level]}", f"{seen} % of {count}", f"{asked} +- 3", close))
+            close = bool(np.abs(shares[level] - aim[level]).max() <= LIMITS.prevalence)
+            rows.append(
+                (
+                    f"2 {mode.value} {condition} {LEVELS[level]}",
+                    f"{seen} % of {count}",
+                    f"{asked} +- {100 * LIMITS.prevalence:.0f}",
+                    close,
+                )
+            )
     return rows
 
 
@@ -129,13 +142,14 @@ def image_rows(seed: int) -> list[Row]:
     for name, (low, high) in acceptance.CONTRASTS.items():
         value = float(np.median([one[name] for one in contrasts]))
         rows.append((f"6 {name}", f"{value:.3f}", f"{low:.2f} to {high:.2f}", low <= value <= high))
+    sharp, vague = LIMITS.edge_px
     edges = np.median([acceptance.edge_widths_px(n) for n in range(100)], axis=0)
     rows.append(
         (
             "6 edge width, pixels",
             f"{edges[0]:.2f} and {edges[1]:.2f}",
-            "1 to 2.5",
-            bool((edges >= 1).all() and (edges <= 2.5).all()),
+            f"{sharp} to {vague}",
+            bool((edges >= sharp).all() and (edges <= vague).all()),
         )
     )
     seconds, memory = cost(seed)
@@ -146,9 +160,9 @@ def image_rows(seed: int) -> list[Row]:
     return [
         *rows,
         ("7 same seed, same bytes", str(same), "True", same),
-        ("8 key-points after DICOM, pixels", f"{error:.3f}", "below 0.5", error < 0.5),
-        ("9 seconds a three-series study", f"{seconds:.2f}", "1.0 (5 without numba)", seconds <= 1.0),
-        ("9 memory of a worker, MB", f"{memory:.0f}", "300", memory <= 300.0),
+        ("8 key-points after DICOM, pixels", f"{error:.3f}", f"below {LIMITS.keypoint_px}", error < LIMITS.keypoint_px),
+        ("9 seconds a three-series study", f"{seconds:.2f}", f"{LIMITS.seconds} with numba", seconds <= LIMITS.seconds),
+        ("9 memory of a worker, MB", f"{memory:.0f}", f"{LIMITS.memory_mb:.0f}", memory <= LIMITS.memory_mb),
     ]
 
 

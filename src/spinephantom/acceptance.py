@@ -1,14 +1,15 @@
-"""What a phantom has to pass before anything is learnt from it (reference, 5.10): the numbers behind each test."""
+"""What a phantom has to pass before anything is learnt from it: the numbers behind each test."""
 
 import time
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.labels import LEVELS, TARGET_INDEX, View
+from spinephantom.data import Interval, raw, record
 from spinephantom.patient.disease import Course, sample_discs
 from spinephantom.patient.pathology import LUMBAR_DISCS, Mode
 from spinephantom.patient.person import sample_person
@@ -26,8 +27,26 @@ from spinephantom.truth import grades as truth
 from spinephantom.truth.label_image import CANAL, FIRST_DISC, label_planes
 from spinephantom.truth.morphometry import SAC_HEIGHTS_MM, Measurements, measure
 
-BORDERLINE = 0.03
-"""Grades nearer to a cut than this share of it are not compared."""
+
+@dataclass(frozen=True)
+class Limits:
+    """What is asked for (data/acceptance.toml)."""
+
+    clear: float
+    agreement: float
+    prevalence: float
+    level_mm: float
+    elsewhere: float
+    there: float
+    edge_px: tuple[float, float]
+    keypoint_px: float
+    seconds: float
+    memory_mb: float
+
+
+LIMITS = record(Limits, "acceptance", "limits")
+CONTRASTS = {name: Interval(*entry["value"]) for name, entry in raw("acceptance")["contrast"].items()}
+"""Ranges of ratios of tissue signals; the median over seeds has to lie within."""
 PIXEL_MM = 0.3
 WRONG_LEVEL = LEVELS.index("T11/T12")
 AUDITED_LEVEL = LEVELS.index("L4/L5")
@@ -83,7 +102,7 @@ def regrading(spines: Iterable[Spine]) -> tuple[int, int]:
             for name, grade in regraded(spine, level, measured).items():
                 # the mask shows a disc with its Schmorl nodes, the height is measured without them
                 hidden = name == "narrowing" and (state.schmorl_above_mm or state.schmorl_below_mm)
-                if margins[name] > BORDERLINE and not hidden:
+                if margins[name] > LIMITS.clear and not hidden:
                     total += 1
                     agree += grade == grades[name]
     return agree, total
@@ -117,8 +136,8 @@ def mirror_differences(spine: Spine) -> int:
 
 
 def change_outside(seed: int, level: int, **changes: object) -> tuple[float, float]:
-    """Largest share of the brightest value by which a clean study changes beyond and within 45 mm of a disc when one
-    thing is changed there."""
+    """Largest share of the brightest value by which a clean study changes beyond and within ``LIMITS.level_mm`` of a
+    disc when one thing is changed there."""
     options = StudyOptions(axial=False, slices=3, size=192, sub_slices=1, clean=True, pixel="uint16")
     spine = spine_of(seed, Mode.SCREENING)
     states = [disc.state for disc in spine.discs]
@@ -129,7 +148,7 @@ def change_outside(seed: int, level: int, **changes: object) -> tuple[float, flo
         indices = np.indices(one.series.voxels_SRC.shape).reshape(3, -1)
         affine = one.series.affine_vox2mm
         points = (affine[:3, :3] @ indices).T + affine[:3, 3]
-        far = np.linalg.norm((points - spine.discs[level].frame.center_mm)[:, 1:], axis=1) > 45.0
+        far = np.linalg.norm((points - spine.discs[level].frame.center_mm)[:, 1:], axis=1) > LIMITS.level_mm
         changed = np.abs(one.series.voxels_SRC - other.series.voxels_SRC).ravel() / one.series.voxels_SRC.max()
         outside, inside = max(outside, float(changed[far].max())), max(inside, float(changed[~far].max()))
     return outside, inside
@@ -210,7 +229,7 @@ def _header(study: PhantomStudy) -> NDArray[np.float64]:
 
 
 def contrasts(seed: int) -> dict[str, float]:
-    """Ratios of tissue signals under drawn protocols, by the names of the reference."""
+    """Ratios of tissue signals under drawn protocols, by the names of ``CONTRASTS``."""
     rng = np.random.default_rng(seed)
     tissues = sample_tissues(rng, sample_person(rng), 0.0)
     scanner = sample_scanner(rng)
@@ -228,16 +247,6 @@ def contrasts(seed: int) -> dict[str, float]:
         "T1 CSF/fat": ratio(t1, "csf", "fat"),
         "STIR fat/CSF": ratio(stir, "fat", "csf"),
     }
-
-
-CONTRASTS = {
-    "T2 muscle/CSF": (0.10, 0.25),
-    "T2 marrow/CSF": (0.35, 0.60),
-    "T2 fat/CSF": (0.60, 1.10),
-    "T1 CSF/fat": (0.10, 0.25),
-    "STIR fat/CSF": (0.0, 0.20),
-}
-"""Ranges of the reference (5.10); the median over seeds has to lie within."""
 
 
 def edge_widths_px(seed: int) -> tuple[float, float]:

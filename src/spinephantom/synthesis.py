@@ -27,10 +27,11 @@ from spinephantom.physics.sequence import (
     tissue_signal,
 )
 from spinephantom.physics.texture import EVEN, make_textures
-from spinephantom.physics.tissue import Tissue, nucleus, sample_tissues
+from spinephantom.physics.tissue import VARIATION, Tissue, herniated, nucleus, sample_tissues
 from spinephantom.population.prevalence import sample_spine
 from spinephantom.scan import magnitude as scan
 from spinephantom.scan import scanner_artefacts as artefacts
+from spinephantom.scan.practice import SAGITTAL, SLICE
 from spinephantom.scan.prescription import (
     plan_axial,
     plan_sagittal,
@@ -105,7 +106,9 @@ def image(seed: int, options: StudyOptions, spine: Spine) -> PhantomStudy:
     jobs = _plan(plan_rng, scanner_rng, spine, make_body(np.random.default_rng(seed), spine), options)
     spine = mirrored(spine) if options.mirror else spine
     body = make_body(np.random.default_rng(seed), spine)
-    tissues = sample_tissues(tissue_rng, spine.person, 0.25 if tissue_rng.random() < options.widened_share else 0.07)
+    widened = tissue_rng.random() < options.widened_share
+    spread = VARIATION.wide_spread if widened else VARIATION.spread
+    tissues = sample_tissues(tissue_rng, spine.person, spread)
     tissues |= _disc_tissues(spine)
     randomised = tissue_rng.random() < options.random_share
     insides = _Insides(
@@ -137,7 +140,7 @@ def _plan(
     second = Weighting.STIR if scanner_rng.random() < options.stir_share else Weighting.T2
     coverage = options.coverage()
     planes = plan_sagittal(rng, spine, body, coverage)
-    others = None if rng.random() < 0.8 or options.slices else resized(planes, rng, coverage)
+    others = None if rng.random() < SAGITTAL.same_planes or options.slices else resized(planes, rng, coverage)
     axial = plan_axial(rng, spine, coverage) if options.axial else []
     t1, t2 = (
         _Plan(name, _VIEWS[weighting], sample_protocol(scanner_rng, scanner, weighting))
@@ -157,14 +160,13 @@ def _disc_tissues(spine: Spine) -> dict[str, Tissue]:
     """Nucleus and herniated material of every disc, each with its own T2."""
     tissues = {skeleton.nucleus_tissue(disc): nucleus(disc.state.nucleus_t2_ms) for disc in spine.discs}
     for disc in spine.discs:
-        material = nucleus(70.0)
-        tissues[skeleton.herniated_tissue(disc)] = replace(material, density=0.70, t2_ms=disc.state.herniation_t2_ms)
+        tissues[skeleton.herniated_tissue(disc)] = herniated(disc.state.herniation_t2_ms)
     return tissues
 
 
 def _thickness_mm(grid: Grid) -> float:
     offsets = grid.offsets_mm
-    return 0.9 * float(offsets[1] - offsets[0]) if len(offsets) > 1 else 4.0
+    return SLICE.thickness * float(offsets[1] - offsets[0]) if len(offsets) > 1 else 4.0
 
 
 def _paint(

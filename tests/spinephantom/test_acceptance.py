@@ -28,8 +28,8 @@ def test_a_mirrored_spine_has_mirrored_grades(spines: list[Spine]) -> None:
 
 def test_one_changed_parameter_changes_the_image_at_its_level_only() -> None:
     elsewhere, there = acceptance.change_outside(3, 2, flavum_mm_lr=(8.0, 8.0))
-    assert elsewhere < 0.02
-    assert there > 0.1
+    assert elsewhere < acceptance.LIMITS.elsewhere
+    assert there > acceptance.LIMITS.there
 
 
 def test_tissues_stand_out_as_in_patients() -> None:
@@ -40,7 +40,8 @@ def test_tissues_stand_out_as_in_patients() -> None:
 
 def test_edges_are_as_sharp_as_a_scanner_makes_them() -> None:
     widths = np.median([acceptance.edge_widths_px(seed) for seed in range(60)], axis=0)
-    assert (widths >= 1.0).all() and (widths <= 2.5).all()
+    sharp, vague = acceptance.LIMITS.edge_px
+    assert (widths >= sharp).all() and (widths <= vague).all()
 
 
 def test_what_the_audits_look_at_does_not_hold_the_level() -> None:

@@ -11,6 +11,7 @@ from spinephantom.patient.pathology import DiscState
 from spinephantom.patient.person import sample_person
 from spinephantom.spine.anatomy import build_spine
 from spinephantom.truth import grades as truth
+from spinephantom.truth.cuts import CANAL, DISC
 from spinephantom.truth.morphometry import Measurements, measure
 
 
@@ -55,7 +56,7 @@ def test_narrowing_recomputed_from_masks_agrees_outside_the_margin(studies: list
             clear = record["margins"]["narrowing"] > 0.08 and not (state.schmorl_above_mm or state.schmorl_below_mm)
             if clear and abs(study.spine.discs[index].frame.center_mm[0]) < 4.0:
                 ratio = mask_height(study, index) / study.spine.discs[index].norm_height
-                assert int(ratio < truth.NARROWED) == record["grades"]["narrowing"]
+                assert int(ratio < DISC.narrowed) == record["grades"]["narrowing"]
                 checked += 1
     assert checked >= 8
 
@@ -70,7 +71,7 @@ def test_slip_recomputed_from_masks_agrees_outside_the_margin(studies: list[Phan
                 continue
             slip = body_middle(study, index, index) - body_middle(study, index, index + 1)
             assert abs(slip - record["measurements"]["slip_mm"]) < 1.8
-            assert int(abs(slip) > truth.SLIP_MM) == record["grades"]["spondylolisthesis"]
+            assert int(abs(slip) > DISC.slip_mm) == record["grades"]["spondylolisthesis"]
             checked += 1
     assert checked >= 8
 
@@ -146,7 +147,7 @@ def test_stenosis_follows_the_rules_of_the_reference(changes: dict, target: str,
 def test_a_severe_canal_of_fair_size_is_one_without_fluid_between_the_roots(packing: float, area_mm2: float) -> None:
     one = measured(packing=packing, canal_area_mm2=area_mm2, canal_free_area_mm2=140.0)
     severe = truth.grade(one)["canal_stenosis"] == 2
-    small = area_mm2 < min(truth.CANAL_AREA_MM2) or one.canal_ratio < min(truth.CANAL_RATIO)
+    small = area_mm2 < min(CANAL.area_mm2) or one.canal_ratio < min(CANAL.ratio)
     assert severe == (small or (truth.extended(one)["schizas"] in "CD" and area_mm2 < 0.667 * 140.0))
 
 

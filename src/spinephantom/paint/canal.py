@@ -18,6 +18,7 @@ from spinephantom.spine.cauda import make_strands, open_room, strand_points
 from spinephantom.spine.records import Canal, Spine
 from spinephantom.spine.sac import FAR_MM, conus_z, sac_distances
 from spinephantom.spine.sections import canal_window
+from spinephantom.spine.sizes import ROOTS
 
 F32 = NDArray[Any]
 _DURA_MM = 0.45
@@ -125,8 +126,9 @@ def _paint_tarlov(canvas: Canvas, spine: Spine) -> None:
 def _cord_distance(xyz: tuple[F32, F32, F32], at: dict[str, F32], spine: Spine) -> F32:
     x, y, z = xyz
     tip = conus_z(spine)
-    taper = np.sqrt(np.clip((z - tip) / 32.0, 0.0, 1.0))
-    half_ap = np.maximum(3.3 * taper, 0.05)
-    u = (x - at["x_mm"]) / np.maximum(4.4 * taper, 0.05)
+    half_width, half_depth = ROOTS.cord_mm
+    taper = np.sqrt(np.clip((z - tip) / ROOTS.conus_taper_mm, 0.0, 1.0))
+    half_ap = np.maximum(half_depth * taper, 0.05)
+    u = (x - at["x_mm"]) / np.maximum(half_width * taper, 0.05)
     v = (y - at["y_mm"] - 0.12 * at["half_ap_mm"]) * at["slope_cos"] / half_ap
     return np.where(z > tip, (np.sqrt(u * u + v * v) - 1.0) * half_ap, FAR_MM)

@@ -1,17 +1,100 @@
 """Who is scanned: age, sex, build, posture, canal and fat, all independent of disc disease."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from spinephantom.data import Bell, Interval, record
 from spinephantom.patient.pathology import N_DISCS, Mode
 
 Transitional = Literal["none", "sacralised_l5", "lumbarised_s1", "extra"]
 """How the lowest segments differ from five lumbar vertebrae on a sacrum; "extra" is a sixth lumbar vertebra."""
-LIPOMATOSIS = {Mode.RSNA: 0.04, Mode.BALANCED: 0.30, Mode.SCREENING: 0.04}
-"""Share of persons with epidural lipomatosis. Balanced sets hold more: seen too seldom, a sac thinned by fat alone is
-taken for a healthy one."""
+
+
+class Ageing(NamedTuple):
+    """What grows with age: at 20 years, more each year, standard deviation, least and most."""
+
+    at_20: float
+    per_year: float
+    sd: float
+    low: float
+    high: float
+
+    def draw(self, rng: np.random.Generator, age: float) -> float:
+        """A value at an age in years."""
+        expected = self.at_20 + self.per_year * (age - 20.0)
+        return float(np.clip(expected + rng.normal(0.0, self.sd), self.low, self.high))
+
+
+@dataclass(frozen=True)
+class Build:
+    """Age, sex, size and posture."""
+
+    age_years: Interval
+    women: float
+    scale_men: float
+    scale_women: float
+    scale: Bell
+    slenderness: Bell
+    lean_deg: Bell
+    lordosis_scale: Bell
+    tilt_sd_deg: float
+    scoliosis: float
+    scoliosis_deg: Interval
+    rotation_per_tilt: float
+    rotation_sd_deg: float
+    conus_mm: Bell
+    sac_end: Bell
+    s1_s2_disc_mm: Interval
+    prone: float
+
+
+@dataclass(frozen=True)
+class CanalSizes:
+    """Size of the canal, relative to the mean."""
+
+    narrow: float
+    narrow_scale: Interval
+    wide: float
+    wide_scale: Interval
+    scale: Bell
+
+
+@dataclass(frozen=True)
+class Fat:
+    """Fat in the canal, under the skin, in muscles and marrow."""
+
+    posterior_mm: Interval
+    lipomatosis: dict[str, float]
+    lipomatosis_mm: Interval
+    subcutaneous_shape: float
+    subcutaneous_scale_mm: float
+    subcutaneous_mm: Interval
+    muscle: Ageing
+    marrow: Ageing
+
+
+@dataclass(frozen=True)
+class Incidental:
+    """What is found besides disease of discs."""
+
+    transitional: dict[str, float]
+    fracture_age_years: tuple[float, ...]
+    fracture: tuple[float, ...]
+    fractured: tuple[float, ...]
+    fracture_loss: Interval
+    haemangioma: float
+    haemangioma_mm: Interval
+    tarlov: float
+    tarlov_mm: Interval
+
+
+BUILD = record(Build, "person", "build")
+CANAL = record(CanalSizes, "person", "canal")
+FAT = record(Fat, "person", "fat")
+INCIDENTAL = record(Incidental, "person", "incidental")
 
 
 @dataclass(frozen=True)
@@ -53,67 +136,78 @@ class Person:
 
 
 def sample_person(rng: np.random.Generator, mode: Mode = Mode.RSNA) -> Person:
-    """A person drawn from published means and spreads; nothing here depends on disc disease."""
-    age = float(rng.uniform(20.0, 82.0))
-    sex = "F" if rng.random() < 0.57 else "M"
-    n = N_DISCS
-    cobb = rng.normal(0.0, 0.55, n)
-    if rng.random() < 0.08:
-        cobb += rng.uniform(10.0, 22.0) * rng.choice((-1.0, 1.0)) * np.sin(np.linspace(0.0, 2.0 * np.pi, n)) / n * 2.0
+    """A person drawn from published means and spreads (data/person.toml); nothing depends on disc disease."""
+    age = BUILD.age_years.draw(rng)
+    sex = "F" if rng.random() < BUILD.women else "M"
+    cobb = _tilts(rng)
     return Person(
         age=age,
         sex=sex,
-        scale=float((1.04 if sex == "M" else 0.95) * np.clip(rng.normal(1.02, 0.05), 0.88, 1.16)),
-        slenderness=float(np.clip(rng.normal(1.0, 0.045), 0.88, 1.12)),
-        lean_deg=float(np.clip(rng.normal(-1.0, 4.0), -9.0, 8.0)),
-        lordosis_scale=float(np.clip(rng.normal(1.22, 0.2), 0.6, 1.7)),
+        scale=(BUILD.scale_men if sex == "M" else BUILD.scale_women) * BUILD.scale.draw(rng),
+        slenderness=BUILD.slenderness.draw(rng),
+        lean_deg=BUILD.lean_deg.draw(rng),
+        lordosis_scale=BUILD.lordosis_scale.draw(rng),
         cobb_deg=tuple(float(c) for c in cobb),
-        rotation_deg=tuple(float(r) for r in 0.5 * cobb + rng.normal(0.0, 0.4, n)),
+        rotation_deg=tuple(
+            float(r) for r in BUILD.rotation_per_tilt * cobb + rng.normal(0.0, BUILD.rotation_sd_deg, N_DISCS)
+        ),
         canal_scale=_canal_scale(rng),
-        sac_posterior_fat_mm=float(rng.uniform(2.0, 6.0)),
-        conus_z_mm=float(np.clip(rng.normal(3.0, 12.0), -25.0, 35.0)),
-        subcutaneous_mm=float(np.clip(rng.gamma(4.0, 4.5), 5.0, 42.0)),
-        muscle_fat=float(np.clip(0.06 + 0.0045 * (age - 20.0) + rng.normal(0.0, 0.07), 0.03, 0.55)),
-        marrow_fat=float(np.clip(0.28 + 0.004 * (age - 20.0) + rng.normal(0.0, 0.06), 0.15, 0.68)),
-        s1_s2_disc_mm=float(rng.uniform(1.2, 4.2)),
-        sac_end=float(np.clip(rng.normal(1.7, 0.35), 0.9, 2.6)),
-        lipomatosis_mm=float(rng.uniform(1.5, 6.0)) if rng.random() < LIPOMATOSIS[mode] else 0.0,
+        sac_posterior_fat_mm=FAT.posterior_mm.draw(rng),
+        conus_z_mm=BUILD.conus_mm.draw(rng),
+        subcutaneous_mm=float(
+            np.clip(rng.gamma(FAT.subcutaneous_shape, FAT.subcutaneous_scale_mm), *FAT.subcutaneous_mm)
+        ),
+        muscle_fat=FAT.muscle.draw(rng, age),
+        marrow_fat=FAT.marrow.draw(rng, age),
+        s1_s2_disc_mm=BUILD.s1_s2_disc_mm.draw(rng),
+        sac_end=BUILD.sac_end.draw(rng),
+        lipomatosis_mm=FAT.lipomatosis_mm.draw(rng) if rng.random() < FAT.lipomatosis[mode] else 0.0,
         transitional=_transitional(rng),
         fracture=_fracture(rng, age),
-        haemangioma=_somewhere(rng, 0.10, 4.0, 11.0),
-        tarlov_mm=float(rng.uniform(6.0, 22.0)) if rng.random() < 0.04 else 0.0,
-        prone=bool(rng.random() < 0.02),
+        haemangioma=_somewhere(rng, INCIDENTAL.haemangioma, INCIDENTAL.haemangioma_mm),
+        tarlov_mm=INCIDENTAL.tarlov_mm.draw(rng) if rng.random() < INCIDENTAL.tarlov else 0.0,
+        prone=bool(rng.random() < BUILD.prone),
     )
 
 
+def _tilts(rng: np.random.Generator) -> NDArray[np.float64]:
+    """Tilt of each disc to the side in degrees; with scoliosis a double curve besides."""
+    cobb = rng.normal(0.0, BUILD.tilt_sd_deg, N_DISCS)
+    if rng.random() < BUILD.scoliosis:
+        angle = BUILD.scoliosis_deg.draw(rng) * rng.choice((-1.0, 1.0))
+        cobb += angle * np.sin(np.linspace(0.0, 2.0 * np.pi, N_DISCS)) / N_DISCS * 2.0
+    return cobb
+
+
 def _canal_scale(rng: np.random.Generator) -> float:
-    """Congenitally narrow in 5 %, wide in as many, otherwise around the mean; independent of disease."""
+    """Congenitally narrow in some, wide in as many, otherwise around the mean; independent of disease."""
     kind = rng.random()
-    if kind < 0.05:
-        return float(rng.uniform(0.75, 0.82))
-    if kind < 0.10:
-        return float(rng.uniform(1.15, 1.25))
-    return float(np.clip(rng.normal(1.0, 0.085), 0.8, 1.22))
+    if kind < CANAL.narrow:
+        return CANAL.narrow_scale.draw(rng)
+    if kind < CANAL.narrow + CANAL.wide:
+        return CANAL.wide_scale.draw(rng)
+    return CANAL.scale.draw(rng)
 
 
 def _transitional(rng: np.random.Generator) -> Transitional:
-    """Eight in a hundred have a transitional vertebra or a sixth lumbar one (reference, 1.4 and 6)."""
-    kinds: tuple[Transitional, ...] = ("none", "sacralised_l5", "lumbarised_s1", "extra")
-    return kinds[int(rng.choice(4, p=(0.92, 0.04, 0.025, 0.015)))]
+    """Whether there is a transitional vertebra or a sixth lumbar one."""
+    kinds: list[Any] = list(INCIDENTAL.transitional)
+    found: Transitional = kinds[int(rng.choice(len(kinds), p=tuple(INCIDENTAL.transitional.values())))]
+    return found
 
 
 def _fracture(rng: np.random.Generator, age: float) -> tuple[int, float]:
     """An old compression fracture, rare in the young, mostly at the thoracolumbar junction."""
-    present = rng.random() < np.interp(age, (40.0, 60.0, 80.0), (0.01, 0.04, 0.12))
-    vertebra = int(rng.choice((1, 2, 3, 4, 5, 6), p=(0.08, 0.12, 0.18, 0.30, 0.22, 0.10)))
-    loss = float(rng.uniform(0.15, 0.5))
+    present = rng.random() < np.interp(age, INCIDENTAL.fracture_age_years, INCIDENTAL.fracture)
+    vertebra = int(rng.choice(range(1, 1 + len(INCIDENTAL.fractured)), p=INCIDENTAL.fractured))
+    loss = INCIDENTAL.fracture_loss.draw(rng)
     return (vertebra, loss) if present else (-1, 0.0)
 
 
-def _somewhere(rng: np.random.Generator, chance: float, low: float, high: float) -> tuple[int, float]:
+def _somewhere(rng: np.random.Generator, chance: float, size: Interval) -> tuple[int, float]:
     """A finding of this size range in one of the vertebrae L5 to T11, or (-1, 0)."""
-    vertebra, size = int(rng.integers(0, 7)), float(rng.uniform(low, high))
-    return (vertebra, size) if rng.random() < chance else (-1, 0.0)
+    vertebra, drawn = int(rng.integers(0, 7)), size.draw(rng)
+    return (vertebra, drawn) if rng.random() < chance else (-1, 0.0)
 
 
 def mirrored_person(person: Person) -> Person:

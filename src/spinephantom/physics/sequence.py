@@ -5,7 +5,8 @@ from enum import StrEnum
 
 import numpy as np
 
-from spinephantom.physics.tissue import FAT_T1_MS, FAT_T2_MS, Tissue
+from spinephantom.data import Interval, record, rows
+from spinephantom.physics.tissue import FAT, Tissue
 
 
 class Weighting(StrEnum):
@@ -40,7 +41,7 @@ class Protocol:
     @property
     def fat_shift_px(self) -> float:
         """Chemical shift of fat along frequency encoding."""
-        return 147.0 * self.field_t / self.bandwidth_hz
+        return FAT.shift_hz_per_tesla * self.field_t / self.bandwidth_hz
 
 
 @dataclass(frozen=True)
@@ -52,47 +53,55 @@ class PoolSignal:
     fraction: float
 
 
-_DESCRIPTIONS = {
-    "SIEMENS": {
-        Weighting.T1: ("t1_tse_sag", "SAG T1 TSE", "T1_TSE_SAG_384"),
-        Weighting.T2: ("t2_tse_sag_384", "SAG T2 TSE", "t2_tse_sag"),
-        Weighting.STIR: ("t2_tirm_sag", "t2_tirm_sag_384", "STIR SAG"),
-    },
-    "Philips Medical Systems": {
-        Weighting.T1: ("T1W_TSE SAG", "T1_CS_TSE SAG", "sT1W_TSE"),
-        Weighting.T2: ("T2W_TSE SAG", "T2_CS_TSE SAG", "sT2W_TSE"),
-        Weighting.STIR: ("STIR_longTE", "STIR_TSE SAG", "sSTIR_TSE"),
-    },
-    "GE MEDICAL SYSTEMS": {
-        Weighting.T1: ("SAG T1 FSE", "Sag T1", "SAG T1 FRFSE"),
-        Weighting.T2: ("SAG T2 FRFSE", "Sag T2", "SAG T2 FSE"),
-        Weighting.STIR: ("Sag STIR", "SAG STIR FSE", "SAG STIR"),
-    },
-    "Canon Medical Systems": {
-        Weighting.T1: ("SAG T1", "FSE T1 SAG", "SAG T1W"),
-        Weighting.T2: ("SAG T2", "FSE T2 SAG", "SAG T2W"),
-        Weighting.STIR: ("SAG STIR", "FSE STIR SAG", "STIR SAG"),
-    },
-}
-_AXIAL_DESCRIPTIONS = {
-    "SIEMENS": ("t2_tse_tra_msma", "t2_tse_tra", "AX T2 TSE"),
-    "Philips Medical Systems": ("T2W_TSE TRA", "sT2W_TSE_tra", "T2W_TSE ax"),
-    "GE MEDICAL SYSTEMS": ("Ax T2 FSE", "O-Ax T2", "AX T2 FRFSE"),
-    "Canon Medical Systems": ("AX T2 L1-S1", "FSE T2 AX", "AX T2"),
-}
-_MODELS = {
-    "SIEMENS": {1.5: "Avanto_fit", 3.0: "Skyra_fit"},
-    "Philips Medical Systems": {1.5: "Achieva", 3.0: "Ingenia"},
-    "GE MEDICAL SYSTEMS": {1.5: "Signa HDxt", 3.0: "DISCOVERY MR750"},
-    "Canon Medical Systems": {1.5: "Vantage Titan", 3.0: "Vantage Galan"},
-}
-# weighting -> ranges of TR, TE, echo train, acquired share along frequency and phase encoding
-_RANGES = {
-    Weighting.T1: ((420.0, 750.0), (8.0, 14.5), (2, 6), (0.70, 1.0), (0.55, 0.85)),
-    Weighting.T2: ((2600.0, 4800.0), (85.0, 125.0), (12, 26), (0.70, 1.0), (0.55, 0.85)),
-    Weighting.STIR: ((3200.0, 5500.0), (32.0, 72.0), (8, 18), (0.60, 0.9), (0.48, 0.75)),
-}
-_AXIAL_RANGES = ((3000.0, 6000.0), (85.0, 125.0), (12, 26), (0.62, 1.0), (0.5, 0.8))
+@dataclass(frozen=True)
+class Ranges:
+    """Between what the protocols of one kind of series lie; ``frequency`` and ``phase`` are acquired shares."""
+
+    tr_ms: Interval
+    te_ms: Interval
+    echo_train: tuple[int, int]
+    frequency: Interval
+    phase: Interval
+
+
+@dataclass(frozen=True)
+class Vendor:
+    """Models at 1.5 and 3 T, and descriptions of series."""
+
+    models: tuple[str, str]
+    t1: tuple[str, ...]
+    t2: tuple[str, ...]
+    stir: tuple[str, ...]
+    axial: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Practice:
+    """What protocols have in common."""
+
+    share_1_5_tesla: float
+    inversion_ms_1_5_tesla: Interval
+    inversion_ms_3_tesla: Interval
+    echo_spacing_ms: Interval
+    bandwidth_hz: Interval
+    bandwidth_at_3_tesla: float
+    phase_rows_sagittal: float
+    phase_rows_axial: float
+
+
+@dataclass(frozen=True)
+class StrongField:
+    """Relaxation times at 3 T relative to 1.5 T."""
+
+    water_t1: float
+    water_t2: float
+    fat_t1: float
+
+
+RANGES = rows(Ranges, "protocols", "series")
+VENDORS = rows(Vendor, "protocols", "vendors")
+PRACTICE = record(Practice, "protocols", "scanner")
+_AT_3_TESLA = record(StrongField, "tissues", "at_3_tesla")
 
 
 @dataclass(frozen=True)
@@ -105,30 +114,33 @@ class Scanner:
 
 def sample_scanner(rng: np.random.Generator) -> Scanner:
     """A vendor and a field strength, 1.5 T in two thirds."""
-    vendors = sorted(_MODELS)
-    return Scanner(vendors[int(rng.integers(len(vendors)))], 1.5 if rng.random() < 0.65 else 3.0)
+    vendors = sorted(VENDORS)
+    vendor = vendors[int(rng.integers(len(vendors)))]
+    return Scanner(vendor, 1.5 if rng.random() < PRACTICE.share_1_5_tesla else 3.0)
 
 
 def sample_protocol(
     rng: np.random.Generator, scanner: Scanner, weighting: Weighting, *, axial: bool = False
 ) -> Protocol:
     """A protocol within the ranges in clinical use; independent of everything about the patient."""
-    tr, te, train, frequency, phase = _AXIAL_RANGES if axial else _RANGES[weighting]
-    inversion = (150.0, 175.0) if scanner.field_t < 2.0 else (200.0, 230.0)
-    names = _AXIAL_DESCRIPTIONS[scanner.vendor] if axial else _DESCRIPTIONS[scanner.vendor][weighting]
+    ranges, vendor, strong = RANGES["axial" if axial else weighting], VENDORS[scanner.vendor], scanner.field_t > 2.0
+    inversion = PRACTICE.inversion_ms_3_tesla if strong else PRACTICE.inversion_ms_1_5_tesla
+    names: tuple[str, ...] = getattr(vendor, "axial" if axial else weighting)
     return Protocol(
         weighting=weighting,
         field_t=scanner.field_t,
-        tr_ms=float(np.round(rng.uniform(*tr), 1)),
-        te_ms=float(np.round(rng.uniform(*te), 1)),
-        ti_ms=float(np.round(rng.uniform(*inversion), 1)) if weighting is Weighting.STIR else 0.0,
-        echo_train=int(rng.integers(*train)),
-        echo_spacing_ms=float(np.round(rng.uniform(8.0, 11.0), 2)),
-        bandwidth_hz=float(np.round(rng.uniform(130.0, 300.0) * (1.5 if scanner.field_t > 2.0 else 1.0))),
-        acquired_fraction=(float(rng.uniform(*frequency)), float(rng.uniform(*phase))),
-        phase_rows=bool(rng.random() < (0.5 if axial else 0.85)),
+        tr_ms=float(np.round(ranges.tr_ms.draw(rng), 1)),
+        te_ms=float(np.round(ranges.te_ms.draw(rng), 1)),
+        ti_ms=float(np.round(inversion.draw(rng), 1)) if weighting is Weighting.STIR else 0.0,
+        echo_train=int(rng.integers(*ranges.echo_train)),
+        echo_spacing_ms=float(np.round(PRACTICE.echo_spacing_ms.draw(rng), 2)),
+        bandwidth_hz=float(
+            np.round(PRACTICE.bandwidth_hz.draw(rng) * (PRACTICE.bandwidth_at_3_tesla if strong else 1.0))
+        ),
+        acquired_fraction=(ranges.frequency.draw(rng), ranges.phase.draw(rng)),
+        phase_rows=bool(rng.random() < (PRACTICE.phase_rows_axial if axial else PRACTICE.phase_rows_sagittal)),
         vendor=scanner.vendor,
-        model=_MODELS[scanner.vendor][scanner.field_t],
+        model=vendor.models[int(strong)],
         description=names[int(rng.integers(len(names)))],
     )
 
@@ -145,9 +157,9 @@ def _pool(protocol: Protocol, density: float, t1_ms: float, t2_ms: float) -> flo
 
 def tissue_signal(protocol: Protocol, tissue: Tissue) -> PoolSignal:
     """Signal of a tissue under a protocol; at 3 T T1 is longer and T2 a little shorter."""
-    longer, shorter = (1.2, 0.95) if protocol.field_t > 2.0 else (1.0, 1.0)
-    water = _pool(protocol, tissue.density, tissue.t1_ms * longer, tissue.t2_ms * shorter)
-    fat = _pool(protocol, tissue.fat_density, FAT_T1_MS * (1.1 if longer > 1 else 1.0), FAT_T2_MS)
+    field = _AT_3_TESLA if protocol.field_t > 2.0 else StrongField(1.0, 1.0, 1.0)
+    water = _pool(protocol, tissue.density, tissue.t1_ms * field.water_t1, tissue.t2_ms * field.water_t2)
+    fat = _pool(protocol, tissue.fat_density, FAT.t1_ms * field.fat_t1, FAT.t2_ms)
     return PoolSignal(water, fat, tissue.fat)
 
 

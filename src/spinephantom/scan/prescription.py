@@ -12,14 +12,10 @@ from numpy.typing import NDArray
 
 from spinephantom.paint.trunk import Body
 from spinephantom.patient.pathology import LUMBAR_DISCS
+from spinephantom.scan.practice import AXIAL, SAGITTAL
 from spinephantom.shapes.frames import Array, rotation_x, rotation_y
 from spinephantom.shapes.planes import Grid
 from spinephantom.spine.records import Disc, Spine
-
-SIZES, SIZE_SHARES = (320, 384, 448, 512), (0.2, 0.4, 0.3, 0.1)
-AXIAL_SIZES, AXIAL_SIZE_SHARES = (256, 320, 384, 512), (0.2, 0.4, 0.25, 0.15)
-STEEPEST = np.deg2rad(38.0)
-"""Steeper groups would be read as coronal; technicians stop short of a steep L5/S1."""
 
 
 class AxialPlan(StrEnum):
@@ -30,10 +26,9 @@ class AxialPlan(StrEnum):
     BLOCK = "block"
 
 
-AXIAL_SHARES = (0.6, 0.3, 0.1)
-"""How often each plan is met in practice."""
-RSNA_AXIAL_SHARES = (0.92, 0.04, 0.04)
-"""The same in RSNA 2024, where 8 % of studies lack the recesses of L1/L2 and 4 % those of L2/L3."""
+AXIAL_SHARES = tuple(AXIAL.plans[plan] for plan in AxialPlan)
+"""How often each plan is met in practice; ``RSNA_AXIAL_SHARES`` in RSNA 2024."""
+RSNA_AXIAL_SHARES = tuple(AXIAL.plans_rsna[plan] for plan in AxialPlan)
 
 
 @dataclass(frozen=True)
@@ -55,14 +50,15 @@ class Coverage:
 
 def plan_sagittal(rng: np.random.Generator, spine: Spine, body: Body, coverage: Coverage) -> Grid:
     """Planes around the midline; 6 to 9 discs and the upper sacrum in view unless asked otherwise."""
-    size = coverage.size or int(rng.choice(SIZES, p=SIZE_SHARES))
-    extent = float(np.clip(rng.normal(284.0, 24.0), 250.0, max(250.0, 0.92 * size)))
-    bottom = -float(rng.uniform(52.0, 85.0))
-    behind = float(rng.uniform(5.0, 40.0))
-    spacing_mm = coverage.slice_spacing_mm or float(np.round(np.clip(rng.normal(4.5, 0.5), 3.6, 6.0), 1))
-    width = float(np.clip(rng.normal(64.0, 7.0), 50.0, 86.0))
-    slices = coverage.slices or int(np.clip(round(width / spacing_mm), 11, 21))
-    yaw, aside = np.deg2rad(np.clip(rng.normal(0.0, 2.0), -5.0, 5.0)), float(np.clip(rng.normal(0.0, 1.5), -4.0, 4.0))
+    size = coverage.size or int(rng.choice(SAGITTAL.sizes, p=SAGITTAL.size_shares))
+    field = SAGITTAL.extent_mm
+    extent = field._replace(high=max(field.low, field.high * size)).draw(rng)
+    bottom = -SAGITTAL.below_mm.draw(rng)
+    behind = SAGITTAL.behind_mm.draw(rng)
+    spacing_mm = coverage.slice_spacing_mm or float(np.round(SAGITTAL.spacing_mm.draw(rng), 1))
+    width = SAGITTAL.width_mm.draw(rng)
+    slices = coverage.slices or int(np.clip(round(width / spacing_mm), *SAGITTAL.slices))
+    yaw, aside = np.deg2rad(SAGITTAL.yaw_deg.draw(rng)), SAGITTAL.aside_mm.draw(rng)
     if coverage.slices:
         # a stack of few slices is centred with care, or it would miss the canal
         yaw, aside = 0.0, 0.0
@@ -90,8 +86,8 @@ def plan_sagittal(rng: np.random.Generator, spine: Spine, body: Body, coverage: 
 
 def resized(grid: Grid, rng: np.random.Generator, coverage: Coverage) -> Grid:
     """The same planes scanned again with another field of view about the same centre."""
-    size = coverage.size or int(rng.choice(SIZES, p=SIZE_SHARES))
-    pixel = grid.spacing_mm * grid.cols / size * float(rng.uniform(0.9, 1.0))
+    size = coverage.size or int(rng.choice(SAGITTAL.sizes, p=SAGITTAL.size_shares))
+    pixel = grid.spacing_mm * grid.cols / size * SAGITTAL.resized.draw(rng)
     row, col = grid.row_mm * (pixel / grid.spacing_mm), grid.col_mm * (pixel / grid.spacing_mm)
     rows = max(32, round(grid.rows * grid.spacing_mm / pixel)) if coverage.discs_in_view else size
     # the lower and the posterior edge stay
@@ -103,14 +99,15 @@ def resized(grid: Grid, rng: np.random.Generator, coverage: Coverage) -> Grid:
 def plan_axial(rng: np.random.Generator, spine: Spine, coverage: Coverage) -> list[tuple[Grid, ...]]:
     """One or two axial series, each one stack or several, from the lowest up."""
     plan = tuple(AxialPlan)[int(rng.choice(len(AxialPlan), p=coverage.axial_shares))]
-    size = coverage.axial_size or int(rng.choice(AXIAL_SIZES, p=AXIAL_SIZE_SHARES))
-    extent = float(np.clip(rng.normal(184.0, 15.0), 160.0, 210.0))
-    pixel, spacing_mm = extent / size, float(np.round(np.clip(rng.normal(4.5, 0.5), 3.5, 6.0), 1))
-    upright = rng.random() < 0.15
-    tilts, yaws = np.deg2rad(rng.normal(0.0, 4.0, LUMBAR_DISCS)), np.deg2rad(rng.normal(0.0, 1.5, LUMBAR_DISCS))
-    shifts, aside = rng.normal(0.0, 1.0, LUMBAR_DISCS), rng.normal(0.0, 4.0, 2)
-    counts = rng.choice((4, 5), LUMBAR_DISCS)
-    split = rng.random() < 0.25
+    size = coverage.axial_size or int(rng.choice(AXIAL.sizes, p=AXIAL.size_shares))
+    extent = AXIAL.extent_mm.draw(rng)
+    pixel, spacing_mm = extent / size, float(np.round(AXIAL.spacing_mm.draw(rng), 1))
+    upright = rng.random() < AXIAL.upright
+    tilts, yaws = (np.deg2rad(rng.normal(0.0, sd, LUMBAR_DISCS)) for sd in (AXIAL.tilt_sd_deg, AXIAL.yaw_sd_deg))
+    shifts, aside = rng.normal(0.0, AXIAL.shift_sd_mm, LUMBAR_DISCS), rng.normal(0.0, AXIAL.aside_sd_mm, 2)
+    counts = rng.choice(AXIAL.slices, LUMBAR_DISCS)
+    split = rng.random() < AXIAL.split
+    steepest = np.deg2rad(AXIAL.steepest_deg)
     if plan is AxialPlan.BLOCK:
         return [(_block(spine, float(tilts[0]), (size, pixel, spacing_mm), aside),)]
     groups = []
@@ -118,7 +115,7 @@ def plan_axial(rng: np.random.Generator, spine: Spine, coverage: Coverage) -> li
         disc = spine.discs[index]
         # some lay all groups flat except the lowest
         follow = 0.0 if upright and index else 1.0
-        tilt = np.clip(follow * _tilt(disc) + tilts[index], -STEEPEST, STEEPEST)
+        tilt = np.clip(follow * _tilt(disc) + tilts[index], -steepest, steepest)
         axes = rotation_x(float(tilt)) @ rotation_y(yaws[index])
         offsets = spacing_mm * (np.arange(counts[index]) - 0.5 * (counts[index] - 1)) + shifts[index]
         groups.append(_axial_grid(disc.frame.center_mm, disc.half_depth, axes, offsets, (size, pixel), aside))
@@ -152,11 +149,11 @@ def _block(spine: Spine, tilt: float, matrix: tuple[int, float, float], aside: A
     size, pixel, spacing_mm = matrix
     low, high = spine.discs[0].frame.center_mm, spine.discs[3].frame.center_mm
     middle = spine.discs[2]
-    axes = rotation_x(_tilt(middle) + 0.5 * tilt)
+    axes = rotation_x(_tilt(middle) + AXIAL.block_tilt * tilt)
     center = 0.5 * (low + high)
     center[1] = middle.frame.center_mm[1]
     reach = 0.5 * float(abs((high - low) @ axes[:, 2])) + 8.0
-    steps = int(np.clip(np.ceil(reach / spacing_mm), 8, 16))
+    steps = int(np.clip(np.ceil(reach / spacing_mm), *AXIAL.block_slices))
     offsets = spacing_mm * np.arange(-steps, steps + 1)
     return _axial_grid(center, middle.half_depth, axes, offsets, (size, pixel), aside)
 

@@ -13,6 +13,7 @@ from scipy.ndimage import map_coordinates
 from spinenet.labels import View
 from spinephantom.paint.trunk import Body
 from spinephantom.physics.sequence import Protocol
+from spinephantom.scan.practice import IMAGE
 from spinephantom.shapes.planes import Grid, upscaled
 
 F32 = NDArray[Any]
@@ -58,33 +59,35 @@ class Acquisition:
 
 
 def sample_acquisition(rng: np.random.Generator, view: View) -> Acquisition:
-    """Imperfections within the ranges met in practice (reference, 3.4)."""
-    saturated = rng.random() < (0.4 if view is View.AXIAL_T2 else 0.65)
+    """Imperfections within the ranges met in practice."""
+    saturated = rng.random() < (IMAGE.saturated_axial if view is View.AXIAL_T2 else IMAGE.saturated_sagittal)
+    snr = IMAGE.snr
+    (behind, behind_sd), (above, above_sd) = IMAGE.middle_mm
     return Acquisition(
-        snr=float(np.clip(np.exp(rng.normal(np.log(36.0), 0.45)), 10.0, 90.0)),
-        parallel=float(rng.uniform(1.0, 1.6)) if rng.random() < 0.5 else 1.0,
-        coil_gain=float(rng.choice((0.0, 1.0)) * 0.25 + rng.uniform(0.0, 0.7)),
-        saturation=float(rng.uniform(0.04, 0.25)) if saturated else 1.0,
-        saturation_gap_mm=float(rng.uniform(5.0, 18.0)),
-        saturation_edge_mm=float(rng.uniform(1.2, 3.5)),
-        ghost=float(rng.uniform(0.01, 0.07)) if rng.random() < 0.3 else 0.0,
-        ghost_shift=float(rng.uniform(0.08, 0.4)),
-        wrap=float(rng.uniform(0.02, 0.10)) if rng.random() < 0.03 else 0.0,
-        crosstalk=float(rng.uniform(0.1, 0.5)) if rng.random() < 0.35 else 0.0,
-        zipper=float(rng.uniform(2.0, 8.0)) if rng.random() < 0.01 else 0.0,
+        snr=float(np.clip(np.exp(rng.normal(np.log(snr.mean), snr.sd)), snr.low, snr.high)),
+        parallel=IMAGE.parallel.draw(rng) if rng.random() < IMAGE.accelerated else 1.0,
+        coil_gain=float(rng.choice((0.0, 1.0)) * IMAGE.coil[0] + rng.uniform(0.0, IMAGE.coil[1])),
+        saturation=IMAGE.saturation.draw(rng) if saturated else 1.0,
+        saturation_gap_mm=IMAGE.saturation_gap_mm.draw(rng),
+        saturation_edge_mm=IMAGE.saturation_edge_mm.draw(rng),
+        ghost=IMAGE.ghost.draw(rng) if rng.random() < IMAGE.ghosts else 0.0,
+        ghost_shift=IMAGE.ghost_shift.draw(rng),
+        wrap=IMAGE.wrap.draw(rng) if rng.random() < IMAGE.wrapped else 0.0,
+        crosstalk=IMAGE.crosstalk.draw(rng) if rng.random() < IMAGE.crosstalks else 0.0,
+        zipper=IMAGE.zipper.draw(rng) if rng.random() < IMAGE.zippers else 0.0,
         zipper_at=float(rng.random()),
         shift_sign=int(rng.choice((-1, 1))),
-        filter_strength=float(rng.uniform(0.0, 0.9)),
-        bias=tuple(_wave(rng) for _ in range(4)),
-        isocenter_mm=(0.0, float(rng.normal(20.0, 15.0)), float(rng.normal(75.0, 12.0))),
-        window=(float(rng.uniform(0.0, 0.04)), float(rng.choice((0.998, 0.99, 0.975, 0.95, 0.92)))),
-        full_scale=float(rng.uniform(700.0, 3200.0)),
+        filter_strength=IMAGE.filter.draw(rng),
+        bias=tuple(_wave(rng) for _ in range(IMAGE.waves)),
+        isocenter_mm=(0.0, float(rng.normal(behind, behind_sd)), float(rng.normal(above, above_sd))),
+        window=(IMAGE.black.draw(rng), float(rng.choice(IMAGE.white))),
+        full_scale=IMAGE.full_scale.draw(rng),
     )
 
 
 def _wave(rng: np.random.Generator) -> tuple[float, float, float, float, float]:
-    x, y, z = (float(cycles) for cycles in rng.uniform(0.2, 1.2, 3))
-    return float(rng.normal(0.0, 0.04)), x, y, z, float(rng.uniform(0.0, 6.28))
+    x, y, z = (float(cycles) for cycles in rng.uniform(*IMAGE.wave_cycles, 3))
+    return float(rng.normal(0.0, IMAGE.wave_sd)), x, y, z, float(rng.uniform(0.0, 6.28))
 
 
 def sensitivity(grid: Grid, acquisition: Acquisition, body: Body, others: tuple[Grid, ...] = ()) -> F32:
@@ -93,9 +96,10 @@ def sensitivity(grid: Grid, acquisition: Acquisition, body: Body, others: tuple[
     coarse = grid.halved().halved()
     x, y, z = coarse.whole().world()
     depth = np.maximum(body.at("skin_y_mm", z) - y, 0.0)
-    coil = np.power(1.0 + np.square(depth / 95.0), np.float32(-1.1 * acquisition.coil_gain))
+    coil = np.power(1.0 + np.square(depth / IMAGE.coil_depth_mm), np.float32(IMAGE.coil_power * acquisition.coil_gain))
     rest = [(axis - np.float32(c)) / 300.0 for axis, c in zip((x, y, z), acquisition.isocenter_mm, strict=True)]
-    ends = 1.0 / (1.0 + np.exp((np.abs(rest[2]) * 300.0 - 160.0) / 12.0))
+    end_mm, over_mm = IMAGE.coil_ends_mm
+    ends = 1.0 / (1.0 + np.exp((np.abs(rest[2]) * 300.0 - end_mm) / over_mm))
     smooth = np.ones((1, 1, 1), np.float32)
     for amplitude, *cycles, phase in acquisition.bias:
         angle = sum(cycle * axis for cycle, axis in zip(cycles, rest, strict=True))

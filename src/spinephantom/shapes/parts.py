@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import dist
 from typing import Any
 
 import numpy as np
@@ -40,3 +41,17 @@ class Part:
         """The same shape somewhere else."""
         frame = replace(self.frame, center_mm=self.frame.center_mm + offset_mm)
         return replace(self, frame=frame, center_mm=self.center_mm + offset_mm)
+
+
+def blocked_at(points_mm: Array, parts: tuple[Part, ...]) -> NDArray[np.bool_]:
+    """Whether points (N, 3) lie inside any of several parts; each is asked only about what is still free."""
+    points_mm = np.ascontiguousarray(points_mm, np.float64)
+    blocked = np.zeros(len(points_mm), bool)
+    if not len(points_mm):
+        return blocked
+    middle = points_mm.mean(axis=0)
+    spread = float(np.sqrt(np.square(points_mm - middle).sum(axis=1).max()))
+    for part in parts:
+        if dist(part.center_mm, middle) < spread + part.radius_mm:
+            part.mark_inside(points_mm, blocked)
+    return blocked

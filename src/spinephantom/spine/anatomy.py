@@ -1,7 +1,7 @@
 """Build a person's spine: dimensions, frames of bodies and discs, and the line of the canal. All in mm and LPS.
 
-Numbers are means of published morphometry (see the sources listed in the phantom's documentation); every person is
-drawn around them. Tables run from L5 or L5/S1 upwards.
+Sizes are means of published morphometry (``sizes``); every person is drawn around them. Other numbers are choices of
+drawing. Tables run from L5 or L5/S1 upwards.
 """
 
 from dataclasses import replace
@@ -18,38 +18,9 @@ from spinephantom.spine.arch import build_arches, build_joints, build_sacral_arc
 from spinephantom.spine.records import Disc, Recess, SacralSegment, Spine, Vertebra
 from spinephantom.spine.roots import build_roots
 from spinephantom.spine.sac import build_canal
+from spinephantom.spine.sizes import BODIES, DISCS, PEDICLES, PROCESSES, SAC, SACRUM
 
 VERTEBRAE = ("L5", "L4", "L3", "L2", "L1", "T12", "T11", "T10", "T9", "T8")
-_WIDTH_MM = np.array([48.4, 48.0, 46.0, 44.0, 42.2, 39.5, 36.5, 34.0, 32.5, 31.5])
-_DEPTH_MM = np.array([34.5, 35.0, 35.0, 34.5, 34.5, 33.0, 32.0, 31.0, 30.0, 29.0])
-_HEIGHT_MM = np.array([27.5, 27.3, 27.5, 27.0, 26.2, 25.3, 24.0, 22.5, 21.5, 20.8])
-_BODY_WEDGE_DEG = np.array([8.0, 3.0, 1.0, -1.0, -2.0, -3.0, -2.5, -2.5, -3.0, -3.0])
-_DISC_HEIGHT_MM = np.array([10.7, 11.3, 11.0, 10.0, 8.5, 7.0, 6.0, 5.5, 5.0, 4.8])
-_DISC_WEDGE_DEG = np.array([13.5, 10.5, 7.5, 5.5, 3.5, 1.0, 0.0, -0.5, -1.0, -1.0])
-_CONCAVITY_MM = np.array([1.7, 1.7, 1.6, 1.5, 1.4, 1.2, 1.1, 1.0, 1.0, 1.0])
-_SAC_AP_MM = np.array([12.3, 13.2, 13.8, 14.4, 15.0, 14.6, 14.0, 13.6, 13.3, 13.0])
-_SAC_AREA_MM2 = np.array([140.0, 170.0, 185.0, 200.0, 205.0, 195.0, 180.0, 170.0, 165.0, 160.0])
-_SAC_TRIANGLE = np.array([0.30, 0.28, 0.18, 0.10, 0.06, 0.0, 0.0, 0.0, 0.0, 0.0])
-_ROOF_DEG = np.array([46.0, 40.0, 36.0, 33.0, 31.0, 31.0, 31.0, 31.0, 31.0, 31.0])
-"""Angle of the flavum to the sagittal plane."""
-_RECESS_FAT_MM = np.array([1.8, 0.4, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2])
-"""Fat between a healthy flavum and the sac."""
-_FRONT_FAT_MM = np.array([3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
-"""Fat in front of the sac beyond the usual gap."""
-_PEDICLE_OFFSET_MM = np.array([20.5, 18.4, 16.8, 15.8, 15.4, 14.6, 13.5, 12.8, 12.5, 12.3])
-_PEDICLE_WIDTH_MM = np.array([13.5, 11.6, 10.0, 8.4, 8.3, 8.0, 7.6, 6.8, 6.4, 6.2])
-_PEDICLE_HEIGHT_MM = np.array([12.4, 13.2, 13.4, 13.8, 14.2, 14.8, 15.0, 14.0, 13.0, 12.5])
-_PROCESS_SPAN_MM = np.array([92.0, 80.0, 88.0, 78.0, 72.0, 50.0, 50.0, 52.0, 54.0, 56.0])
-_SPINOUS_TILT_DEG = np.array([8.0, 5.0, 4.0, 4.0, 6.0, 12.0, 24.0, 34.0, 42.0, 46.0])
-_SPINOUS_LENGTH_MM = np.array([25.0, 29.0, 31.0, 31.0, 30.0, 28.0, 27.0, 27.0, 27.0, 27.0])
-_SPINOUS_HEIGHT_MM = np.array([12.5, 15.5, 17.5, 18.5, 18.5, 16.5, 12.5, 9.5, 8.5, 8.0])
-_SACRAL_HEIGHT_MM = np.array([30.0, 25.0, 21.0, 18.0, 15.0])
-_SACRAL_DEPTH_MM = np.array([33.0, 21.5, 15.0, 11.5, 9.5, 8.0])
-"""Depth at the top of S1, at each border below it, and at the end."""
-_SACRAL_BEND_DEG = np.array([4.0, 10.0, 16.0, 20.0, 20.0])
-EPIDURAL_GAP_MM = 1.7
-"""Fat and ligament between the back of a disc or body and the front of the sac."""
-_FLAVUM_NORM_MM = 3.2
 
 
 def build_spine(person: Person, states: tuple[DiscState, ...]) -> Spine:
@@ -105,19 +76,23 @@ def _sacral_slope(person: Person, states: tuple[DiscState, ...]) -> float:
 
 def _disc_size(person: Person, index: int, state: DiscState) -> tuple[float, float, float, float, float]:
     """Height of the rim, height in the middle, wedge, concavity and healthy height."""
-    rudiment = 0.5 if index == 0 and person.transitional == "sacralised_l5" else 1.0
-    norm = person.scale * person.slenderness * rudiment * _table(person, _DISC_HEIGHT_MM, index)
+    rudiment = DISCS.rudiment if index == 0 and person.transitional == "sacralised_l5" else 1.0
+    norm = person.scale * person.slenderness * rudiment * _table(person, DISCS.height_mm, index)
     mid = norm * state.height_ratio
-    concavity = min(_table(person, _CONCAVITY_MM, index) * person.scale, 0.28 * mid)
+    concavity = min(_table(person, DISCS.hollow_mm, index) * person.scale, DISCS.deepest_hollow * mid)
     height = mid - 2.0 * concavity
     # a collapsed disc cannot keep its wedge: the rims meet at the back
     steepest = np.arctan(max(height + 0.4, 0.4) / _disc_half_depth(person, index))
-    wedge = np.deg2rad(_table(person, _DISC_WEDGE_DEG, index) * rudiment) * person.lordosis_scale
+    wedge = np.deg2rad(_table(person, DISCS.wedge_deg, index) * rudiment) * person.lordosis_scale
     return height, mid, float(np.clip(wedge, -steepest, steepest)), concavity, norm
 
 
 def _disc_half_depth(person: Person, index: int) -> float:
-    return 0.25 * person.scale * (_table(person, _DEPTH_MM, index) + _table(person, _DEPTH_MM, max(index - 1, 0)))
+    return (
+        0.25
+        * person.scale
+        * (_table(person, BODIES.depth_mm, index) + _table(person, BODIES.depth_mm, max(index - 1, 0)))
+    )
 
 
 def _stack(
@@ -135,7 +110,7 @@ def _add_disc(frame: Frame, person: Person, index: int, state: DiscState) -> tup
     """The disc that stands on ``frame`` (end-plate below it) and the frame of the end-plate above it."""
     height, mid, wedge, concavity, norm = _disc_size(person, index, state)
     half_depth = _disc_half_depth(person, index)
-    half_width = 0.5 * person.scale * _table(person, _WIDTH_MM, index)
+    half_width = 0.5 * person.scale * _table(person, BODIES.width_mm, index)
     center, axes, upper = _stack(frame, person, index, state, height, wedge)
     disc = Disc(
         level=LEVELS[index],
@@ -147,7 +122,7 @@ def _add_disc(frame: Frame, person: Person, index: int, state: DiscState) -> tup
         norm_height=norm,
         wedge_rad=wedge,
         concavity=concavity,
-        sac_ap=person.canal_scale * _table(person, _SAC_AP_MM, index),
+        sac_ap=person.canal_scale * _table(person, SAC.depth_mm, index),
         recess=_recess(person, index, half_depth),
         shape=_disc_shape(state, (half_width, half_depth), (height, mid), wedge, concavity),
         state=state,
@@ -225,19 +200,19 @@ def _node(shape: DiscShape, depth: float, at: tuple[float, float], width: float,
 
 def _recess(person: Person, index: int, half_depth: float) -> Recess:
     """The walls of the canal behind a disc: as close to the sac as health allows, so that a healthy sac is free."""
-    half_ap = 0.5 * person.canal_scale * _table(person, _SAC_AP_MM, index)
-    half_width = person.canal_scale * _table(person, _SAC_AREA_MM2, index) / (1.66 * _table(person, _SAC_AP_MM, index))
-    triangle = _table(person, _SAC_TRIANGLE, index)
-    center_v = half_depth + EPIDURAL_GAP_MM + _table(person, _FRONT_FAT_MM, index) + half_ap
-    roof = np.deg2rad(_table(person, _ROOF_DEG, index))
+    half_ap = 0.5 * person.canal_scale * _table(person, SAC.depth_mm, index)
+    half_width = person.canal_scale * _table(person, SAC.area_mm2, index) / (1.66 * _table(person, SAC.depth_mm, index))
+    triangle = _table(person, SAC.triangle, index)
+    center_v = half_depth + SAC.front_gap_mm + _table(person, SAC.front_fat_mm, index) + half_ap
+    roof = np.deg2rad(_table(person, SAC.roof_deg, index))
     normal = (float(np.cos(roof)), float(np.sin(roof)))
     angle = np.linspace(0.0, np.pi, 48)
     v = np.cos(angle) / superellipse(np.sin(angle), np.cos(angle), 1.0, 1.0)
     u = np.sin(angle) / superellipse(np.sin(angle), np.cos(angle), 1.0, 1.0) * (1.0 - triangle * v)
     reach = float(np.max(u * half_width * normal[0] + v * half_ap * normal[1]))
-    fat = _table(person, _RECESS_FAT_MM, index) + 0.25 * max(person.sac_posterior_fat_mm - 2.0, 0.0)
-    offset = reach + _FLAVUM_NORM_MM + fat
-    edge_v = center_v - 0.6 - 0.8 * _table(person, _FRONT_FAT_MM, index)
+    fat = _table(person, SAC.flavum_fat_mm, index) + 0.25 * max(person.sac_posterior_fat_mm - 2.0, 0.0)
+    offset = reach + SAC.flavum_mm + fat
+    edge_v = center_v - 0.6 - 0.8 * _table(person, SAC.front_fat_mm, index)
     edge_u = (offset + 0.6 - (edge_v - center_v) * normal[1]) / normal[0]
     return Recess(half_width, half_ap, triangle, center_v, normal, offset, (edge_u, edge_v))
 
@@ -245,13 +220,13 @@ def _recess(person: Person, index: int, half_depth: float) -> Recess:
 def _body_size(person: Person, index: int, below: DiscState) -> tuple[float, float]:
     """Height in the middle and wedge of a body."""
     # bodies take over part of the lordosis that a collapsed disc has lost
-    lost = max(_table(person, _DISC_WEDGE_DEG, index), 0.0) * person.lordosis_scale * max(1.0 - below.height_ratio, 0.0)
-    height = person.scale * person.slenderness * _table(person, _HEIGHT_MM, index)
-    wedge = np.deg2rad(_table(person, _BODY_WEDGE_DEG, index) + 0.6 * lost)
+    lost = max(_table(person, DISCS.wedge_deg, index), 0.0) * person.lordosis_scale * max(1.0 - below.height_ratio, 0.0)
+    height = person.scale * person.slenderness * _table(person, BODIES.height_mm, index)
+    wedge = np.deg2rad(_table(person, BODIES.wedge_deg, index) + BODIES.lordosis_taken_over * lost)
     broken, loss = person.fracture
     if index == broken:
         # the front gives way, the back wall stays
-        wedge -= np.arctan(loss * height / (person.scale * _table(person, _DEPTH_MM, index)))
+        wedge -= np.arctan(loss * height / (person.scale * _table(person, BODIES.depth_mm, index)))
         height *= 1.0 - 0.5 * loss
     return height, float(wedge)
 
@@ -262,8 +237,8 @@ def _add_vertebra(
     """The vertebra on ``frame`` (its lower end-plate) and the frame of its upper end-plate."""
     height, wedge = _body_size(person, index, states[1])
     middle = frame.tilted(-wedge / 2).moved(w=0.5 * height)
-    half_width = 0.5 * person.scale * _table(person, _WIDTH_MM, index)
-    half_depth = 0.5 * person.scale * _table(person, _DEPTH_MM, index)
+    half_width = 0.5 * person.scale * _table(person, BODIES.width_mm, index)
+    half_depth = 0.5 * person.scale * _table(person, BODIES.depth_mm, index)
     recess = _recess(person, index, half_depth)
     above, below = states
     squared = index == 0 and person.transitional == "sacralised_l5"
@@ -273,12 +248,12 @@ def _add_vertebra(
         height,
         float(np.tan(wedge)),
         (1.0, 1.0),
-        0.6 if index == 0 else 1.7,
-        0.03 if squared else 0.085,
+        BODIES.wall_hollow_mm if index else BODIES.wall_hollow_lowest_mm,
+        BODIES.waist_squared if squared else BODIES.waist,
         (above.osteophyte_mm, below.osteophyte_mm),
         (*above.foraminal_osteophyte_mm_lr, *below.foraminal_osteophyte_mm_lr),
     )
-    pedicle_height = person.scale * _table(person, _PEDICLE_HEIGHT_MM, index)
+    pedicle_height = person.scale * _table(person, PEDICLES.height_mm, index)
     roomy = person.scale * (0.55 + 0.45 * person.canal_scale)
     vertebra = Vertebra(
         name=VERTEBRAE[index],
@@ -292,15 +267,15 @@ def _add_vertebra(
         below=below,
         canal_ap=recess.apex_v - half_depth - 3.5,
         pedicle=(
-            roomy * _table(person, _PEDICLE_OFFSET_MM, index),
-            person.scale * _table(person, _PEDICLE_WIDTH_MM, index),
+            roomy * _table(person, PEDICLES.offset_mm, index),
+            person.scale * _table(person, PEDICLES.width_mm, index),
             pedicle_height,
             0.5 * (height - half_depth * float(np.tan(wedge))) - 0.8 - 0.5 * pedicle_height,
         ),
-        spinous_tilt_rad=float(np.deg2rad(_table(person, _SPINOUS_TILT_DEG, index))),
-        spinous_length=person.scale * _table(person, _SPINOUS_LENGTH_MM, index),
-        spinous_height=person.scale * _table(person, _SPINOUS_HEIGHT_MM, index),
-        process_span=person.scale * _table(person, _PROCESS_SPAN_MM, index),
+        spinous_tilt_rad=float(np.deg2rad(_table(person, PROCESSES.spinous_tilt_deg, index))),
+        spinous_length=person.scale * _table(person, PROCESSES.spinous_length_mm, index),
+        spinous_height=person.scale * _table(person, PROCESSES.spinous_height_mm, index),
+        process_span=person.scale * _table(person, PROCESSES.span_mm, index),
     )
     return vertebra, middle.moved(w=0.5 * height).tilted(-wedge / 2)
 
@@ -313,15 +288,15 @@ def _build_sacrum(base: Frame, person: Person, lowest: Disc) -> tuple[SacralSegm
     segments = []
     frame = base
     lumbarised = person.transitional == "lumbarised_s1"
-    for index, height in enumerate(person.scale * _SACRAL_HEIGHT_MM):
+    for index, height in enumerate(person.scale * SACRUM.height_mm):
         rest = max(person.s1_s2_disc_mm, 6.5) if lumbarised else person.s1_s2_disc_mm
         gap = rest if index == 0 else 0.5 * person.s1_s2_disc_mm
-        bend = -np.deg2rad(_SACRAL_BEND_DEG[index])
+        bend = -np.deg2rad(SACRUM.bend_deg[index])
         middle = frame.tilted(bend / 2).moved(w=-0.5 * height)
         state = lowest.state if index == 0 else DiscState()
         half_width = person.scale * (24.0 - 4.0 * index)
-        top = 0.5 * person.scale * _SACRAL_DEPTH_MM[index]
-        bottom = 0.5 * person.scale * _SACRAL_DEPTH_MM[index + 1] * (1.35 if lumbarised and index == 0 else 1.0)
+        top = 0.5 * person.scale * SACRUM.depth_mm[index]
+        bottom = 0.5 * person.scale * SACRUM.depth_mm[index + 1] * (1.35 if lumbarised and index == 0 else 1.0)
         concavity = lowest.concavity if index == 0 else 0.2
         segments.append(
             SacralSegment(
@@ -346,7 +321,7 @@ def _build_sacrum(base: Frame, person: Person, lowest: Disc) -> tuple[SacralSegm
             )
         )
         # the back walls of the segments stay in line, their fronts step back
-        step = 0.5 * person.scale * (_SACRAL_DEPTH_MM[index] - _SACRAL_DEPTH_MM[index + 1]) * 0.35
+        step = 0.5 * person.scale * (SACRUM.depth_mm[index] - SACRUM.depth_mm[index + 1]) * 0.35
         frame = middle.tilted(bend / 2).moved(w=-0.5 * height - gap, v=step)
     return tuple(segments)
 

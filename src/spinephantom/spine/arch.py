@@ -11,12 +11,12 @@ from spinephantom.shapes.joints import FacetShape, FlavumShape, flavum_sdf, infe
 from spinephantom.shapes.parts import Part
 from spinephantom.shapes.spinous import SpinousShape, spinous_sdf
 from spinephantom.spine.records import Disc, Joint, SacralSegment, Vertebra
+from spinephantom.spine.sizes import PROCESSES
 
 SIDES = (1.0, -1.0)
 """Left and right, as the sign of u."""
-_FACET_ANGLE_DEG = np.array([52.0, 45.0, 37.0, 30.0, 25.0, 22.0, 20.0, 20.0, 20.0, 20.0])
-"""Of the joint to the sagittal plane, from L5/S1 upwards."""
 _HALF_JOINT_MM = 7.6
+"""Half the length of a joint in the plane of its disc."""
 
 
 def _bar(frame: Frame, bar: Bar) -> Part:
@@ -62,7 +62,7 @@ def _joint(disc: Disc, index: int, side: int) -> Joint:
 def joint_frame(disc: Disc, index: int, side: int) -> Frame:
     """Frame (t, n, w) of a facet joint: along it to the back, across it to the midline side, up."""
     state = disc.state
-    angle = np.deg2rad(_FACET_ANGLE_DEG[index] + state.facet_angle_deg_lr[side])
+    angle = np.deg2rad(PROCESSES.facet_deg[index] + state.facet_angle_deg_lr[side])
     sine, cosine = float(np.sin(angle)), float(np.cos(angle))
     edge_u, edge_v = disc.recess.facet_edge
     # a joint that hypertrophies grows towards the canal

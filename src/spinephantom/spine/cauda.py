@@ -10,15 +10,14 @@ import numpy as np
 
 from spinephantom.patient.pathology import LUMBAR_DISCS
 from spinephantom.shapes.frames import Array
-from spinephantom.shapes.parts import Part
+from spinephantom.shapes.parts import Part, blocked_at
 from spinephantom.shapes.soft import smoothstep
-from spinephantom.spine.foramen import blocked_at
 from spinephantom.spine.records import SacralSegment, Spine
 from spinephantom.spine.sac import conus_z
+from spinephantom.spine.sizes import ROOTS
 
 LOWEST_ROOT = -4
 """S5, counted so that root 0 is S1 and root k leaves the sac at disc k."""
-_THICK_MM, _THIN_MM = 0.62, 0.48
 _ANGLES = 24
 _GRID = np.linspace(-1.05, 1.05, 25)
 
@@ -46,8 +45,8 @@ class Room:
 
 def strands_below(root: int) -> list[tuple[int, float]]:
     """(root, radius) of every strand of one side that is still in the sac where ``root`` leaves it."""
-    thick = [(k, _THICK_MM) for k in range(-1, root + 1) for _ in range(3)]
-    return thick + [(k, _THIN_MM) for k in range(LOWEST_ROOT, -1)]
+    thick = [(k, ROOTS.thick_strand_mm) for k in range(-1, root + 1) for _ in range(ROOTS.strands)]
+    return thick + [(k, ROOTS.thin_strand_mm) for k in range(LOWEST_ROOT, -1)]
 
 
 def strand_area_mm2(index: int) -> float:

@@ -13,12 +13,9 @@ from spinephantom.shapes.frames import Array
 from spinephantom.shapes.parts import Part
 from spinephantom.spine.arch import pedicle
 from spinephantom.spine.records import Disc, Root, Spine, Vertebra
+from spinephantom.spine.sizes import ROOTS
 
-ROOTS = ("S1", "L5", "L4", "L3", "L2", "L1", "T12")
-_RADIUS_MM = np.array([2.1, 2.1, 2.0, 1.8, 1.7, 1.6, 1.5])
-_GANGLION_MM = np.array([3.1, 3.1, 3.0, 2.8, 2.6, 2.4, 2.2])
-_LEAVES_SAC_MM = np.array([2.6, 0.9, 0.0, -0.4, -0.7, -0.9, -1.0])
-"""How far outside the sac a root lies at the disc above its vertebra."""
+NAMES = ("S1", "L5", "L4", "L3", "L2", "L1", "T12")
 CLEARANCE_MM = 0.4
 _STEP_MM = 0.5
 _FARTHEST_MM = 3.0
@@ -34,25 +31,25 @@ class _Bounds(NamedTuple):
 
 def build_roots(spine: Spine) -> tuple[tuple[Root, Root], ...]:
     """Left and right roots from S1 up to T12."""
-    return tuple((_root(spine, index, 0), _root(spine, index, 1)) for index in range(len(ROOTS)))
+    return tuple((_root(spine, index, 0), _root(spine, index, 1)) for index in range(len(NAMES)))
 
 
 def _root(spine: Spine, index: int, side: int) -> Root:
     """``index`` 0 is S1, whose recess is the sacrum's; the others pass under the pedicle of vertebra index - 1."""
     sign = (1.0, -1.0)[side]
     above = spine.discs[index]
-    leave = _LEAVES_SAC_MM[index] * spine.person.scale
+    leave = ROOTS.outside_sac_mm[index] * spine.person.scale
     rest = _above(above, sign, leave)
     ganglion = len(rest) + 1
     rest += _sacral_course(spine, sign) if index == 0 else _below(spine, spine.vertebrae[index - 1], index - 1, sign)
-    radius = _RADIUS_MM[index] * spine.person.scale
-    swelling = _GANGLION_MM[index] * spine.person.scale
+    radius = ROOTS.radius_mm[index] * spine.person.scale
+    swelling = ROOTS.ganglion_mm[index] * spine.person.scale
     radii = np.array([0.6, 0.75, 0.95, 1.0, 1.0, 1.0, 0.95, 0.9]) * radius
     radii[ganglion : ganglion + 2] = (0.9 * swelling, swelling)
     placed = _relaxed(np.array(rest), radii, _obstacles(spine, index, side))
     points, widths = _curve(placed, radii)
     shift = np.linalg.norm(placed - rest, axis=1)
-    return Root(ROOTS[index], sign, points, widths, float(shift[:3].max()))
+    return Root(NAMES[index], sign, points, widths, float(shift[:3].max()))
 
 
 def _above(disc: Disc, sign: float, leave: float) -> list[Array]:

@@ -2,7 +2,8 @@
 
 Every rule is written in signed margins: how far a measurement is from a cut as a share of the cut, negative once the
 cut is passed towards disease. "Either" is then the smaller of two margins and "both" the larger one; the grade is the
-number of negative margins, and the smallest of them tells how borderline it is. Rules: reference, 1.1, 1.2 and 5.5.
+number of negative margins, and the smallest of them tells how borderline it is. The rules in words are written in
+docs/reference/phantom.md.
 """
 
 from dataclasses import asdict
@@ -12,34 +13,8 @@ from numpy.typing import NDArray
 
 from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, TARGETS, UNKNOWN
 from spinephantom.patient.pathology import LUMBAR_DISCS
+from spinephantom.truth.cuts import CANAL, DISC, FORAMEN, OUTLINE, RECESS
 from spinephantom.truth.morphometry import Measurements
-
-T2_CUTS_MS = (165.0, 105.0, 68.0, 42.0)
-"""Nucleus T2 above which the disc is Pfirrmann I, II, III, IV."""
-COLLAPSED, NARROWED = 0.50, 0.75
-"""Share of the normal height below which a disc is Pfirrmann V whatever its signal, and narrowed."""
-BULGE_SHARE = 0.25
-HERNIATION_MM, HERNIATION_SHARE = 2.0, 0.25
-SLIP_MM, SLIP_SHARE = 3.0, 0.08
-SCHMORL_MM = 2.0
-MODIC_MM2 = 40.0
-CANAL_RATIO = (2.0 / 3.0, 1.0 / 3.0)
-CANAL_AREA_MM2 = (75.0, 50.0)
-"""Area of the sac below which the canal is at least moderately, severely narrowed whatever the ratio."""
-PACKED = (0.36, 0.55)
-"""Share of the sac filled by the strands themselves, gaps not counted, from which the roots are crowded (Schizas B) and
-no fluid is seen between them (Schizas C). Counts as stenosis only where something narrows the sac: at L1/L2 strands
-fill as much of a healthy one."""
-LEE_NONE = 0.85
-"""Share of the free sac above which the fluid in front of the roots is not narrowed at all."""
-RECESS_MM = (4.0, 0.5)
-"""Depth of the recess that is narrowed (table 1.3), and closed: this cut by RSNA's prevalence, as 1.1 asks for."""
-DISPLACED_MM = 1.5
-TRAVERSING_OVERLAP = 0.25
-FAT_LOST_MM = 1.6
-"""Less fat than this around a root is not seen for sure: two pixels of a sagittal series of 4 mm slices."""
-EXITING_OVERLAP = (0.05, 0.55)
-"""Share of the exiting root's section without room at which it is pressed on, and deformed; by RSNA's prevalence."""
 
 Margins = tuple[float, ...]
 
@@ -53,24 +28,24 @@ def _above(value: float, cut: float) -> float:
 
 
 def _canal(m: Measurements) -> Margins:
-    ratio, area = _below(m.canal_ratio, *CANAL_RATIO), _below(m.canal_area_mm2, *CANAL_AREA_MM2)
-    crowded, filled = (_above(m.packing, cut) for cut in PACKED)
+    ratio, area = _below(m.canal_ratio, *CANAL.ratio), _below(m.canal_area_mm2, *CANAL.area_mm2)
+    crowded, filled = (_above(m.packing, cut) for cut in CANAL.packed)
     narrow = min(ratio[0], area[0])
-    moderate = min(narrow, max(crowded, *_below(m.canal_ratio, LEE_NONE)))
+    moderate = min(narrow, max(crowded, *_below(m.canal_ratio, CANAL.narrowed)))
     return moderate, min(ratio[1], area[1], max(narrow, filled))
 
 
 def _foramen(m: Measurements, side: int) -> Margins:
     """Moderate: fat lost on three sides or all, or the root pressed on; severe: it has lost half its room."""
-    lost = sorted(_below(clearance, FAT_LOST_MM)[0] for clearance in m.fat_clearance_mm_lr[side])
-    pressed, deformed = (_above(m.exiting_root_overlap_lr[side], cut) for cut in EXITING_OVERLAP)
+    lost = sorted(_below(clearance, FORAMEN.fat_lost_mm)[0] for clearance in m.fat_clearance_mm_lr[side])
+    pressed, deformed = (_above(m.exiting_root_overlap_lr[side], cut) for cut in FORAMEN.overlap)
     return min(lost[2], pressed), deformed
 
 
 def _recess(m: Measurements, side: int) -> Margins:
-    shallow = _below(m.recess_depth_mm_lr[side], *RECESS_MM)
-    severe = min(shallow[1], _above(m.root_overlap_lr[side], TRAVERSING_OVERLAP))
-    return min(shallow[0], _above(m.root_displacement_mm_lr[side], DISPLACED_MM), severe), severe
+    shallow = _below(m.recess_depth_mm_lr[side], *RECESS.depth_mm)
+    severe = min(shallow[1], _above(m.root_overlap_lr[side], RECESS.overlap))
+    return min(shallow[0], _above(m.root_displacement_mm_lr[side], RECESS.displaced_mm), severe), severe
 
 
 def signed_margins(m: Measurements) -> dict[str, Margins]:
@@ -79,17 +54,19 @@ def signed_margins(m: Measurements) -> dict[str, Margins]:
     Modic has one cut, the extent at which there is a change at all. Stenosis is graded at the lowest five
     discs alone, as in RSNA 2024.
     """
-    collapsed = _below(m.height_ratio, COLLAPSED)[0]
+    collapsed = _below(m.height_ratio, DISC.collapsed)[0]
     slip = abs(m.slip_mm)
     found = {
-        "pfirrmann": tuple(min(margin, collapsed) for margin in _below(m.nucleus_t2_ms, *T2_CUTS_MS)),
-        "modic": (_above(m.modic_area_mm2, MODIC_MM2),),
-        "herniation": (max(_above(m.local_overhang_mm, HERNIATION_MM), *_below(m.local_share, HERNIATION_SHARE)),),
-        "bulging": (_above(m.overhang_share, BULGE_SHARE),),
-        "narrowing": _below(m.height_ratio, NARROWED),
-        "spondylolisthesis": (min(_above(slip, SLIP_MM), _above(slip / m.depth_mm, SLIP_SHARE)),),
-        "endplate_upper": (_above(m.schmorl_above_mm, SCHMORL_MM),),
-        "endplate_lower": (_above(m.schmorl_below_mm, SCHMORL_MM),),
+        "pfirrmann": tuple(min(margin, collapsed) for margin in _below(m.nucleus_t2_ms, *DISC.t2_ms)),
+        "modic": (_above(m.modic_area_mm2, DISC.modic_mm2),),
+        "herniation": (
+            max(_above(m.local_overhang_mm, OUTLINE.herniation_mm), *_below(m.local_share, OUTLINE.herniation)),
+        ),
+        "bulging": (_above(m.overhang_share, OUTLINE.bulge),),
+        "narrowing": _below(m.height_ratio, DISC.narrowed),
+        "spondylolisthesis": (min(_above(slip, DISC.slip_mm), _above(slip / m.depth_mm, DISC.slip)),),
+        "endplate_upper": (_above(m.schmorl_above_mm, DISC.schmorl_mm),),
+        "endplate_lower": (_above(m.schmorl_below_mm, DISC.schmorl_mm),),
     }
     if LEVELS.index(m.level) >= LUMBAR_DISCS:
         return found
@@ -159,12 +136,12 @@ def _rounded(value: object) -> object:
 
 
 def extended(m: Measurements) -> dict[str, object]:
-    """Grades of named systems that the label space does not hold (reference, 1.2)."""
+    """Grades of named systems that the label space does not hold."""
     found: dict[str, object] = {"meyerding": _meyerding(m)}
     if LEVELS.index(m.level) >= LUMBAR_DISCS:
         return found
     stenosis = grade(m)["canal_stenosis"]
-    lee = stenosis + 1 if stenosis or m.canal_ratio < LEE_NONE else 0
+    lee = stenosis + 1 if stenosis or m.canal_ratio < CANAL.narrowed else 0
     herniated = grade(m)["herniation"] == 1
     return found | {
         "schizas": _schizas(m),
@@ -176,35 +153,28 @@ def extended(m: Measurements) -> dict[str, object]:
     }
 
 
-MEYERDING = (0.25, 0.50, 0.75, 1.0)
-SCHIZAS_A = (0.18, 0.26, 0.34)
-"""Share of the sac filled by roots at which A1 turns into A2, A3 and A4."""
-SCHIZAS_D_MM2 = 57.0
-"""Midway between the mean areas of sacs of grade C and D (reference, 1.2)."""
-
-
 def _meyerding(m: Measurements) -> int:
     """0 without a slip, else I to V as 1 to 5; backward slips count likewise."""
     share = abs(m.slip_mm) / m.depth_mm
-    return 1 + sum(share > cut for cut in MEYERDING) if grade(m)["spondylolisthesis"] else 0
+    return 1 + sum(share > cut for cut in DISC.meyerding) if grade(m)["spondylolisthesis"] else 0
 
 
 def _schizas(m: Measurements) -> str:
-    if m.packing >= PACKED[1]:
-        return "D" if m.canal_area_mm2 < SCHIZAS_D_MM2 else "C"
-    if m.packing >= PACKED[0]:
+    if m.packing >= CANAL.packed[1]:
+        return "D" if m.canal_area_mm2 < CANAL.schizas_d_mm2 else "C"
+    if m.packing >= CANAL.packed[0]:
         return "B"
-    return f"A{1 + sum(m.packing >= cut for cut in SCHIZAS_A)}"
+    return f"A{1 + sum(m.packing >= cut for cut in CANAL.schizas_a)}"
 
 
 def _lee_foraminal(m: Measurements, side: int) -> int:
-    """0 to 3; one lost side or two that do not face each other are 0 and 1, three count as all (reference, 1.2)."""
+    """0 to 3; one lost side or two that do not face each other are 0 and 1, three count as all."""
     moderate, severe = _foramen(m, side)
     if severe < 0.0:
         return 3
     if moderate < 0.0:
         return 2
-    return int(sum(clearance < FAT_LOST_MM for clearance in m.fat_clearance_mm_lr[side]) == 2)
+    return int(sum(clearance < FORAMEN.fat_lost_mm for clearance in m.fat_clearance_mm_lr[side]) == 2)
 
 
 def _msu(m: Measurements) -> str:

@@ -1,7 +1,7 @@
 """What can be measured at a disc: on signed distances and tissue alone, never on how the shapes were drawn.
 
-Definitions follow the reference of the phantom (section 5.5). Everything happens in the frame of the disc; pairs are
-(left, right), lengths mm, areas mm2.
+Definitions are written out in docs/reference/phantom.md. Everything happens in the frame of the disc; pairs are (left,
+right), lengths mm, areas mm2.
 """
 
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from spinenet.labels import LEVELS
 from spinephantom.patient.pathology import LUMBAR_DISCS
 from spinephantom.shapes import column
 from spinephantom.shapes.frames import Array
+from spinephantom.shapes.parts import blocked_at
 from spinephantom.spine.cauda import strand_area_mm2
-from spinephantom.spine.foramen import DISC_SAMPLES, Foramen, blocked_at, measure_foramen
 from spinephantom.spine.records import Disc, SacralSegment, Spine, Vertebra
 from spinephantom.spine.sac import sac_distances
+from spinephantom.truth.cuts import OUTLINE
+from spinephantom.truth.foramen import DISC_SAMPLES, Foramen, measure_foramen
 
-BULGE_MM, HERNIATION_MM = 1.0, 2.0
-"""Overhang that counts as bulging, and local overhang that counts as herniation."""
 Pair = tuple[float, float]
 
 
@@ -200,9 +200,9 @@ def _measure_outline(disc: Disc) -> tuple[float, float, float, float]:
     reach = np.where(inside, length, 0.0).max(axis=1) - np.where(rim, length, 0.0).max(axis=1)
     back = np.cos(angle[:, 0, 0]) > 0.0
     local = np.where(back, reach - np.median(reach[back]), -9.0)
-    share = float((reach > BULGE_MM).mean())
+    share = float((reach > OUTLINE.overhang_mm).mean())
     place = float(np.sin(angle[local.argmax(), 0, 0]) * disc.half_width)
-    return share, float(local.max()), float((local > HERNIATION_MM).sum() / len(reach)), place
+    return share, float(local.max()), float((local > OUTLINE.herniation_mm).sum() / len(reach)), place
 
 
 def _msu_share(disc: Disc, local_mm: float, place_mm: float) -> float:

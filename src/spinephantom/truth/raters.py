@@ -2,34 +2,35 @@
 
 A rater's impression is the probit of the measurement's rank among patients, plus the rater's bias, plus noise; the
 grade is where it falls between the ranks of the true cuts. The noise is chosen so that two raters agree as published
-raters do (reference, 1.4 and 5.5).
+raters do.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from spinenet.labels import LEVELS, MIRROR, TARGET, TARGET_INDEX, TARGETS, UNKNOWN
-from spinephantom.data import calibration
+from spinephantom.data import calibration, record
 from spinephantom.truth.grades import Margins, severity
 
-RATERS = 3
-NOISE = {
-    "canal_stenosis": 0.23,
-    "foraminal_stenosis": 0.45,
-    "subarticular_stenosis": 0.60,
-    "pfirrmann": 0.71,
-    "herniation": 0.34,
-}
-"""Standard deviation of a rater's noise by condition, with bias and gross errors giving the published agreement; it
-is known for these only."""
-OTHER_NOISE = 0.40
-BIAS = 0.10
-SWAP_SIDES, SWAP_LEVELS = 0.0125, 0.0125
-"""Share of levels at which a rater confuses the sides, or the level with the one above."""
-MODIC_TYPE_RIGHT = 0.88
-_MODIC_SEEN = (0.3, 0.6, 0.1)
 
+@dataclass(frozen=True)
+class RaterHabits:
+    """How raters differ (data/raters.toml); ``noise`` is known for the conditions only that agreement is known for."""
+
+    count: int
+    noise: dict[str, float]
+    other_noise: float
+    bias: float
+    swapped_sides: float
+    swapped_levels: float
+    modic_type_right: float
+    modic_types_else: tuple[float, float, float]
+
+
+HABITS = record(RaterHabits, "raters", "raters")
 _READ_BY_RSNA = np.array(["rsna2024" in target.labelled_by for target in TARGETS])
 Findings = dict[int, dict[str, Margins]]
 
@@ -46,7 +47,7 @@ def impression(values: Margins, condition: str) -> tuple[float, tuple[float, ...
 
 
 def rate(rng: np.random.Generator, findings: Findings, truth_LT: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Grade indices (RATERS, len(LEVELS), len(TARGETS)), UNKNOWN where ``truth_LT`` is.
+    """Grade indices (raters, len(LEVELS), len(TARGETS)), UNKNOWN where ``truth_LT`` is.
 
     ``findings`` is level index -> target -> signed margins.
     """
@@ -55,17 +56,19 @@ def rate(rng: np.random.Generator, findings: Findings, truth_LT: NDArray[np.int6
         for level, targets in findings.items()
         for name, values in targets.items()
     }
-    return np.stack([_one_rater(rng, seen, truth_LT) for _ in range(RATERS)])
+    return np.stack([_one_rater(rng, seen, truth_LT) for _ in range(HABITS.count)])
 
 
 def _one_rater(
     rng: np.random.Generator, seen: dict[tuple[int, str], tuple[float, tuple[float, ...]]], truth_LT: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     measured = calibration()["readers"]
-    bias = {one.name: BIAS * float(rng.standard_normal()) for one in TARGETS if one.condition in measured}
+    bias = {one.name: HABITS.bias * float(rng.standard_normal()) for one in TARGETS if one.condition in measured}
     grades_LT = np.full((len(LEVELS), len(TARGETS)), UNKNOWN)
     for (level, name), (z, cuts) in seen.items():
-        noisy = z + bias[name] + NOISE.get(TARGET[name].condition, OTHER_NOISE) * float(rng.standard_normal())
+        noisy = (
+            z + bias[name] + HABITS.noise.get(TARGET[name].condition, HABITS.other_noise) * float(rng.standard_normal())
+        )
         passed = sum(noisy >= cut for cut in cuts)
         if name == "modic":
             passed *= _modic_type(rng, int(truth_LT[level, TARGET_INDEX[name]]))
@@ -76,7 +79,7 @@ def _one_rater(
 
 def _modic_type(rng: np.random.Generator, true_type: int) -> int:
     """The type a rater names who sees a change."""
-    right, other = rng.random() < MODIC_TYPE_RIGHT, int(rng.choice((1, 2, 3), p=_MODIC_SEEN))
+    right, other = rng.random() < HABITS.modic_type_right, int(rng.choice((1, 2, 3), p=HABITS.modic_types_else))
     return true_type if right and true_type > 0 else other
 
 
@@ -85,9 +88,9 @@ def _with_swaps(rng: np.random.Generator, grades_LT: NDArray[np.int64]) -> NDArr
     swapped = grades_LT.copy()
     for level in np.flatnonzero((grades_LT[:, _READ_BY_RSNA] != UNKNOWN).all(axis=1)):
         sides, levels = rng.random(2)
-        if sides < SWAP_SIDES:
+        if sides < HABITS.swapped_sides:
             swapped[level] = swapped[level, list(MIRROR)]
-        if levels < SWAP_LEVELS and level and (grades_LT[level - 1, _READ_BY_RSNA] != UNKNOWN).all():
+        if levels < HABITS.swapped_levels and level and (grades_LT[level - 1, _READ_BY_RSNA] != UNKNOWN).all():
             pair = [level - 1, level]
             swapped[pair, :] = np.where(_READ_BY_RSNA, swapped[pair[::-1], :], swapped[pair, :])
     return swapped

@@ -12,6 +12,7 @@ from spinenet.labels import View
 from spinenet.study import Series
 from spinephantom.phantom import PhantomSeries, PhantomStudy
 from spinephantom.physics.sequence import Weighting
+from spinephantom.scan.practice import SLICE
 
 IMPLEMENTATION_UID = "2.25.302043790172249692526321623266752743501"
 
@@ -150,7 +151,7 @@ def describe_plane(dataset: Dataset, series: Series, index: int) -> None:
     dataset.ImageOrientationPatient = [_decimal(v) for v in (*row_direction, *column_direction)]
     dataset.ImagePositionPatient = [_decimal(v) for v in position[:3]]
     dataset.PixelSpacing = [_decimal(spacing[1]), _decimal(spacing[2])]
-    dataset.SliceThickness = _decimal(0.9 * spacing[0])
+    dataset.SliceThickness = _decimal(SLICE.thickness * spacing[0])
     dataset.SpacingBetweenSlices = _decimal(spacing[0])
     dataset.SliceLocation = _decimal(position[:3] @ affine[:3, 0] / spacing[0])
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from spinenet.labels import View
 from spinephantom.phantom import PhantomSeries, PhantomStudy
 from spinephantom.physics.sequence import Weighting
+from spinephantom.scan.practice import SLICE
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 BIDS_WORDS = {
@@ -87,6 +88,6 @@ def _sidecar(item: PhantomSeries, affine_vox2mm: NDArray[np.float64]) -> dict[st
         "EchoTrainLength": protocol.echo_train,
         "FlipAngle": 150,
         "PixelBandwidth": protocol.bandwidth_hz,
-        "SliceThickness": round(0.9 * gap_mm, 3),
+        "SliceThickness": round(SLICE.thickness * gap_mm, 3),
         "SpacingBetweenSlices": round(gap_mm, 3),
     }

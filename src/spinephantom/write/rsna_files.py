@@ -23,6 +23,7 @@ from pydicom.uid import UID, EnhancedMRImageStorage, ExplicitVRLittleEndian, RLE
 
 from spinenet.labels import LEVELS, MIRROR, STENOSIS_LEVELS, TARGET_INDEX, TARGETS, UNKNOWN, Target, View
 from spinenet.study import Series
+from spinephantom.data import Interval, record
 from spinephantom.phantom import PhantomStudy
 from spinephantom.write.dicom_files import IMPLEMENTATION_UID, describe_plane, set_pixels, uid
 from spinephantom.write.truth_files import read_truth
@@ -39,13 +40,32 @@ DESCRIPTIONS = {
     View.SAGITTAL_STIR: "Sagittal T2/STIR",
     View.AXIAL_T2: "Axial T2",
 }
-AXIAL_SERIES_SHARES = (0.83, 0.13, 0.03, 0.01)
-"""Studies with one to four axial series."""
-MISSING_SERIES, DOUBLE_SERIES = 0.03, 0.02
-OTHER_SIZE, NO_GAP_TAG, NO_SPACING_TAG = 0.03, 0.05, 0.01
-POINT_ERROR_PX = 1.0
-MISTAKES = {"swapped foramina": 0.01, "far canal point": 0.034, "far foramen point": 0.044, "recess level": 0.01}
-"""Share of studies with each kind of wrong points."""
+
+
+@dataclass(frozen=True)
+class FileHabits:
+    """How often files depart from the plain (data/rsna2024.toml)."""
+
+    axial_series: tuple[float, ...]
+    missing_series: float
+    double_series: float
+    other_size: float
+    no_gap_tag: float
+    no_spacing_tag: float
+
+
+@dataclass(frozen=True)
+class PointHabits:
+    """How exact points are, and the share of studies with each kind of wrong ones."""
+
+    error_px: float
+    mistakes: dict[str, float]
+    far_px: Interval
+
+
+FILES = record(FileHabits, "rsna2024", "files")
+POINTS = record(PointHabits, "rsna2024", "points")
+POINT_ERROR_PX, MISTAKES = POINTS.error_px, POINTS.mistakes
 
 
 @dataclass(frozen=True)
@@ -115,18 +135,18 @@ def published_series(study: PhantomStudy, rng: np.random.Generator) -> Iterable[
             axial.extend(stacks)
         else:
             folders.append((DESCRIPTIONS[item.view], stacks[0]))
-    parts = min(len(axial), 1 + int(rng.choice(len(AXIAL_SERIES_SHARES), p=AXIAL_SERIES_SHARES)))
+    parts = min(len(axial), 1 + int(rng.choice(len(FILES.axial_series), p=FILES.axial_series)))
     for group in np.array_split(np.arange(len(axial)), parts) if parts else ():
         upwards = rng.random() < 0.5
         stacks = [axial[index] for index in (group if upwards else group[::-1])]
         folders.append((DESCRIPTIONS[View.AXIAL_T2], [one for stack in stacks for one in stack]))
-    if len(folders) > 1 and rng.random() < MISSING_SERIES:
+    if len(folders) > 1 and rng.random() < FILES.missing_series:
         folders.pop(int(rng.integers(len(folders))))
-    if rng.random() < DOUBLE_SERIES:
+    if rng.random() < FILES.double_series:
         folders.append(folders[int(rng.integers(len(folders)))])
     for order, (description, slices) in enumerate(folders):
         turned = slices if rng.random() < 0.5 else slices[::-1]
-        sized = _with_another_size(turned, rng) if rng.random() < OTHER_SIZE else turned
+        sized = _with_another_size(turned, rng) if rng.random() < FILES.other_size else turned
         yield RsnaSeries(_number("series", study.seed, order), description, tuple(sized))
 
 
@@ -156,8 +176,8 @@ def _number(*parts: object) -> str:
 
 def _write_series(folder: Path, study_id: str, order: int, one: RsnaSeries, rng: np.random.Generator) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    gap_tag = rng.random() >= NO_GAP_TAG
-    unspaced = int(rng.integers(1, len(one.slices) + 1)) if rng.random() < NO_SPACING_TAG else 0
+    gap_tag = rng.random() >= FILES.no_gap_tag
+    unspaced = int(rng.integers(1, len(one.slices) + 1)) if rng.random() < FILES.no_spacing_tag else 0
     for instance, piece in enumerate(one.slices, start=1):
         dataset = _dataset(study_id, order, one, instance, piece)
         if not gap_tag:
@@ -239,7 +259,7 @@ _FAR = {"far canal point": "canal_stenosis", "far foramen point": "foraminal_ste
 def _any(found: list[Any], condition: str, rng: np.random.Generator) -> tuple[Any, NDArray[np.float64]]:
     """One point of a condition and how far it is put from its place, in pixels."""
     points = [mark[0] for mark, target in found if target.condition == condition]
-    angle, length = rng.uniform(0, 2 * np.pi), rng.uniform(40, 70)
+    angle, length = rng.uniform(0, 2 * np.pi), POINTS.far_px.draw(rng)
     shift = length * np.array([np.cos(angle), np.sin(angle)])
     return (points[int(rng.integers(len(points)))] if points else None), shift
 

@@ -5,6 +5,7 @@ import numpy as np
 from spinenet.labels import View
 from spinephantom.phantom import GENERATOR_VERSION, PhantomSeries, PhantomStudy
 from spinephantom.physics.sequence import Weighting
+from spinephantom.scan.practice import SLICE
 
 OVERVIEW_COLUMNS = [
     "new_file_name",
@@ -92,7 +93,7 @@ def overview_row(study: PhantomStudy, item: PhantomSeries, patient: str, subset:
         "ScanningSequence": "['SE', 'IR']" if inversion else "SE",
         "SequenceName": f"tir2d1_{protocol.echo_train}" if inversion else f"tse2d1_{protocol.echo_train}",
         "SeriesDescription": protocol.description,
-        "SliceThickness": round(0.9 * gap, 2),
+        "SliceThickness": round(SLICE.thickness * gap, 2),
         "SoftwareVersions": f"spinenet phantom {GENERATOR_VERSION}",
         "SpacingBetweenSlices": round(gap, 3),
         "SpecificCharacterSet": "ISO_IR 100",

@@ -7,14 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinephantom.shapes.frames import Array, Frame
-from spinephantom.shapes.parts import Part
+from spinephantom.shapes.parts import Part, blocked_at
 from spinephantom.spine.records import Root, Spine
+from spinephantom.truth.cuts import FORAMEN
 
 _STEP_MM = 0.4
-SLIT_MM = 2.0
-"""What is narrower is no part of the foramen."""
-DEEPEST_MM = 14.0
-"""The foramen opens behind into fat and capsule: its depth counts no further."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ def measure_foramen(spine: Spine, index: int, side: int) -> Foramen:
     body = spine.vertebrae[index]
     offset, _, _, up = body.pedicle
     axis = frame.local(body.frame.sided(root.sign).world((offset, body.half_depth + 3.5, up)))
-    v = disc.half_depth + np.arange(-10.0, DEEPEST_MM + 2.0, _STEP_MM)
+    v = disc.half_depth + np.arange(-10.0, FORAMEN.deepest_mm + 2.0, _STEP_MM)
     w = np.arange(-0.5 * disc.height - 9.0, float(axis[2]), _STEP_MM)
     plane = np.stack(np.broadcast_arrays(axis[0], v[None, :], w[:, None]), axis=-1)
     center, radius = _crossing(root, frame, float(axis[0]))
@@ -58,7 +55,7 @@ def measure_foramen(spine: Spine, index: int, side: int) -> Foramen:
     blocked = blocked_at(points, foramen_walls(spine, index, side))
     in_plane, in_rays, in_root = np.split(blocked, np.cumsum([plane[..., 0].size, rays[..., 0].size]))
     widths = _widths(in_plane.reshape(plane.shape[:2]), _STEP_MM)
-    opened = widths[_run(widths > SLIT_MM, int(np.abs(w - at[2]).argmin()))]
+    opened = widths[_run(widths > FORAMEN.slit_mm, int(np.abs(w - at[2]).argmin()))]
     return Foramen(
         height_mm=_STEP_MM * len(opened),
         width_mm=float(widths[np.abs(w) <= max(0.35 * disc.height, 1.5)].min()),
@@ -70,10 +67,10 @@ def measure_foramen(spine: Spine, index: int, side: int) -> Foramen:
 
 
 def _widths(blocked: NDArray[np.bool_], step: float) -> Array:
-    """Longest free stretch of each row: from the front wall back to joint or arch, up to DEEPEST_MM."""
+    """Longest free stretch of each row: from the front wall back to joint or arch, as far as a depth counts."""
     columns = np.arange(1, blocked.shape[1] + 1)
     wall = np.maximum.accumulate(np.where(blocked, columns, 0), axis=1)
-    return np.minimum(step * (columns - wall).max(axis=1), DEEPEST_MM)
+    return np.minimum(step * (columns - wall).max(axis=1), FORAMEN.deepest_mm)
 
 
 def _run(free: NDArray[np.bool_], start: int) -> slice:
@@ -118,17 +115,3 @@ def _clearance(blocked: NDArray[np.bool_], radius: float) -> tuple[float, float,
 _LINE = np.linspace(-0.95, 0.95, 15)
 DISC_SAMPLES = np.array([(x, y) for x in _LINE for y in _LINE if x * x + y * y < 1.0])
 """Evenly spread points of the unit disc, (N, 2)."""
-
-
-def blocked_at(points_mm: Array, parts: tuple[Part, ...]) -> NDArray[np.bool_]:
-    """Whether points (N, 3) lie inside any of several parts; each is asked only about what is still free."""
-    points_mm = np.ascontiguousarray(points_mm, np.float64)
-    blocked = np.zeros(len(points_mm), bool)
-    if not len(points_mm):
-        return blocked
-    middle = points_mm.mean(axis=0)
-    spread = float(np.sqrt(np.square(points_mm - middle).sum(axis=1).max()))
-    for part in parts:
-        if dist(part.center_mm, middle) < spread + part.radius_mm:
-            part.mark_inside(points_mm, blocked)
-    return blocked
