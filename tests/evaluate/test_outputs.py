@@ -122,6 +122,16 @@ def test_a_target_that_was_never_predicted_is_reported_so(predictions, tmp_path,
     assert "without a prediction, in none of these figures: Disc bulging 30" in (tmp_path / "report.md").read_text()
 
 
+def test_what_was_refused_is_counted_by_its_reason(predictions, tmp_path, undrawn):
+    frame = predictions("bulging", "narrowing", patients=6).astype({"confident": object})
+    frame["refused"] = ""
+    noisy, child = frame.index[frame.target == "bulging"][:3], frame.index[frame.target == "narrowing"][:1]
+    frame.loc[noisy, "refused"], frame.loc[child, "refused"] = "low_signal", "under_age"
+    frame.loc[[*noisy, *child], ["grade", "p_0", "p_1", "u_0", "u_1"]] = np.nan
+    assert written(frame, tmp_path, samples=20)["refused"] == {"low_signal": 3, "under_age": 1}
+    assert "low_signal 3, under_age 1" in (tmp_path / "report.md").read_text()
+
+
 def test_grades_learnt_from_synthetic_studies_alone_are_named(predictions, tmp_path, undrawn):
     frame = predictions("bulging", "canal_stenosis", patients=6)
     frame["evidence"] = np.where(frame.target == "bulging", "real", "synthetic")

@@ -63,6 +63,8 @@ class Assessment:
     previous: Comparison | None
     synthetic: tuple[str, ...]
     """Targets whose grades were learnt from synthetic studies alone."""
+    refused: dict[str, int]
+    """Codes of refusal -> labelled grades that were not given for it, the commonest first."""
     consensus: bool
 
     @property
@@ -96,6 +98,7 @@ class Assessment:
             "readers": None if self.readers is None else self.readers.to_dict(),
             "previous": None if self.previous is None else self.previous.to_dict(),
             "synthetic": list(self.synthetic),
+            "refused": self.refused,
         }
 
 
@@ -122,6 +125,7 @@ def assess(frame: pd.DataFrame, settings: Settings, beside: Beside) -> Assessmen
         readers=readers,
         previous=previous,
         synthetic=_synthetic(cohort.frame),
+        refused=_refused(cohort.frame),
         consensus=beside.consensus,
     )
 
@@ -145,3 +149,11 @@ def _synthetic(frame: pd.DataFrame) -> tuple[str, ...]:
     if "evidence" not in frame:
         return ()
     return tuple(sorted(frame.loc[frame["evidence"] == "synthetic", "target"].unique()))
+
+
+def _refused(frame: pd.DataFrame) -> dict[str, int]:
+    """Counts of the column that ``collect.to_frame`` writes; none in a table that has no such column."""
+    if "refused" not in frame:
+        return {}
+    reasons = frame.loc[frame["truth"].notna() & frame["grade"].isna(), "refused"].fillna("").astype(str)
+    return {str(code): int(count) for code, count in reasons[reasons != ""].value_counts().items()}

@@ -155,6 +155,9 @@ def _results(assessment: Assessment) -> Iterator[str]:
     left_out = [f"{one.target.title} {one.not_graded}" for one in assessment.metrics.targets.values() if one.not_graded]
     if left_out:
         yield f"Discs with a known grade but without a prediction, in none of these figures: {', '.join(left_out)}."
+    if assessment.refused:
+        reasons = ", ".join(f"{code} {count}" for code, count in assessment.refused.items())
+        yield f"Of these grades, refused as spinenet predict refuses them: {reasons}."
 
 
 def _severe(targets: Mapping[str, TargetMetrics]) -> Iterator[str]:
