@@ -162,6 +162,16 @@ def test_monochrome1_is_turned_bright_for_much_signal(tmp_path, patient):
     assert patient.shows_patient(series)
 
 
+def test_two_series_of_one_number_keep_apart_from_the_stacks_of_either(tmp_path, patient):
+    for number, (uid, angle, height) in enumerate([("1.2.1", 0, 0.0), ("1.2.1", 12, 25.0), ("1.2.2", 0, 80.0)]):
+        stack = patient.stack((1, 0, 0), tilted(angle), shape=(4, 24, 20), origin_mm=(-8.0, -5.0, height))
+        patient.write(
+            tmp_path / str(number), stack, lambda dataset, _, uid=uid: setattr(dataset, "SeriesInstanceUID", uid)
+        )
+    names = [series.name for series in read_one(tmp_path).series]
+    assert len(set(names)) == len(names) == 3
+
+
 def test_differently_tilted_stacks_of_one_series_stay_apart(tmp_path, patient):
     for number, (angle, height) in enumerate([(0, 0.0), (12, 25.0), (-8, 50.0)]):
         stack = patient.stack((1, 0, 0), tilted(angle), shape=(4, 24, 20), origin_mm=(-8.0, -5.0, height))

@@ -107,6 +107,9 @@ def read_study(source: StudySource) -> Study:
         stacks, remarks = read_dicom(source.frames)
         series += stacks
         problems += remarks
+    # a stack of one series may come to bear the name of another series
+    named = zip(series, names.unique(one.name for one in series), strict=True)
+    series = [one if one.name == name else replace(one, name=name) for one, name in named]
     if not series:
         raise ReadError(sentence([*problems, *source.notes]) or "no image series in it") from next(iter(unread), None)
     origin = origin_of(source.frames) if source.frames else None
