@@ -90,7 +90,7 @@ def graded() -> StudyResult:
         level: tuple(
             LevelCrop(
                 one.series.name,
-                one.series.view or View.SAGITTAL_T2,
+                one.series.view,
                 index,
                 4.0 * (index - 2),
                 generator.random((64, 80), np.float32),

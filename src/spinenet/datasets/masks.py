@@ -115,7 +115,7 @@ def locate_masked(
     """
     located = []
     for one in series:
-        if one.plane == "sagittal" and one.name in masks:
+        if one.plane == "sagittal" and one.view is not None and one.name in masks:
             found = locate_from_mask(one, masks[one.name].values(one))
             if found.frames:
                 located.append(found)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spinenet.crops import build_bag
 from spinenet.datasets import LabelledStudy
 from spinenet.datasets.levels import placed_series
 from spinenet.evaluate import Settings
 from spinenet.evaluate.assess.runs import RunToTest, evaluate_runs, open_run
 from spinenet.labels import TARGETS, Scale
 from spinenet.model.bundle import Bundle
+from spinenet.predict import grade, placed
 from spinenet.train.baselines import build_grader
 from spinenet.train.runs import grader_config
 
@@ -22,7 +22,7 @@ TIMED_STUDIES = 8
 
 
 @dataclass(frozen=True)
-class Judged:
+class Contestant:
     """One run: ``metrics`` as in ``metrics.json``, ``weights`` of the network, ``seconds`` to grade a study."""
 
     name: str
@@ -32,37 +32,37 @@ class Judged:
     seconds: float
 
 
-def judge(run: Path, data_name: str, data_root: Path, out: Path, *, samples: int, seed: int) -> Judged:
+def judge(run: Path, data_name: str, data_root: Path, out: Path, *, samples: int, seed: int) -> Contestant:
     """Evaluate one run's bundle on a whole data set; ``out`` gets its evaluation in a folder of the run's name."""
     opened = open_run(run, data_name, data_root)
     evaluate_runs([opened], out / run.name, Settings(run.name, samples, seed))
     metrics = json.loads((out / run.name / "metrics.json").read_text())
     model = grader_config(run).model
     weights = sum(parameter.numel() for parameter in build_grader(model).parameters())
-    return Judged(run.name, model.kind, metrics, weights, seconds_a_study(opened))
+    return Contestant(run.name, model.kind, metrics, weights, seconds_a_study(opened))
 
 
 def seconds_a_study(opened: RunToTest) -> float:
-    """Median processor time of the grader alone, in ONNX Runtime on one thread, over a few prepared studies."""
+    """Median processor time to crop and grade, in ONNX Runtime on one thread, over a few studies."""
     return statistics.median(_seconds(study, opened.bundle) for study in opened.test[:TIMED_STUDIES])
 
 
 def _seconds(study: LabelledStudy, bundle: Bundle) -> float:
-    bag = build_bag(placed_series(study, bundle.spec), bundle.spec)
+    checked = placed(study.key, placed_series(study, bundle.spec))
     began = time.process_time()
-    bundle.grade(bag)
+    grade(checked, bundle)
     return time.process_time() - began
 
 
-def contest_table(judged: Sequence[Judged]) -> str:
+def contest_table(contestants: Sequence[Contestant]) -> str:
     """Markdown: a row a run; quadratic kappa of ordinal targets, AUC of binary ones, each with its 95 % interval."""
-    shown = [target for target in TARGETS if all(target.name in one.metrics["targets"] for one in judged)]
+    shown = [target for target in TARGETS if all(target.name in one.metrics["targets"] for one in contestants)]
     titles = [f"{target.title}, {'AUC' if target.scale is Scale.BINARY else 'kappa'}" for target in shown]
     lines = [
         "| " + " | ".join(["Network", "Weights (million)", "Seconds a study", *titles]) + " |",
         "|" + "---|" * (3 + len(shown)),
     ]
-    for one in judged:
+    for one in contestants:
         cells = [f"{one.name} ({one.kind})", f"{one.weights / 1e6:.1f}", f"{one.seconds:.2f}"]
         for target in shown:
             figures = one.metrics["targets"][target.name]["metrics"]

@@ -19,9 +19,9 @@ from spinenet.errors import DatasetError, SpinenetError
 from spinenet.labels import LEVELS, MAX_GRADES, MIRROR, TARGET, TARGET_INDEX, TARGETS, UNKNOWN
 from spinenet.model.bundle import Bundle
 from spinenet.model.calibration import TargetCalibration, decision, fit, neutral
-from spinenet.predict import Graded, check, grade, locate
+from spinenet.predict import Graded, check, grade, locate, placed
 from spinenet.readers import read_study
-from spinenet.study import Checked, Located, LocatedSeries, Note, Scope, Severity, Study
+from spinenet.study import Checked, LocatedSeries, Note, Scope, Severity, Study
 
 Centers = dict[str, dict[str, NDArray[np.float64]]]
 """``study/series`` -> level -> centre (3,) in mm."""
@@ -126,8 +126,7 @@ def _checked(labelled: LabelledStudy, bundle: Bundle) -> Checked:
     read: what is cut to the crops cannot be checked, and the grader alone is judged."""
     if labelled.prepared is not None:
         located = load_study(labelled.prepared, bundle.spec).located
-        series = tuple(one for one in located if one.series.view in bundle.views)
-        return Checked(Located(Study(labelled.key, ()), series), series)
+        return placed(labelled.key, [one for one in located if one.series.view in bundle.views])
     return check(locate(read_study(labelled.source), bundle), bundle)
 
 
