@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from spinenet.checking.artefacts import ARTEFACTS, artefact_figures, limits_of
-from spinenet.checking.quality import FIGURES, Reference, figures_of, fit_reference, void_share
+from spinenet.checking.quality import FIGURES, Reference, figures_of, fit_reference, level_figures
 from spinenet.errors import SpinenetError
 from spinenet.labels import VIEWS, View
 from spinenet.model.bundle import Bundle, load_bundle, write_bundle
@@ -64,8 +64,8 @@ def _measured(studies: Path, bundle: Bundle, views: Sequence[View]) -> dict[View
         for one in located.series:
             if one.series.view in measured:
                 found = measured[one.series.view]
-                found.figures.append(figures_of(one))
-                found.voids += [void_share(one, frame, bundle.spec) for frame in one.frames]
+                found.figures.append(figures_of(one).figures_F)
+                found.voids += [level_figures(one, frame, bundle.spec).void for frame in one.frames]
                 if one.series.plane == "sagittal":
                     found.artefacts.append(artefact_figures(one))
     return measured

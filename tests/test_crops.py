@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spinenet.crops import CropSpec, build_bag, crop_level, slices_of
+from spinenet.crops import CropSpec, build_bag, place
 from spinenet.geometry import canonical
 from spinenet.labels import LEVELS, VIEWS, View
 from spinenet.locating.discs import reference_values
@@ -60,7 +60,7 @@ def locate_at(series, *frames):
 
 
 def middle_crop(series, one, spec=SPEC):
-    return crop_level(series, one, [len(series.voxels_SRC) // 2], spec)[0].pixels_HW
+    return place(series, one, spec).pixels(len(series.voxels_SRC) // 2)
 
 
 def brightest(pixels_HW):
@@ -131,7 +131,7 @@ def test_a_neighbouring_slice_shows_what_lies_beside_the_disc(directions):
     beside_mm = CENTER_MM + 8.0 * directions[:, 0]
     series = acquire((4.0, 0.6, 0.6), directions, lambda points_mm: blob(points_mm, beside_mm))
     disc, middle = frame(directions), len(series.voxels_SRC) // 2
-    left, right = crop_level(series, disc, [middle + 2, middle - 2], SPEC)
+    left, right = place(series, disc, SPEC).crops([middle + 2, middle - 2])
     assert (left.offset_mm, right.offset_mm) == pytest.approx((8.0, -8.0))
     assert np.abs(brightest(left.pixels_HW) - expected_place()).max() < 0.25
     assert right.pixels_HW.max() < 60
@@ -170,7 +170,7 @@ def test_slices_near_the_midline_come_first_and_far_ones_not_at_all(step_mm, cou
     affine = np.eye(4)
     affine[:3, :3] = SAGITTAL * np.array([step_mm, 1, 1])
     series = Series("t2", np.zeros((count, 4, 4), np.float32), affine, "sagittal", None)
-    assert slices_of(series, frame(center_mm=(midline * step_mm, 0, 0)), spec) == expected
+    assert place(series, frame(center_mm=(midline * step_mm, 0, 0)), spec).slices() == expected
 
 
 def test_a_bag_holds_every_series_of_a_level_and_masks_what_is_missing():

@@ -57,6 +57,8 @@ class Placement:
     along a sagittal stack's normal, or an axial one's crossing of the disc's normal.
     """
 
+    series: Series
+    spec: CropSpec
     linear: NDArray[np.float64]
     middle: NDArray[np.float64]
     step: NDArray[np.float64]
@@ -69,10 +71,57 @@ class Placement:
         """(row, column) of the slice under the middle of the crop."""
         return (self.middle + self.offset_mm(slice_index) * self.step)[1:]
 
-    def matrix(self, slice_index: int, spec: CropSpec) -> NDArray[np.float64]:
+    def matrix(self, slice_index: int) -> NDArray[np.float64]:
         """(2, 3) matrix from crop pixels (row, column, 1) to pixels of the slice."""
-        corner = self.center(slice_index) - self.linear @ np.array([(spec.rows - 1) / 2, (spec.columns - 1) / 2])
+        half = np.array([(self.spec.rows - 1) / 2, (self.spec.columns - 1) / 2])
+        corner = self.center(slice_index) - self.linear @ half
         return np.concatenate([self.linear, corner[:, None]], axis=1)
+
+    def pixels(self, slice_index: int) -> NDArray[np.float32]:
+        """The crop of one slice, (rows, columns) of the spec."""
+        return resample(self.series.voxels_SRC[slice_index], self.matrix(slice_index), self.spec)
+
+    def share_in_view(self, slice_index: int) -> float:
+        """Share of the crop of one slice that lies within the image, 0 to 1."""
+        rows, columns = np.indices((self.spec.rows, self.spec.columns))
+        places = np.einsum("ij,jhw->ihw", self.matrix(slice_index), np.stack([rows, columns, np.ones_like(rows)]))
+        far = np.array(self.series.voxels_SRC.shape[1:])[:, None, None] - 1
+        return float(np.mean(((places >= -0.5) & (places <= far + 0.5)).all(axis=0)))
+
+    def slices(self) -> list[int]:
+        """Indices of the acquired slices that show the level, nearest first."""
+        spec, shape = self.spec, self.series.voxels_SRC.shape
+        offsets_mm = (np.arange(shape[0]) - self.middle[0]) / self.step[0]
+        # Rounded, so that of two slices equally far the first always comes first.
+        nearest_first = [int(index) for index in np.argsort(np.abs(offsets_mm).round(3), kind="stable")]
+        if self.series.plane == "axial":
+            far = np.array(shape[1:]) - 1
+            near = [index for index in nearest_first if abs(offsets_mm[index]) <= spec.axial_reach_mm]
+            inside = [index for index in near if (np.clip(at := self.center(index), 0, far) == at).all()]
+            return inside[: spec.max_axial]
+        step_mm = self.series.spacing_mm[0]
+        stride = max(1, int(np.ceil(spec.slice_step_mm / step_mm - 1e-6)))
+        middle = nearest_first[0]
+        apart = [index for index in nearest_first if (index - middle) % stride == 0]
+        return [index for index in apart if abs(index - middle) * step_mm <= spec.reach_mm][: spec.max_slices]
+
+    def crops(self, slices: Sequence[int]) -> list[LevelCrop]:
+        """The crops of these slices, in their order; ValueError where the view of the series is not known."""
+        series = self.series
+        if series.view is None:
+            raise ValueError(f"{series.name}: no view, so what its crops show is not known; {series.reason}")
+        # Of one slice whose side is unknown even the sign of the distance would be a guess.
+        beside = series.laterality_known or len(series.voxels_SRC) > 1
+        return [
+            LevelCrop(
+                series_name=series.name,
+                view=series.view,
+                slice_index=index,
+                offset_mm=self.offset_mm(index) if beside else 0.0,
+                pixels_HW=self.pixels(index),
+            )
+            for index in slices
+        ]
 
 
 def place(series: Series, frame: LevelFrame, spec: CropSpec) -> Placement:
@@ -93,25 +142,31 @@ def place(series: Series, frame: LevelFrame, spec: CropSpec) -> Placement:
     mm2vox = series.mm2vox
     middle = series.to_vox(frame.center_mm + shift_mm * frame.posterior)
     linear = np.stack([mm2vox[1:3, :3] @ row_mm, mm2vox[1:3, :3] @ column_mm], axis=1)
-    return Placement(linear, middle, mm2vox[:3, :3] @ along)
+    return Placement(series, spec, linear, middle, mm2vox[:3, :3] @ along)
 
 
-def slices_of(series: Series, frame: LevelFrame, spec: CropSpec) -> list[int]:
-    """Indices of the acquired slices that show a level, nearest first."""
-    placement = place(series, frame, spec)
-    offsets_mm = np.array([placement.offset_mm(index) for index in range(len(series.voxels_SRC))])
-    # Rounded, so that of two slices equally far the first always comes first.
-    nearest_first = [int(index) for index in np.argsort(np.abs(offsets_mm).round(3), kind="stable")]
-    if series.plane == "axial":
-        far = np.array(series.voxels_SRC.shape[1:]) - 1
-        near = [index for index in nearest_first if abs(offsets_mm[index]) <= spec.axial_reach_mm]
-        inside = [index for index in near if (np.clip(at := placement.center(index), 0, far) == at).all()]
-        return inside[: spec.max_axial]
-    step_mm = series.spacing_mm[0]
-    stride = max(1, int(np.ceil(spec.slice_step_mm / step_mm - 1e-6)))
-    middle = nearest_first[0]
-    apart = [index for index in nearest_first if (index - middle) % stride == 0]
-    return [index for index in apart if abs(index - middle) * step_mm <= spec.reach_mm][: spec.max_slices]
+@dataclass(frozen=True)
+class LevelSlices:
+    """The slices of a series that show a level, nearest first, and where the level lies in them."""
+
+    frame: LevelFrame
+    placement: Placement
+    slices: list[int]
+
+
+def levels_shown(series: Series, frames: Sequence[LevelFrame], spec: CropSpec) -> list[LevelSlices]:
+    """Those of the levels that a series shows."""
+    placed = [(frame, place(series, frame, spec)) for frame in frames]
+    return [LevelSlices(frame, one, slices) for frame, one in placed if (slices := one.slices())]
+
+
+def judged_slice(located: LocatedSeries, frame: LevelFrame, spec: CropSpec) -> tuple[Placement, int]:
+    """The slice a level is judged by: that in which levels were found, of an axial stack the nearest."""
+    placement = place(located.series, frame, spec)
+    if located.series.plane == "sagittal":
+        return placement, located.midline_slice
+    offsets_mm = (np.arange(len(located.series.voxels_SRC)) - placement.middle[0]) / placement.step[0]
+    return placement, int(np.argmin(np.abs(offsets_mm)))
 
 
 def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -184,14 +239,12 @@ def build_bag(located: Sequence[LocatedSeries], spec: CropSpec, choose: Choose =
     crops: dict[str, list[LevelCrop]] = {}
     scales: dict[str, list[NDArray[np.float32]]] = {}
     for one in located:
-        for frame in one.frames:
-            placement = place(one.series, frame, spec)
-            slices = slices_of(one.series, frame, spec)
-            slices = choose(one.series, slices, np.array([placement.offset_mm(index) for index in slices]))
-            shown = crop_level(one.series, frame, slices, spec)
+        for found in levels_shown(one.series, one.frames, spec):
+            offsets_mm = np.array([found.placement.offset_mm(index) for index in found.slices])
+            shown = found.placement.crops(choose(one.series, found.slices, offsets_mm))
             if shown:
-                crops.setdefault(frame.level, []).extend(shown)
-                scales.setdefault(frame.level, []).extend([one.reference] * len(shown))
+                crops.setdefault(found.frame.level, []).extend(shown)
+                scales.setdefault(found.frame.level, []).extend([one.reference] * len(shown))
     levels = sorted(crops, key=LEVELS.index)
     places = {level: _places(crops[level]) for level in levels}
     shape = (len(levels), max(map(len, places.values()), default=0))
@@ -228,22 +281,3 @@ def _fill(bag: Bag, at: tuple[int, int], crop: LevelCrop, scale: NDArray[np.floa
     bag.offset_LS[at] = crop.offset_mm
     bag.mirrored_LS[at] = mirrored
     bag.mask_LS[at] = True
-
-
-def crop_level(series: Series, frame: LevelFrame, slices: Sequence[int], spec: CropSpec) -> list[LevelCrop]:
-    """The crops of one level from one series, in the order of ``slices``; the series must have a view."""
-    if series.view is None:
-        raise ValueError(f"{series.name}: cropped without a view")
-    placement = place(series, frame, spec)
-    # Of one slice whose side is unknown even the sign of the distance would be a guess.
-    beside = series.laterality_known or len(series.voxels_SRC) > 1
-    return [
-        LevelCrop(
-            series_name=series.name,
-            view=series.view,
-            slice_index=index,
-            offset_mm=placement.offset_mm(index) if beside else 0.0,
-            pixels_HW=resample(series.voxels_SRC[index], placement.matrix(index, spec), spec),
-        )
-        for index in slices
-    ]

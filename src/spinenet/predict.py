@@ -126,6 +126,7 @@ def predictions_of(graded: Graded, bundle: Bundle) -> tuple[Prediction, ...]:
     for name, calibration in bundle.calibration.items():
         target, index = TARGET[name], TARGET_INDEX[name]
         decided = decision(target, graded.logp_LTK[:, index].astype(float), calibration)
+        evidence = bundle.evidence(name)
         for row, level_index in enumerate(graded.bag.level_L):
             level = LEVELS[level_index]
             if not graded.visible_LT[row, index]:
@@ -138,7 +139,7 @@ def predictions_of(graded: Graded, bundle: Bundle) -> tuple[Prediction, ...]:
                     probabilities=tuple(float(p) for p in decided.p_NK[row]),
                     confident=bool(decided.confident_N[row]) and level not in graded.checked.cautioned,
                     grade_set=decided.sets_N[row],
-                    evidence=bundle.evidence(name),
+                    evidence=evidence,
                 )
             )
     order = {name: index for index, name in enumerate(bundle.calibration)}

@@ -12,8 +12,7 @@ from spinenet.checking.quality import (
     Reference,
     figures_of,
     fit_reference,
-    share_in_view,
-    void_share,
+    level_figures,
 )
 from spinenet.crops import CropSpec
 from spinenet.labels import LEVELS, View
@@ -43,7 +42,7 @@ def located(frames=None, *, name="t2", noise=1.0, size=(1, 260, 220), **more):
 
 
 def reference_around(one, flag=5.0):
-    figures_F = figures_of(one)
+    figures_F = figures_of(one).figures_F
     return Reference(figures_F, np.eye(len(FIGURES)) * 100.0, flag, 0.3, 100)
 
 
@@ -132,7 +131,7 @@ def test_what_looks_unlike_real_series_is_flagged_and_far_beyond_refused():
     one = located()
     dark, bright, body, canal, disc = one.reference
     odd = replace(one, reference=np.array([dark, bright, canal, body, disc], np.float32))
-    distance = reference_around(one).distance(figures_of(odd))
+    distance = reference_around(one).distance(figures_of(odd).figures_F)
     near = checked(odd, references={VIEW: reference_around(one, distance / 1.5)})
     assert codes(near.flags, Severity.FLAG) == ["unlike_training"]
     assert near.cautioned == {frame.level for frame in odd.frames}  # no sound series shows them
@@ -171,7 +170,7 @@ def test_a_void_without_signal_is_flagged_at_its_level_alone():
     voxels = one.series.voxels_SRC.copy()
     voxels[:, 250 - 145 - 25 : 250 - 145 + 25, 60:150] = 0.0  # around the disc 145 mm up: L2/L3
     metal = replace(one, series=replace(one.series, voxels_SRC=voxels))
-    assert void_share(metal, metal.frames[3], SPEC) > 0.5 > void_share(metal, metal.frames[0], SPEC)
+    assert level_figures(metal, metal.frames[3], SPEC).void > 0.5 > level_figures(metal, metal.frames[0], SPEC).void
     result = checked(metal, references={VIEW: replace(reference_around(metal), void_flag=0.45)})
     assert [(flag.code, flag.subject) for flag in result.flags if flag.severity is Severity.FLAG] == [
         ("signal_void", "L2/L3")
@@ -198,7 +197,7 @@ def test_an_axial_series_of_little_but_noise_is_refused_and_the_sagittal_goes_on
 
 def test_an_axial_level_cut_by_the_edge_is_left_to_the_sagittal_series():
     narrow = axial(columns=24)
-    assert share_in_view(narrow, narrow.frames[0], SPEC) < 0.5 < share_in_view(axial(), frame(0), SPEC)
+    assert level_figures(narrow, narrow.frames[0], SPEC).in_view < 0.5 < level_figures(axial(), frame(0), SPEC).in_view
     result = checked(located(), narrow)
     assert [one.series.name for one in result.series] == ["t2"]
     assert ("cut_off", "L5/S1", Severity.NOTE) in [(flag.code, flag.subject, flag.severity) for flag in result.flags]
@@ -207,8 +206,8 @@ def test_an_axial_level_cut_by_the_edge_is_left_to_the_sagittal_series():
 
 def test_what_is_unlike_synthetic_series_is_flagged_however_far_but_not_refused():
     one, odd = axial(), axial(reference=(0.0, 100.0, 90.0, 20.0, 50.0))
-    assert len(figures_of(one)) == len(FIGURES) - 1
-    learnt = Reference(figures_of(one), np.eye(len(FIGURES) - 1) * 1e6, 1.0, 0.9, 100, synthetic=True)
+    assert len(figures_of(one).figures_F) == len(FIGURES) - 1
+    learnt = Reference(figures_of(one).figures_F, np.eye(len(FIGURES) - 1) * 1e6, 1.0, 0.9, 100, synthetic=True)
     assert Reference.from_dict(learnt.to_dict()).synthetic
     references = {VIEW: reference_around(located()), View.AXIAL_T2: learnt}
     assert codes(checked(located(), one, references=references).flags, Severity.FLAG) == []

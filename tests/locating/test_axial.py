@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spinenet.crops import CropSpec, build_bag, place, resample, slices_of
+from spinenet.crops import CropSpec, build_bag, place
 from spinenet.geometry import canonical
 from spinenet.labels import View
-from spinenet.locating.axial import axial_reference, locate_axial
+from spinenet.locating.axial import locate_axial
 from spinenet.study import LevelFrame, LocatedSeries, Series
 
 SPEC = CropSpec()
@@ -44,7 +44,7 @@ def sagittal(*frames, view=View.SAGITTAL_T2, name="t2", frame_of_reference=""):
 
 
 def crop(series, frame, index):
-    return resample(series.voxels_SRC[index], place(series, frame, SPEC).matrix(index, SPEC), SPEC)
+    return place(series, frame, SPEC).pixels(index)
 
 
 def brightest(pixels_HW):
@@ -78,14 +78,14 @@ def test_a_block_that_is_not_tilted_like_the_disc_is_met_where_the_canal_is(stac
 
 def test_the_slices_nearest_to_the_disc_come_first_and_those_far_from_it_not_at_all():
     canal_mm = CENTER_MM + np.array([0, SPEC.axial_shift_mm, 0.0])
-    assert slices_of(acquire(canal_mm), disc(), SPEC) == [3, 2, 4, 1, 5]
-    assert slices_of(acquire(canal_mm), disc(), replace(SPEC, max_axial=2)) == [3, 2]
-    assert slices_of(acquire(canal_mm), disc(), replace(SPEC, axial_reach_mm=3.9)) == [3]
-    assert slices_of(acquire(canal_mm + np.array([0, 0, 40.0])), disc(), SPEC) == []
+    assert place(acquire(canal_mm), disc(), SPEC).slices() == [3, 2, 4, 1, 5]
+    assert place(acquire(canal_mm), disc(), replace(SPEC, max_axial=2)).slices() == [3, 2]
+    assert place(acquire(canal_mm), disc(), replace(SPEC, axial_reach_mm=3.9)).slices() == [3]
+    assert place(acquire(canal_mm + np.array([0, 0, 40.0])), disc(), SPEC).slices() == []
 
 
 def test_a_field_of_view_beside_the_spine_shows_no_level():
-    assert slices_of(acquire(CENTER_MM + np.array([80.0, 19, 0])), disc(), SPEC) == []
+    assert place(acquire(CENTER_MM + np.array([80.0, 19, 0])), disc(), SPEC).slices() == []
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -97,7 +97,7 @@ def test_an_axis_stored_backwards_gives_the_same_bag(axis):
     voxels, again, plane = canonical(backwards, affine)
     assert plane == "axial"
     stored = replace(series, voxels_SRC=voxels, affine_vox2mm=again)
-    for index in slices_of(series, disc(), SPEC):
+    for index in place(series, disc(), SPEC).slices():
         assert np.allclose(crop(stored, disc(), index), crop(series, disc(), index))
 
 
@@ -155,8 +155,8 @@ def test_an_axial_stack_follows_t2_where_t1_saw_the_disc_elsewhere():
 def test_the_reference_follows_the_grey_scale_and_finds_csf_brighter_than_disc(scale, offset):
     csf_mm = CENTER_MM + np.array([0, 35 / 2 + 8.0, 0])
     series = acquire(CENTER_MM + np.array([0, 19.0, 0]), ball_mm=csf_mm)
-    plain = axial_reference(series, [disc()])
-    other = axial_reference(replace(series, voxels_SRC=series.voxels_SRC * np.float32(scale) + offset), [disc()])
+    louder = replace(series, voxels_SRC=series.voxels_SRC * np.float32(scale) + offset)
+    plain, other = (locate_axial([one], [sagittal(disc())])[0][0].reference for one in (series, louder))
     assert np.allclose(other, plain * scale + offset, rtol=1e-3)
     dark, bright, _, canal, of_disc = plain
     assert dark <= of_disc < canal <= bright + 40

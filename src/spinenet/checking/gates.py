@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from spinenet.checking.artefacts import artefacts_of
-from spinenet.checking.quality import REFUSE_FACTOR, Reference, figures_of, share_in_view, signal_to_noise, void_share
+from spinenet.checking.quality import REFUSE_FACTOR, Reference, figures_of, level_figures
 from spinenet.crops import CropSpec
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, View
 from spinenet.locating.discs import DISC_BELOW
@@ -124,9 +124,9 @@ def _series_flags(located: LocatedSeries, reference: Reference | None) -> Iterat
     if pixel_mm > COARSE_MM:
         text = f"pixels of {pixel_mm:.1f} mm are too coarse to grade; is the pixel spacing right?"
         yield Note("coarse", Scope.SERIES, name, text, Severity.REFUSE)
-    signal = signal_to_noise(located)
-    if signal < MIN_SIGNAL:
-        text = f"grey values spread over {signal:.1f} times the noise only: too little signal to grade"
+    figures = figures_of(located)
+    if figures.signal_to_noise < MIN_SIGNAL:
+        text = f"grey values spread over {figures.signal_to_noise:.1f} times the noise only: too little signal to grade"
         yield Note("low_signal", Scope.SERIES, name, text, Severity.REFUSE)
     if reference is None:
         text = f"no real {located.series.view} series was at hand to judge how usual this one looks"
@@ -134,13 +134,12 @@ def _series_flags(located: LocatedSeries, reference: Reference | None) -> Iterat
         return
     for artefact in artefacts_of(located, reference.artefact_flags):
         yield Note("artefact", Scope.SERIES, name, artefact, Severity.FLAG)
-    figures_F = figures_of(located)
-    distance = reference.distance(figures_F) / reference.flag
+    distance = reference.distance(figures.figures_F) / reference.flag
     if distance > 1:
         usual = (
             "synthetic series the model learnt from" if reference.synthetic else "real series the model was judged on"
         )
-        text = f"unlike the {usual}, {reference.oddest(figures_F)} above all ({distance:.1f} times the limit)"
+        text = f"unlike the {usual}, {reference.oddest(figures.figures_F)} above all ({distance:.1f} times the limit)"
         severity = Severity.REFUSE if distance > REFUSE_FACTOR and not reference.synthetic else Severity.FLAG
         yield Note("unlike_training", Scope.SERIES, name, text, severity)
 
@@ -151,18 +150,17 @@ def _level_flags(
     """Flags of one level in one series; the message begins with the series' name."""
     name = located.series.name
     is_sagittal = located.series.plane == "sagittal"
-    in_view = share_in_view(located, frame, spec)
-    if in_view < ENOUGH_IN_VIEW:
-        severity = Severity.REFUSE if in_view < MIN_IN_VIEW or not is_sagittal else Severity.FLAG
-        text = f"{name} shows {in_view:.0%} of the level's field: cut off by the edge of the image"
+    figures = level_figures(located, frame, spec)
+    if figures.in_view < ENOUGH_IN_VIEW:
+        severity = Severity.REFUSE if figures.in_view < MIN_IN_VIEW or not is_sagittal else Severity.FLAG
+        text = f"{name} shows {figures.in_view:.0%} of the level's field: cut off by the edge of the image"
         yield Note("cut_off", Scope.LEVEL, frame.level, text, severity)
         return
     if is_sagittal and frame.confidence < SURE_OF_DISC:
         text = f"the disc is hard to make out in {name}"
         yield Note("unsure_disc", Scope.LEVEL, frame.level, text, Severity.FLAG)
-    void = void_share(located, frame, spec)
-    if reference is not None and void > reference.void_flag:
-        text = f"{void:.0%} of the level has no signal in {name}: metal, gas or an artefact?"
+    if reference is not None and figures.void > reference.void_flag:
+        text = f"{figures.void:.0%} of the level has no signal in {name}: metal, gas or an artefact?"
         yield Note("signal_void", Scope.LEVEL, frame.level, text, Severity.FLAG)
 
 

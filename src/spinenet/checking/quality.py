@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.crops import CropSpec, place, resample
+from spinenet.crops import CropSpec, judged_slice
 from spinenet.locating.axial import FIELD
 from spinenet.study import LevelFrame, LocatedSeries
 
@@ -33,51 +33,44 @@ REFUSE_FACTOR = 3.0
 _FOLDS = 5
 
 
-def figures_of(located: LocatedSeries) -> Floats:
-    """FIGURES of a series, (F,); of an axial one all but the last."""
+@dataclass(frozen=True)
+class SeriesFigures:
+    """What was measured in a series: FIGURES of it, (F,), of an axial one all but the last, and the spread of the grey
+    values around the spine in units of their noise (of axial slices the median)."""
+
+    figures_F: Floats
+    signal_to_noise: float
+
+
+@dataclass(frozen=True)
+class LevelFigures:
+    """What was measured at a level in one series: the share of its crop that lies within the slice, and the share of
+    the crop without signal, as metal leaves it; 0 to 1."""
+
+    in_view: float
+    void: float
+
+
+def figures_of(located: LocatedSeries) -> SeriesFigures:
+    """Measure a series around its levels."""
     dark, bright, *tissues = (float(value) for value in located.reference)
-    scale = bright - dark
+    scale, regions = bright - dark, _regions(located)
+    signal = scale / max(float(np.median([_noise(region_RC) for region_RC in regions])), 1e-6 * scale)
     spacing = located.series.spacing_mm[1:]
-    steep = [float(np.percentile(_slopes(region_RC, spacing), 95)) / scale for region_RC in _regions(located)]
-    noise, sharpness = 1 / signal_to_noise(located), float(np.median(steep))
+    steep = [float(np.percentile(_slopes(region_RC, spacing), 95)) / scale for region_RC in regions]
     grey = [(tissue - dark) / scale for tissue in tissues]
-    figures = [*grey, np.log10(noise + 1e-3), np.log10(sharpness + 1e-3)]
+    figures = [*grey, np.log10(1 / signal + 1e-3), np.log10(float(np.median(steep)) + 1e-3)]
     if located.series.plane == "sagittal":
         figures.append(np.mean([frame.confidence for frame in located.frames]))
-    return np.array(figures)
+    return SeriesFigures(np.array(figures), signal)
 
 
-def signal_to_noise(located: LocatedSeries) -> float:
-    """Spread of the grey values around the spine in units of their noise; of axial slices the median."""
-    dark, bright, *_ = (float(value) for value in located.reference)
-    noise = float(np.median([_noise(region_RC) for region_RC in _regions(located)]))
-    return (bright - dark) / max(noise, 1e-6 * (bright - dark))
-
-
-def void_share(located: LocatedSeries, frame: LevelFrame, spec: CropSpec) -> float:
-    """Share of a level's crop without signal, as metal leaves it: 0 to 1."""
+def level_figures(located: LocatedSeries, frame: LevelFrame, spec: CropSpec) -> LevelFigures:
+    """Measure a level in the slice it is judged by."""
     dark, _, marrow, *_ = located.reference
-    index = slice_of(located, frame, spec)
-    matrix = place(located.series, frame, spec).matrix(index, spec)
-    pixels_HW = resample(located.series.voxels_SRC[index], matrix, spec)
-    return float(np.mean(pixels_HW < dark + VOID * (marrow - dark)))
-
-
-def share_in_view(located: LocatedSeries, frame: LevelFrame, spec: CropSpec) -> float:
-    """Share of a level's crop that lies within its slice, 0 to 1."""
-    matrix = place(located.series, frame, spec).matrix(slice_of(located, frame, spec), spec)
-    rows, columns = np.indices((spec.rows, spec.columns))
-    places = np.einsum("ij,jhw->ihw", matrix, np.stack([rows, columns, np.ones_like(rows)]))
-    far = np.array(located.series.voxels_SRC.shape[1:])[:, None, None] - 1
-    return float(np.mean(((places >= -0.5) & (places <= far + 0.5)).all(axis=0)))
-
-
-def slice_of(located: LocatedSeries, frame: LevelFrame, spec: CropSpec) -> int:
-    """The slice a level is judged by: that in which levels were found, of an axial stack the nearest."""
-    if located.series.plane == "sagittal":
-        return located.midline_slice
-    offset_mm = place(located.series, frame, spec).offset_mm
-    return min(range(len(located.series.voxels_SRC)), key=lambda index: abs(offset_mm(index)))
+    placement, index = judged_slice(located, frame, spec)
+    void = float(np.mean(placement.pixels(index) < dark + VOID * (marrow - dark)))
+    return LevelFigures(placement.share_in_view(index), void)
 
 
 @dataclass(frozen=True)
@@ -170,10 +163,10 @@ def _regions(located: LocatedSeries) -> list[NDArray[np.float32]]:
 
 def _around_canal(located: LocatedSeries, frame: LevelFrame) -> NDArray[np.float32]:
     """The axial slice nearest to a level, as far as a crop reaches about the canal."""
-    index = slice_of(located, frame, FIELD)
     half_mm = np.array([FIELD.rows, FIELD.columns]) * FIELD.axial_pixel_mm / 2
     half = half_mm / located.series.spacing_mm[1:]
-    center = place(located.series, frame, FIELD).center(index)
+    placement, index = judged_slice(located, frame, FIELD)
+    center = placement.center(index)
     return _window(located.series.voxels_SRC[index], center - half, center + half)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.crops import CropSpec, place, resample, slices_of
+from spinenet.crops import CropSpec, LevelSlices, levels_shown
 from spinenet.labels import LEVELS, View
 from spinenet.study import LevelFrame, LocatedSeries, Note, Scope, Series, Severity
 
@@ -30,16 +30,17 @@ def locate_axial(
         if one.view is not View.AXIAL_T2:
             continue
         shared = [other for other in sagittal if _same_frame(one, other.series)]
-        frames = tuple(frame for frame in study_frames(shared) if slices_of(one, frame, FIELD))
+        crossed = levels_shown(one, study_frames(shared), FIELD)
         if not one.laterality_known:
             notes.append(_left_out(one, "sides_unknown", "it does not say which side is left"))
         elif not shared:
             reason = "in another frame of reference than the sagittal series, so it cannot be placed"
             notes.append(_left_out(one, "not_placed", reason))
-        elif not frames:
+        elif not crossed:
             notes.append(_left_out(one, "no_disc_crossed", "crosses none of the discs that were found"))
         else:
-            located.append(LocatedSeries(one, frames, len(one.voxels_SRC) // 2, axial_reference(one, frames)))
+            frames = tuple(level.frame for level in crossed)
+            located.append(LocatedSeries(one, frames, len(one.voxels_SRC) // 2, axial_reference(crossed)))
     return tuple(located), notes
 
 
@@ -58,18 +59,19 @@ def study_frames(sagittal: Sequence[LocatedSeries]) -> tuple[LevelFrame, ...]:
     return tuple(best[level] for level in LEVELS if level in best)
 
 
-def axial_reference(series: Series, frames: Sequence[LevelFrame]) -> NDArray[np.float32]:
-    """Grey values as ``locating.discs.reference_values`` gives them, (5,): dark and bright (2nd and 98th percentile of
-    the field around the canal), its median in place of the bodies, canal (75th percentile, CSF) and disc."""
+def axial_reference(crossed: Sequence[LevelSlices]) -> NDArray[np.float32]:
+    """Grey values as ``locating.discs.reference_values`` gives them, (5,), from the levels that a stack crosses: dark
+    and bright (2nd and 98th percentile of the field around the canal), its median in place of the bodies, canal (75th
+    percentile, CSF) and disc."""
     fields, canals, discs = [], [], []
-    for frame in frames:
-        middle = (np.array([FIELD.rows, FIELD.columns]) - 1) / 2
-        for index in slices_of(series, frame, FIELD):
-            pixels_HW = resample(series.voxels_SRC[index], place(series, frame, FIELD).matrix(index, FIELD), FIELD)
-            canal_mm = frame.depth_mm / 2 + CANAL_BEHIND_MM - FIELD.axial_shift_mm
-            fields.append(pixels_HW)
-            canals.append(_patch(pixels_HW, middle, canal_mm))
-            discs.append(_patch(pixels_HW, middle, frame.depth_mm / 4 - FIELD.axial_shift_mm))
+    middle = (np.array([FIELD.rows, FIELD.columns]) - 1) / 2
+    for level in crossed:
+        depth_mm = level.frame.depth_mm
+        canal_mm = depth_mm / 2 + CANAL_BEHIND_MM - FIELD.axial_shift_mm
+        for crop in level.placement.crops(level.slices):
+            fields.append(crop.pixels_HW)
+            canals.append(_patch(crop.pixels_HW, middle, canal_mm))
+            discs.append(_patch(crop.pixels_HW, middle, depth_mm / 4 - FIELD.axial_shift_mm))
     dark, body, bright = np.percentile(fields, [2, 50, 98])
     canal = np.percentile(np.concatenate(canals), 75)
     disc = np.median(np.concatenate(discs))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.labels import View
-from spinenet.locating.axial import axial_reference, locate_axial
+from spinenet.locating.axial import locate_axial
 from spinenet.locating.discs import MIN_LEVELS, Detection
 from spinenet.study import LocatedSeries, Series
 
@@ -53,7 +53,7 @@ def axial_view(series: Series, sagittal: Sequence[LocatedSeries]) -> tuple[View 
     crossing, _ = locate_axial([replace(series, view=View.AXIAL_T2)], sagittal)
     if not crossing:
         return None, "no level leads to its canals"
-    dark, bright, body, canal, disc = axial_reference(series, crossing[0].frames)
+    dark, bright, body, canal, disc = crossing[0].reference
     fluid, around = (canal - dark) / (bright - dark), (max(body, disc) - dark) / (bright - dark)
     if fluid > BRIGHT_FLUID and fluid > around + FROM_MARROW:
         return View.AXIAL_T2, "fluid bright"

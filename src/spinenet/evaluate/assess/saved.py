@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spinenet.checking.quality import signal_to_noise
+from spinenet.checking.quality import figures_of
 from spinenet.datasets import LabelledStudy, load_dataset
 from spinenet.datasets.masks import locate_all
 from spinenet.errors import DatasetError
@@ -121,7 +121,7 @@ def cases_table(studies: Iterable[LabelledStudy], truth_folder: Path) -> pd.Data
 def _signal_to_noise(study: LabelledStudy) -> float:
     """The lower of the sagittal series', around the spine."""
     located = locate_all(read_study(study.source).series, study.masks)
-    return min(signal_to_noise(one) for one in located if one.series.plane == "sagittal" and one.frames)
+    return min(figures_of(one).signal_to_noise for one in located if one.series.plane == "sagittal" and one.frames)
 
 
 def slices_of_discs(
