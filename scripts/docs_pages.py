@@ -4,6 +4,7 @@ reference/command-line.md    from the commands themselves
 reference/configuration.md   every key of the YAML files, from the dataclasses and what stands under their fields
 reference/results.md         columns of the tables and the JSON schema
 reference/label-space.md     levels, targets and grades
+reference/phantom-tables.md  the phantom's numbers, with unit and source
 analyses/*.md                the notebooks, run; SPINENET_DOCS_NOTEBOOKS=no shows their code alone
 """
 
@@ -43,6 +44,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         "reference/configuration.md": configuration(),
         "reference/results.md": results(),
         "reference/label-space.md": label_space(),
+        "reference/phantom-tables.md": phantom_tables(),
     }
     for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
         pages |= executed(notebook)
@@ -208,6 +210,24 @@ def label_space() -> str:
         grades = "; ".join(f"{value} {words}" for value, words in zip(target.grades, target.words, strict=True))
         rows.append((f"`{target.name}`", target.title, target.scale.value, grades))
     return "\n".join([*parts, table(("Target", "Title", "Scale", "Grades"), rows)])
+
+
+# ---- the phantom
+
+
+def phantom_tables() -> str:
+    """Every table of the phantom as it is written, and the texts it cites."""
+    from spinephantom import data
+
+    folder = Path(data.__file__).parent
+    parts = [
+        "# Tables of the phantom",
+        "The files of `src/spinephantom/data` as they are read, each number with its unit and source; "
+        "[marks and rules](phantom.md) are explained beside them.\n",
+    ]
+    for path in sorted(folder.glob("*.toml"), key=lambda path: (path.stem == "sources", path.stem)):
+        parts.append(f"## {path.stem.capitalize()}\n\n```toml\n{path.read_text(encoding='utf-8').strip()}\n```\n")
+    return "\n".join(parts)
 
 
 # ---- notebooks
