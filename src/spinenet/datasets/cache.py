@@ -9,8 +9,7 @@ frames are those of the study's sagittal series, in the same world coordinates. 
 import json
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -138,17 +137,16 @@ def save_study(path: Path, study: LocatedStudy, spec: CropSpec) -> LocatedStudy:
 
 def load_study(path: Path, spec: CropSpec) -> LocatedStudy:
     """Read a study for crops of ``spec``; DatasetError where the file is damaged or was trimmed for smaller crops."""
-    with _opened(path) as (about, arrays):
-        if any(np.any(np.array(about["reach_mm"][plane]) < needed) for plane, needed in _reaches(spec).items()):
-            raise DatasetError(f"{path}: trimmed for smaller crops than are asked for; prepare the data again")
-        located = [_series_of(facts, index, arrays) for index, facts in enumerate(about["series"])]
-        return replace(_labels_of(about, arrays), located=tuple(located))
+    about, arrays = _read(path)
+    if any(np.any(np.array(about["reach_mm"][plane]) < needed) for plane, needed in _reaches(spec).items()):
+        raise DatasetError(f"{path}: trimmed for smaller crops than are asked for; prepare the data again")
+    located = [_series_of(facts, index, arrays) for index, facts in enumerate(about["series"])]
+    return replace(_labels_of(about, arrays), located=tuple(located))
 
 
 def load_labels(path: Path) -> LocatedStudy:
     """Key, patient and grades of a study without its series (``located`` is empty): quick, for splits and counts."""
-    with _opened(path) as (about, arrays):
-        return _labels_of(about, arrays)
+    return _labels_of(*_read(path, _GRADES))
 
 
 def cached_studies(folder: Path) -> list[Path]:
@@ -189,20 +187,23 @@ def _reaches(spec: CropSpec) -> dict[str, list[float]]:
     return {plane: np.round(reach_mm(spec, plane), 3).tolist() for plane in ("sagittal", "axial")}
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
-    """The facts and arrays of a file; whatever a damaged file raises becomes a DatasetError."""
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def _read(path: Path, names: Collection[str] | None = None) -> tuple[dict[str, Any], Arrays]:
+    """The facts of a file and its arrays, all or those of ``names``; DatasetError where it is damaged or not ours."""
     try:
-        with np.load(path) as arrays:
-            about = json.loads(str(arrays["about"]))
-            if about["format"] != _FORMAT:
-                raise DatasetError(f"{path}: prepared by another version; remove it and prepare again")
-            yield about, arrays
+        with np.load(path) as stored:
+            about = json.loads(str(stored["about"]))
+            arrays = {name: stored[name] for name in stored.files if names is None or name in names}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DatasetError(f"{path}: not a prepared study ({error}); remove it and prepare again") from error
+    if about.get("format") != _FORMAT:
+        raise DatasetError(f"{path}: prepared by another version; remove it and prepare again")
+    return about, arrays
 
 
-def _labels_of(about: dict[str, Any], arrays: Any) -> LocatedStudy:
+def _labels_of(about: dict[str, Any], arrays: Arrays) -> LocatedStudy:
     grades = {name: _by_name(arrays[name], about["targets"]) for name in _GRADES if name in arrays}
     return LocatedStudy(about["key"], about["patient"], about["dataset"], located=(), **grades)
 
@@ -218,8 +219,7 @@ def _by_name(grades_XT: NDArray[np.int64], targets: Sequence[str]) -> NDArray[np
 
 def _differences(path: Path) -> tuple[Finding, ...]:
     """What a file was prepared without, and with what that is not known here."""
-    with _opened(path) as (about, _):
-        prepared = about["targets"]
+    prepared = _read(path, ())[0]["targets"]
     without = [name for name in TARGET_INDEX if name not in prepared]
     unknown = [name for name in prepared if name not in TARGET_INDEX]
     said = [(without, "grades were not prepared"), (unknown, "prepared, but not in the label space; left out")]

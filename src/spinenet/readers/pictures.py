@@ -25,7 +25,7 @@ def read_picture(path: Path, name: str, wanted: View | None, pixel_mm: float) ->
     try:
         with Image.open(path) as picture:
             voxels_RC = np.asarray(picture.convert("L"), np.float32)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise ReadError(f"{where}: not a picture that can be read ({error}); copy it again") from error
     affine_vox2mm = np.array([[SLICE_MM, 0, 0, 0], [0, 0, pixel_mm, 0], [0, -pixel_mm, 0, 0], [0, 0, 0, 1]])
     return series_from_volume(
