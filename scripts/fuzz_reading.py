@@ -220,7 +220,7 @@ def _answer(folder: Path, bundle: Any, is_garbage: bool) -> str:
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
-    faults = [flag for result in results for flag in result.flags if flag.code == "unexpected"]
+    faults = [flag for result in results for flag in result.flags if flag.code in ("fault", "system")]
     if faults:
         return f"WRONG: {sentence(faults)}"
     graded = [result for result in results if result.predictions]

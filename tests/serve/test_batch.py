@@ -14,7 +14,7 @@ from spinenet.model.bundle import load_bundle, write_bundle
 from spinenet.readers import StudySource
 from spinenet.report.document import read_document
 from spinenet.serve import batch
-from spinenet.serve.batch import StudyRows, predict_paths, unexpected, without_location
+from spinenet.serve.batch import StudyRows, predict_paths, without_location
 from spinenet.serve.output_folder import locked
 from spinenet.study import Prediction, Study, StudyResult
 
@@ -90,11 +90,21 @@ def test_one_bad_study_becomes_a_failed_row_and_the_others_go_on(
     assert [one["study"] for one in read_document(tmp_path / "predictions.json")["studies"]] == ["a", "b", "c"]
 
 
-def test_a_fault_of_ours_is_not_swallowed(clinic: Clinic, tmp_path: Path) -> None:
-    clinic.faults["b"] = AssertionError("a bug")
-    with pytest.raises(AssertionError):
-        run(tmp_path)
-    assert set(rows(tmp_path / "studies.csv")) == {"a"}
+def test_a_fault_of_ours_costs_its_study_alone_and_is_said_to_be_one(clinic: Clinic, tmp_path: Path) -> None:
+    clinic.faults["b"] = AssertionError("Doe^Jane has no pixels")
+    assert run(tmp_path).counts == {"ok": 2, "failed": 1}
+    message = rows(tmp_path / "studies.csv")["b"]["message"]
+    assert message.startswith("a fault of the program, AssertionError in test_batch.py, line")
+    log = (tmp_path / "faults.log").read_text(encoding="utf-8")
+    assert log.startswith("b: spinenet") and "test_batch.py, line" in log and "in predict_source" in log
+    assert "Doe" not in log + message and str(tmp_path) not in log
+
+
+def test_a_disk_that_is_gone_is_no_fault_of_ours(clinic: Clinic, tmp_path: Path) -> None:
+    clinic.faults["b"] = OSError("share not mounted")
+    run(tmp_path)
+    assert "Try it again" in rows(tmp_path / "studies.csv")["b"]["message"]
+    assert not (tmp_path / "faults.log").exists()
 
 
 def test_a_second_run_predicts_nothing_again_and_changes_no_table(clinic: Clinic, tmp_path: Path) -> None:
@@ -188,15 +198,6 @@ def test_results_do_not_name_the_folder_a_study_came_from(clinic: Clinic, tmp_pa
 def test_only_places_are_taken_out_of_a_message() -> None:
     source = StudySource("17", Path("images"), "MHA")
     assert without_location("no images in images/17_t2.mha", source) == "no images in 17/17_t2.mha"
-
-
-def test_an_unexpected_fault_is_described_by_kind_and_place() -> None:
-    try:
-        {}["Doe^John"]
-    except KeyError as error:
-        text = unexpected(error)
-    assert "KeyError in test_batch.py, line" in text
-    assert "Doe" not in text
 
 
 def test_workers_open_the_bundle_themselves_and_give_the_same_rows(tmp_path: Path) -> None:

@@ -318,7 +318,7 @@ def frame_of_disc(
 
 
 def reference_values(image_HW: NDArray[np.float32], classes_HW: NDArray[np.integer]) -> NDArray[np.float32]:
-    """Grey values that make series comparable, (5,): dark, bright (5th and 95th percentile around the spine), and the
+    """Grey values that make series comparable, (5,): dark, bright (2nd and 98th percentile around the spine), and the
     medians of bodies, canal (upper half: CSF) and discs. Falls back to the whole slice where a tissue is not seen."""
     spine = image_HW[classes_HW > 0]
     spine = spine if spine.size > 50 else image_HW.ravel()

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from spinenet import __version__
 from spinenet.errors import SpinenetError
 from spinenet.model.bundle import Bundle, load_bundle
 from spinenet.predict import predict_study
@@ -37,8 +38,8 @@ from spinenet.system.processes import in_processes
 
 LOG = logging.getLogger(__name__)
 
-FAULTS = (OSError, MemoryError, RuntimeError, ValueError, ArithmeticError, LookupError, EOFError)
-"""What damaged files make decoders and runtimes raise beside SpinenetError; anything else stops the run."""
+FAULTS_FILE = "faults.log"
+"""Where in an output folder the places of faults of the program are kept, to be reported; nothing of a patient."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Worker:
     def __call__(self, source: StudySource) -> StudyRows:
         """Read, predict and report one study; its own faults become its ``failed`` row."""
         start = time.perf_counter()
-        result = predict_source(source, self.bundle)
+        result = predict_source(source, self.bundle, self.reports.parent / FAULTS_FILE)
         return self.report(replace(result, seconds=time.perf_counter() - start))
 
     def report(self, result: StudyResult) -> StudyRows:
@@ -173,16 +174,26 @@ def _work(arguments: tuple[Path, Path, bool], source: StudySource) -> StudyRows:
     return work(source, *arguments)
 
 
-def predict_source(source: StudySource, bundle: Bundle) -> StudyResult:
-    """Read and grade one study; whatever is wrong with it becomes a failed result with a reason."""
+def predict_source(source: StudySource, bundle: Bundle, faults: Path | None = None) -> StudyResult:
+    """Read and grade one study; whatever is wrong with it becomes a failed result with a reason.
+
+    A fault of ours costs its study alone: it is said to be one, and its traceback is added to ``faults``.
+    """
     try:
         result = predict_study(read_study(source), bundle)
     except SpinenetError as error:
         LOG.debug("%s: failed", source.key, exc_info=True)
         return failed(source, "unreadable", str(error))
-    except FAULTS as error:
+    except (OSError, MemoryError) as error:
         LOG.debug("%s: failed", source.key, exc_info=True)
-        return failed(source, "unexpected", unexpected(error))
+        why = f"{type(error).__name__}{place_of(error)}; is a disk or the network gone, or memory short? Try it again"
+        return failed(source, "system", why)
+    except Exception as error:
+        LOG.debug("%s: failed", source.key, exc_info=True)
+        if faults is not None:
+            note_fault(source.key, error, faults)
+        why = f"a fault of the program, {type(error).__name__}{place_of(error)}; please report it with {FAULTS_FILE}"
+        return failed(source, "fault", why)
     notes = tuple(replace(note, text=without_location(note.text, source)) for note in result.notes)
     return replace(result, notes=notes)
 
@@ -193,11 +204,20 @@ def failed(source: StudySource, code: str, reason: str) -> StudyResult:
     return StudyResult(source.key, "failed", 0.0, flags=(flag,))
 
 
-def unexpected(error: BaseException) -> str:
-    """A fault as its kind and place in the code; its text stays out, it might name the patient."""
+def place_of(error: BaseException) -> str:
+    """Where in the code something was raised. What an error says stays out: it might name the patient."""
     frames = traceback.extract_tb(error.__traceback__)
-    place = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
-    return f"unexpected {type(error).__name__}{place}; the files may be damaged, if they are not please report this"
+    return f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
+
+
+def note_fault(key: str, error: BaseException, path: Path) -> None:
+    """Add the kind and the calls of an error to a file, without what it says and without folders."""
+    lines = [f"{key}: spinenet {__version__}, {type(error).__name__}"]
+    for frame in traceback.extract_tb(error.__traceback__):
+        lines.append(f"  {Path(frame.filename).name}, line {frame.lineno}, in {frame.name}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
 
 
 def without_location(message: str, source: StudySource) -> str:
