@@ -8,6 +8,7 @@ from spinenet.datasets.rsna2024 import RSNA2024
 from spinenet.datasets.spider import SPIDER
 from spinenet.datasets.sudirman import SUDIRMAN
 from spinenet.datasets.synthetic import PHANTOM
+from spinenet.datasets.table import TABLE
 from spinenet.errors import DatasetError
 
 DATASETS: dict[str, Adapter] = {
@@ -15,6 +16,7 @@ DATASETS: dict[str, Adapter] = {
     "phantom": PHANTOM,
     "rsna2024": RSNA2024,
     "sudirman": SUDIRMAN,
+    "table": TABLE,
 }
 """Every data set by the name that a configuration gives it. To add one: a module with its Adapter, and a line here."""
 

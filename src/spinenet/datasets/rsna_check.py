@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.datasets.labelled import Finding, Kind, LabelledStudy
+from spinenet.datasets.points import MIN_POINTS
 from spinenet.datasets.rsna_names import CONDITION_OF, CONDITIONS, column_of
-from spinenet.datasets.rsna_points import MIN_POINTS, Mark, RsnaPoints, canal_points, marks_of, point_frames
+from spinenet.datasets.rsna_points import Mark, RsnaPoints, canal_points, marks_of, point_frames
 from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, UNKNOWN, Side
 from spinenet.readers import opened
 from spinenet.study import LevelFrame

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.datasets.points import DEPTH_MM, HEIGHT_MM
+from spinenet.datasets.points import DEPTH_MM, HEIGHT_MM, axes_along
 from spinenet.labels import LEVELS
 from spinenet.readers.sources import Frame, StudySource
 from spinenet.study import LevelFrame, Study
@@ -19,7 +19,6 @@ CANAL_BEHIND_DISC_MM = {"L5/S1": 27.5}
 CANAL_BEHIND_UPPER_DISC_MM = 26.0
 DISC_FROM_CANAL_DEG = {"L5/S1": -5.5, "L4/L5": 3.0}
 """How far a disc's normal leans backwards from the canal's direction at its point; others 0.5; SD 2 to 5 degrees."""
-MIN_POINTS = 3
 
 
 @dataclass(frozen=True)
@@ -86,16 +85,9 @@ def canal_points(marks: Sequence[Mark]) -> dict[str, NDArray[np.float64]]:
 
 def point_frames(canal_mm: Mapping[str, NDArray[np.float64]]) -> tuple[LevelFrame, ...]:
     """Level frames from canal points alone, right to about 2 mm and 4 degrees; none from fewer than MIN_POINTS."""
-    levels = list(canal_mm)
-    if len(levels) < MIN_POINTS:
-        return ()
-    points = np.stack([canal_mm[level] for level in levels])
-    up_N3 = np.gradient(points, np.array([LEVELS.index(level) for level in levels], float), axis=0)
     frames = []
-    for level, point_mm, up in zip(levels, points, up_N3, strict=True):
-        lean = np.arctan2(up[1], up[2]) + np.deg2rad(DISC_FROM_CANAL_DEG.get(level, 0.5))
-        superior = np.array([0.0, np.sin(lean), np.cos(lean)])
-        posterior = np.array([0.0, np.cos(lean), -np.sin(lean)])
-        center_mm = point_mm - CANAL_BEHIND_DISC_MM.get(level, CANAL_BEHIND_UPPER_DISC_MM) * posterior
+    for level, (posterior, superior) in axes_along(canal_mm, DISC_FROM_CANAL_DEG, 0.5).items():
+        behind_mm = CANAL_BEHIND_DISC_MM.get(level, CANAL_BEHIND_UPPER_DISC_MM)
+        center_mm = canal_mm[level] - behind_mm * posterior
         frames.append(LevelFrame(level, center_mm, posterior, superior, DEPTH_MM, HEIGHT_MM))
     return tuple(frames)

@@ -3,6 +3,7 @@
 Shapes: B study, L level, S slice, T target; bags of one batch are padded to the largest L and S.
 """
 
+import logging
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -32,6 +33,8 @@ from spinenet.train.augment import (
 )
 from spinenet.train.randomise import Normalised, randomise
 from spinenet.train.training_config import TrainGraderConfig, TrainLocatorConfig
+
+_log = logging.getLogger(__name__)
 
 Item = dict[Hashable, Any]
 
@@ -114,6 +117,9 @@ class StudyBags(torch.utils.data.Dataset):
         named = zip(studies, sources or [""] * len(studies), strict=True)
         kept = [(study if study.prepared is not None else next(held), source) for study, source in named]
         kept = [(one, source) for one, source in kept if isinstance(one, LabelledStudy) or one["located"]]
+        if len(kept) < len(studies):
+            said = "%d of %d studies are left out: no label images or points place levels in them; prepare them first"
+            _log.warning(said, len(studies) - len(kept), len(studies))
         self.studies: list[Item | LabelledStudy] = [one for one, _ in kept]
         self.sources = [source for _, source in kept]
 
@@ -267,7 +273,7 @@ def _shuffled(
     data, batch_size = config.data, config.fit.batch_size
     if not len(dataset):
         raise DatasetError(
-            f"{data.root}: no study has levels to train on (no masks); let scripts/prepare_data.py locate them"
+            f"{data.root}: no study has levels to train on (no masks, no points); let spinenet prepare locate them"
         )
     sampler = Draws(dataset.sources, data.shares, data.name, config.seed)
     return DataLoader(
