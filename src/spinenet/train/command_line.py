@@ -1,11 +1,14 @@
 """``spinenet prepare``, ``train``, ``evaluate`` and ``export``: what each needs is imported when it runs."""
 
+import logging
 import sys
 from collections.abc import Callable
 
 import typer
 
 from spinenet.errors import SpinenetError
+
+LOG = logging.getLogger(__name__)
 
 COMMANDS = {
     ("prepare",): ("prepare_data", "train", "Look at a data set (--check), or turn it into files that train fast."),
@@ -39,6 +42,7 @@ def _passing(words: tuple[str, ...]) -> Callable[[typer.Context], None]:
         try:
             run(words, context.args)
         except SpinenetError as error:
+            LOG.debug("stopped", exc_info=True)
             typer.echo(f"spinenet: {error}", err=True)
             raise typer.Exit(2) from error
 

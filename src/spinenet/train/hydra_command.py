@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import logging
 import os
 import sys
 import textwrap
@@ -19,6 +20,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from spinenet.errors import SpinenetError
 from spinenet.train.config_keys import keys_of
+
+LOG = logging.getLogger(__name__)
 
 INSTALLED = Path(__file__).parents[1] / "configs"
 """Where a wheel has the YAML files; a checkout has them at its top."""
@@ -73,6 +76,7 @@ def one_line(error: BaseException) -> str:
 
 
 def _refuse(error: BaseException) -> NoReturn:
+    LOG.debug("refused", exc_info=error)
     sys.stderr.write(f"{Path(sys.argv[0]).name}: {one_line(error)}\n")
     raise SystemExit(2) from error
 
