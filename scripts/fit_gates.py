@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from spinenet.checking.artefacts import ARTEFACTS, artefact_figures, limits_of
-from spinenet.checking.quality import FIGURES, Reference, figures_of, fit_reference, level_figures
+from spinenet.checking.quality import FIGURES, UsualSeries, figures_of, fit_usual, level_figures
 from spinenet.errors import SpinenetError
 from spinenet.labels import VIEWS, View
 from spinenet.model.bundle import Bundle, load_bundle, write_bundle
@@ -71,13 +71,13 @@ def _measured(studies: Path, bundle: Bundle, views: Sequence[View]) -> dict[View
     return measured
 
 
-def _fitted(measured: Mapping[View, Measured]) -> dict[View, Reference]:
+def _fitted(measured: Mapping[View, Measured]) -> dict[View, UsualSeries]:
     fitted = {}
     for view, found in measured.items():
         if len(found.figures) < 10 * len(FIGURES):
             print(f"{view}: {len(found.figures)} series, too few for a reference")
             continue
-        reference, held_out = fit_reference(np.stack(found.figures), found.voids)
+        reference, held_out = fit_usual(np.stack(found.figures), found.voids)
         limits = limits_of(np.stack(found.artefacts)) if found.artefacts else ()
         fitted[view] = replace(reference, artefact_flags=limits)
         print(

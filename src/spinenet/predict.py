@@ -87,7 +87,7 @@ def locate(study: Study, bundle: Bundle) -> Located:
 
 def check(located: Located, bundle: Bundle) -> Checked:
     """What may be graded, with everything that was refused or calls for caution."""
-    return gates.check(located, bundle.spec, bundle.references)
+    return gates.check(located, bundle.spec, bundle.usual_series)
 
 
 def grade(checked: Checked, bundle: Bundle) -> Graded:

@@ -9,9 +9,9 @@ from spinenet.checking.gates import NOT_LOOKED_FOR, check
 from spinenet.checking.quality import (
     FIGURES,
     REFUSE_FACTOR,
-    Reference,
+    UsualSeries,
     figures_of,
-    fit_reference,
+    fit_usual,
     level_figures,
 )
 from spinenet.crops import CropSpec
@@ -43,7 +43,7 @@ def located(frames=None, *, name="t2", noise=1.0, size=(1, 260, 220), **more):
 
 def reference_around(one, flag=5.0):
     figures_F = figures_of(one).figures_F
-    return Reference(figures_F, np.eye(len(FIGURES)) * 100.0, flag, 0.3, 100)
+    return UsualSeries(figures_F, np.eye(len(FIGURES)) * 100.0, flag, 0.3, 100)
 
 
 def checked(*series, references=None, **study):
@@ -207,8 +207,8 @@ def test_an_axial_level_cut_by_the_edge_is_left_to_the_sagittal_series():
 def test_what_is_unlike_synthetic_series_is_flagged_however_far_but_not_refused():
     one, odd = axial(), axial(reference=(0.0, 100.0, 90.0, 20.0, 50.0))
     assert len(figures_of(one).figures_F) == len(FIGURES) - 1
-    learnt = Reference(figures_of(one).figures_F, np.eye(len(FIGURES) - 1) * 1e6, 1.0, 0.9, 100, synthetic=True)
-    assert Reference.from_dict(learnt.to_dict()).synthetic
+    learnt = UsualSeries(figures_of(one).figures_F, np.eye(len(FIGURES) - 1) * 1e6, 1.0, 0.9, 100, synthetic=True)
+    assert UsualSeries.from_dict(learnt.to_dict()).synthetic
     references = {VIEW: reference_around(located()), View.AXIAL_T2: learnt}
     assert codes(checked(located(), one, references=references).flags, Severity.FLAG) == []
     result = checked(located(), odd, references=references)
@@ -235,16 +235,16 @@ def test_a_study_without_levels_is_refused_in_the_locators_words():
 
 def test_the_limit_of_a_reference_is_one_that_held_out_series_seldom_pass():
     figures_NF = np.random.default_rng(0).normal(0, 1, (300, len(FIGURES)))
-    reference, held_out_N = fit_reference(figures_NF, np.linspace(0, 0.2, 500).tolist())
+    reference, held_out_N = fit_usual(figures_NF, np.linspace(0, 0.2, 500).tolist())
     assert np.mean(held_out_N > reference.flag) == pytest.approx(0.01, abs=0.005)
-    assert Reference.from_dict(replace(reference, artefact_flags=(0.1, 0.2, 0.3)).to_dict()).artefact_flags == (
+    assert UsualSeries.from_dict(replace(reference, artefact_flags=(0.1, 0.2, 0.3)).to_dict()).artefact_flags == (
         0.1,
         0.2,
         0.3,
     )
-    assert Reference.from_dict(reference.to_dict()).flag == pytest.approx(reference.flag, abs=1e-3)
+    assert UsualSeries.from_dict(reference.to_dict()).flag == pytest.approx(reference.flag, abs=1e-3)
     better = reference.usual_F + np.array([0, 0, 0, -5, 5, 5])  # less noise, sharper, surer than usual
     assert reference.distance(better) == 0
     assert reference.oddest(reference.usual_F + np.array([0, 9, 0, 0, 0, 0])) == "fluid"
     with pytest.raises(ValueError, match="too few"):
-        fit_reference(figures_NF[:20], [0.1])
+        fit_usual(figures_NF[:20], [0.1])

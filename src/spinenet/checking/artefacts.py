@@ -1,6 +1,8 @@
 """Strong artefacts of a slice, each as one figure: copies of the image (ghosts), a line across it (zipper), and blur.
 
 None needs to know which axis was phase encoded: both axes of the slice are looked at and the worse one counts.
+Distances and widths were chosen by hand on SPIDER's 349 series and on phantoms, into which artefacts were put; limits
+are learnt from real series, and how well they tell artefacts is in notebooks/EXPERIMENTS.md (2026-11-21).
 """
 
 from collections.abc import Iterator, Sequence

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from spinenet.checking.artefacts import artefacts_of
-from spinenet.checking.quality import REFUSE_FACTOR, Reference, figures_of, level_figures
+from spinenet.checking.quality import REFUSE_FACTOR, UsualSeries, figures_of, level_figures
 from spinenet.crops import CropSpec
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, View
 from spinenet.locating.discs import DISC_BELOW
@@ -42,7 +42,7 @@ MIN_SIGNAL = 4.0
 """Spread of the spine's grey values in units of noise: fewer show little but noise."""
 
 
-def check(located: Located, spec: CropSpec, references: Mapping[View, Reference]) -> Checked:
+def check(located: Located, spec: CropSpec, references: Mapping[View, UsualSeries]) -> Checked:
     """Judge a located study; ``references`` are the bundle's, by view."""
     if not located.series:
         return Checked(located, (), (*located.notes, *_notes(located.study)))
@@ -118,7 +118,7 @@ def _transitional(sagittal: Sequence[LocatedSeries], frames: Sequence[LevelFrame
         yield _of_study("transitional", text, Severity.FLAG)
 
 
-def _series_flags(located: LocatedSeries, reference: Reference | None) -> Iterator[Note]:
+def _series_flags(located: LocatedSeries, reference: UsualSeries | None) -> Iterator[Note]:
     name = located.series.name
     pixel_mm = float(located.series.spacing_mm[1:].max())
     if pixel_mm > COARSE_MM:
@@ -145,7 +145,7 @@ def _series_flags(located: LocatedSeries, reference: Reference | None) -> Iterat
 
 
 def _level_flags(
-    located: LocatedSeries, frame: LevelFrame, spec: CropSpec, reference: Reference | None
+    located: LocatedSeries, frame: LevelFrame, spec: CropSpec, reference: UsualSeries | None
 ) -> Iterator[Note]:
     """Flags of one level in one series; the message begins with the series' name."""
     name = located.series.name

@@ -3,7 +3,8 @@
 The figures are grey values of the tissues on the spine's own scale, noise, sharpness, and, in the sagittal series that
 discs are found in, how surely they were seen.
 Noise, sharpness and sureness count on their bad side alone. The distance is Mahalanobis' over them; the limits stored
-with a bundle are quantiles of the distances of held-out patients. Shape letters: N series, F figures.
+with a bundle are quantiles of the distances of held-out patients. What is looked at, and the factor that refuses, were
+chosen by hand on SPIDER's series. Shape letters: N series, F figures.
 """
 
 from collections.abc import Mapping, Sequence
@@ -74,7 +75,7 @@ def level_figures(located: LocatedSeries, frame: LevelFrame, spec: CropSpec) -> 
 
 
 @dataclass(frozen=True)
-class Reference:
+class UsualSeries:
     """What real series of one view look like: usual figures (F,), the inverse covariance of their deviations (F, F),
     and limits of distance, of ``void_share`` and of artefacts."""
 
@@ -113,7 +114,7 @@ class Reference:
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "Reference":
+    def from_dict(cls, values: Mapping[str, Any]) -> "UsualSeries":
         """The same from ``model.json``."""
         usual, inverse = (np.array(values[key], float) for key in ("usual", "inverse_covariance"))
         synthetic = values.get("evidence") == "synthetic"
@@ -123,7 +124,7 @@ class Reference:
         )
 
 
-def fit_reference(figures_NF: Floats, voids: Sequence[float]) -> tuple[Reference, Floats]:
+def fit_usual(figures_NF: Floats, voids: Sequence[float]) -> tuple[UsualSeries, Floats]:
     """The reference of real series and their held-out distances (N,): each measured by a reference made of the others.
 
     ``voids`` are the void shares of all their levels. Needs at least ten series a figure.
@@ -133,19 +134,21 @@ def fit_reference(figures_NF: Floats, voids: Sequence[float]) -> tuple[Reference
     held_out_N = np.empty(len(figures_NF))
     for fold in range(_FOLDS):
         here_N = np.arange(len(figures_NF)) % _FOLDS == fold
-        others = _reference(figures_NF[~here_N])
+        others = _usual(figures_NF[~here_N])
         held_out_N[here_N] = [others.distance(figures_F) for figures_F in figures_NF[here_N]]
-    whole = _reference(figures_NF)
+    whole = _usual(figures_NF)
     flag, void_flag = float(np.quantile(held_out_N, FLAG_QUANTILE)), float(np.quantile(voids, FLAG_QUANTILE))
-    return Reference(whole.usual_F, whole.inverse_FF, flag, void_flag, len(figures_NF)), held_out_N
+    return UsualSeries(whole.usual_F, whole.inverse_FF, flag, void_flag, len(figures_NF)), held_out_N
 
 
-def _reference(figures_NF: Floats) -> Reference:
+def _usual(figures_NF: Floats) -> UsualSeries:
     usual_F = np.asarray(np.median(figures_NF, axis=0), dtype=np.float64)
     away_NF = _deviations(figures_NF, usual_F)
     spread_FF = away_NF.T @ away_NF / len(away_NF)
     ridge_FF = 1e-4 * np.diag(np.diag(spread_FF))
-    return Reference(usual_F, np.asarray(np.linalg.inv(spread_FF + ridge_FF), np.float64), np.inf, 1.0, len(figures_NF))
+    return UsualSeries(
+        usual_F, np.asarray(np.linalg.inv(spread_FF + ridge_FF), np.float64), np.inf, 1.0, len(figures_NF)
+    )
 
 
 def _deviations(figures_NF: Floats, usual_F: Floats) -> Floats:

@@ -23,6 +23,7 @@ PIXEL_MM = 1.25
 SIZE_MULTIPLE = 16
 """Rows and columns are padded to a multiple of this: the network halves its grid four times."""
 MIN_DISC_MM2 = 60.0
+"""Smaller regions are specks. This and the following were chosen by hand on SPIDER's series and phantoms."""
 MIN_LEVELS = 4
 MIN_LOWEST = 0.3
 """How much of a disc must look like the lowest one; with the sacrum out of view hardly any pixel does."""

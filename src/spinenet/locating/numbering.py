@@ -14,9 +14,10 @@ from spinenet.locating.discs import Detection, located_series, name_levels
 from spinenet.study import LevelFrame, LocatedSeries, Note, Scope, Severity
 
 SAME_DISC_MM = 10.0
-"""Centres nearer than this, in one coordinate system, are of the same disc."""
+"""Centres nearer than this, in one coordinate system, are of the same disc: about half of the 19 mm that neighbours
+are apart at least (``checking.gates.STEP_MM``)."""
 SAME_PLACE_MM = 3.0
-"""Two series lie in the same place when the discs they share agree to this (median)."""
+"""Two series lie in the same place when the discs they share agree to this (median); chosen by hand, on SPIDER."""
 
 
 def number_study(detections: Sequence[Detection]) -> tuple[tuple[LocatedSeries, ...], list[Note]]:

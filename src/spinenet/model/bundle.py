@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.checking.quality import Reference
+from spinenet.checking.quality import UsualSeries
 from spinenet.crops import BAG_ARRAYS, Bag, CropSpec
 from spinenet.errors import BundleError, StudyError
 from spinenet.labels import LEVELS, MAX_GRADES, SAGITTAL_VIEWS, TARGET, TARGET_INDEX, VIEWS, View
@@ -89,9 +89,9 @@ class Bundle:
         }
 
     @cached_property
-    def references(self) -> dict[View, Reference]:
+    def usual_series(self) -> dict[View, UsualSeries]:
         """What real series of each view look like; empty where the bundle was made without."""
-        return {View(view): Reference.from_dict(values) for view, values in self.metadata.get("gates", {}).items()}
+        return {View(view): UsualSeries.from_dict(values) for view, values in self.metadata.get("gates", {}).items()}
 
     def segment(self, images_N1HW: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, classes, H, W) probabilities of ``locating.discs.LOCATOR_CLASSES``; a slice at a time: less memory."""
