@@ -40,6 +40,16 @@ class View(StrEnum):
     SAGITTAL_STIR = "sagittal_stir"
     AXIAL_T2 = "axial_t2"
 
+    @property
+    def words(self) -> str:
+        """For people.
+
+        >>> View.SAGITTAL_STIR.words
+        'sagittal STIR'
+        """
+        plane, weighting = self.value.split("_")
+        return f"{plane} {weighting.upper()}"
+
 
 VIEWS = tuple(View)
 SAGITTAL_VIEWS = (View.SAGITTAL_T1, View.SAGITTAL_T2, View.SAGITTAL_STIR)

@@ -18,7 +18,7 @@ from spinenet.locating.discs import NUMBERING
 from spinenet.model.conformal import COVERAGE
 from spinenet.report.findings import findings_of, short_words, uncertain_of, weight_of
 from spinenet.report.page.pictures import Overview, overview, sagittal_first
-from spinenet.report.page.strips import VIEW_WORDS, Strip, crop_windows, strips_of
+from spinenet.report.page.strips import Strip, crop_windows, strips_of
 from spinenet.study import MEASUREMENTS, LocatedSeries, Measurement, Note, Prediction, Scope, StudyResult
 from spinenet.system.files import write_text
 
@@ -192,7 +192,7 @@ def figures(located: Sequence[LocatedSeries]) -> list[Figure]:
 
 def series_title(located: LocatedSeries) -> str:
     """Name and view of a series, and the slice shown (counted from 1, from the patient's right)."""
-    words = VIEW_WORDS[located.series.view] if located.series.view else "view unknown"
+    words = located.series.view.words if located.series.view else "view unknown"
     place = f"slice {located.midline_slice + 1} of {located.series.voxels_SRC.shape[0]}"
     return f"{words} ({located.series.name}), {place}"
 

@@ -10,12 +10,6 @@ from spinenet.report.page.attention import share_of
 from spinenet.report.page.pictures import Window, crop_window, data_uri
 from spinenet.study import LevelCrop
 
-VIEW_WORDS = {
-    View.SAGITTAL_T1: "sagittal T1",
-    View.SAGITTAL_T2: "sagittal T2",
-    View.SAGITTAL_STIR: "sagittal STIR",
-    View.AXIAL_T2: "axial T2",
-}
 SHOWN = {View.SAGITTAL_T2: 3, View.SAGITTAL_STIR: 2, View.SAGITTAL_T1: 2, View.AXIAL_T2: 2}
 """So many slices of a view are in the strip; a usual study then prints to two pages."""
 
@@ -63,7 +57,7 @@ def strips_of(
         chosen = sorted(_deciding(own, SHOWN[view], targets), key=lambda crop: crop.offset_mm)
         slices = [_slice(crop, windows[crop.series_name], two_sided, targets, most) for crop in chosen]
         names = ", ".join(dict.fromkeys(crop.series_name for crop in own))
-        strips.append(Strip(f"{VIEW_WORDS[view]} ({names})", tuple(slices), len(own)))
+        strips.append(Strip(f"{view.words} ({names})", tuple(slices), len(own)))
     return tuple(strips)
 
 
