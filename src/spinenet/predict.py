@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.checking import gates
-from spinenet.checking.visible import visible_targets
+from spinenet.checking.visible import not_shown, visible_targets
 from spinenet.crops import Bag, build_bag
 from spinenet.errors import StudyError
 from spinenet.labels import LEVELS, SAGITTAL_VIEWS, TARGET, TARGET_INDEX, View
@@ -106,12 +106,13 @@ def decide(graded: Graded, bundle: Bundle) -> StudyResult:
     checked, located = graded.checked, graded.checked.located
     is_graded = len(graded.bag.level_L) > 0
     notes = [note for note in located.notes if note.severity is not Severity.REFUSE]
+    unseen = not_shown(graded.bag, checked.series, bundle.targets)
     is_whole = not notes and all(flag.severity is not Severity.REFUSE for flag in checked.flags)
     return StudyResult(
         key=located.study.key,
         status="failed" if not is_graded else "ok" if is_whole else "partial",
         seconds=0.0,
-        notes=(*notes, *((NUMBERING,) if is_graded else ()), *located.study.notes),
+        notes=(*notes, *unseen, *((NUMBERING,) if is_graded else ()), *located.study.notes),
         flags=checked.flags,
         located=checked.series,
         predictions=predictions_of(graded, bundle),

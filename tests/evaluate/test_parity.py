@@ -14,7 +14,7 @@ import pytest
 from spinenet.datasets import LabelledStudy
 from spinenet.errors import ReadError
 from spinenet.evaluate.assess import collect
-from spinenet.labels import LEVELS, STENOSIS_LEVELS, TARGETS, UNKNOWN, VIEWS
+from spinenet.labels import LEVELS, STENOSIS_LEVELS, TARGETS, UNKNOWN, VIEWS, View
 from spinenet.model.bundle import Bundle
 from spinenet.model.calibration import neutral
 from spinenet.readers import StudySource
@@ -78,6 +78,7 @@ def clinic(angled_study: PhantomStudy, perfect_segmenter: Any) -> Iterator[Clini
         "cut": [*sagittal, *narrow],
         "no-sacrum": [*(series for series, _ in above), *axial],
         "child": [*sagittal, *axial],
+        "t2": [one for one in sagittal if one.view is View.SAGITTAL_T2],
     }
     studies = {key: Study(key, tuple(series)) for key, series in series_of.items()}
     studies["child"] = replace(studies["child"], age_years=12.0)
@@ -117,7 +118,7 @@ def test_the_table_of_the_evaluation_holds_the_grades_of_prediction_and_no_other
     expected = {key_of(row): row for row in predicted if row["level"] in labelled}
     graded = collected[collected["grade"].notna()]
     assert {key_of(row) for row in graded.to_dict("records")} == set(expected)
-    assert {study for study, *_ in expected} == {"ordinary", "noisy", "cut"}
+    assert {study for study, *_ in expected} == {"ordinary", "noisy", "cut", "t2"}
     for row in graded.to_dict("records"):
         theirs = expected[key_of(row)]
         assert (str(row["grade"]), row["label"], row["evidence"]) == (
@@ -138,9 +139,16 @@ def test_every_grade_that_was_refused_says_why(collected: pd.DataFrame) -> None:
     assert reasons["child"] == {"under_age"} and reasons["unreadable"] == {"unreadable"}
     assert reasons["no-sacrum"] == {"no_sacrum"}
     assert "low_signal" in reasons["noisy"] and "cut_off" in reasons["cut"]
-    assert not reasons.get("ordinary")
+    assert not reasons.get("ordinary") and not reasons.get("t2")
     subarticular = collected[
         collected["target"].str.startswith("subarticular") & collected["level"].isin(STENOSIS_LEVELS)
     ]
     lost = subarticular[(subarticular["study"] == "noisy") & subarticular["grade"].isna()]
     assert len(lost) == 10 and set(lost["refused"]) == {"low_signal"}
+
+
+def test_truth_that_no_series_shows_is_unknown_as_in_training(collected: pd.DataFrame) -> None:
+    known = collected[collected["truth"].notna()].groupby("study")["target"].agg(set)
+    assert {"modic", "subarticular_stenosis_left"} <= known["ordinary"] and "pfirrmann" in known["t2"]
+    assert not {"modic", "subarticular_stenosis_left", "subarticular_stenosis_right"} & known["t2"]
+    assert {"modic", "subarticular_stenosis_left"} <= known["unreadable"] & known["child"] & known["noisy"]

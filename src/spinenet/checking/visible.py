@@ -3,43 +3,97 @@
 A side is graded only from series in which left and right are known.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.crops import Bag
-from spinenet.labels import LEVELS, SAGITTAL_VIEWS, TARGETS, Side, Target, View
-from spinenet.study import LevelCrop, LocatedSeries
+from spinenet.labels import LEVELS, SAGITTAL_VIEWS, TARGET, TARGET_INDEX, TARGETS, Need, Side, Target, View
+from spinenet.study import LevelCrop, LocatedSeries, Note, Scope
 
 LATERAL_MM = 9.0
 """A sagittal slice farther than this from the midline passes through the foramina rather than the canal."""
+NOT_SHOWN = "not_shown"
+"""Code of the notes that say what was not graded since no series shows it."""
 
-Shown = set[tuple[View, Side | None]]
-"""Views that a level was seen in: with None for a slice anywhere, with a side for one beside the midline there."""
+
+@dataclass(frozen=True)
+class Shown:
+    """Views that a level was seen in: with None for a slice anywhere, with a side for one beside the midline there.
+
+    ``sided`` is the same of the series in which left and right are known.
+    """
+
+    every: frozenset[tuple[View, Side | None]]
+    sided: frozenset[tuple[View, Side | None]]
 
 
 def visible_targets(bag: Bag, located: Sequence[LocatedSeries]) -> NDArray[np.bool_]:
     """(L, T) true where the level's slices can show the target; ``located`` are the series the bag was built from."""
-    sided = {one.series.name for one in located if one.series.laterality_known}
-    seen_LT = np.zeros((len(bag.level_L), len(TARGETS)), np.bool_)
-    for row, (level, crops) in enumerate(zip(bag.level_L, bag.shown, strict=True)):
-        anywhere, with_sides = _shown(crops), _shown([crop for crop in crops if crop.series_name in sided])
-        for index, target in enumerate(TARGETS):
-            shown = with_sides if target.side else anywhere
-            seen_LT[row, index] = LEVELS[level] in target.levels and _is_shown(target, shown)
-    return seen_LT
+    return np.array(
+        [
+            [LEVELS[level] in target.levels and _is_shown(target, shown) for target in TARGETS]
+            for level, shown in zip(bag.level_L, _shown_at(bag, located), strict=True)
+        ],
+        np.bool_,
+    ).reshape(len(bag.level_L), len(TARGETS))
 
 
-def _shown(crops: Sequence[LevelCrop]) -> Shown:
-    shown: Shown = {(crop.view, None) for crop in crops}
-    for crop in crops:
-        if crop.view in SAGITTAL_VIEWS and abs(crop.offset_mm) > LATERAL_MM:
-            shown.add((crop.view, Side.LEFT if crop.offset_mm > 0 else Side.RIGHT))
-    return shown
+def not_shown(bag: Bag, located: Sequence[LocatedSeries], targets: Iterable[str]) -> tuple[Note, ...]:
+    """Which of these targets the slices of some level cannot show, where, and what is missing for it."""
+    visible_LT = visible_targets(bag, located)
+    found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for target in map(TARGET.__getitem__, targets):
+        rows = [row for row, level in enumerate(bag.level_L) if LEVELS[level] in target.levels]
+        lacking: dict[str, list[str]] = {}
+        for row, shown in enumerate(_shown_at(bag, located)):
+            if row in rows and not visible_LT[row, TARGET_INDEX[target.name]]:
+                lacking.setdefault(_lacking(target, shown), []).append(LEVELS[bag.level_L[row]])
+        for what, levels in lacking.items():
+            found.setdefault((what, () if len(levels) == len(rows) else tuple(levels)), []).append(target.running)
+    return tuple(
+        Note(NOT_SHOWN, Scope.STUDY, "", _in_words(what, levels, names)) for (what, levels), names in found.items()
+    )
+
+
+def _shown_at(bag: Bag, located: Sequence[LocatedSeries]) -> Iterator[Shown]:
+    names = {one.series.name for one in located if one.series.laterality_known}
+    for crops in bag.shown:
+        yield Shown(_views_of(crops), _views_of([crop for crop in crops if crop.series_name in names]))
+
+
+def _views_of(crops: Sequence[LevelCrop]) -> frozenset[tuple[View, Side | None]]:
+    beside = [crop for crop in crops if crop.view in SAGITTAL_VIEWS and abs(crop.offset_mm) > LATERAL_MM]
+    sides = [(crop.view, Side.LEFT if crop.offset_mm > 0 else Side.RIGHT) for crop in beside]
+    return frozenset([*((crop.view, None) for crop in crops), *sides])
 
 
 def _is_shown(target: Target, shown: Shown) -> bool:
-    return any(
-        all((view, target.side if need.lateral else None) in shown for view in need.views) for need in target.needs
-    )
+    seen = shown.sided if target.side else shown.every
+    return any(_is_met(need, target.side, seen) for need in target.needs)
+
+
+def _is_met(need: Need, side: Side | None, seen: frozenset[tuple[View, Side | None]]) -> bool:
+    return all((view, side if need.lateral else None) in seen for view in need.views)
+
+
+def _lacking(target: Target, shown: Shown) -> str:
+    """The least that the series would have to have for the target to be shown."""
+    sides = tuple(Side) if target.side else (None,)
+    if any(_is_met(need, side, shown.every) for need in target.needs for side in sides):
+        known = any(_is_met(need, side, shown.sided) for need in target.needs for side in sides)
+        return f"no slice beside the midline on the {target.side}" if known else "left and right are not known"
+    missing = [[view for view in need.views if (view, None) not in shown.every] for need in target.needs]
+    fewest = min(missing, key=len)
+    if not fewest:
+        return "no slices beside the midline"
+    alternatives = [" and ".join(view.words for view in one) for one in missing if len(one) == len(fewest)]
+    return f"no usable {' or '.join(dict.fromkeys(alternatives))} series"
+
+
+def _in_words(lacking: str, levels: Sequence[str], names: Sequence[str]) -> str:
+    if not levels:
+        return f"{lacking}: {', '.join(names)} not graded"
+    return f"{lacking} at {', '.join(levels)}: {', '.join(names)} not graded there"

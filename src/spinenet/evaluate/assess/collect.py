@@ -38,8 +38,8 @@ class Collected:
     """Uncalibrated predictions beside the truth, of every disc with a known grade.
 
     ``disc_N`` is (study, level). ``logp_NTK`` is nan where a disc was not found, was refused, and for targets that its
-    slices cannot show; ``refused_NT`` says why what could have been graded was not, "" elsewhere. Grades of
-    ``cautioned_N`` discs are not stood by. ``failures`` says in words why a study has no grades.
+    slices cannot show, whose ``grades_NT`` are UNKNOWN; ``refused_NT`` says why what could have been graded was not,
+    "" elsewhere. Grades of ``cautioned_N`` discs are not stood by. ``failures`` says in words why a study has none.
     """
 
     disc_N: tuple[tuple[str, str], ...]
@@ -92,12 +92,13 @@ def _collect_one(labelled: LabelledStudy, bundle: Bundle) -> Collected:
     predicted = {LEVELS[level]: logp_LTK[row] for row, level in enumerate(graded.bag.level_L)}
     refused = refusals(graded, bundle)
     truth = _true_centers(labelled, checked.located.study)
+    refused_NT = np.array([[refused.get((level, target.name), "") for target in TARGETS] for level in levels])
     return Collected(
         disc_N=tuple((labelled.key, level) for level in levels),
         logp_NTK=np.stack([predicted.get(level, NOT_GRADED) for level in levels]),
-        grades_NT=_grades(labelled, levels),
+        grades_NT=_shown_grades(labelled, levels, graded, refused_NT != ""),
         cautioned_N=np.array([level in checked.cautioned for level in levels]),
-        refused_NT=np.array([[refused.get((level, target.name), "") for target in TARGETS] for level in levels]),
+        refused_NT=refused_NT,
         found=where_drawn(_found_centers(labelled, checked.located.series), truth, labelled),
         truth=truth,
         failures={} if predicted else {labelled.key: checked.refusal},
@@ -119,6 +120,19 @@ def _unread(labelled: LabelledStudy, levels: Sequence[str], reason: str) -> Coll
 
 def _grades(labelled: LabelledStudy, levels: Sequence[str]) -> NDArray[np.int64]:
     return np.stack([labelled.grades_LT[LEVELS.index(level)] for level in levels])
+
+
+def _shown_grades(
+    labelled: LabelledStudy, levels: Sequence[str], graded: Graded, refused_NT: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """The grades of these levels, UNKNOWN where no series of the study shows the target, as in training.
+
+    A disc that was not found keeps those that are shown at other discs of the study.
+    """
+    shown = dict(zip(graded.bag.level_L, graded.visible_LT, strict=True))
+    anywhere_T = graded.visible_LT.any(axis=0)
+    shown_NT = np.stack([shown.get(LEVELS.index(level), anywhere_T) for level in levels])
+    return np.where(shown_NT | refused_NT, _grades(labelled, levels), UNKNOWN)
 
 
 def _checked(labelled: LabelledStudy, bundle: Bundle) -> Checked:

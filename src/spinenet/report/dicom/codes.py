@@ -75,7 +75,6 @@ EVIDENCES = {"real": private("real", "Patients"), "synthetic": private("syntheti
 CAUTION = private("caution", "Caution")
 IN_WORDS = private("in_words", "In words")
 RESEARCH = private("research_only", "Research use only, not for diagnosis or treatment decisions")
-NUMBERING = private("numbering", "Levels are numbered from the lowest disc, not verified")
 MEASUREMENT_CODES = {one.name: one.code for one in MEASUREMENTS}
 UNITS = {one.name: Code(one.unit, "UCUM", one.unit) for one in MEASUREMENTS}
 
@@ -90,10 +89,10 @@ LEVEL_OF_CODE = {code.value: level for sites in SITES.values() for level, code i
 MEASUREMENT_OF_CODE = {code.value: name for name, code in MEASUREMENT_CODES.items()}
 
 
-def flag_code(code: str) -> Code:
-    """The code of a flag, whose meaning is the same whatever the flag says of its study.
+def note_code(code: str) -> Code:
+    """The code of a note, whose meaning is the same whatever the note says of its study.
 
-    >>> flag_code("cut_off").meaning
+    >>> note_code("cut_off").meaning
     'Cut off'
     """
     return private(code, code.replace("_", " ").capitalize())

@@ -9,7 +9,6 @@ from typing import Any
 from pydicom.uid import Comprehensive3DSRStorage, MRImageStorage
 
 from spinenet.labels import TARGET
-from spinenet.locating.discs import NUMBERING
 from spinenet.report.dicom import codes
 from spinenet.report.dicom.content_tree import (
     CONTAINS,
@@ -87,19 +86,19 @@ def _measurements(made: Made) -> Item:
 
 
 def _study_group(made: Made) -> Item:
-    """What is to be known of the whole study: research only, numbering, and every flag by its code and in words."""
-    cautions = [
-        (codes.NUMBERING, NUMBERING.text),
-        *((codes.flag_code(flag.code), str(flag)) for flag in made.result.flags),
-    ]
+    """What is to be known of the whole study: research only, and every note and flag by its code and in words."""
+    result = made.result
+    notes = [*result.flags, *result.notes, *(note for one in result.located for note in one.notes)]
     return _group(
         made,
         "study",
         code_item(CONTAINS, codes.FINDING, codes.RESEARCH),
         code_item(MODIFIES, codes.FINDING_SITE, codes.LUMBAR_SPINE),
         *(
-            code_item(CONTAINS, codes.CAUTION, code, [text_item(PROPERTY, codes.IN_WORDS, words)])
-            for code, words in cautions
+            code_item(
+                CONTAINS, codes.CAUTION, codes.note_code(note.code), [text_item(PROPERTY, codes.IN_WORDS, str(note))]
+            )
+            for note in dict.fromkeys(notes)
         ),
     )
 

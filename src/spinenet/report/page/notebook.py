@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from PIL import Image, ImageDraw, ImageFont
 
 from spinenet.errors import StudyError
-from spinenet.labels import RESEARCH_ONLY
+from spinenet.labels import RESEARCH_ONLY, View
 from spinenet.report.page.html import environment, glance_of, levels_of
 from spinenet.report.page.pictures import Window, grey_of
-from spinenet.report.page.strips import VIEW_WORDS, attention_of, caption_of, crop_windows
+from spinenet.report.page.strips import attention_of, caption_of, crop_windows
 from spinenet.study import LevelCrop, StudyResult
 
 TILE = 160
@@ -31,7 +31,7 @@ def slices_seen(result: StudyResult, level: str) -> Image.Image:
     crops = result.crops.get(level, ())
     if not crops:
         raise StudyError(f"{level} was not graded in {result.key}; graded: {', '.join(result.crops) or 'nothing'}")
-    rows = [[crop for crop in crops if crop.view is view] for view in VIEW_WORDS]
+    rows = [[crop for crop in crops if crop.view is view] for view in View]
     rows = [sorted(row, key=lambda crop: crop.offset_mm) for row in rows if row]
     width = max(sum(_width(crop) + GAP for crop in row) for row in rows) + 2 * MARGIN
     canvas = Image.new("L", (width, len(rows) * (TILE + 4 * LINE) + LINE + 2 * MARGIN), PAPER)
@@ -40,7 +40,7 @@ def slices_seen(result: StudyResult, level: str) -> Image.Image:
     top = MARGIN
     for row in rows:
         names = ", ".join(dict.fromkeys(crop.series_name for crop in row))
-        _write(canvas, (MARGIN, top), f"{level}, {VIEW_WORDS[row[0].view]} ({names})")
+        _write(canvas, (MARGIN, top), f"{level}, {row[0].view.words} ({names})")
         _draw_row(canvas, top + LINE, row, windows, _captions(row, result, sides))
         top += TILE + 4 * LINE
     _write(canvas, (MARGIN, top), RESEARCH_ONLY)
