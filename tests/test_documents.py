@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,14 @@ def test_every_command_and_script_that_is_named_exists(path: Path) -> None:
     code = "\n".join([*re.findall(r"```.*?```", text, re.DOTALL), *re.findall(r"`[^`\n]+`", text)])
     commands = re.findall(r"^`?\s*spinenet ([a-z]+)", code, re.MULTILINE)
     assert set(commands) <= OWN_COMMANDS
+
+
+def test_the_lines_of_python_in_the_readme_run(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.chdir(ROOT)
+    exec(code, {})
+    said = capsys.readouterr().out
+    assert RESEARCH_ONLY in said and "L5/S1" in said
 
 
 def test_the_readme_is_a_front_door() -> None:

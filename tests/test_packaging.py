@@ -24,7 +24,7 @@ DISTRIBUTION_OF = {
 }
 EXTRAS = {"evaluate": ("evaluate",), "train": ("evaluate", "train"), "datasets": ("mha",), "readers": ("mha",)}
 """Room -> extras that bring what it imports; the others make do with the base install."""
-OPTIONAL = {"serve": {"ray"}, "spinephantom": {"numba", "SimpleITK"}}
+OPTIONAL = {"api": {"pandas"}, "serve": {"ray"}, "spinephantom": {"numba", "SimpleITK"}}
 """Room -> what it can do without, and says so."""
 
 
