@@ -214,8 +214,10 @@ def _json(path: Path, what: str) -> dict[str, Any]:
 
 
 def _facts(name: str, config: TrainGraderConfig) -> dict[str, Any]:
-    data = ", ".join([config.data.name, *config.data.extra])
-    return {"name": name, "version": "0", "data": data, "licence": "see the training data"}
+    learnt_from = [config.data.name, *config.data.extra]
+    data = "\n".join(f"- {one}: {adapter(one).credit}" for one in learnt_from)
+    licence = "; ".join(f"{one}: {adapter(one).licence}" for one in learnt_from)
+    return {"name": name, "version": "0", "data": data, "licence": f"that of the training data ({licence})"}
 
 
 def _within_tolerance(difference: float) -> None:
