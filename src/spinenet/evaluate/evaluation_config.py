@@ -119,6 +119,21 @@ class NoiseConfig:
 
 
 @dataclass
+class MeasureSpinesConfig:
+    """``scripts/measure_spines.py``: a data set with label images of discs, bodies and canal."""
+
+    out: str = "data/measurements.csv"
+    """CSV that gets one row a disc and series."""
+    workers: int = 1
+    """Studies measured at the same time."""
+    data: DataConfig = field(default_factory=DataConfig)
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise ValueError(f"workers is {self.workers}; it must be 1 or more")
+
+
+@dataclass
 class PhantomTestConfig:
     """``scripts/phantom_test.py``; without ``bundle`` the one in the package predicts."""
 
