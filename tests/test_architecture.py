@@ -18,6 +18,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 STAGES = (
     "system",
     "errors",
+    "regions",
     "labels",
     "geometry",
     "study",

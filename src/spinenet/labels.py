@@ -13,12 +13,14 @@ from enum import StrEnum
 from functools import cached_property
 from typing import NamedTuple
 
+from spinenet.regions import LUMBAR
+
 UNKNOWN = -1
 """Grade index of a target nobody has labelled. Never the same as "absent"."""
 
-LEVELS = ("L5/S1", "L4/L5", "L3/L4", "L2/L3", "L1/L2", "T12/L1", "T11/T12", "T10/T11", "T9/T10", "T8/T9")
+LEVELS = LUMBAR.levels
 
-STENOSIS_LEVELS = LEVELS[:5]
+STENOSIS_LEVELS = LEVELS[: LUMBAR.usual]
 """L5/S1 to L1/L2: where stenosis is graded, as in RSNA 2024."""
 
 RESEARCH_ONLY = "Research use only. Not a medical device; not for diagnosis or treatment decisions."

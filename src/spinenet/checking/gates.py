@@ -15,6 +15,7 @@ from spinenet.checking.quality import REFUSE_FACTOR, UsualSeries, figures_of, le
 from spinenet.crops import CropSpec
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, View
 from spinenet.locating.discs import DISC_BELOW
+from spinenet.regions import LUMBAR
 from spinenet.study import Basis, Checked, LevelFrame, Located, LocatedSeries, Note, Scope, Severity, Study
 
 ADULT_YEARS = 18.0
@@ -22,10 +23,6 @@ NOT_LOOKED_FOR = (
     f"Not looked for, so never absent by this result: {', '.join(NEVER_LOOKED_FOR)}, and anything but the graded "
     "targets. Not made for patients under 18."
 )
-USUAL_LEVELS = 5
-DEPTH_MM, STEP_MM = (22.0, 54.0), (19.0, 54.0)
-"""Depth of a disc and distance between neighbouring ones, medians of a spine, that an adult can have. In 349 series of
-SPIDER they were 28 to 44 and 23 to 48 mm."""
 LIKE_NEIGHBOURS = 1.8
 """The deepest disc of a spine is no more than this many times the median one; at most 1.5 times in SPIDER."""
 COARSE_MM = 2.0
@@ -89,16 +86,20 @@ def _study_flags(located: Located) -> Iterator[Note]:
     steps_mm = [float(np.linalg.norm(upper.center_mm - lower.center_mm)) for lower, upper in pairwise(frames)]
     depths_mm = [frame.depth_mm for frame in frames] or [np.nan]
     depth_mm, step_mm = float(np.median(depths_mm)), float(np.median(steps_mm or [np.nan]))
-    if not (DEPTH_MM[0] <= depth_mm <= DEPTH_MM[1] and STEP_MM[0] <= step_mm <= STEP_MM[1]):
+    if not (_within(depth_mm, LUMBAR.adult_depths_mm) and _within(step_mm, LUMBAR.adult_steps_mm)):
         text = f"discs {depth_mm:.0f} mm deep and {step_mm:.0f} mm apart are no adult's; is the pixel spacing right?"
         yield _of_study("implausible_size", text, Severity.REFUSE)
     elif max(depths_mm) > LIKE_NEIGHBOURS * depth_mm:
         text = f"discs of {min(depths_mm):.0f} to {max(depths_mm):.0f} mm in depth make no spine; is it a lumbar one?"
         yield _of_study("implausible_shape", text, Severity.REFUSE)
-    if len(frames) < USUAL_LEVELS:
-        text = f"only {len(frames)} levels are in view; the lumbar spine has {USUAL_LEVELS}"
+    if len(frames) < LUMBAR.usual:
+        text = f"only {len(frames)} levels are in view; the {LUMBAR.name} has {LUMBAR.usual}"
         yield _of_study("few_levels", text, Severity.FLAG)
     yield from _transitional(sagittal, frames)
+
+
+def _within(value: float, limits: tuple[float, float]) -> bool:
+    return limits[0] <= value <= limits[1]
 
 
 def _transitional(sagittal: Sequence[LocatedSeries], frames: Sequence[LevelFrame]) -> Iterator[Note]:

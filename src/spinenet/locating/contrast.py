@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from spinenet.labels import View
 from spinenet.locating.axial import locate_axial
-from spinenet.locating.discs import MIN_LEVELS, Detection
+from spinenet.locating.discs import Detection
+from spinenet.regions import LUMBAR
 from spinenet.study import LocatedSeries, Series
 
 BRIGHT_FLUID, BRIGHT_SAC, DARK_SAC = 0.6, 0.45, 0.25
@@ -31,7 +32,7 @@ UNSURE = "its image fits no weighting surely"
 
 def sagittal_view(detection: Detection) -> tuple[View | None, str]:
     """View of a sagittal series by the slice its discs were found in, None where not sure, and what was seen."""
-    if len(detection.discs) < MIN_LEVELS:
+    if len(detection.discs) < LUMBAR.fewest:
         return None, "too few discs are seen to judge its image"
     dark, bright, *tissues = detection.reference
     marrow, fluid, discs = (np.array(tissues) - dark) / (bright - dark)

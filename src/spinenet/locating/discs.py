@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from spinenet.labels import LEVELS
 from spinenet.locating.measurements import Sampler, measured
+from spinenet.regions import LUMBAR
 from spinenet.study import LevelFrame, LocatedSeries, Note, Scope, Series, Severity
 
 LOCATOR_CLASSES = ("background", "vertebra", "canal", "disc", "lowest_disc")
@@ -24,17 +25,10 @@ SIZE_MULTIPLE = 16
 """Rows and columns are padded to a multiple of this: the network halves its grid four times."""
 MIN_DISC_MM2 = 60.0
 """Smaller regions are specks. This and the following were chosen by hand on SPIDER's series and phantoms."""
-MIN_LEVELS = 4
 MIN_LOWEST = 0.3
 """How much of a disc must look like the lowest one; with the sacrum out of view hardly any pixel does."""
-SACRUM_MM = 18.0
-"""How far the image must go on below the lowest disc."""
 TYPICAL_DISC_MM2 = 220.0
 """Mid-sagittal area from which a disc counts as fully seen."""
-DISC_SPACING_MM = (20.0, 46.0)
-"""Typical distance between neighbouring disc centres of one spine (body height plus disc height)."""
-MIN_RISE_MM = 13.0
-"""Two discs are never closer in height than this; nearer regions are parts of one."""
 
 NUMBERING = Note(
     "numbering",
@@ -168,7 +162,7 @@ def detect(series: Series, segment: Segmenter) -> Detection:
 def name_levels(detection: Detection) -> LocatedSeries | Note:
     """Name the discs of a series upwards from its lowest one.
 
-    The reason, in words for a user, where no level can be named: no spine, fewer than MIN_LEVELS discs, or the sacrum
+    The reason, in words for a user, where no level can be named: no spine, fewer discs than the region needs, or the sacrum
     not in view.
     """
     name = detection.series.name
@@ -176,17 +170,18 @@ def name_levels(detection: Detection) -> LocatedSeries | Note:
     def unnamed(code: str, reason: str) -> Note:
         return Note(code, Scope.SERIES, name, reason, Severity.REFUSE)
 
-    if len(detection.discs) < MIN_LEVELS:
-        reason = f"only {len(detection.discs)} lumbar discs in view, at least {MIN_LEVELS} are needed; "
-        return unnamed("few_discs", reason + "is this a sagittal lumbar series?")
+    needed = f"at least {LUMBAR.fewest} are needed"
+    if len(detection.discs) < LUMBAR.fewest:
+        reason = f"only {len(detection.discs)} lumbar discs in view, {needed}; is this a sagittal lumbar series?"
+        return unnamed("few_discs", reason)
     anchor = detection.anchor
     if anchor is None:
         reason = "the sacrum is not in view, so levels cannot be numbered from below; no grades are given"
         return unnamed("no_sacrum", reason)
     chain = spinal_chain(detection.discs[anchor:])
     frames, missed = _count_up([disc.frame for disc in chain])
-    if len(frames) < MIN_LEVELS:
-        reason = f"only {len(frames)} discs above the sacrum in view, at least {MIN_LEVELS} are needed to number levels"
+    if len(frames) < LUMBAR.fewest:
+        reason = f"only {len(frames)} discs above the sacrum in view, {needed} to number levels"
         return unnamed("few_discs", reason)
     below = f"{anchor} disc-like structure(s) below the lowest lumbar disc were ignored"
     notes = [Note(DISC_BELOW, Scope.SERIES, name, below)] if anchor > 0 else []
@@ -209,9 +204,9 @@ def located_series(detection: Detection, frames: Sequence[LevelFrame], notes: Se
 
 
 def _image_below(frame: LevelFrame, grid: LocatorGrid, series: Series) -> bool:
-    """Does the slice go on for SACRUM_MM below the disc? What looks like the lowest disc at the edge of an image may be
+    """Does the slice go on far enough below the disc? What looks like the lowest disc at the edge of an image may be
     any disc."""
-    point_mm = frame.center_mm - SACRUM_MM * frame.superior
+    point_mm = frame.center_mm - LUMBAR.beyond_mm * frame.superior
     row, column = series.to_vox(point_mm)[1:] / grid.step_rc
     return bool(row < grid.image_HW.shape[0] - 1 and 0 <= column < grid.image_HW.shape[1])
 
@@ -253,13 +248,13 @@ def spinal_chain(candidates: Sequence[DiscCandidate]) -> list[DiscCandidate]:
     distance_mm = np.linalg.norm(centers_mm[:, None] - centers_mm[None], axis=2)
     clear = centers_mm[weights > 0.25 * weights.max()]
     steps_mm = np.linalg.norm(np.diff(clear, axis=0), axis=1)
-    typical_mm = float(np.clip(np.median(steps_mm), *DISC_SPACING_MM)) if steps_mm.size else 33.0
+    typical_mm = float(np.clip(np.median(steps_mm), *LUMBAR.steps_mm)) if steps_mm.size else LUMBAR.step_mm
     score, following = weights.copy(), np.full(len(candidates), -1)
     for lower in range(len(candidates) - 2, -1, -1):
         for upper in range(lower + 1, len(candidates)):
             step_mm = distance_mm[lower, upper]
             rise_mm = centers_mm[upper, 2] - centers_mm[lower, 2]
-            if not MIN_RISE_MM <= rise_mm <= step_mm <= 2.5 * typical_mm:
+            if not LUMBAR.min_rise_mm <= rise_mm <= step_mm <= 2.5 * typical_mm:
                 continue
             cost = min(2.0 * (step_mm / typical_mm - 1) ** 2, 0.8)
             if weights[lower] + score[upper] - cost > score[lower]:
@@ -276,7 +271,7 @@ def _count_up(frames: Sequence[LevelFrame]) -> tuple[tuple[LevelFrame, ...], tup
     above."""
     steps_mm = [float(np.linalg.norm(b.center_mm - a.center_mm)) for a, b in pairwise(frames)]
     # Below the median, because a disc that was missed can only lengthen steps.
-    typical_mm = float(np.percentile(steps_mm, 40)) if steps_mm else 33.0
+    typical_mm = float(np.percentile(steps_mm, 40)) if steps_mm else LUMBAR.step_mm
     named, missed, position = [replace(frames[0], level=LEVELS[0])], [], 0
     for step_mm, frame in zip(steps_mm, frames[1:], strict=True):
         if step_mm > 1.6 * typical_mm:

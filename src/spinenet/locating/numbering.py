@@ -15,7 +15,7 @@ from spinenet.study import LevelFrame, LocatedSeries, Note, Scope, Severity
 
 SAME_DISC_MM = 10.0
 """Centres nearer than this, in one coordinate system, are of the same disc: about half of the 19 mm that neighbours
-are apart at least (``checking.gates.STEP_MM``)."""
+are apart at least (``regions.LUMBAR``)."""
 SAME_PLACE_MM = 3.0
 """Two series lie in the same place when the discs they share agree to this (median); chosen by hand, on SPIDER."""
 
