@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from spinenet.datasets.masks import locate_from_mask
-from spinenet.labels import LEVELS
+from spinenet.labels import LEVELS, View
 from spinenet.locating.discs import (
     DISC_BELOW,
+    Detection,
+    DiscCandidate,
     LocatorGrid,
     candidate_slices,
     detect,
@@ -16,7 +18,7 @@ from spinenet.locating.discs import (
     name_levels,
     normalise,
 )
-from spinenet.study import Series, Severity
+from spinenet.study import LevelFrame, Series, Severity
 
 FIRST_DISC = 201
 
@@ -138,6 +140,19 @@ def test_a_disc_that_is_not_found_does_not_shift_the_names_above_it(t2, found, m
     for frame in located.frames:
         assert np.allclose(frame.center_mm, whole[frame.level])
     assert [note.code for note in located.notes] == ["level_missed"] and LEVELS[missing] in located.notes[0].text
+
+
+def test_discs_above_the_last_level_have_no_name_whatever_lies_between():
+    """Series of the whole spine: ten named discs, then one more after a gap of two."""
+    up, back = np.array([0, 0, 1.0]), np.array([0, 1.0, 0])
+    heights_mm = [33.0 * index for index in (*range(len(LEVELS)), len(LEVELS) + 1)]
+    discs = tuple(
+        DiscCandidate(LevelFrame("", height_mm * up, back, up, 35.0, 10.0), 1.0, 0.9 * (height_mm == 0))
+        for height_mm in heights_mm
+    )
+    series = Series("t2", np.zeros((3, 8, 8), np.float32), np.eye(4), "sagittal", View.SAGITTAL_T2)
+    located = name_levels(Detection(series, 1, discs, (True,) * len(discs), np.zeros(5, np.float32)))
+    assert tuple(frame.level for frame in located.frames) == LEVELS
 
 
 def test_what_looks_like_a_disc_in_the_sacrum_is_left_out_and_said(t2, found):

@@ -162,8 +162,8 @@ def detect(series: Series, segment: Segmenter) -> Detection:
 def name_levels(detection: Detection) -> LocatedSeries | Note:
     """Name the discs of a series upwards from its lowest one.
 
-    The reason, in words for a user, where no level can be named: no spine, fewer discs than the region needs, or the sacrum
-    not in view.
+    The reason, in words for a user, where no level can be named: no spine, fewer discs than the region needs, or the
+    sacrum not in view.
     """
     name = detection.series.name
 
@@ -272,12 +272,12 @@ def _count_up(frames: Sequence[LevelFrame]) -> tuple[tuple[LevelFrame, ...], tup
     steps_mm = [float(np.linalg.norm(b.center_mm - a.center_mm)) for a, b in pairwise(frames)]
     # Below the median, because a disc that was missed can only lengthen steps.
     typical_mm = float(np.percentile(steps_mm, 40)) if steps_mm else LUMBAR.step_mm
-    named, missed, position = [replace(frames[0], level=LEVELS[0])], [], 0
+    named, position = [replace(frames[0], level=LEVELS[0])], 0
+    missed: list[str] = []
     for step_mm, frame in zip(steps_mm, frames[1:], strict=True):
-        if step_mm > 1.6 * typical_mm:
-            missed.append(LEVELS[position + 1])
-            position += 1
-        position += 1
+        skipped = LEVELS[position + 1 : position + 2] if step_mm > 1.6 * typical_mm else ()
+        missed.extend(skipped)
+        position += 1 + len(skipped)
         if position >= len(LEVELS):
             break
         named.append(replace(frame, level=LEVELS[position]))
