@@ -25,6 +25,7 @@ from spinenet.model.bundle import load_bundle
 from spinenet.readers import StudySource, find_studies, read_study
 from spinenet.readers.sources import Frame
 from spinenet.readers.views import decide_view
+from spinenet.study import Basis
 
 PHYSICS = ("RepetitionTime", "EchoTime", "InversionTime", "ScanningSequence", "SequenceVariant", "ScanOptions",
            "SequenceName", "EchoTrainLength", "MRAcquisitionType", "InversionRecovery")  # fmt: skip
@@ -172,7 +173,7 @@ def _answer(folder: Path, views: dict[str, View], segment: Segmenter) -> str:
     if not missing:
         return "right"
     said = all(one.reason for one in routed if one.view is None)
-    is_bare = all("by its image" in one.reason or one.view is None for one in routed)
+    is_bare = all(one.basis is Basis.IMAGE or one.view is None for one in routed)
     return "left open and said" if said and is_bare else f"wrong: {', '.join(missing)} not taken"
 
 

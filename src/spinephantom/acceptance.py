@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.labels import LEVELS, TARGET_INDEX, View
+from spinenet.labels import LEVELS, MIRROR, TARGET_INDEX, TARGETS, View
 from spinephantom.data import Interval, raw, record
 from spinephantom.patient.disease import Course, sample_discs
 from spinephantom.patient.pathology import LUMBAR_DISCS, Mode
@@ -126,9 +126,8 @@ def mirror_differences(spine: Spine) -> int:
     wrong = 0
     for level in range(LUMBAR_DISCS):
         plain, other = truth.grade(measure(spine, level)), truth.grade(measure(seen, level))
-        swap = {"left": "right", "right": "left"}
         for name, grade in plain.items():
-            wrong += grade != other["_".join(swap.get(part, part) for part in name.split("_"))]
+            wrong += grade != other[TARGETS[MIRROR[TARGET_INDEX[name]]].name]
     return wrong
 
 

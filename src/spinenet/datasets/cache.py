@@ -153,7 +153,7 @@ def cached_studies(folder: Path) -> list[Path]:
     """The files of a cache folder in order of their names; DatasetError where there are none."""
     paths = sorted(folder.glob("*.npz"))
     if not paths:
-        raise DatasetError(f"{folder}: no prepared studies; make them with scripts/prepare_data.py")
+        raise DatasetError(f"{folder}: no prepared studies; make them with spinenet prepare")
     return paths
 
 

@@ -154,4 +154,4 @@ def load_split(path: Path) -> dict[str, int]:
         folds = json.loads(path.read_text())["folds"]
         return {str(patient): int(fold) for patient, fold in folds.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DatasetError(f"{path}: not a split file ({error}); train_grader.py writes one as split.json") from error
+        raise DatasetError(f"{path}: not a split file ({error}); training writes one as split.json") from error

@@ -86,7 +86,7 @@ def export_run(config: ExportConfig, out: Path) -> None:
     """Join one locator and one or more graders of the same split in a bundle, as a run folder to be evaluated."""
     graders = [Path(grader) for grader in config.graders]
     if not graders:
-        raise ConfigError("graders is empty; name one or more run folders of train_grader.py")
+        raise ConfigError("graders is empty; name one or more run folders of spinenet train grader")
     calibration = first_fitted([load_calibration(Path(path)) for path in config.calibration])
     facts: dict[str, Any] = {
         "name": config.name,
@@ -95,7 +95,7 @@ def export_run(config: ExportConfig, out: Path) -> None:
         "learnt_from": config.learnt_from,
     }
     if config.metrics:
-        facts["metrics"] = card_metrics(_json(Path(config.metrics), "metrics.json of scripts/evaluate.py"))
+        facts["metrics"] = card_metrics(_json(Path(config.metrics), "metrics.json of spinenet evaluate"))
     bundle = load_bundle(export_bundle(graders, Path(config.locator), calibration, facts, out))
     (bundle.path / "MODEL_CARD.md").write_text(model_card(bundle.metadata), encoding="utf-8")
     for name in ("config.yaml", "split.json"):
@@ -170,7 +170,7 @@ def save_learnt(out: Path, split: Split, views: Sequence[View]) -> None:
 def learnt_by(runs: Sequence[Path]) -> dict[str, Any]:
     """What all of the runs have learnt: ``evidence`` by target of the label space, ``real`` only where each has it so,
     and ``views``."""
-    records = [_json(run / "learnt.json", "learnt.json of scripts/train_grader.py") for run in runs]
+    records = [_json(run / "learnt.json", "learnt.json of spinenet train grader") for run in runs]
     common = [name for name in TARGET if all(name in record["evidence"] for record in records)]
     evidence = {
         name: "real" if all(record["evidence"][name] == "real" for record in records) else "synthetic"
@@ -195,7 +195,7 @@ def grader_config(run: Path) -> TrainGraderConfig:
     try:
         loaded = OmegaConf.load(run / "config.yaml")
     except OSError as error:
-        raise ConfigError(f"{run}: not a run folder of train_grader.py (no config.yaml)") from error
+        raise ConfigError(f"{run}: not a run folder of spinenet train grader (no config.yaml)") from error
     return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TrainGraderConfig), loaded))  # type: ignore[return-value]
 
 
@@ -203,7 +203,7 @@ def _locator_onnx(run: Path) -> bytes:
     try:
         return (run / "locator.onnx").read_bytes()
     except OSError as error:
-        raise ConfigError(f"{run}: not a finished run of train_locator.py (no locator.onnx)") from error
+        raise ConfigError(f"{run}: not a finished run of spinenet train locator (no locator.onnx)") from error
 
 
 def _json(path: Path, what: str) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def trained_weights(path: Path, prefix: str = "network.") -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
     except (OSError, EOFError, LookupError, TypeError, ValueError, RuntimeError, UnpicklingError) as error:
-        raise ConfigError(f"{path}: not a checkpoint of train_locator.py or train_grader.py ({error})") from error
+        raise ConfigError(f"{path}: not a checkpoint of spinenet train ({error})") from error
     weights = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     return _named(weights, path) if any(map(_NUMBERED.match, weights)) else weights
 

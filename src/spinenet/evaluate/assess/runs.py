@@ -123,4 +123,4 @@ def load_calibration(path: Path) -> dict[str, TargetCalibration]:
     try:
         return {name: TargetCalibration.from_dict(values) for name, values in json.loads(path.read_text()).items()}
     except (OSError, ValueError) as error:
-        raise DatasetError(f"{path}: not a calibration.json of scripts/evaluate.py ({error})") from error
+        raise DatasetError(f"{path}: not a calibration.json of spinenet evaluate ({error})") from error
