@@ -223,3 +223,17 @@ def modules_imported(path: Path) -> set[str]:
     own = {dotted(other) for other in MODULES}
     names = {name if name in own else name.rpartition(".")[0] for name in imports_of(tree_of(path).body)}
     return names & own - {dotted(path)}
+
+
+def test_a_file_name_occurs_once_and_the_top_of_the_package_stays_small() -> None:
+    names = [path.name for path in MODULES if path.name != "__init__.py"]
+    assert {name for name in names if names.count(name) > 1} == set()
+    top = SOURCE / "spinenet"
+    assert len(list(top.glob("*.py"))) <= 10
+    assert len([one for one in top.iterdir() if one.is_dir() and one.name != "__pycache__"]) <= 10
+
+
+@pytest.mark.parametrize("path", MODULES, ids=identify)
+def test_a_function_stays_below_sixty_lines(path: Path) -> None:
+    functions = (node for node in ast.walk(tree_of(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    assert [one.name for one in functions if (one.end_lineno or one.lineno) - one.lineno >= 60] == []

@@ -46,7 +46,7 @@ from spinephantom.truth import grades as truth
 from spinephantom.truth.keypoints import place_keypoints
 from spinephantom.truth.label_image import label_planes
 from spinephantom.truth.morphometry import Measurements, measure
-from spinephantom.truth.raters import Findings, rate
+from spinephantom.truth.simulated_raters import Findings, rate
 
 _PLANES_AT_ONCE = 6
 """Slices that are painted together: few, as all that is needed for it is held in memory."""

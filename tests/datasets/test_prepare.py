@@ -123,6 +123,6 @@ def test_an_axial_stack_that_cannot_be_placed_is_said(rsna_root: Path, tmp_path:
         series = (replace(one, frame_of_reference=one.name) for one in study.series)
         return replace(study, series=tuple(series))
 
-    monkeypatch.setattr("spinenet.datasets.levels.read_study", apart)
+    monkeypatch.setattr("spinenet.datasets.level_sources.read_study", apart)
     (outcome,) = prepare(jobs("rsna2024", rsna_root, tmp_path)[:1])
     assert "in another frame of reference than the sagittal series" in outcome.problem

@@ -9,7 +9,7 @@ from spinenet.crops import CropSpec
 from spinenet.datasets import DATASETS, Adapter, Dataset, LabelledStudy, load_dataset
 from spinenet.datasets.check import check_study, label_lines
 from spinenet.datasets.labelled import Finding
-from spinenet.datasets.levels import placed_series
+from spinenet.datasets.level_sources import placed_series
 from spinenet.datasets.prepare import Job, prepare
 from spinenet.datasets.splits import DataConfig, split_studies
 from spinenet.errors import DatasetError

@@ -11,7 +11,7 @@ from spinenet.crops import CropSpec
 from spinenet.datasets import Dataset, load_dataset
 from spinenet.datasets.cache import load_study
 from spinenet.datasets.labelled import LabelledStudy
-from spinenet.datasets.levels import placed_series
+from spinenet.datasets.level_sources import placed_series
 from spinenet.datasets.masks import locate_from_mask
 from spinenet.datasets.points import frames_of_centers
 from spinenet.datasets.prepare import Job, prepare

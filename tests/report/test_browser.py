@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from spinenet.labels import LEVELS, RESEARCH_ONLY, View
-from spinenet.report.files import REPORTS_FOLDER, write_folder_files, write_study_files
 from spinenet.report.page.html import write_study_report
+from spinenet.report.study_files import REPORTS_FOLDER, write_folder_files, write_study_files
 from spinenet.study import LevelCrop, Note, Scope, Severity, StudyResult
 
 CHROMIUM = next(

@@ -8,9 +8,9 @@ import pytest
 
 from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, TARGETS, UNKNOWN
 from spinephantom.data import raw
-from spinephantom.truth import raters
+from spinephantom.truth import simulated_raters as raters
 from spinephantom.truth.grades import Margins
-from spinephantom.truth.raters import HABITS, impression, rate
+from spinephantom.truth.simulated_raters import HABITS, impression, rate
 
 ORDINAL = ("canal_stenosis", "foraminal_stenosis_left", "subarticular_stenosis_right")
 

@@ -1,7 +1,7 @@
 """From a data set's files to a folder of located, trimmed studies (``datasets.cache``): one parallel, resumable pass.
 
-A study is read, located (``datasets.levels``) and written by one process, so that memory holds no more than one study a
-worker.
+A study is read, located (``datasets.level_sources``) and written by one process, so that memory holds no more than one
+study a worker.
 """
 
 import csv
@@ -13,7 +13,7 @@ from pathlib import Path
 from spinenet.crops import CropSpec
 from spinenet.datasets import LabelledStudy
 from spinenet.datasets.cache import located_study, save_study
-from spinenet.datasets.levels import Levels, locate_labelled
+from spinenet.datasets.level_sources import Levels, locate_labelled
 from spinenet.errors import DatasetError, SpinenetError
 from spinenet.model.bundle import load_bundle
 from spinenet.predict import locate

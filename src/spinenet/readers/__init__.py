@@ -18,7 +18,7 @@ from spinenet.readers.dicom.assembly import dicom_studies, origin_of, read_dicom
 from spinenet.readers.mha import read_mha
 from spinenet.readers.nifti import read_nifti
 from spinenet.readers.overrides import Wanted, parse_wanted, with_views
-from spinenet.readers.pictures import read_picture
+from spinenet.readers.plain_images import read_picture
 from spinenet.readers.sources import StudySource, VolumeFile
 from spinenet.study import Note, Scope, Series, Study, sentence
 

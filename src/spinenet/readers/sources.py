@@ -34,7 +34,7 @@ class Acquisition:
 class VolumeFile:
     """One NIfTI or MHA file of a study, the name of its series there, and the view a user has named for it.
 
-    ``pixel_mm`` is the pixel size that a data set tells of a picture without a header (``readers.pictures``).
+    ``pixel_mm`` is the pixel size that a data set tells of a picture without a header (``readers.plain_images``).
     """
 
     path: Path

@@ -22,7 +22,7 @@ from spinenet.errors import SpinenetError
 from spinenet.model.bundle import Bundle, load_bundle
 from spinenet.predict import predict_study
 from spinenet.readers import StudySource, Wanted, find_studies, read_study, with_views
-from spinenet.report.files import (
+from spinenet.report.study_files import (
     CAPTURE_SUFFIX,
     REPORT_SUFFIX,
     REPORTS_FOLDER,

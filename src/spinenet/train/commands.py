@@ -68,7 +68,7 @@ def _evaluate_runs(config: EvaluateConfig, settings: "Settings", beside: "Beside
     """Each run's bundle on the patients it never saw."""
     from rich.progress import Progress
 
-    from spinenet.evaluate.assess.runs import evaluate_runs, open_run
+    from spinenet.evaluate.assess.run_folders import evaluate_runs, open_run
 
     runs = [open_run(Path(run), config.data.name, Path(config.data.root)) for run in config.runs]
     with Progress() as progress:

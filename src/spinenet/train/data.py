@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from spinenet.crops import BAG_ARRAYS, CropSpec
 from spinenet.datasets import LabelledStudy
-from spinenet.datasets.levels import placed_series
+from spinenet.datasets.level_sources import placed_series
 from spinenet.datasets.masks import locator_classes, midline_slice, on_locator_grid
 from spinenet.datasets.splits import Split
 from spinenet.errors import DatasetError

@@ -17,7 +17,7 @@ from spinenet.datasets.splits import Split, save_split, split_studies
 from spinenet.errors import ConfigError
 from spinenet.evaluate.assess.assessment import Settings
 from spinenet.evaluate.assess.collect import collect, fit_calibration
-from spinenet.evaluate.assess.runs import evaluate_runs, load_calibration, open_run
+from spinenet.evaluate.assess.run_folders import evaluate_runs, load_calibration, open_run
 from spinenet.labels import TARGET, TARGETS, UNKNOWN, VIEWS, View
 from spinenet.model.bundle import load_bundle, write_bundle
 from spinenet.model.calibration import TargetCalibration, neutral
