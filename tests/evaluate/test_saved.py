@@ -11,7 +11,13 @@ import pytest
 
 from spinenet.datasets import LabelledStudy, load_dataset
 from spinenet.errors import DatasetError
-from spinenet.evaluate.assess.saved import Saved, load_saved, readers_table, save_phantom_test, slices_of_discs
+from spinenet.evaluate.assess.saved import (
+    SavedPredictions,
+    load_saved,
+    readers_table,
+    save_phantom_test,
+    slices_of_discs,
+)
 from spinenet.labels import LEVELS, TARGET, TARGETS, UNKNOWN
 from spinenet.model.bundle import Bundle
 from spinenet.readers import read_study
@@ -51,11 +57,11 @@ def folder(root: Path, labelled: LabelledStudy, bundle: Bundle, tmp_path_factory
 
 
 @pytest.fixture(scope="module")
-def saved(folder: Path) -> Saved:
+def saved(folder: Path) -> SavedPredictions:
     return load_saved(folder)
 
 
-def test_predictions_keep_the_exact_truth_of_the_phantom(saved: Saved, angled_study: PhantomStudy) -> None:
+def test_predictions_keep_the_exact_truth_of_the_phantom(saved: SavedPredictions, angled_study: PhantomStudy) -> None:
     known = saved.predictions[saved.predictions["truth"].notna()]
     assert len(known) > 30
     for row in known.itertuples():
@@ -64,14 +70,14 @@ def test_predictions_keep_the_exact_truth_of_the_phantom(saved: Saved, angled_st
         assert target.index_of(int(row.truth)) == expected
 
 
-def test_every_known_grade_of_every_reader_has_one_row(saved: Saved, angled_study: PhantomStudy) -> None:
+def test_every_known_grade_of_every_reader_has_one_row(saved: SavedPredictions, angled_study: PhantomStudy) -> None:
     assert saved.readers is not None
     assert len(saved.readers) == (angled_study.rater_grades_RLT != UNKNOWN).sum()
     canal = saved.readers[saved.readers["target"] == "canal_stenosis"]
     assert {(row.reader, int(row.grade)) for row in canal.itertuples()} == {("reader 1", 1), ("reader 2", 2)}
 
 
-def test_cases_say_how_a_phantom_was_acquired_and_who_was_scanned(saved: Saved, root: Path) -> None:
+def test_cases_say_how_a_phantom_was_acquired_and_who_was_scanned(saved: SavedPredictions, root: Path) -> None:
     record = json.loads((root / "truth" / "1.json").read_text())
     assert saved.cases is not None and len(saved.cases) == 1
     case = saved.cases.iloc[0]
@@ -81,7 +87,7 @@ def test_cases_say_how_a_phantom_was_acquired_and_who_was_scanned(saved: Saved, 
 
 
 def test_slices_are_those_nearest_the_midline_of_each_kept_disc(
-    saved: Saved, labelled: LabelledStudy, bundle: Bundle
+    saved: SavedPredictions, labelled: LabelledStudy, bundle: Bundle
 ) -> None:
     assert saved.slices and {study for study, _ in saved.slices} == {"sub-1"}
     for disc, pixels_SHW in slices_of_discs([labelled], set(saved.slices), bundle).items():
@@ -90,7 +96,7 @@ def test_slices_are_those_nearest_the_midline_of_each_kept_disc(
         assert np.ptp(pixels_SHW[0]) > 200  # stretched over the grey values of its own
 
 
-def test_a_folder_with_predictions_alone_is_enough(saved: Saved, folder: Path, tmp_path: Path) -> None:
+def test_a_folder_with_predictions_alone_is_enough(saved: SavedPredictions, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "predictions.csv").write_bytes(gzip.decompress((folder / "predictions.csv.gz").read_bytes()))
     bare = load_saved(tmp_path)
     assert bare.predictions.equals(saved.predictions)

@@ -17,7 +17,7 @@ from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, TARGETS, Code, Unit
 from spinenet.report.dicom import codes as dicom_codes
 from spinenet.report.dicom.capture import MARGIN, TEXT_WIDTH, Paragraph, draw, font, write_capture
 from spinenet.report.dicom.content_tree import concept, encoded
-from spinenet.report.dicom.objects import Made, made_from
+from spinenet.report.dicom.objects import ObjectSource, made_from
 from spinenet.report.dicom.sr_text import read_report
 from spinenet.report.dicom.structured_report import walk, write_report
 from spinenet.study import Note, Scope, Severity, StudyResult
@@ -25,7 +25,7 @@ from spinenet.study import Note, Scope, Severity, StudyResult
 WRITERS = {"report": write_report, "capture": write_capture}
 
 
-def made(result: StudyResult, model: dict[str, Any], *, identify: bool = False) -> Made:
+def made(result: StudyResult, model: dict[str, Any], *, identify: bool = False) -> ObjectSource:
     what = made_from(result, model, identify=identify)
     assert what is not None
     return what

@@ -21,7 +21,7 @@ _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
 
 
 @dataclass(frozen=True)
-class Found:
+class FileListing:
     """Image files below one path, sorted, and archives with the reason why they or parts of them are left out.
 
     ``root`` is what keys are relative to.
@@ -33,7 +33,7 @@ class Found:
     problems: tuple[tuple[Path, str], ...] = ()
 
 
-def find_files(path: Path) -> Found:
+def find_files(path: Path) -> FileListing:
     """Look through a file or folder tree; ReadError where it does not exist or holds no image file."""
     if not path.exists():
         raise ReadError(f"{names.shown(path)}: no such file or folder")
@@ -44,7 +44,7 @@ def find_files(path: Path) -> Found:
     return _below(path)
 
 
-def _below(path: Path) -> Found:
+def _below(path: Path) -> FileListing:
     volumes, others, archives, segmentations = [], [], [], 0
     for file in _walk(path):
         if is_archive(file):
@@ -60,7 +60,7 @@ def _below(path: Path) -> Found:
         masks = f", only {segmentations} named as segmentations" if segmentations else ""
         raise ReadError(f"{names.shown(path)}: no DICOM, NIfTI or MHA image in this folder or below it{masks}")
     inside = _in_archives(path, archives)
-    return Found(path, tuple(volumes), (*dicom, *inside.dicom), inside.problems)
+    return FileListing(path, tuple(volumes), (*dicom, *inside.dicom), inside.problems)
 
 
 def _is_dicom(path: Path, images: ImageFiles) -> bool:
@@ -84,7 +84,7 @@ def _dicom_among(paths: Iterable[Path]) -> list[Path]:
         return [path for path in paths if _is_dicom(path, images)]
 
 
-def without_repeats(found: list[Found]) -> list[Found]:
+def without_repeats(found: list[FileListing]) -> list[FileListing]:
     """The same, each NIfTI and MHA file only where it was met first."""
     met: set[Path] = set()
     result = []
@@ -94,7 +94,7 @@ def without_repeats(found: list[Found]) -> list[Found]:
     return result
 
 
-def volume_studies(found: Found) -> list[StudySource]:
+def volume_studies(found: FileListing) -> list[StudySource]:
     """Group the NIfTI and MHA files of each folder into studies by their names."""
     groups: dict[tuple[Path, str], list[Path]] = {}
     for file in found.volumes:
@@ -111,17 +111,17 @@ def volume_format(path: Path) -> str:
     return "MHA" if path.suffix.lower() in (".mha", ".mhd") else "NIfTI"
 
 
-def _single(path: Path) -> Found:
+def _single(path: Path) -> FileListing:
     if path.stat().st_size == 0:
         raise ReadError(f"{names.shown(path)}: the file is empty; copy it again")
     if names.is_volume(path):
-        return Found(path, (path,), ())
+        return FileListing(path, (path,), ())
     if _dicom_among([path]):
-        return Found(path, (), (path,))
+        return FileListing(path, (), (path,))
     raise ReadError(f"{names.shown(path)}: not a DICOM, NIfTI (.nii, .nii.gz) or MHA (.mha, .mhd) file")
 
 
-def _in_archives(root: Path, archives: Iterable[Path]) -> Found:
+def _in_archives(root: Path, archives: Iterable[Path]) -> FileListing:
     """DICOM files inside zip archives; NIfTI and MHA there, and archives in archives, are left out and said."""
     dicom: list[Path] = []
     problems: list[tuple[Path, str]] = []
@@ -138,7 +138,7 @@ def _in_archives(root: Path, archives: Iterable[Path]) -> Found:
         if packed or not images:
             what = f"{packed} NIfTI, MHA or zip files inside a zip archive" if packed else "no DICOM in the zip archive"
             problems.append((archive, f"{what}; unpack it and name the folder"))
-    return Found(root, (), tuple(dicom), tuple(problems))
+    return FileListing(root, (), tuple(dicom), tuple(problems))
 
 
 def _walk(path: Path) -> Iterator[Path]:

@@ -7,7 +7,7 @@ true grade, a study by the largest weight of its canal rows. Rows without a labe
 A truth table has the columns TRUTH (``grade`` 0 to 2), a submission SUBMISSION, in any order of rows.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,17 +100,6 @@ def prior(group: str) -> NDArray[np.float64]:
     """The best constant prediction of a group: frequencies in the published training labels, weighted as scored."""
     weighted = np.array(PUBLISHED_COUNTS[group]) * WEIGHTS
     return weighted / weighted.sum()
-
-
-def constant_submission(truth: pd.DataFrame, by: Sequence[str] = ("group",)) -> pd.DataFrame:
-    """The best prediction that looks at no image: weighted frequencies of all rows alike in the columns ``by``.
-
-    ``("group",)`` gives one prediction a group, ``("condition", "level")`` one for each of the 25 columns.
-    """
-    one_hot = np.eye(len(GRADES))[truth["grade"].to_numpy(int)] * WEIGHTS
-    weighted = pd.DataFrame(one_hot, columns=GRADES, index=truth.index)
-    sums = weighted.groupby([truth[column] for column in by]).transform("sum")
-    return pd.concat([truth["row_id"], sums.div(sums.sum(axis=1), axis=0)], axis=1)
 
 
 def rsna_score(truth: pd.DataFrame, submission: pd.DataFrame) -> RsnaScore:

@@ -36,7 +36,7 @@ SLICES_SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Saved:
+class SavedPredictions:
     """A folder of saved predictions; ``readers``, ``cases`` are None and ``slices`` empty where it has none."""
 
     predictions: pd.DataFrame
@@ -45,7 +45,7 @@ class Saved:
     slices: dict[tuple[str, str], NDArray[np.uint8]]
 
 
-def load_saved(folder: Path) -> Saved:
+def load_saved(folder: Path) -> SavedPredictions:
     """Read a folder written by ``save_phantom_test``, or any with a predictions.csv(.gz); raises PredictionsError."""
     from spinenet.evaluate.assess.raters import load_readers
     from spinenet.evaluate.assess.subgroups import load_cases
@@ -54,7 +54,7 @@ def load_saved(folder: Path) -> Saved:
     if (folder / SLICES).exists():
         with np.load(folder / SLICES) as archive:
             slices = {_disc(key): archive[key] for key in archive.files}
-    return Saved(
+    return SavedPredictions(
         predictions=load_predictions(folder),
         readers=load_readers(folder / READERS) if (folder / READERS).exists() else None,
         cases=load_cases(folder / CASES) if (folder / CASES).exists() else None,

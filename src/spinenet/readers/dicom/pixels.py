@@ -34,7 +34,7 @@ DAMAGED = "the pixels are damaged or cut short"
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredPixels:
     """Pixels as the file holds them, (rows, columns), or their compressed bytes, and what the header says of them."""
 
     pixels_RC: NDArray[np.integer] | None
@@ -78,7 +78,7 @@ def _grey_values(dataset: Any, frame: Frame) -> NDArray[np.float32]:
         return grey * np.float32(slope or 1.0) + np.float32(intercept or 0.0)
 
 
-def _stored(dataset: Any, index: int) -> Stored:
+def _stored(dataset: Any, index: int) -> StoredPixels:
     """What pydicom makes of one frame; ReadError where it cannot."""
     from pydicom.encaps import get_frame
     from pydicom.pixels import get_decoder, pixel_array
@@ -102,10 +102,10 @@ def _stored(dataset: Any, index: int) -> Stored:
         raise ReadError(f"compressed as {syntax.name}; install 'spinenet-mri[gdcm]' to read it")
     if not 1 <= bits <= 32:
         raise ReadError(DAMAGED)
-    return Stored(pixels, codestream, bits, is_signed, is_inverted)
+    return StoredPixels(pixels, codestream, bits, is_signed, is_inverted)
 
 
-def _decompressed(stored: Stored, shape: tuple[int, int]) -> NDArray[np.integer]:
+def _decompressed(stored: StoredPixels, shape: tuple[int, int]) -> NDArray[np.integer]:
     """JPEG lossless as stored; ReadError where it is damaged or not of ``shape``."""
     try:
         values_RC = jpeg_lossless.decode(stored.codestream, shape)

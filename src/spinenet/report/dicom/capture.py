@@ -16,7 +16,7 @@ from pydicom.uid import RLELossless, SecondaryCaptureImageStorage
 from spinenet import __version__
 from spinenet.labels import LEVELS, RESEARCH_ONLY
 from spinenet.locating.discs import NUMBERING
-from spinenet.report.dicom.objects import Made, new_object
+from spinenet.report.dicom.objects import ObjectSource, new_object
 from spinenet.report.findings import SYNTHETIC_NOTE, findings_of, uncertain_of
 from spinenet.report.page.pictures import frames_in, grey_of, mark_of, sagittal_first, spine_window
 from spinenet.study import LocatedSeries, Scope, Severity, StudyResult
@@ -57,7 +57,7 @@ class Paragraph:
         return lines
 
 
-def write_capture(made: Made, path: Path) -> None:
+def write_capture(made: ObjectSource, path: Path) -> None:
     """Write the overview of a study; it is there whole or not at all."""
     pixels_HWC = draw(made.result, f"{made.model['name']} {made.model['version']}, spinenet {__version__}")
     capture = new_object(made, SecondaryCaptureImageStorage, "OT", SERIES_NUMBER, "spinenet overview, research only")

@@ -24,7 +24,7 @@ MANUFACTURER = "spinenet"
 
 
 @dataclass(frozen=True)
-class Made:
+class ObjectSource:
     """What an object is made from: a result whose images can be referred to, the model's facts, and whether the
     patient's name and id are kept."""
 
@@ -42,7 +42,7 @@ class Made:
         return f"2.25.{int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], 'big')}"
 
 
-def made_from(result: StudyResult, model: Mapping[str, Any], *, identify: bool) -> Made | None:
+def made_from(result: StudyResult, model: Mapping[str, Any], *, identify: bool) -> ObjectSource | None:
     """None where the study did not come from DICOM or lacks a UID that an object must refer to."""
     images = {one.series.name: one.series.images for one in result.located if one.series.images is not None}
     if result.status == "failed" or result.origin is None or not images:
@@ -50,7 +50,7 @@ def made_from(result: StudyResult, model: Mapping[str, Any], *, identify: bool) 
     uids = [result.origin.study_uid]
     for one in images.values():
         uids += [one.series_uid, one.sop_class_uid, *instances_of(one)]
-    return Made(result, result.origin, images, model, identify) if all(map(_is_uid, uids)) else None
+    return ObjectSource(result, result.origin, images, model, identify) if all(map(_is_uid, uids)) else None
 
 
 def _is_uid(text: str) -> bool:
@@ -71,7 +71,7 @@ def dataset(**values: object) -> Dataset:
     return made
 
 
-def new_object(made: Made, class_uid: str, modality: str, series_number: int, description: str) -> Dataset:
+def new_object(made: ObjectSource, class_uid: str, modality: str, series_number: int, description: str) -> Dataset:
     """An object without content: file meta information, patient, study, series and equipment."""
     now = datetime.datetime.now()
     started = dataset(
@@ -110,7 +110,7 @@ def new_object(made: Made, class_uid: str, modality: str, series_number: int, de
     return started
 
 
-def _name_patient(started: Dataset, made: Made) -> None:
+def _name_patient(started: Dataset, made: ObjectSource) -> None:
     started.PatientBirthDate = started.PatientSex = ""
     if made.identify:
         started.PatientName, started.PatientID = made.origin.patient_name, made.origin.patient_id

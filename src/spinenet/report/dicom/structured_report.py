@@ -26,7 +26,7 @@ from spinenet.report.dicom.content_tree import (
     text_item,
     uid_item,
 )
-from spinenet.report.dicom.objects import MANUFACTURER, Made, new_object
+from spinenet.report.dicom.objects import MANUFACTURER, ObjectSource, new_object
 from spinenet.report.page.attention import deciding
 from spinenet.study import Prediction, SourceImages
 from spinenet.system.files import replacing
@@ -36,7 +36,7 @@ REFERENCED = 3
 """So many slices are named for a grade: those the model looked at most."""
 
 
-def write_report(made: Made, path: Path) -> None:
+def write_report(made: ObjectSource, path: Path) -> None:
     """Write the structured report of a study; it is there whole or not at all."""
     report = new_object(made, Comprehensive3DSRStorage, "SR", SERIES_NUMBER, "spinenet grades, research only")
     report.ReferencedPerformedProcedureStepSequence = []
@@ -46,7 +46,7 @@ def write_report(made: Made, path: Path) -> None:
         partial.write_bytes(head.getvalue() + _body(made))  # whose tags are the last ones
 
 
-def _body(made: Made) -> Item:
+def _body(made: ObjectSource) -> Item:
     """The root of the document: the SR document modules from value type on (PS3.3 C.17.2 and C.17.3)."""
     return encoded(
         ValueType="CONTAINER",
@@ -65,7 +65,7 @@ def walk(items: Iterable[Any]) -> Iterable[Any]:
     return chain.from_iterable((one, *walk(one.get("ContentSequence", ()))) for one in items)
 
 
-def _context(made: Made) -> list[Item]:
+def _context(made: ObjectSource) -> list[Item]:
     """Language, the device that observed (TID 1001) and the procedure."""
     return [
         code_item(MODIFIES, codes.LANGUAGE, codes.ENGLISH),
@@ -78,14 +78,14 @@ def _context(made: Made) -> list[Item]:
     ]
 
 
-def _measurements(made: Made) -> Item:
+def _measurements(made: ObjectSource) -> Item:
     groups = [_study_group(made)]
     groups += [_level_group(made, level.name, level.measurements) for level in made.result.levels if level.measurements]
     groups += [_grade_group(made, prediction) for prediction in made.result.predictions]
     return container(codes.IMAGING_MEASUREMENTS, groups, "")
 
 
-def _study_group(made: Made) -> Item:
+def _study_group(made: ObjectSource) -> Item:
     """What is to be known of the whole study: research only, and every note and flag by its code and in words."""
     result = made.result
     notes = [*result.flags, *result.notes, *(note for one in result.located for note in one.notes)]
@@ -103,7 +103,7 @@ def _study_group(made: Made) -> Item:
     )
 
 
-def _level_group(made: Made, level: str, values: dict[str, float]) -> Item:
+def _level_group(made: ObjectSource, level: str, values: dict[str, float]) -> Item:
     return _group(
         made,
         f"{level} measurements",
@@ -113,7 +113,7 @@ def _level_group(made: Made, level: str, values: dict[str, float]) -> Item:
     )
 
 
-def _grade_group(made: Made, prediction: Prediction) -> Item:
+def _grade_group(made: ObjectSource, prediction: Prediction) -> Item:
     target = TARGET[prediction.target]
     laterality = [code_item(MODIFIES, codes.LATERALITY, codes.SIDES[target.side])] if target.side else []
     share = prediction.probabilities[target.index_of(prediction.grade)]
@@ -132,7 +132,7 @@ def _grade_group(made: Made, prediction: Prediction) -> Item:
     )
 
 
-def _group(made: Made, name: str, *items: Item) -> Item:
+def _group(made: ObjectSource, name: str, *items: Item) -> Item:
     identity = [
         text_item(CONTEXT, codes.TRACKING_NAME, name),
         uid_item(CONTEXT, codes.TRACKING_UID, made.uid("group", name)),
@@ -140,18 +140,18 @@ def _group(made: Made, name: str, *items: Item) -> Item:
     return container(codes.MEASUREMENT_GROUP, [*identity, *items], "1501")
 
 
-def _measured_in(made: Made) -> list[tuple[str, int]]:
+def _measured_in(made: ObjectSource) -> list[tuple[str, int]]:
     """(series, slice) of each slice that levels were measured in."""
     return [(one.series.name, one.midline_slice) for one in made.result.located if one.series.plane == "sagittal"]
 
 
-def _read_from(made: Made, prediction: Prediction) -> list[tuple[str, int]]:
+def _read_from(made: ObjectSource, prediction: Prediction) -> list[tuple[str, int]]:
     """(series, slice) of the slices that counted most for a grade."""
     crops = deciding(made.result.crops.get(prediction.level, ()), prediction.target)[:REFERENCED]
     return [(crop.series_name, crop.slice_index) for crop in crops]
 
 
-def _references(made: Made, slices: Iterable[tuple[str, int]]) -> list[Item]:
+def _references(made: ObjectSource, slices: Iterable[tuple[str, int]]) -> list[Item]:
     """The source images of (series, slice) pairs; interpolated slices have none."""
     found = []
     for images, (uid, frame) in _instances(made, slices):
@@ -160,13 +160,13 @@ def _references(made: Made, slices: Iterable[tuple[str, int]]) -> list[Item]:
     return found
 
 
-def _instances(made: Made, slices: Iterable[tuple[str, int]]) -> list[tuple[SourceImages, tuple[str, int]]]:
+def _instances(made: ObjectSource, slices: Iterable[tuple[str, int]]) -> list[tuple[SourceImages, tuple[str, int]]]:
     """The series and (instance UID, frame) of each slice that was acquired."""
     known = [(made.images[name], index) for name, index in slices if name in made.images]
     return [(images, instance) for images, index in known if (instance := images.instances[index]) is not None]
 
 
-def _evidence(made: Made) -> Item:
+def _evidence(made: ObjectSource) -> Item:
     """The study, series and instances that the content refers to (PS3.3 C.17.2.3)."""
     shown = [_measured_in(made), *(_read_from(made, prediction) for prediction in made.result.predictions)]
     instances: dict[str, dict[str, Item]] = {}
