@@ -188,7 +188,7 @@ def predict_source(source: StudySource, bundle: Bundle, faults: Path | None = No
         LOG.debug("%s: failed", source.key, exc_info=True)
         why = f"{type(error).__name__}{place_of(error)}; is a disk or the network gone, or memory short? Try it again"
         return failed(source, "system", why)
-    except Exception as error:
+    except Exception as error:  # one study's fault, whatever it is, must not end a run of thousands
         LOG.debug("%s: failed", source.key, exc_info=True)
         if faults is not None:
             note_fault(source.key, error, faults)
