@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spinenet.crops import CropSpec, build_bag, place
+from spinenet.crops import CropSpec, build_bag, disc_views, place
 from spinenet.geometry import canonical
 from spinenet.labels import LEVELS, VIEWS, View
 from spinenet.locating.discs import reference_values
@@ -204,3 +204,45 @@ def test_the_grey_scale_of_a_scanner_does_not_reach_the_grader(scale, offset):
 def test_the_spec_survives_the_bundle():
     spec = CropSpec(rows=48, pixel_mm=1.1)
     assert CropSpec(**spec.to_dict()) == spec
+
+
+def shown_at(*levels, view, name, spacing_mm=(4.0, 0.7, 0.7)):
+    return locate_at(acquire(spacing_mm, view=view, name=name), *(frame(level=level) for level in levels))
+
+
+def test_each_t2_like_series_stands_beside_the_first_t1_series():
+    t1 = shown_at("L5/S1", "L1/L2", view=View.SAGITTAL_T1, name="t1")
+    again = shown_at("L5/S1", view=View.SAGITTAL_T1, name="t1 after contrast", spacing_mm=(4.0, 0.9, 0.9))
+    t2 = shown_at("L5/S1", "L4/L5", view=View.SAGITTAL_T2, name="t2")
+    stir = shown_at("L4/L5", view=View.SAGITTAL_STIR, name="stir")
+    first, second = disc_views([t2, t1, stir, again], SPEC)
+    assert [LEVELS[index] for index in first.level_L] == ["L5/S1", "L4/L5", "L1/L2"]
+    assert first.present_LV.tolist() == [[1, 1], [0, 1], [1, 0]]
+    assert second.present_LV.tolist() == [[1, 0], [0, 1], [1, 0]]
+    assert not first.crops_LVHW[first.present_LV == 0].any()
+    dark, bright = t1.reference[:2]
+    assert np.allclose(first.crops_LVHW[0, 0], (middle_crop(t1.series, t1.frames[0]) - dark) / (bright - dark))
+    assert np.array_equal(first.crops_LVHW[:, 0], second.crops_LVHW[[0, 1, 2], 0])
+    assert {name: array.dtype.name for name, array in first.inputs().items()} == {
+        "crops_LVHW": "float32",
+        "present_LV": "float32",
+        "level_L": "int64",
+    }
+
+
+@pytest.mark.parametrize(("view", "place_V"), [(View.SAGITTAL_T1, 0), (View.SAGITTAL_T2, 1)])
+def test_a_study_of_one_weighting_shows_its_discs_with_the_other_view_absent(view, place_V):
+    (views,) = disc_views([shown_at("L5/S1", view=view, name="only")], SPEC)
+    assert views.present_LV.argmax(1).tolist() == [place_V] and views.present_LV.sum() == 1
+    assert views.crops_LVHW[0, place_V].any() and not views.crops_LVHW[0, 1 - place_V].any()
+
+
+def test_a_study_without_levels_shows_no_disc():
+    assert disc_views([shown_at(view=View.SAGITTAL_T2, name="t2")], SPEC) == []
+
+
+def test_a_disc_is_shown_in_the_slice_that_its_levels_were_found_in():
+    t2 = shown_at("L4/L5", view=View.SAGITTAL_T2, name="t2")
+    beside = replace(t2, midline_slice=t2.midline_slice + 1)
+    plain, moved = (disc_views([one], SPEC)[0].crops_LVHW[0, 1] for one in (t2, beside))
+    assert plain.max() > 1.5 * moved.max()

@@ -5,6 +5,7 @@ pixels; spacing, orientation, the disc's rotation and the crop are that one matr
 is used, so augmentation is folded into the same resample, and prediction and training cannot drift apart.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
@@ -281,3 +282,62 @@ def _fill(bag: Bag, at: tuple[int, int], crop: LevelCrop, scale: NDArray[np.floa
     bag.offset_LS[at] = crop.offset_mm
     bag.mirrored_LS[at] = mirrored
     bag.mask_LS[at] = True
+
+
+DISC_PAIR = ((View.SAGITTAL_T1,), (View.SAGITTAL_T2, View.SAGITTAL_STIR))
+"""The two places V of the disc network's picture, and the views that may stand in each."""
+DISC_ARRAYS = ("crops_LVHW", "present_LV", "level_L")
+
+
+@dataclass(frozen=True)
+class DiscViews:
+    """The discs of a study as one T1 and one T2-like series show them: the disc network's input.
+
+    ``crops_LVHW`` the crop of the slice in which a series' levels were found, float32 on the scale of that series (0
+    dark, 1 bright; ``locating.discs.reference_values``), 0 where the series does not show the level; ``present_LV`` 1.0
+    where it does, else 0.0; ``level_L`` int64, index into LEVELS, from the sacrum up. V: DISC_PAIR.
+    """
+
+    crops_LVHW: NDArray[np.float32]
+    present_LV: NDArray[np.float32]
+    level_L: NDArray[np.int64]
+
+    def inputs(self) -> dict[str, NDArray[np.generic]]:
+        """The disc network's inputs by name."""
+        return {name: getattr(self, name) for name in DISC_ARRAYS}
+
+
+def disc_views(located: Sequence[LocatedSeries], spec: CropSpec) -> list[DiscViews]:
+    """The first T1 series beside each T2-like one, in the order of the series: one of each of these pairs.
+
+    A study without one of the two is shown once (once a series), the other view absent; empty where neither has a
+    level.
+    """
+    first, second = (
+        [one for one in located if one.series.plane == "sagittal" and one.series.view in views and one.frames]
+        for views in DISC_PAIR
+    )
+    pairs = itertools.product(first[:1] or [None], second or [None])  # type: ignore[list-item]
+    return [_side_by_side(pair, spec) for pair in pairs if any(pair)]
+
+
+def _side_by_side(pair: Sequence[LocatedSeries | None], spec: CropSpec) -> DiscViews:
+    shown = [{frame.level: frame for frame in one.frames} if one else {} for one in pair]
+    levels = sorted(set().union(*shown), key=LEVELS.index)
+    views = DiscViews(
+        crops_LVHW=np.zeros((len(levels), len(pair), spec.rows, spec.columns), np.float32),
+        present_LV=np.zeros((len(levels), len(pair)), np.float32),
+        level_L=np.array([LEVELS.index(level) for level in levels], np.int64),
+    )
+    for place_V, (one, frames) in enumerate(zip(pair, shown, strict=True)):
+        for row, level in enumerate(levels):
+            if one is not None and level in frames:
+                views.crops_LVHW[row, place_V] = scaled_crop(one, frames[level], one.midline_slice, spec)
+                views.present_LV[row, place_V] = 1.0
+    return views
+
+
+def scaled_crop(located: LocatedSeries, frame: LevelFrame, slice_index: int, spec: CropSpec) -> NDArray[np.float32]:
+    """The crop (rows, columns) of one slice of a sagittal series, 0 where it is dark and 1 where it is bright."""
+    dark, bright = located.reference[:2]
+    return (place(located.series, frame, spec).pixels(slice_index) - dark) / (bright - dark)
