@@ -4,6 +4,7 @@ Where CI or SPINENET_STRICT is set, a test that is skipped for a reason not in A
 check our files from outside are installed there, and their absence is a fault.
 """
 
+import io
 import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before anything imports torch or numpy
@@ -19,7 +20,7 @@ import pytest
 
 from spinenet.crops import CropSpec
 from spinenet.datasets.masks import locator_classes, on_locator_grid
-from spinenet.labels import TARGET, TARGETS, columns_of
+from spinenet.labels import LEVELS, TARGET, TARGETS, Scale, columns_of
 from spinenet.locating.discs import LOCATOR_CLASSES, candidate_slices, locator_grid, normalise, pad_to_multiple
 from spinenet.model.bundle import Bundle, load_bundle, write_bundle
 from spinenet.model.calibration import neutral
@@ -147,3 +148,61 @@ def tiny_bundle(untrained: Any, tmp_path_factory: pytest.TempPathFactory) -> Bun
     return load_bundle(
         write_bundle(tmp_path_factory.mktemp("bundle") / "tiny", networks, untrained.spec, calibration, facts)
     )
+
+
+@pytest.fixture(scope="session")
+def stump_arrays() -> Callable[[tuple[str, ...], tuple[str, ...]], dict[str, np.ndarray]]:
+    """Names of features, names of targets -> arrays of a model on measurements that can be checked by hand."""
+    return _stump_arrays
+
+
+@pytest.fixture(scope="session")
+def packed() -> Callable[[dict[str, np.ndarray]], bytes]:
+    """Arrays as the bytes of an npz."""
+
+    def pack(arrays: dict[str, np.ndarray]) -> bytes:
+        stream = io.BytesIO()
+        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+        return stream.getvalue()
+
+    return pack
+
+
+def _stump_arrays(names: tuple[str, ...], targets: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """One stump a target: the first feature up to 1 is the first grade, above it the last; and two discs to be like."""
+    features = len(names)
+    questions = [
+        (name, cut)
+        for name in targets
+        for cut in range(len(TARGET[name].grades) - 1 if TARGET[name].scale is Scale.ORDINAL else 1)
+    ]
+    reference = np.linspace(-2, 2, 5)
+    arrays: dict[str, np.ndarray] = {
+        "names": np.array(names),
+        "forests": np.array(targets),
+        "quantile": np.tile(np.linspace(0, 2, 5)[:, None], (1, features)),
+        "reference": reference,
+        "median": np.ones(features),
+        "typical": np.ones((len(LEVELS), features)),
+        "question_names": np.array([name for name, _ in questions]),
+        "question_cuts": np.array([cut for _, cut in questions]),
+        "anchors": np.stack([np.full(features, -1.0), np.full(features, 1.0)]).astype(np.float16),
+        "alpha": np.tile(np.array([[-1.0], [1.0]]), (1, len(questions))),
+        "middle": np.zeros(len(questions)),
+        "platt": np.tile(np.array([[2.0, 0.0]]), (len(questions), 1)),
+        "gamma": np.array(0.1),
+    }
+    for name in targets:
+        grades = len(TARGET[name].grades)
+        value = np.zeros((3, grades))
+        value[1, 0] = value[2, -1] = 250
+        arrays |= {
+            f"{name}_root": np.array([0]),
+            f"{name}_feature": np.array([0, -1, -1]),
+            f"{name}_cut": np.array([1.0, 0, 0]),
+            f"{name}_left": np.array([1, 0, 0]),
+            f"{name}_right": np.array([2, 0, 0]),
+            f"{name}_value": value.astype(np.uint8),
+            f"{name}_types": np.full(grades - 1, 1 / (grades - 1)),
+        }
+    return arrays

@@ -53,6 +53,12 @@ def level_crop(slice_RC: NDArray[np.floating], axes: CropAxes) -> NDArray[np.flo
     return ndimage.map_coordinates(slice_RC, points_rc(axes), np.float32, order=1, mode="constant")
 
 
+def normalised(crop_HW: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Grey values to about 0..1 by the crop's own 1st and 99th percentile: what the segmenter sees."""
+    low, high = np.percentile(crop_HW, [1.0, 99.0])
+    return np.clip((crop_HW - low) / max(float(high - low), 1e-6), 0, 1.2).astype(np.float32)
+
+
 def place_px(u_mm: NDArray[np.float64], v_mm: NDArray[np.float64]) -> NDArray[np.float64]:
     """(2, ...) crop (row, column) of places in mm behind and above the frame's centre."""
     return np.stack(
