@@ -59,7 +59,7 @@ def main(config: CalibrateConfig) -> None:
             weights = fitting.correct_weights(mode, weights, proposals, found)
         tables[mode.value] = fitting.as_table(weights)
         if mode is Mode.RSNA:
-            tables["readers"] = fitting.fit_ranks(weights, proposals)
+            tables["raters"] = fitting.fit_ranks(weights, proposals)
     Path(config.out).write_text(json.dumps(tables, separators=(",", ":")) + "\n")
     print(f"{config.out}: weights of {', '.join(config.modes)}")
 

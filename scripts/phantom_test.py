@@ -17,7 +17,7 @@ from spinenet.train.hydra_command import script
 
 @script("phantom_test", PhantomTestConfig)
 def main(config: PhantomTestConfig) -> None:
-    """Predictions with exact truth, simulated readers, cases and the slices of a few instructive discs."""
+    """Predictions with exact truth, simulated raters, cases and the slices of a few instructive discs."""
     root = Path(config.data.root)
     studies = load_dataset("phantom", root).studies
     bundle = load_bundle(Path(config.bundle) if config.bundle else None)

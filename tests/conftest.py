@@ -83,16 +83,16 @@ def phantom_root(phantoms: tuple[PhantomStudy, ...], tmp_path_factory: pytest.Te
 
 @pytest.fixture(scope="session")
 def angled_study() -> PhantomStudy:
-    """A small study of three series, axial stacks along all five discs, and two readers of stenosis: one has called
+    """A small study of three series, axial stacks along all five discs, and two raters of stenosis: one has called
     everything moderate and one severe."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("spinephantom.phantom.AXIAL_SHARES", (1.0, 0.0, 0.0))
         study = make_study(
             7, mode=Mode.SCREENING, size=160, axial_size=96, slices=11, sub_slices=1, stir_share=0.0, pixel="uint16"
         )
-    readers_RLT = np.stack([study.grades_LT] * 2)
-    readers_RLT[:, :5, STENOSIS] = np.array([1, 2])[:, None, None]
-    return replace(study, rater_grades_RLT=readers_RLT)
+    raters_RLT = np.stack([study.grades_LT] * 2)
+    raters_RLT[:, :5, STENOSIS] = np.array([1, 2])[:, None, None]
+    return replace(study, rater_grades_RLT=raters_RLT)
 
 
 Masked = tuple[Series, np.ndarray]

@@ -8,7 +8,7 @@ from spinenet.labels import (
     LEVELS,
     MAX_GRADES,
     MIRROR,
-    READERS_LOOK_FOR,
+    RADIOLOGISTS_LOOK_FOR,
     TARGET,
     TARGET_INDEX,
     TARGETS,
@@ -71,7 +71,7 @@ def test_a_target_can_be_shown_and_is_a_finding_somewhere_on_its_scale(target):
     assert set(target.levels) <= set(LEVELS)
     assert 0 < target.finding_from < len(target.steps)
     assert target.severe_from is None or target.finding_from < target.severe_from < len(target.steps)
-    assert target.looks_for in ("", *READERS_LOOK_FOR)
+    assert target.looks_for in ("", *RADIOLOGISTS_LOOK_FOR)
     assert len({step.code.value for step in target.steps}) == len(target.steps)
     assert target.side in (None, Side.LEFT, Side.RIGHT)
 

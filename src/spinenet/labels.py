@@ -139,8 +139,8 @@ class Target:
     ``condition`` is what the left and the right of it share, and its name where it has no side. ``term`` is what it is
     called within a sentence. ``steps`` are the grades of its scale in order; arrays hold their index, or UNKNOWN.
     Of ``needs`` one must be met; a side is graded only where left and right are known. From index ``finding_from`` on
-    a grade is a finding, from ``severe_from`` on a severe one. ``looks_for`` is the entry of READERS_LOOK_FOR that it
-    answers. ``labelled_by`` is data set -> its column with grades of it.
+    a grade is a finding, from ``severe_from`` on a severe one. ``looks_for`` is the entry of RADIOLOGISTS_LOOK_FOR
+    that it answers. ``labelled_by`` is data set -> its column with grades of it.
     """
 
     condition: str
@@ -348,7 +348,7 @@ _PLACE = {(target.condition, target.side): index for index, target in enumerate(
 MIRROR = tuple(_PLACE[target.condition, target.side.other if target.side else None] for target in TARGETS)
 """``grades_T[list(MIRROR)]`` are the grades of the study mirrored left to right."""
 
-READERS_LOOK_FOR = (
+RADIOLOGISTS_LOOK_FOR = (
     "fracture",
     "tumour and metastasis",
     "infection",
@@ -359,8 +359,8 @@ READERS_LOOK_FOR = (
     "changes after surgery",
 )
 """What a radiologist looks for in the same images besides what is graded here."""
-NEVER_LOOKED_FOR = tuple(one for one in READERS_LOOK_FOR if one not in {target.looks_for for target in TARGETS})
-"""Those of READERS_LOOK_FOR that no target answers."""
+NEVER_LOOKED_FOR = tuple(one for one in RADIOLOGISTS_LOOK_FOR if one not in {target.looks_for for target in TARGETS})
+"""Those of RADIOLOGISTS_LOOK_FOR that no target answers."""
 
 
 def columns_of(data_set: str) -> dict[str, str]:

@@ -85,7 +85,7 @@ def test_what_was_saved_is_what_is_read(study: LocatedStudy, path: Path) -> None
     read, labels = load_study(path, SPEC), load_labels(path)
     for one in (read, labels):
         assert (one.key, one.patient, one.dataset) == ("7", "7", "phantom")
-        assert np.array_equal(one.grades_LT, study.grades_LT) and one.readers_RLT.shape == (3, *study.grades_LT.shape)
+        assert np.array_equal(one.grades_LT, study.grades_LT) and one.raters_RLT.shape == (3, *study.grades_LT.shape)
         assert one.published_RT is not None and np.array_equal(one.published_RT, study.grades_LT[:3] + 1)
     assert labels.located == () and [one.series.view for one in read.located] == [View.SAGITTAL_T1, View.SAGITTAL_T2]
     for one, whole in zip(read.located, study.located, strict=True):
@@ -151,6 +151,14 @@ def test_the_same_study_gives_the_same_bytes(study: LocatedStudy, path: Path, tm
     assert (tmp_path / "again.npz").read_bytes() == path.read_bytes()
 
 
+def test_a_study_prepared_when_raters_were_called_readers_is_the_same(study: LocatedStudy, tmp_path: Path) -> None:
+    save_study(tmp_path / "7.npz", study, SPEC)
+    with np.load(tmp_path / "7.npz") as stored:
+        arrays = {name.replace("raters_RLT", "readers_RLT"): stored[name] for name in stored.files}
+    np.savez(tmp_path / "7.npz", **arrays)  # type: ignore[arg-type]
+    assert np.array_equal(load_study(tmp_path / "7.npz", SPEC).raters_RLT, study.raters_RLT)
+
+
 def test_grades_prepared_in_another_label_space_are_matched_by_name(
     study: LocatedStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,7 +168,7 @@ def test_grades_prepared_in_another_label_space_are_matched_by_name(
     older = replace(
         study,
         grades_LT=study.grades_LT[:, columns],
-        readers_RLT=study.readers_RLT[..., columns],
+        raters_RLT=study.raters_RLT[..., columns],
         published_RT=None,
     )
     monkeypatch.setattr("spinenet.datasets.cache.TARGETS", [SimpleNamespace(name=name) for name in names])
@@ -169,7 +177,7 @@ def test_grades_prepared_in_another_label_space_are_matched_by_name(
     read = load_study(tmp_path / "7.npz", SPEC)
     kept = [index for name, index in TARGET_INDEX.items() if name != "bulging"]
     assert np.array_equal(read.grades_LT[:, kept], study.grades_LT[:, kept])
-    assert np.array_equal(read.readers_RLT[..., kept], study.readers_RLT[..., kept])
+    assert np.array_equal(read.raters_RLT[..., kept], study.raters_RLT[..., kept])
     assert (read.grades_LT[:, TARGET_INDEX["bulging"]] == UNKNOWN).all()
     assert tuple(map(str, load_prepared("phantom", tmp_path).findings)) == (
         f"{tmp_path}: bulging: grades were not prepared",

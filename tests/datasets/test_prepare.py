@@ -65,7 +65,7 @@ def test_a_prepared_phantom_gives_the_bag_of_its_files(phantoms_root: Path, tmp_
     assert all(
         np.allclose(a, b, atol=1e-4) for a, b in zip(whole.inputs().values(), cut.inputs().values(), strict=True)
     )
-    assert VIEWS.index(View.AXIAL_T2) in cut.view_LS[cut.mask_LS] and len(kept.readers_RLT) == 2
+    assert VIEWS.index(View.AXIAL_T2) in cut.view_LS[cut.mask_LS] and len(kept.raters_RLT) == 2
     assert (kept.grades_LT != UNKNOWN).sum() > 30
 
 

@@ -65,7 +65,7 @@ def test_labels_are_those_of_train_csv_and_empty_cells_are_unknown(root: Path, d
     assert len(dataset.studies) == 2 and dataset.studies[0].patient == dataset.studies[0].key
     grades_LT = dataset.studies[0].grades_LT
     known = grades_LT[:5, [TARGET_INDEX[condition.target] for condition in CONDITIONS]]
-    assert set(np.unique(known[known != UNKNOWN])) in ({1}, {2})  # one reader calls all moderate, the other severe
+    assert set(np.unique(known[known != UNKNOWN])) in ({1}, {2})  # one rater calls all moderate, the other severe
     assert (grades_LT[5:] == UNKNOWN).all() and (grades_LT[:, TARGET_INDEX["pfirrmann"]] == UNKNOWN).all()
     edited(copied, "train.csv", lambda line: line.replace("Moderate", "", 1).replace("Severe", "", 1))
     column = TARGET_INDEX["canal_stenosis"]
@@ -134,7 +134,7 @@ def test_locator_names_give_way_to_those_of_the_points(root: Path, dataset: Data
 
 
 def usual_marks() -> dict[tuple[str, str], Mark]:
-    """Points of a spine with a usual lordosis, each where a reader puts it."""
+    """Points of a spine with a usual lordosis, each where a rater puts it."""
     heights = {
         "L5/S1": (0.0, 0.0),
         "L4/L5": (-10.0, 26.0),

@@ -1,4 +1,4 @@
-"""Phantoms in their own layout come back as they were made: voxels, places, views, grades, readers and masks."""
+"""Phantoms in their own layout come back as they were made: voxels, places, views, grades, raters and masks."""
 
 import json
 from pathlib import Path
@@ -54,11 +54,21 @@ def test_a_key_point_lies_where_it_was_marked(dataset: Dataset, study: PhantomSt
         assert np.allclose(voxel[:3], [point.slice_index, point.row, point.column], atol=0.05)
 
 
-def test_grades_and_readers_come_back(dataset: Dataset, study: PhantomStudy) -> None:
+def test_grades_and_raters_come_back(dataset: Dataset, study: PhantomStudy) -> None:
     first = dataset.studies[0]
     assert [one.key for one in dataset.studies] == ["sub-1", "sub-12"] and first.patient == "1"
     assert np.array_equal(first.grades_LT, study.grades_LT) and (first.grades_LT != UNKNOWN).sum() > 30
-    assert np.array_equal(first.readers_RLT, study.rater_grades_RLT)
+    assert np.array_equal(first.raters_RLT, study.rater_grades_RLT)
+
+
+def test_a_collection_that_calls_its_raters_readers_is_the_same(
+    dataset: Dataset, study: PhantomStudy, tmp_path: Path
+) -> None:
+    record = truth_record(study, "1", "training")
+    write_nifti(study, tmp_path, "1")
+    write_truth(tmp_path, {"readers": record.pop("raters"), **record})
+    (older,) = load_dataset("phantom", tmp_path).studies
+    assert np.array_equal(older.raters_RLT, dataset.studies[0].raters_RLT)
 
 
 def test_masks_give_the_levels_of_all_series(dataset: Dataset, study: PhantomStudy) -> None:

@@ -229,7 +229,7 @@ def predictions(**cells: object) -> dict[str, object]:
     return {**model, "study": "a", "level": "L4/L5", "target": "bulging", "grade": 1, **cells}
 
 
-def test_of_corrected_predictions_what_a_reader_set_counts_and_nothing_else(folder: Path) -> None:
+def test_of_corrected_predictions_what_a_rater_set_counts_and_nothing_else(folder: Path) -> None:
     write_csv(folder / "grades.csv", [predictions(corrected=0), predictions(level="L3/L4", corrected="")])
     dataset = load_dataset("table", folder)
     assert grades_of(dataset.studies[0]) == {("L4/L5", "bulging"): 0} and dataset.findings == ()
@@ -237,7 +237,7 @@ def test_of_corrected_predictions_what_a_reader_set_counts_and_nothing_else(fold
 
 def test_a_models_own_grades_are_no_labels(folder: Path) -> None:
     write_csv(folder / "grades.csv", [predictions()])
-    with pytest.raises(DatasetError, match="its grades are a model's; give the readers' in a column called corrected"):
+    with pytest.raises(DatasetError, match="its grades are a model's; give the raters' in a column called corrected"):
         load_dataset("table", folder)
 
 

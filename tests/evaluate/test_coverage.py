@@ -12,7 +12,7 @@ from spinenet.model.conformal import COVERAGE
 
 @pytest.fixture(scope="module")
 def table():
-    """Herniation in 150 patients of five discs, known about as well as a reader knows it."""
+    """Herniation in 150 patients of five discs, known about as well as a rater knows it."""
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 2, 750)
     present = 1 / (1 + np.exp(-(3 * truth - 1.5 + rng.normal(0, 1.5, 750))))

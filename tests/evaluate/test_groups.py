@@ -1,13 +1,13 @@
-"""Subgroups, readers and verdicts: who is graded worse, and is the model better than anyone?"""
+"""Subgroups, raters and verdicts: who is graded worse, and is the model better than anyone?"""
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from spinenet.evaluate import PredictionsError, load_cases, load_predictions, load_readers
+from spinenet.evaluate import PredictionsError, load_cases, load_predictions, load_raters
 from spinenet.evaluate.assess.evaluation import make_cohort
-from spinenet.evaluate.assess.raters import MODEL, TRUTH, compare_readers, consensus
+from spinenet.evaluate.assess.raters import MODEL, TRUTH, compare_raters, consensus
 from spinenet.evaluate.assess.subgroups import FEW_PATIENTS, subgroups
 from spinenet.evaluate.assess.verdicts import verdicts
 from spinenet.evaluate.stats.samples import check_predictions
@@ -72,33 +72,33 @@ def test_cases_are_one_row_a_study_and_groups_are_few(tmp_path):
         load_cases(path)
 
 
-def reader(frame, name, share_right, seed):
-    """A reader who finds the truth in a share of discs and guesses in the others."""
+def rater(frame, name, share_right, seed):
+    """A rater who finds the truth in a share of discs and guesses in the others."""
     rng = np.random.default_rng(seed)
     grade = np.where(rng.random(len(frame)) < share_right, frame.truth, rng.permutation(frame.truth))
-    return frame[["study", "level", "target"]].assign(reader=name, grade=grade.astype(float))
+    return frame[["study", "level", "target"]].assign(rater=name, grade=grade.astype(float))
 
 
 def test_pairs_are_scikit_learns_kappas_and_means_their_mean(cohort):
     made = cohort("pfirrmann")
-    readers = [reader(made.frame, name, 0.7, seed) for seed, name in enumerate("AB")]
-    found = compare_readers(made, pd.concat(readers))
+    raters = [rater(made.frame, name, 0.7, seed) for seed, name in enumerate("AB")]
+    found = compare_raters(made, pd.concat(raters))
     pairs = {(pair.first, pair.second): pair.figures["quadratic_kappa"].value for pair in found.pairs}
-    one, two = (rows["grade"].to_numpy() for rows in readers)
+    one, two = (rows["grade"].to_numpy() for rows in raters)
     truth, model = made.frame["truth"].to_numpy(), made.frame["grade"].to_numpy()
     for key, (x, y) in {("A", "B"): (one, two), (MODEL, "A"): (model, one), (TRUTH, "B"): (truth, two)}.items():
         assert pairs[key] == pytest.approx(cohen_kappa_score(x, y, weights="quadratic"), abs=1e-9)
     means = found.means["pfirrmann"]
-    assert means["model_reader"].value == pytest.approx((pairs[MODEL, "A"] + pairs[MODEL, "B"]) / 2)
-    assert means["gap"].value == pytest.approx(means["model_reader"].value - pairs["A", "B"])
+    assert means["model_rater"].value == pytest.approx((pairs[MODEL, "A"] + pairs[MODEL, "B"]) / 2)
+    assert means["gap"].value == pytest.approx(means["model_rater"].value - pairs["A", "B"])
 
 
-def test_a_good_model_is_better_than_chance_and_than_poor_readers_but_not_than_good_ones(cohort):
+def test_a_good_model_is_better_than_chance_and_than_poor_raters_but_not_than_good_ones(cohort):
     made = cohort("pfirrmann", patients=100)
-    poor = compare_readers(made, pd.concat([reader(made.frame, name, 0.2, s) for s, name in enumerate("AB")]))
-    good = compare_readers(made, pd.concat([reader(made.frame, name, 0.99, s) for s, name in enumerate("AB")]))
-    assert verdicts(made, readers=poor)[0].answers == ("better", "not asked", "better")
-    assert verdicts(made, readers=good)[0].answers == ("better", "not asked", "worse")
+    poor = compare_raters(made, pd.concat([rater(made.frame, name, 0.2, s) for s, name in enumerate("AB")]))
+    good = compare_raters(made, pd.concat([rater(made.frame, name, 0.99, s) for s, name in enumerate("AB")]))
+    assert verdicts(made, raters=poor)[0].answers == ("better", "not asked", "better")
+    assert verdicts(made, raters=good)[0].answers == ("better", "not asked", "worse")
     assert verdicts(made)[0].answers == ("better", "not asked", "not asked")
 
 
@@ -114,24 +114,24 @@ def test_a_guessing_model_is_hardly_ever_shown_to_differ_from_chance(predictions
 def test_consensus_is_the_lower_median_or_the_commonest_grade():
     rows = [("A", "canal_stenosis", 0), ("B", "canal_stenosis", 2), ("C", "canal_stenosis", 2)]
     rows += [("A", "modic", 3), ("B", "modic", 1), ("C", "modic", 1), ("A", "pfirrmann", 2), ("B", "pfirrmann", 3)]
-    table = pd.DataFrame(rows, columns=["reader", "target", "grade"]).assign(study="s", level="L4/L5")
+    table = pd.DataFrame(rows, columns=["rater", "target", "grade"]).assign(study="s", level="L4/L5")
     found = consensus(table.astype({"grade": float})).set_index("target")["truth"]
     assert found.to_dict() == {"canal_stenosis": 2, "modic": 1, "pfirrmann": 2}
 
 
-def test_readers_tables_are_checked(tmp_path):
-    path = tmp_path / "readers.csv"
-    head = "reader,study,level,target,grade\n"
+def test_raters_tables_are_checked(tmp_path):
+    path = tmp_path / "raters.csv"
+    head = "rater,study,level,target,grade\n"
     for rows, message in (
         ("A,s,L4/L5,modic,9\n", "not on the target's scale"),
-        ("A,s,L4/L5,modic,1\nA,s,L4/L5,modic,2\n", "a second grade of the same reader"),
+        ("A,s,L4/L5,modic,1\nA,s,L4/L5,modic,2\n", "a second grade of the same rater"),
         ("truth,s,L4/L5,modic,1\n", "no name of its own"),
     ):
         path.write_text(head + rows)
         with pytest.raises(PredictionsError, match=message):
-            load_readers(path)
+            load_raters(path)
     path.write_text(head + "A,s,L4/L5,modic,\nB,s,L4/L5,modic,2\n")
-    assert load_readers(path)["reader"].tolist() == ["B"]
+    assert load_raters(path)["rater"].tolist() == ["B"]
 
 
 def test_a_truth_from_elsewhere_is_joined_by_key_and_keeps_what_was_not_graded(predictions, tmp_path):

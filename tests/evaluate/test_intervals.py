@@ -124,7 +124,7 @@ def test_undefined_is_null_in_json():
 
 
 def simulate(patients, rng):
-    """Five discs of each patient: a score that ranks, and grades of two readers who see the same patient."""
+    """Five discs of each patient: a score that ranks, and grades of two raters who see the same patient."""
     spine_P = rng.normal(0, 1, patients)
     latent_N = (0.6 * spine_P[:, None] + 0.8 * rng.normal(0, 1, (patients, 5))).ravel()
     seen_N = latent_N + 0.7 * rng.normal(0, 1, len(latent_N))

@@ -58,14 +58,14 @@ def schema(name):
 def test_everything_is_written_and_says_what_it_is(predictions, levels, tmp_path):
     names = ("pfirrmann", "modic", "foraminal_stenosis_left", "foraminal_stenosis_right")
     frame = predictions(*names, patients=36)
-    readers = pd.concat(
+    raters = pd.concat(
         [
-            frame[["study", "level", "target"]].assign(reader=reader, grade=frame.truth.where(keep, frame.grade))
-            for reader, keep in (("A", frame.index % 3 > 0), ("B", frame.index % 4 > 0))
+            frame[["study", "level", "target"]].assign(rater=rater, grade=frame.truth.where(keep, frame.grade))
+            for rater, keep in (("A", frame.index % 3 > 0), ("B", frame.index % 4 > 0))
         ]
     )
     cases = pd.DataFrame({"study": frame.study.unique(), "vendor": ["A", "A", "B"] * 12})
-    beside = {"levels": levels, "readers": readers, "cases": cases, "previous": frame.assign(grade=frame.truth)}
+    beside = {"levels": levels, "raters": raters, "cases": cases, "previous": frame.assign(grade=frame.truth)}
     content = written(frame, tmp_path / "run", **beside)
     assert content["levels"]["counts"]["missed"] == 5
     assert content["targets"]["pfirrmann"]["metrics"]["quadratic_kappa"]["low"] is not None
@@ -74,12 +74,12 @@ def test_everything_is_written_and_says_what_it_is(predictions, levels, tmp_path
         assert words in report
     for words in ("Fewer than 30 patients", "vendor B (12)", "RSNA 2024 score", "both sides", "14.1 %"):
         assert words in report
-    drawn = ("confusion", "roc", "precision_recall", "reliability", "decision", "risk_coverage", "levels", "readers")
+    drawn = ("confusion", "roc", "precision_recall", "reliability", "decision", "risk_coverage", "levels", "raters")
     for name in (*drawn, "subgroup_vendor"):
         assert f"figures/{name}.png" in report
         for suffix in (".png", ".svg"):
             assert (tmp_path / "run" / "figures" / name).with_suffix(suffix).stat().st_size > 5000
-    for name in ("metrics", "confusion", "verdicts", "subgroups", "readers", "previous", "rsna_score", "curve_roc"):
+    for name in ("metrics", "confusion", "verdicts", "subgroups", "raters", "previous", "rsna_score", "curve_roc"):
         assert len(pd.read_csv(tmp_path / "run" / "tables" / f"{name}.csv")) > 0
 
 

@@ -1,4 +1,4 @@
-"""What the notebooks read: predictions with truth, readers, cases and slices come back as they were saved."""
+"""What the notebooks read: predictions with truth, raters, cases and slices come back as they were saved."""
 
 import gzip
 import json
@@ -14,7 +14,7 @@ from spinenet.errors import DatasetError
 from spinenet.evaluate.assess.saved import (
     SavedPredictions,
     load_saved,
-    readers_table,
+    raters_table,
     save_phantom_test,
     slices_of_discs,
 )
@@ -70,11 +70,11 @@ def test_predictions_keep_the_exact_truth_of_the_phantom(saved: SavedPredictions
         assert target.index_of(int(row.truth)) == expected
 
 
-def test_every_known_grade_of_every_reader_has_one_row(saved: SavedPredictions, angled_study: PhantomStudy) -> None:
-    assert saved.readers is not None
-    assert len(saved.readers) == (angled_study.rater_grades_RLT != UNKNOWN).sum()
-    canal = saved.readers[saved.readers["target"] == "canal_stenosis"]
-    assert {(row.reader, int(row.grade)) for row in canal.itertuples()} == {("reader 1", 1), ("reader 2", 2)}
+def test_every_known_grade_of_every_rater_has_one_row(saved: SavedPredictions, angled_study: PhantomStudy) -> None:
+    assert saved.raters is not None
+    assert len(saved.raters) == (angled_study.rater_grades_RLT != UNKNOWN).sum()
+    canal = saved.raters[saved.raters["target"] == "canal_stenosis"]
+    assert {(row.rater, int(row.grade)) for row in canal.itertuples()} == {("rater 1", 1), ("rater 2", 2)}
 
 
 def test_cases_say_how_a_phantom_was_acquired_and_who_was_scanned(saved: SavedPredictions, root: Path) -> None:
@@ -100,11 +100,11 @@ def test_a_folder_with_predictions_alone_is_enough(saved: SavedPredictions, fold
     (tmp_path / "predictions.csv").write_bytes(gzip.decompress((folder / "predictions.csv.gz").read_bytes()))
     bare = load_saved(tmp_path)
     assert bare.predictions.equals(saved.predictions)
-    assert bare.readers is None and bare.cases is None and bare.slices == {}
+    assert bare.raters is None and bare.cases is None and bare.slices == {}
 
 
-def test_studies_without_single_readers_make_an_empty_table(labelled: LabelledStudy) -> None:
-    assert readers_table([replace(labelled, readers_RLT=labelled.readers_RLT[:0])]).empty
+def test_studies_without_single_raters_make_an_empty_table(labelled: LabelledStudy) -> None:
+    assert raters_table([replace(labelled, raters_RLT=labelled.raters_RLT[:0])]).empty
 
 
 def test_nothing_to_predict_is_said(tmp_path: Path, tiny_bundle: Bundle) -> None:

@@ -10,7 +10,7 @@ PFIRRMANN, MODIC, HERNIATION = TARGET["pfirrmann"], TARGET["modic"], TARGET["her
 
 
 def discs(grades, count, seed, shares=None):
-    """Probabilities that know the grade about as well as a reader does, and the grade."""
+    """Probabilities that know the grade about as well as a rater does, and the grade."""
     rng = np.random.default_rng(seed)
     truth_N = rng.choice(grades, count, p=shares)
     logits_NK = rng.normal(0, 1, (count, grades)) - 0.8 * np.abs(np.arange(grades) - truth_N[:, None])

@@ -10,7 +10,16 @@ import pytest
 
 from spinenet.checking.gates import NOT_LOOKED_FOR
 from spinenet.datasets.masks import locate_from_mask
-from spinenet.labels import LEVELS, MIRROR, NEVER_LOOKED_FOR, READERS_LOOK_FOR, TARGET, TARGET_INDEX, TARGETS, UNKNOWN
+from spinenet.labels import (
+    LEVELS,
+    MIRROR,
+    NEVER_LOOKED_FOR,
+    RADIOLOGISTS_LOOK_FOR,
+    TARGET,
+    TARGET_INDEX,
+    TARGETS,
+    UNKNOWN,
+)
 from spinenet.model.bundle import Bundle, load_bundle, write_bundle
 from spinenet.model.calibration import neutral
 from spinenet.predict import decide, grade
@@ -89,7 +98,7 @@ def test_the_page_shows_it_and_no_longer_says_that_nobody_looked(
 ) -> None:
     page = render(result, model={**model, "targets": bundle.targets})
     assert "Vertebral fracture" in page
-    assert READERS_LOOK_FOR[1:] == NEVER_LOOKED_FOR and "fracture" not in NOT_LOOKED_FOR
+    assert RADIOLOGISTS_LOOK_FOR[1:] == NEVER_LOOKED_FOR and "fracture" not in NOT_LOOKED_FOR
     assert "fracture, " not in page
 
 

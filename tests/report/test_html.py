@@ -58,7 +58,7 @@ def result() -> StudyResult:
 
 
 def text_of(html: str) -> str:
-    """What a reader sees: no style, no markup, single spaces."""
+    """What one who reads it sees: no style, no markup, single spaces."""
     body = re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)
     return " ".join(re.sub(r"<[^>]+>", " ", body).split())
 

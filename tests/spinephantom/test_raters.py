@@ -22,7 +22,7 @@ def published(name: str) -> Any:
 
 def finding_at(rank: float, condition: str, cuts: int) -> Margins:
     """Margins of a finding with about this rank among patients."""
-    ranks = raters.calibration()["readers"][condition]
+    ranks = raters.calibration()["raters"][condition]
     severity = float(ranks[min(int(rank * len(ranks)), len(ranks) - 1)])
     passed = min(int(severity), cuts)
     if passed == 0:

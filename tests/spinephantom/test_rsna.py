@@ -57,7 +57,7 @@ def test_tables_have_the_published_columns_and_words(root: Path) -> None:
     assert points[0]["condition"] == "Spinal Canal Stenosis" and points[0]["level"] == "L1/L2"
 
 
-def test_labels_are_those_of_one_reader(root: Path) -> None:
+def test_labels_are_those_of_one_rater(root: Path) -> None:
     (labels,) = rows(root / "train.csv")
     words = {labels[column_of(condition, level)] for condition in CONDITIONS for level in RSNA_LEVELS} - {""}
     assert len(words) == 1
@@ -88,7 +88,7 @@ def test_points_lie_on_the_structure_they_name(root: Path, study: PhantomStudy) 
         step_mm = np.array([row["x"], row["y"]], float) * np.array(dataset.PixelSpacing, float)
         world_mm = np.array(dataset.ImagePositionPatient, float) + step_mm @ axes
         away_mm = np.linalg.norm(world_mm - truth[target_of[row["condition"]], row["level"]])
-        assert away_mm < 4 * float(dataset.PixelSpacing[0])  # a reader's hand: one pixel in each direction
+        assert away_mm < 4 * float(dataset.PixelSpacing[0])  # a rater's hand: one pixel in each direction
 
 
 def test_a_series_holds_tilted_stacks_and_the_reader_takes_them_apart(root: Path, study: PhantomStudy) -> None:

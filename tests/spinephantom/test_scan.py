@@ -1,5 +1,5 @@
 """What the scanner makes of an ideal image: edges as wide as in patients, noise with the statistics of a magnitude,
-and tissues as bright against each other as readers know them."""
+and tissues as bright against each other as radiologists know them."""
 
 from dataclasses import replace
 

@@ -34,7 +34,7 @@ def item(phantom: PhantomStudy, located: tuple[LocatedSeries, ...]) -> dict[str,
         "study": "1",
         "located": located,
         "grades_LT": phantom.grades_LT,
-        "readers_RLT": phantom.grades_LT[None],
+        "raters_RLT": phantom.grades_LT[None],
     }
 
 

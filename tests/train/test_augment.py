@@ -177,13 +177,13 @@ def test_mirrored_bags_permute_sides_and_come_back(item, spec):
     assert all(np.array_equal(back[name], seen[name]) for name in (*BAG_ARRAYS, "grades_LT"))
 
 
-def test_one_reader_is_asked_at_a_time_and_the_truth_where_there_is_none(item, spec):
-    readers_RLT = np.stack([item["grades_LT"], np.where(item["grades_LT"] >= 0, 0, -1)])
-    sample = SampleBagd(STILL, spec, "reader")
+def test_one_rater_is_asked_at_a_time_and_the_truth_where_there_is_none(item, spec):
+    raters_RLT = np.stack([item["grades_LT"], np.where(item["grades_LT"] >= 0, 0, -1)])
+    sample = SampleBagd(STILL, spec, "rater")
     sample.set_random_state(0)
-    seen = {tuple(sample({**item, "readers_RLT": readers_RLT})["grades_LT"][:, 0]) for _ in range(10)}
+    seen = {tuple(sample({**item, "raters_RLT": raters_RLT})["grades_LT"][:, 0]) for _ in range(10)}
     assert len(seen) == 2
-    alone = sample({**item, "readers_RLT": readers_RLT[:0]})["grades_LT"]
+    alone = sample({**item, "raters_RLT": raters_RLT[:0]})["grades_LT"]
     assert np.array_equal(alone, SampleBagd(STILL, spec)(item)["grades_LT"])
 
 

@@ -177,6 +177,8 @@ def test_a_saved_configuration_gives_the_same_run_again(composed: Any, tmp_path:
         ("train_grader", "fit.epochs", "fit.epochs"),
         ("train_locator", "model.features=3", "features"),
         ("train_locator", "resume=perhaps", "resume"),
+        ("train_grader", "labels=reader", "labels is reader; choose truth or rater"),
+        ("evaluate", "readers=grades.csv", "Key 'readers' not in 'EvaluateConfig'; is raters meant?"),
         ("evaluate", "samples=7", "samples"),
         ("evaluate", "seed=1", "name either runs"),
         ("evaluate", "runs=[/nowhere]", "/nowhere"),

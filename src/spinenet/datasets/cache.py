@@ -36,7 +36,8 @@ MARGIN_PIXELS = 6
 """Pixels beside a crop that its smoothing and interpolation read."""
 
 _FORMAT = 2
-_GRADES = ("grades_LT", "readers_RLT", "published_RT")
+_GRADES = ("grades_LT", "raters_RLT", "published_RT")
+_CALLED_ONCE = {"readers_RLT": "raters_RLT"}  # in files prepared before the word was changed
 _ARRAYS = ("stored", "grey", "affine", "frames", "sizes", "reference")
 
 
@@ -44,7 +45,7 @@ _ARRAYS = ("stored", "grey", "affine", "frames", "sizes", "reference")
 class LocatedStudy:
     """A labelled study after locating: ``dataset`` says where it is from, ``located`` holds its series with frames.
 
-    ``grades_LT``, ``readers_RLT`` and ``published_RT`` as in LabelledStudy.
+    ``grades_LT``, ``raters_RLT`` and ``published_RT`` as in LabelledStudy.
     """
 
     key: str
@@ -52,14 +53,14 @@ class LocatedStudy:
     dataset: str
     grades_LT: NDArray[np.int64]
     located: tuple[LocatedSeries, ...]
-    readers_RLT: NDArray[np.int64]
+    raters_RLT: NDArray[np.int64]
     published_RT: NDArray[np.int64] | None = None
 
 
 def located_study(dataset: str, study: LabelledStudy, located: Sequence[LocatedSeries]) -> LocatedStudy:
     """A labelled study with what was located in it."""
     return LocatedStudy(
-        study.key, study.patient, dataset, study.grades_LT, tuple(located), study.readers_RLT, study.published_RT
+        study.key, study.patient, dataset, study.grades_LT, tuple(located), study.raters_RLT, study.published_RT
     )
 
 
@@ -115,7 +116,7 @@ def save_study(path: Path, study: LocatedStudy, spec: CropSpec) -> LocatedStudy:
     under its name only when it is whole, so that an interrupted run can be resumed.
     """
     cut = replace(study, located=tuple(one for each in study.located if (one := trimmed(each, spec)) is not None))
-    arrays: dict[str, NDArray[Any]] = {"grades_LT": cut.grades_LT, "readers_RLT": cut.readers_RLT}
+    arrays: dict[str, NDArray[Any]] = {"grades_LT": cut.grades_LT, "raters_RLT": cut.raters_RLT}
     if cut.published_RT is not None:
         arrays["published_RT"] = cut.published_RT
     for index, one in enumerate(cut.located):
@@ -175,7 +176,7 @@ def load_prepared(name: str, folder: Path) -> Dataset:
                 labels.patient,
                 source,
                 labels.grades_LT,
-                readers_RLT=labels.readers_RLT,
+                raters_RLT=labels.raters_RLT,
                 published_RT=labels.published_RT,
                 prepared=path,
             )
@@ -195,7 +196,8 @@ def _read(path: Path, names: Collection[str] | None = None) -> tuple[dict[str, A
     try:
         with np.load(path) as stored:
             about = json.loads(str(stored["about"]))
-            arrays = {name: stored[name] for name in stored.files if names is None or name in names}
+            called = {_CALLED_ONCE.get(name, name): name for name in stored.files}
+            arrays = {name: stored[one] for name, one in called.items() if names is None or name in names}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DatasetError(f"{path}: not a prepared study ({error}); remove it and prepare again") from error
     if about.get("format") != _FORMAT:

@@ -91,9 +91,9 @@ def rough_classes(
 def named_by_points(
     located: Sequence[LocatedSeries], frames: Sequence[LevelFrame]
 ) -> tuple[tuple[LocatedSeries, ...], str]:
-    """Located series with the names that readers gave the discs, and what to say where the locator's were others.
+    """Located series with the names that raters gave the discs, and what to say where the locator's were others.
 
-    The grades hang on the readers' names: where they count from another lowest disc, that is what must be learnt.
+    The grades hang on the raters' names: where they count from another lowest disc, that is what must be learnt.
     """
     shifts = [
         LEVELS.index(near.level) - LEVELS.index(frame.level)

@@ -1,8 +1,8 @@
-"""Synthetic studies in the generator's own layout (``spinephantom.write.nifti_files``): exact truth, simulated readers.
+"""Synthetic studies in the generator's own layout (``spinephantom.write.nifti_files``): exact truth, simulated raters.
 
     ROOT/images/sub-<name>/*.nii.gz and .json    one file a stack, axial ones included
     ROOT/masks/sub-<name>/*.nii.gz               label images of the same names
-    ROOT/truth/<name>.json                       ``grades`` and ``readers``: level -> target -> published grade
+    ROOT/truth/<name>.json                       ``grades`` and ``raters``: level -> target -> published grade
 
 Phantoms written in SPIDER's layout are read as such.
 """
@@ -51,12 +51,13 @@ def _study(root: Path, path: Path, source: StudySource) -> LabelledStudy:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         grades_LT = table_of(record["grades"])
-        readers_RLT = np.array([table_of(reader) for reader in record["readers"]]).reshape(-1, *grades_LT.shape)
+        raters = record["raters"] if "raters" in record else record["readers"]  # as collections called them once
+        raters_RLT = np.array([table_of(rater) for rater in raters]).reshape(-1, *grades_LT.shape)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DatasetError(f"{path}: not a truth file of the phantom ({error!r}); make the study again") from error
     paths = {volume.name: root / "masks" / source.key / volume.path.name for volume in source.volumes}
     masks: dict[str, LabelImage] = {name: MaskFile(mask) for name, mask in paths.items() if mask.is_file()}
-    return LabelledStudy(source.key, path.stem, source, grades_LT, masks, readers_RLT)
+    return LabelledStudy(source.key, path.stem, source, grades_LT, masks, raters_RLT)
 
 
 def table_of(grades: Mapping[str, Mapping[str, Any]]) -> NDArray[np.int64]:

@@ -30,7 +30,7 @@ from spinenet.study import LevelFrame, Study
 
 GRADES_FILE, POINTS_FILE = "grades.csv", "points.csv"
 GRADE_COLUMNS = ("corrected", "truth", "grade")
-"""Of a long table the first that it has: what a reader put in place of a model's grade, what an evaluation held it
+"""Of a long table the first that it has: what a rater put in place of a model's grade, what an evaluation held it
 against, or simply the grade. The model's own grades in predictions.csv are no labels."""
 MODEL_COLUMNS = (
     "label",
@@ -128,7 +128,7 @@ def _grades(path: Path, rows: list[dict[str, str]], findings: list[Finding]) -> 
         column = next((one for one in GRADE_COLUMNS if one in columns), None)
         if column is None or (column == "grade" and "p_0" in columns):
             what = "its grades are a model's" if column else "it has no column of grades"
-            raise DatasetError(f"{path}: {what}; give the readers' in a column called {' or '.join(GRADE_COLUMNS)}")
+            raise DatasetError(f"{path}: {what}; give the raters' in a column called {' or '.join(GRADE_COLUMNS)}")
         known |= {"target", *GRADE_COLUMNS, *MODEL_COLUMNS}
         cells = [(row, row["target"].lower(), row[column]) for row in rows]
     else:

@@ -8,7 +8,7 @@ from spinenet.evaluate.assess.assessment import Assessment, Beside, Settings, as
 from spinenet.evaluate.assess.comparison import Comparison, compare
 from spinenet.evaluate.assess.evaluation import Metrics, TargetMetrics, evaluate
 from spinenet.evaluate.assess.levels import LevelErrors, level_errors
-from spinenet.evaluate.assess.raters import load_readers
+from spinenet.evaluate.assess.raters import load_raters
 from spinenet.evaluate.assess.subgroups import load_cases
 from spinenet.evaluate.show.markdown import markdown_table, verdict_table
 from spinenet.evaluate.show.outputs import write_comparison, write_evaluation
@@ -32,7 +32,7 @@ __all__ = [
     "level_errors",
     "load_cases",
     "load_predictions",
-    "load_readers",
+    "load_raters",
     "markdown_table",
     "verdict_table",
     "write_comparison",

@@ -12,7 +12,7 @@ class EvaluateConfig:
     """Either ``runs``: run folders of train_grader.py or export.py, one a fold, whose patients lie where ``data`` says.
 
     Or ``predictions``: a predictions.csv, with the truth in a column of its own or in the CSV ``truth`` (study, level,
-    target, truth); ``truth=consensus`` takes the consensus of ``readers``.
+    target, truth); ``truth=consensus`` takes the consensus of ``raters``.
     """
 
     runs: list[str] = field(default_factory=list)
@@ -23,8 +23,8 @@ class EvaluateConfig:
     """CSV of true grades, or ``consensus``."""
     cases: str | None = None
     """CSV of what is known of the studies: ``study`` and any columns to form subgroups by."""
-    readers: str | None = None
-    """CSV of readers' grades: ``reader, study, level, target, grade``."""
+    raters: str | None = None
+    """CSV of raters' grades: ``rater, study, level, target, grade``."""
     previous: str | None = None
     """Another run's predictions.csv (or its folder) of the same patients."""
     out: str = "data/evaluation"
@@ -47,8 +47,8 @@ class EvaluateConfig:
             raise ValueError(f"threshold is {self.threshold}; it is a probability between 0 and 1, or null")
         if self.truth is not None and not self.predictions:
             raise ValueError("truth belongs to predictions; runs have the truth of their data set")
-        if self.truth == "consensus" and self.readers is None:
-            raise ValueError("truth=consensus needs readers")
+        if self.truth == "consensus" and self.raters is None:
+            raise ValueError("truth=consensus needs raters")
 
 
 @dataclass

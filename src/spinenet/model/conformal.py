@@ -19,7 +19,7 @@ MIN_OWN = 20
 
 
 def most_open(target: Target) -> int:
-    """Most grades a set may hold for the decided one to be stood by: of five grades two, since readers, too, differ by
+    """Most grades a set may hold for the decided one to be stood by: of five grades two, since raters, too, differ by
     one as often as not; else one."""
     return 2 if len(target.grades) > 4 else 1
 

@@ -1,6 +1,6 @@
 """Augmentation of graders' bags as MONAI dictionary transforms; geometry is moved in the frames, before the resample.
 
-Keys of an item: ``located`` (tuple of LocatedSeries), ``grades_LT``, ``readers_RLT``; after a bag was cut the arrays of
+Keys of an item: ``located`` (tuple of LocatedSeries), ``grades_LT``, ``raters_RLT``; after a bag was cut the arrays of
 ``crops.Bag`` and the grades of its levels, UNKNOWN for targets that its slices cannot show.
 """
 
@@ -96,7 +96,7 @@ class SampleBagd(RandomizableTransform):
         super().__init__()
         self.config = config
         self.spec = spec
-        self.grades_of = {"truth": _truth, "reader": self._one_reader}[labels]
+        self.grades_of = {"truth": _truth, "rater": self._one_rater}[labels]
 
     def __call__(self, data: Mapping[Hashable, Any]) -> Item:
         bag = build_bag(data["located"], data.get("spec", self.spec), self.choose)
@@ -124,9 +124,9 @@ class SampleBagd(RandomizableTransform):
         weights = np.exp(-0.5 * far**2) + 1e-3
         return [slices[index] for index in self.R.choice(len(slices), count, replace=False, p=weights / weights.sum())]
 
-    def _one_reader(self, data: Mapping[Hashable, Any]) -> NDArray[np.int64]:
-        readers_RLT = data["readers_RLT"]
-        return readers_RLT[self.R.randint(len(readers_RLT))] if len(readers_RLT) else data["grades_LT"]
+    def _one_rater(self, data: Mapping[Hashable, Any]) -> NDArray[np.int64]:
+        raters_RLT = data["raters_RLT"]
+        return raters_RLT[self.R.randint(len(raters_RLT))] if len(raters_RLT) else data["grades_LT"]
 
 
 def _truth(data: Mapping[Hashable, Any]) -> NDArray[np.int64]:

@@ -55,7 +55,7 @@ def evaluate(config: EvaluateConfig) -> None:
     if bool(config.runs) == bool(config.predictions):
         raise ConfigError("name either runs, such as 'runs=[data/runs/grader]', or predictions=predictions.csv")
     settings = Settings(config.title, config.samples, config.seed, config.threshold, config.correction)
-    truth = read_truth(config.truth, config.readers)
+    truth = read_truth(config.truth, config.raters)
     beside = read_beside(config, truth)
     if config.predictions:
         write_evaluation(load_predictions(Path(config.predictions), truth), Path(config.out), settings, beside)

@@ -50,7 +50,7 @@ class ReadLocatedd(Transform):
             "study": data.key,
             "located": placed_series(data, self.spec),
             "grades_LT": data.grades_LT,
-            "readers_RLT": data.readers_RLT,
+            "raters_RLT": data.raters_RLT,
         }
 
 
@@ -81,7 +81,7 @@ class ReadSlicesd(Transform):
 
 
 def grader_transforms(config: AugmentConfig, spec: CropSpec, labels: str = "truth") -> Compose:
-    """From a located study to an augmented bag; ``labels`` is ``truth`` or ``reader``, one of them at random."""
+    """From a located study to an augmented bag; ``labels`` is ``truth`` or ``rater``, one of them at random."""
     return Compose(
         [
             JitterFramesd(config, spec),

@@ -7,6 +7,8 @@ import os
 import sys
 import textwrap
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -16,7 +18,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from spinenet.errors import SpinenetError
 from spinenet.train.config_keys import keys_of
@@ -72,7 +74,16 @@ def one_line(error: BaseException) -> str:
         key, _, value = str(cause.override).partition("=")
         return f"{cause.override}: not understood; a value with = or ~ in it needs quotes: '{key}=\"{value}\"'"
     key = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("full_key:")), "")
-    return f"{text} (key: {key})" if key and key not in text else text
+    text = f"{text} (key: {key})" if key and key not in text else text
+    return f"{text}; is {meant} meant?" if (meant := _meant(cause)) else text
+
+
+def _meant(error: BaseException) -> str:
+    """The key of a configuration that a key it does not have is most like, or nothing."""
+    schema = getattr(error, "object_type", None)
+    if not isinstance(error, ConfigAttributeError | ConfigKeyError) or not is_dataclass(schema):
+        return ""
+    return next(iter(get_close_matches(str(error.key), [field.name for field in fields(schema)], n=1)), "")
 
 
 def _refuse(error: BaseException) -> NoReturn:

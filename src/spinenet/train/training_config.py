@@ -200,10 +200,14 @@ class TrainGraderConfig(RunConfig):
     locator: str | None = None
     """Run folder of train_locator.py; with it the run exports a whole bundle and predicts its test patients."""
     labels: str = "truth"
-    """What phantoms are learnt from: ``truth``, their exact grades, or ``reader``, one simulated reader at random."""
+    """What phantoms are learnt from: ``truth``, their exact grades, or ``rater``, one simulated rater at random."""
     model: GraderModelConfig = field(default_factory=GraderModelConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     crop: CropSpec = field(default_factory=CropSpec)
+
+    def __post_init__(self) -> None:
+        if self.labels not in ("truth", "rater"):
+            raise ValueError(f"labels is {self.labels}; choose truth or rater")
 
 
 @dataclass

@@ -37,7 +37,7 @@ Findings = dict[int, dict[str, Margins]]
 
 def impression(values: Margins, condition: str) -> tuple[float, tuple[float, ...]]:
     """Probit of the rank of a finding among patients, and of its cuts."""
-    ranks = calibration()["readers"][condition]
+    ranks = calibration()["raters"][condition]
 
     def probit(at: float) -> float:
         share = 0.5 * (np.searchsorted(ranks, at, "left") + np.searchsorted(ranks, at, "right")) / len(ranks)
@@ -62,7 +62,7 @@ def rate(rng: np.random.Generator, findings: Findings, truth_LT: NDArray[np.int6
 def _one_rater(
     rng: np.random.Generator, seen: dict[tuple[int, str], tuple[float, tuple[float, ...]]], truth_LT: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    measured = calibration()["readers"]
+    measured = calibration()["raters"]
     bias = {one.name: HABITS.bias * float(rng.standard_normal()) for one in TARGETS if one.condition in measured}
     grades_LT = np.full((len(LEVELS), len(TARGETS)), UNKNOWN)
     for (level, name), (z, cuts) in seen.items():

@@ -42,7 +42,7 @@ def truth_record(study: PhantomStudy, patient: str, subset: str) -> dict[str, An
         "parameters": study.parameters(),
         "levels": study.levels,
         "grades": grades_record(study.grades_LT),
-        "readers": [grades_record(grades_LT) for grades_LT in study.rater_grades_RLT],
+        "raters": [grades_record(grades_LT) for grades_LT in study.rater_grades_RLT],
         "keypoints": [asdict(point) for point in study.keypoints],
         "series": [overview_row(study, item, patient, subset) for item in sagittal(study)],
     }

@@ -1,4 +1,4 @@
-"""Everything that is said of one table of predictions: figures, curves, subgroups, readers, another run, verdicts."""
+"""Everything that is said of one table of predictions: figures, curves, subgroups, raters, another run, verdicts."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +10,7 @@ from spinenet.evaluate.assess.comparison import Comparison, compare
 from spinenet.evaluate.assess.competition import rsna_estimates
 from spinenet.evaluate.assess.evaluation import Cohort, Metrics, TargetMetrics, evaluate_cohort, make_cohort
 from spinenet.evaluate.assess.levels import LevelErrors
-from spinenet.evaluate.assess.raters import Readers, compare_readers
+from spinenet.evaluate.assess.raters import Raters, compare_raters
 from spinenet.evaluate.assess.subgroups import Subgroup, subgroups
 from spinenet.evaluate.assess.verdicts import Verdict, verdicts
 from spinenet.evaluate.stats.curves import CURVES, Curve, CurveOf, reliability_before
@@ -36,12 +36,12 @@ class Settings:
 class Beside:
     """What an evaluation may be given besides the predictions: each is left out where it is None.
 
-    ``cases`` and ``readers`` as ``load_cases`` and ``load_readers`` give them, ``previous`` another run's predictions
-    of the same patients, ``levels`` how well discs were found. ``consensus`` says that ``readers`` made the truth.
+    ``cases`` and ``raters`` as ``load_cases`` and ``load_raters`` give them, ``previous`` another run's predictions
+    of the same patients, ``levels`` how well discs were found. ``consensus`` says that ``raters`` made the truth.
     """
 
     cases: pd.DataFrame | None = None
-    readers: pd.DataFrame | None = None
+    raters: pd.DataFrame | None = None
     previous: pd.DataFrame | None = None
     levels: LevelErrors | None = None
     consensus: bool = False
@@ -59,7 +59,7 @@ class Assessment:
     verdicts: tuple[Verdict, ...]
     rsna: dict[str, Estimate]
     levels: LevelErrors | None
-    readers: Readers | None
+    raters: Raters | None
     previous: Comparison | None
     synthetic: tuple[str, ...]
     """Targets whose grades were learnt from synthetic studies alone."""
@@ -95,7 +95,7 @@ class Assessment:
             "rsna_score": {name: estimate.to_dict() for name, estimate in self.rsna.items()} or None,
             "verdicts": [verdict.to_dict() for verdict in self.verdicts],
             "subgroups": [subgroup.to_dict() for subgroup in self.subgroups],
-            "readers": None if self.readers is None else self.readers.to_dict(),
+            "raters": None if self.raters is None else self.raters.to_dict(),
             "previous": None if self.previous is None else self.previous.to_dict(),
             "synthetic": list(self.synthetic),
             "refused": self.refused,
@@ -106,12 +106,12 @@ def assess(frame: pd.DataFrame, settings: Settings, beside: Beside) -> Assessmen
     """Evaluate a table of predictions; PredictionsError for one that can't be evaluated."""
     cohort = make_cohort(check_predictions(frame), samples=settings.samples, seed=settings.seed)
     metrics = evaluate_cohort(cohort, seed=settings.seed, threshold=settings.threshold)
-    readers = None if beside.readers is None else compare_readers(cohort, beside.readers)
+    raters = None if beside.raters is None else compare_raters(cohort, beside.raters)
     previous = None
     if beside.previous is not None:
         chosen: dict[str, Any] = {"samples": settings.samples, "seed": settings.seed, "correction": settings.correction}
         previous = compare(frame, beside.previous, ("this run", "previous run"), **chosen)
-    judged = verdicts(cohort, previous, readers, consensus=beside.consensus, correction=settings.correction)
+    judged = verdicts(cohort, previous, raters, consensus=beside.consensus, correction=settings.correction)
     curves, before = _curves(cohort)
     return Assessment(
         settings=settings,
@@ -122,7 +122,7 @@ def assess(frame: pd.DataFrame, settings: Settings, beside: Beside) -> Assessmen
         verdicts=tuple(judged),
         rsna=rsna_estimates(cohort),
         levels=beside.levels,
-        readers=readers,
+        raters=raters,
         previous=previous,
         synthetic=_synthetic(cohort.frame),
         refused=_refused(cohort.frame),

@@ -1,4 +1,4 @@
-"""How well readers agree among themselves: published values, the ceiling that a grade taken from readers can have."""
+"""How well raters agree among themselves: published values, the ceiling that a grade taken from raters can have."""
 
 from dataclasses import dataclass
 
@@ -27,10 +27,10 @@ AGREEMENT = {
     "pfirrmann": PublishedAgreement(0.6, 0.6, "Pfirrmann grades, about"),
     "herniation": PublishedAgreement(0.42, 0.81, "MSU grades of herniation; disc morphology in SPORT"),
     "canal_stenosis": PublishedAgreement(0.44, 0.54, "Schizas grades of the canal; thecal sac in SPORT"),
-    "foraminal_stenosis": PublishedAgreement(0.39, 0.9, "Lee grades of the foramen, general to expert readers"),
+    "foraminal_stenosis": PublishedAgreement(0.39, 0.9, "Lee grades of the foramen, general to expert raters"),
     "subarticular_stenosis": PublishedAgreement(0.47, 0.47, "nerve root compression, SPORT"),
 }
-"""By condition. The studies differ in readers, patients and weights: bounds to compare with by eye."""
+"""By condition. The studies differ in raters, patients and weights: bounds to compare with by eye."""
 
 
 def agreement_on(name: str) -> PublishedAgreement | None:

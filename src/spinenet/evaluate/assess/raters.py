@@ -1,6 +1,6 @@
-"""Model against readers and reader against reader, on the same discs.
+"""Model against raters and rater against rater, on the same discs.
 
-A reader's table is a CSV of ``reader, study, level, target, grade``, published grades, empty where a reader gave none.
+A rater's table is a CSV of ``rater, study, level, target, grade``, published grades, empty where a rater gave none.
 Shape letters: N discs.
 """
 
@@ -49,12 +49,12 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Readers:
+class Raters:
     """All pairs, and per target in ``means`` what a reviewer asks first, as mean kappas with intervals.
 
-    ``reader_reader``: readers among themselves; ``model_reader``: the model with the readers; ``gap``: the second minus
-    the first; ``model_truth``, ``reader_truth``, ``gap_truth``: the same against the truth. ``p`` and ``p_truth``
-    belong to the gaps. A figure that needs readers or pairs that are not there is undefined.
+    ``rater_rater``: raters among themselves; ``model_rater``: the model with the raters; ``gap``: the second minus
+    the first; ``model_truth``, ``rater_truth``, ``gap_truth``: the same against the truth. ``p`` and ``p_truth``
+    belong to the gaps. A figure that needs raters or pairs that are not there is undefined.
     """
 
     pairs: tuple[Pair, ...]
@@ -73,23 +73,23 @@ def _finite(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def load_readers(path: Path) -> pd.DataFrame:
-    """Readers' grades, checked: one row a reader, study, level and target, ``grade`` a float; empty ones left out."""
+def load_raters(path: Path) -> pd.DataFrame:
+    """Raters' grades, checked: one row a rater, study, level and target, ``grade`` a float; empty ones left out."""
     table = read_table(path)
-    missing = [column for column in ("reader", *KEY, "grade") if column not in table.columns]
+    missing = [column for column in ("rater", *KEY, "grade") if column not in table.columns]
     if missing:
-        raise PredictionsError(f"{path}: no column {', '.join(missing)}; needed are reader, {', '.join(KEY)}, grade")
+        raise PredictionsError(f"{path}: no column {', '.join(missing)}; needed are rater, {', '.join(KEY)}, grade")
     table = table[table["grade"].str.strip() != ""]
     table = table.assign(grade=pd.to_numeric(table["grade"], errors="coerce"))
     for wrong, what in (
         (~table["target"].isin(list(TARGET)), "unknown target"),
-        (table.duplicated(["reader", *KEY]), "a second grade of the same reader"),
-        (table["reader"].isin([MODEL, TRUTH]) | (table["reader"].str.strip() == ""), "reader has no name of its own"),
+        (table.duplicated(["rater", *KEY]), "a second grade of the same rater"),
+        (table["rater"].isin([MODEL, TRUTH]) | (table["rater"].str.strip() == ""), "rater has no name of its own"),
         (~_on_scale(table), "grade is not on the target's scale"),
     ):
         if wrong.any():
             row = table[wrong].iloc[0]
-            where = f"reader {row['reader']}, study {row['study']}, level {row['level']}, target {row['target']}"
+            where = f"rater {row['rater']}, study {row['study']}, level {row['level']}, target {row['target']}"
             raise PredictionsError(f"{path}: {what} ({where}; {int(wrong.sum())} such rows)")
     return table
 
@@ -100,20 +100,20 @@ def _on_scale(table: pd.DataFrame) -> pd.Series:
     return pd.Series([grade in scales.get(name, ()) for name, grade in pairs], table.index, dtype=bool)
 
 
-def consensus(readers: pd.DataFrame) -> pd.DataFrame:
-    """The readers' own truth: ``study, level, target, truth``. The lower median of ordered grades, else the commonest.
+def consensus(raters: pd.DataFrame) -> pd.DataFrame:
+    """The raters' own truth: ``study, level, target, truth``. The lower median of ordered grades, else the commonest.
 
-    Where as many readers say one as the other the lower grade is taken.
+    Where as many raters say one as the other the lower grade is taken.
     """
-    ordered = readers["target"].map({name: target.scale is not Scale.NOMINAL for name, target in TARGET.items()})
-    medians = readers[ordered].groupby(KEY)["grade"].quantile(0.5, interpolation="lower")
-    modes = readers[~ordered].groupby(KEY)["grade"].agg(lambda grades: grades.mode().min())
+    ordered = raters["target"].map({name: target.scale is not Scale.NOMINAL for name, target in TARGET.items()})
+    medians = raters[ordered].groupby(KEY)["grade"].quantile(0.5, interpolation="lower")
+    modes = raters[~ordered].groupby(KEY)["grade"].agg(lambda grades: grades.mode().min())
     return pd.concat([medians, modes]).rename("truth").reset_index()
 
 
-def compare_readers(cohort: Cohort, readers: pd.DataFrame) -> Readers:
+def compare_raters(cohort: Cohort, raters: pd.DataFrame) -> Raters:
     """Agreement of all raters on the discs of a cohort that have a truth, target by target."""
-    by_key = {str(name): rows.set_index(KEY)["grade"] for name, rows in readers.groupby("reader")}
+    by_key = {str(name): rows.set_index(KEY)["grade"] for name, rows in raters.groupby("rater")}
     keys = pd.MultiIndex.from_frame(cohort.frame[KEY])
     given = {name: grades.reindex(keys).to_numpy(float) for name, grades in by_key.items()}
     pairs: list[Pair] = []
@@ -126,17 +126,17 @@ def compare_readers(cohort: Cohort, readers: pd.DataFrame) -> Readers:
         pairs += [pair for pair, _ in found.values()]
         kappas = {names: kappa for names, (_, kappa) in found.items()}
         means[name], p[name], p_truth[name] = _means(kappas, list(raters)[2:], cohort.resamples)
-    return Readers(tuple(pairs), means, p, p_truth)
+    return Raters(tuple(pairs), means, p, p_truth)
 
 
 def _raters(sample: Sample, given: dict[str, np.ndarray]) -> dict[str, Indices]:
-    """Grade indices (N,) of truth, model and every reader who graded any of the discs."""
+    """Grade indices (N,) of truth, model and every rater who graded any of the discs."""
     index = {float(grade): position for position, grade in enumerate(sample.target.grades)}
     raters = {TRUTH: sample.truth_N, MODEL: sample.grade_N}
-    for reader, grades in given.items():
+    for rater, grades in given.items():
         grade_N = np.array([index.get(grade, UNKNOWN) for grade in grades[sample.row_N]], int)
         if (grade_N != UNKNOWN).any():
-            raters[reader] = grade_N
+            raters[rater] = grade_N
     return raters
 
 
@@ -160,17 +160,17 @@ def _pairs(
 
 
 def _means(
-    kappas: dict[tuple[str, str], Figure], readers: list[str], resamples: Resamples
+    kappas: dict[tuple[str, str], Figure], raters: list[str], resamples: Resamples
 ) -> tuple[dict[str, Estimate], float, float]:
-    among = [kappas[pair] for pair in combinations(readers, 2) if pair in kappas]
+    among = [kappas[pair] for pair in combinations(raters, 2) if pair in kappas]
     values = {
-        "reader_reader": _mean(among, resamples),
-        "model_reader": _mean([kappas[MODEL, reader] for reader in readers if (MODEL, reader) in kappas], resamples),
+        "rater_rater": _mean(among, resamples),
+        "model_rater": _mean([kappas[MODEL, rater] for rater in raters if (MODEL, rater) in kappas], resamples),
         "model_truth": _mean([kappas[TRUTH, MODEL]], resamples),
-        "reader_truth": _mean([kappas[TRUTH, reader] for reader in readers if (TRUTH, reader) in kappas], resamples),
+        "rater_truth": _mean([kappas[TRUTH, rater] for rater in raters if (TRUTH, rater) in kappas], resamples),
     }
-    values["gap"] = values["model_reader"] - values["reader_reader"]
-    values["gap_truth"] = values["model_truth"] - values["reader_truth"]
+    values["gap"] = values["model_rater"] - values["rater_rater"]
+    values["gap_truth"] = values["model_truth"] - values["rater_truth"]
     found = {name: percentile(values_C, resamples) for name, values_C in values.items()}
     return found, p_value(values["gap"], resamples), p_value(values["gap_truth"], resamples)
 

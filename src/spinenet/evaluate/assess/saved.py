@@ -1,7 +1,7 @@
 """What notebooks read: predictions with everything beside them, kept in a folder, so that no image is needed again.
 
 FOLDER/predictions.csv.gz  the contract's table with ``truth``
-FOLDER/readers.csv.gz      grades of single readers: reader, study, level, target, grade
+FOLDER/raters.csv.gz       grades of single raters: rater, study, level, target, grade
 FOLDER/cases.csv           what is known of each study: vendor, field strength, sex, age, second series
 FOLDER/slices.npz          the slices of a few instructive discs, ``study|level`` -> (S, H, W) uint8
 """
@@ -29,7 +29,7 @@ from spinenet.predict import predict_study
 from spinenet.readers import read_study
 from spinenet.study import LevelCrop
 
-PREDICTIONS, READERS, CASES, SLICES = "predictions.csv.gz", "readers.csv.gz", "cases.csv", "slices.npz"
+PREDICTIONS, RATERS, CASES, SLICES = "predictions.csv.gz", "raters.csv.gz", "cases.csv", "slices.npz"
 PACKED: dict[str, Any] = {"method": "gzip", "mtime": 0}
 """Without a date, so that the same table is the same bytes."""
 SLICES_SHOWN = 3
@@ -37,17 +37,17 @@ SLICES_SHOWN = 3
 
 @dataclass(frozen=True)
 class SavedPredictions:
-    """A folder of saved predictions; ``readers``, ``cases`` are None and ``slices`` empty where it has none."""
+    """A folder of saved predictions; ``raters``, ``cases`` are None and ``slices`` empty where it has none."""
 
     predictions: pd.DataFrame
-    readers: pd.DataFrame | None
+    raters: pd.DataFrame | None
     cases: pd.DataFrame | None
     slices: dict[tuple[str, str], NDArray[np.uint8]]
 
 
 def load_saved(folder: Path) -> SavedPredictions:
     """Read a folder written by ``save_phantom_test``, or any with a predictions.csv(.gz); raises PredictionsError."""
-    from spinenet.evaluate.assess.raters import load_readers
+    from spinenet.evaluate.assess.raters import load_raters
     from spinenet.evaluate.assess.subgroups import load_cases
 
     slices = {}
@@ -56,7 +56,7 @@ def load_saved(folder: Path) -> SavedPredictions:
             slices = {_disc(key): archive[key] for key in archive.files}
     return SavedPredictions(
         predictions=load_predictions(folder),
-        readers=load_readers(folder / READERS) if (folder / READERS).exists() else None,
+        raters=load_raters(folder / RATERS) if (folder / RATERS).exists() else None,
         cases=load_cases(folder / CASES) if (folder / CASES).exists() else None,
         slices=slices,
     )
@@ -74,27 +74,27 @@ def save_phantom_test(
     folder: Path,
     on_study: Callable[[LabelledStudy], None] = lambda study: None,
 ) -> None:
-    """Predict phantoms and save predictions with exact truth, simulated readers, cases and instructive slices."""
+    """Predict phantoms and save predictions with exact truth, simulated raters, cases and instructive slices."""
     if not studies:
         raise DatasetError(f"{truth_folder}: no phantom to predict; make some with scripts/make_phantom.py")
     frame = to_frame(collect(studies, bundle, on_study), bundle)
     folder.mkdir(parents=True, exist_ok=True)
     frame.to_csv(folder / PREDICTIONS, index=False, compression=PACKED)
-    readers_table(studies).to_csv(folder / READERS, index=False, compression=PACKED)
+    raters_table(studies).to_csv(folder / RATERS, index=False, compression=PACKED)
     cases_table(studies, truth_folder).to_csv(folder / CASES, index=False)
     chosen = {(row.study, row.level) for row in example_discs(frame).itertuples()}
     slices = slices_of_discs([study for study in studies if study.key in {key for key, _ in chosen}], chosen, bundle)
     np.savez_compressed(folder / SLICES, **{"|".join(disc): pixels for disc, pixels in slices.items()})  # type: ignore[arg-type]
 
 
-def readers_table(studies: Iterable[LabelledStudy]) -> pd.DataFrame:
-    """One row a reader, study, level and target: published grades."""
+def raters_table(studies: Iterable[LabelledStudy]) -> pd.DataFrame:
+    """One row a rater, study, level and target: published grades."""
     rows = []
     for study in studies:
-        for reader, level, target in zip(*np.nonzero(study.readers_RLT != UNKNOWN), strict=True):
-            grade = TARGETS[target].grades[study.readers_RLT[reader, level, target]]
-            rows.append((f"reader {reader + 1}", study.key, LEVELS[level], TARGETS[target].name, grade))
-    return pd.DataFrame(rows, columns=["reader", "study", "level", "target", "grade"])
+        for rater, level, target in zip(*np.nonzero(study.raters_RLT != UNKNOWN), strict=True):
+            grade = TARGETS[target].grades[study.raters_RLT[rater, level, target]]
+            rows.append((f"rater {rater + 1}", study.key, LEVELS[level], TARGETS[target].name, grade))
+    return pd.DataFrame(rows, columns=["rater", "study", "level", "target", "grade"])
 
 
 def cases_table(studies: Iterable[LabelledStudy], truth_folder: Path) -> pd.DataFrame:

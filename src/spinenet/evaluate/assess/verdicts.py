@@ -1,4 +1,4 @@
-"""Is this better than chance, than the previous run, than a reader? One row a target."""
+"""Is this better than chance, than the previous run, than a rater? One row a target."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 from spinenet.evaluate.assess.comparison import Comparison, Difference
 from spinenet.evaluate.assess.evaluation import Cohort
-from spinenet.evaluate.assess.raters import Readers
+from spinenet.evaluate.assess.raters import Raters
 from spinenet.evaluate.stats.correction import corrected
 from spinenet.evaluate.stats.intervals import Estimate, p_value
 from spinenet.evaluate.stats.metrics import CHANCE, MAIN, main_figure
@@ -17,10 +17,10 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Verdict:
-    """A target's main figure against guessing, another run and readers; p-values corrected over the targets.
+    """A target's main figure against guessing, another run and raters; p-values corrected over the targets.
 
-    ``reader_gap``: kappa of the model with the truth minus the readers' mean kappa with it or, where the truth is the
-    readers' own consensus, kappa of the model with the readers minus theirs among themselves.
+    ``rater_gap``: kappa of the model with the truth minus the raters' mean kappa with it or, where the truth is the
+    raters' own consensus, kappa of the model with the raters minus theirs among themselves.
     """
 
     target: str
@@ -28,30 +28,30 @@ class Verdict:
     estimate: Estimate
     p_chance: float
     previous: Difference | None
-    reader_gap: Estimate | None
-    p_reader: float
+    rater_gap: Estimate | None
+    p_rater: float
 
     @property
     def answers(self) -> tuple[str, str, str]:
-        """``better``, ``worse``, ``not shown`` or ``not asked``: than chance, the previous run, a reader."""
+        """``better``, ``worse``, ``not shown`` or ``not asked``: than chance, the previous run, a rater."""
         chance = _verdict(self.estimate.value - CHANCE[self.metric], self.p_chance)
         previous = "not asked" if self.previous is None else self.previous.verdict
-        reader = "not asked" if self.reader_gap is None else _verdict(self.reader_gap.value, self.p_reader)
-        return chance, previous, reader
+        rater = "not asked" if self.rater_gap is None else _verdict(self.rater_gap.value, self.p_rater)
+        return chance, previous, rater
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON and tables."""
-        chance, previous, reader = self.answers
+        chance, previous, rater = self.answers
         return {
             "target": self.target,
             "metric": self.metric,
             "estimate": self.estimate.to_dict(),
             "than_chance": {"verdict": chance, "p": _finite(self.p_chance)},
             "than_previous": {"verdict": previous, "gap": self.previous and self.previous.gap.to_dict()},
-            "than_reader": {
-                "verdict": reader,
-                "p": _finite(self.p_reader),
-                "gap": self.reader_gap and self.reader_gap.to_dict(),
+            "than_rater": {
+                "verdict": rater,
+                "p": _finite(self.p_rater),
+                "gap": self.rater_gap and self.rater_gap.to_dict(),
             },
         }
 
@@ -69,24 +69,24 @@ def _verdict(gap: float, p: float) -> str:
 def verdicts(
     cohort: Cohort,
     previous: Comparison | None = None,
-    readers: Readers | None = None,
+    raters: Raters | None = None,
     *,
     consensus: bool = False,
     correction: str = "holm",
 ) -> list[Verdict]:
-    """One verdict a graded target; ``consensus`` says that the truth was made of these readers' grades."""
+    """One verdict a graded target; ``consensus`` says that the truth was made of these raters' grades."""
     names, rows = list(cohort.graded), []
     figures = {name: main_figure(sample, cohort.resamples) for name, sample in cohort.graded.items()}
     metric = {name: MAIN[sample.target.scale] for name, sample in cohort.graded.items()}
     by_chance = [p_value(figures[name].values_C, cohort.resamples, CHANCE[metric[name]]) for name in names]
     p_chance = corrected(np.array(by_chance, float), correction)
     kind = "gap" if consensus else "gap_truth"
-    p_readers = {} if readers is None else (readers.p if consensus else readers.p_truth)
-    asked = [name for name in names if np.isfinite(p_readers.get(name, np.nan))]
-    p_reader = dict(zip(asked, corrected(np.array([p_readers[name] for name in asked]), correction), strict=True))
+    p_raters = {} if raters is None else (raters.p if consensus else raters.p_truth)
+    asked = [name for name in names if np.isfinite(p_raters.get(name, np.nan))]
+    p_rater = dict(zip(asked, corrected(np.array([p_raters[name] for name in asked]), correction), strict=True))
     before = {} if previous is None else previous.main()
     for name, p in zip(names, p_chance, strict=True):
-        gap = readers.means[name][kind] if readers is not None and name in p_reader else None
+        gap = raters.means[name][kind] if raters is not None and name in p_rater else None
         rows.append(
             Verdict(
                 target=name,
@@ -94,8 +94,8 @@ def verdicts(
                 estimate=figures[name].estimate(cohort.resamples),
                 p_chance=float(p),
                 previous=before.get(name),
-                reader_gap=gap,
-                p_reader=float(p_reader.get(name, np.nan)),
+                rater_gap=gap,
+                p_rater=float(p_rater.get(name, np.nan)),
             )
         )
     return rows

@@ -1,6 +1,6 @@
 """Canal grades beside the canal as it measures: does what was learnt from phantoms follow the anatomy of patients?
 
-No patient here has a reader's grade of stenosis, but SPIDER's SPACE volumes have the canal outlined. A model that
+No patient here has a rater's grade of stenosis, but SPIDER's SPACE volumes have the canal outlined. A model that
 grades canals at all must find those severe that are shallow or small. Shapes: A and L pixels backwards and to the left.
 """
 

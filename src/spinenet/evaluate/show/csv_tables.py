@@ -77,9 +77,9 @@ def write_tables(assessment: Assessment, folder: Path) -> list[str]:
         "subgroups": lambda: (flat(subgroup.to_dict()) for subgroup in assessment.subgroups),
         "rsna_score": lambda: ({"part": name, **one.to_dict()} for name, one in assessment.rsna.items()),
     }
-    readers, previous = assessment.readers, assessment.previous
-    if readers is not None:
-        tables["readers"] = lambda: (flat(pair.to_dict()) for pair in readers.pairs)
+    raters, previous = assessment.raters, assessment.previous
+    if raters is not None:
+        tables["raters"] = lambda: (flat(pair.to_dict()) for pair in raters.pairs)
     if previous is not None:
         tables["previous"] = lambda: comparison_rows(previous)
     for kind, curves in assessment.curves.items():

@@ -1,4 +1,4 @@
-"""Figures with intervals side by side: levels, subgroups, readers, and two runs."""
+"""Figures with intervals side by side: levels, subgroups, raters, and two runs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from spinenet.evaluate.assess.comparison import Comparison
 from spinenet.evaluate.assess.evaluation import TargetMetrics
 from spinenet.evaluate.assess.human import agreement_on
-from spinenet.evaluate.assess.raters import Readers
+from spinenet.evaluate.assess.raters import Raters
 from spinenet.evaluate.assess.subgroups import FEW_PATIENTS, Subgroup
 from spinenet.evaluate.show.drawing import BLUE, GREEN, GREY, INK, ORANGE, interval_row, panels
 from spinenet.evaluate.stats.intervals import Estimate
@@ -18,11 +18,11 @@ from spinenet.evaluate.stats.metrics import CHANCE, MAIN
 from spinenet.evaluate.stats.questions import target_named
 from spinenet.labels import LEVELS
 
-READER_ROWS = (
+RATER_ROWS = (
     ("model_truth", "model – truth", BLUE),
-    ("reader_truth", "readers – truth", GREEN),
-    ("model_reader", "model – readers", BLUE),
-    ("reader_reader", "readers among themselves", GREEN),
+    ("rater_truth", "raters – truth", GREEN),
+    ("model_rater", "model – raters", BLUE),
+    ("rater_rater", "raters among themselves", GREEN),
 )
 
 
@@ -65,31 +65,31 @@ def subgroup_figure(variable: str, groups: Sequence[Subgroup], pooled: Mapping[s
     return drawn[0]
 
 
-def readers_figure(readers: Readers) -> Figure:
-    """Kappa of model and readers with the truth and with each other, the published human agreement as a grey band."""
-    names = list(readers.means)
+def raters_figure(raters: Raters) -> Figure:
+    """Kappa of model and raters with the truth and with each other, the published human agreement as a grey band."""
+    names = list(raters.means)
     with panels(len(names), "kappa (quadratic for ordinal grades)", "", columns=3, width=3.6, height=2.0) as drawn:
         drawn[0].subplots_adjust(left=1.7 / drawn[0].get_size_inches()[0], wspace=0.16)
         for index, (axis, name) in enumerate(zip(drawn[1], names, strict=True)):
             _human(axis, name)
-            for place, (key, _, colour) in enumerate(READER_ROWS):
-                interval_row(axis, -place, readers.means[name][key], colour)
-            words = [label for _, label, _ in READER_ROWS] if index % 3 == 0 else [""] * len(READER_ROWS)
-            axis.set_yticks([-place for place in range(len(READER_ROWS))], words, fontsize=7.5)
-            axis.set(ylim=(-len(READER_ROWS) + 0.4, 0.6), xlim=(min(0, *_lows(readers.means[name])) - 0.02, 1.02))
+            for place, (key, _, colour) in enumerate(RATER_ROWS):
+                interval_row(axis, -place, raters.means[name][key], colour)
+            words = [label for _, label, _ in RATER_ROWS] if index % 3 == 0 else [""] * len(RATER_ROWS)
+            axis.set_yticks([-place for place in range(len(RATER_ROWS))], words, fontsize=7.5)
+            axis.set(ylim=(-len(RATER_ROWS) + 0.4, 0.6), xlim=(min(0, *_lows(raters.means[name])) - 0.02, 1.02))
             axis.set_title(target_named(name).title)
     return drawn[0]
 
 
 def _lows(means: Mapping[str, Estimate]) -> list[float]:
-    return [means[key].low for key, *_ in READER_ROWS if np.isfinite(means[key].low)] or [0.0]
+    return [means[key].low for key, *_ in RATER_ROWS if np.isfinite(means[key].low)] or [0.0]
 
 
 def _human(axis: Axes, name: str) -> None:
     known = agreement_on(name)
     if known:
         axis.axvspan(
-            known.low - 0.006, known.high + 0.006, color=GREY, alpha=0.25, linewidth=0, label="published, readers"
+            known.low - 0.006, known.high + 0.006, color=GREY, alpha=0.25, linewidth=0, label="published, raters"
         )
 
 

@@ -7,7 +7,7 @@ from spinenet.evaluate.assess.comparison import Comparison
 from spinenet.evaluate.assess.evaluation import Metrics, TargetMetrics
 from spinenet.evaluate.assess.human import LEVELS_MISNAMED, agreement_on
 from spinenet.evaluate.assess.levels import LevelErrors
-from spinenet.evaluate.assess.raters import Readers
+from spinenet.evaluate.assess.raters import Raters
 from spinenet.evaluate.assess.subgroups import FEW_PATIENTS, Subgroup
 from spinenet.evaluate.assess.verdicts import Verdict
 from spinenet.evaluate.show.figure_words import METRIC_WORDS, cells, digits, markdown, size
@@ -31,7 +31,7 @@ _FIGURES = {
     "reliability": "Observed frequency over stated probability, ten bins of equally many discs, 95 % intervals.",
     "decision": "Net benefit of acting on the probability, beside acting on every disc and on none.",
     "risk_coverage": "Share decided wrongly among the discs the model is surest of; the dot is where it abstains now.",
-    "readers": "Kappa of the model and of readers; grey is what readers reached in publications.",
+    "raters": "Kappa of the model and of raters; grey is what raters reached in publications.",
 }
 
 
@@ -59,15 +59,15 @@ def markdown_table(
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> str:
-    """Better than chance, than the previous run, than a reader? One row a target."""
+    """Better than chance, than the previous run, than a rater? One row a target."""
     rows = []
     for verdict in verdicts:
-        chance, previous, reader = verdict.answers
+        chance, previous, rater = verdict.answers
         gap = "" if verdict.previous is None else f" ({_signed(verdict.previous.gap)})"
-        apart = "" if verdict.reader_gap is None else f" ({_signed(verdict.reader_gap)})"
+        apart = "" if verdict.rater_gap is None else f" ({_signed(verdict.rater_gap)})"
         named = [target_named(verdict.target).title, METRIC_WORDS[verdict.metric][0], str(verdict.estimate)]
-        rows.append([*named, chance, previous + gap, reader + apart])
-    return markdown(["Target", "Figure", "Value", "Than chance", "Than the previous run", "Than a reader"], rows)
+        rows.append([*named, chance, previous + gap, rater + apart])
+    return markdown(["Target", "Figure", "Value", "Than chance", "Than the previous run", "Than a rater"], rows)
 
 
 def _signed(estimate: Estimate) -> str:
@@ -80,7 +80,7 @@ def report(assessment: Assessment, figure_names: Sequence[str]) -> str:
         f"# {assessment.settings.title}",
         f"> {RESEARCH_ONLY}",
         _introduction(assessment),
-        "## Better than chance, than the previous run, than a reader?",
+        "## Better than chance, than the previous run, than a rater?",
         verdict_table(assessment.verdicts),
         _how_judged(assessment),
         *_results(assessment),
@@ -99,7 +99,7 @@ def report(assessment: Assessment, figure_names: Sequence[str]) -> str:
             for line in _figure(name, figure_names)
         ),
         *_subgroups(assessment.subgroups, figure_names),
-        *_readers(assessment.readers, figure_names),
+        *_raters(assessment.raters, figure_names),
         *_previous(assessment.previous),
         *_human(assessment),
         "## What the figures mean",
@@ -128,12 +128,12 @@ def _introduction(assessment: Assessment) -> str:
 
 def _how_judged(assessment: Assessment) -> str:
     if assessment.consensus:
-        reader = "agrees with readers as well as they do among themselves (the truth is their consensus)"
+        rater = "agrees with raters as well as they do among themselves (the truth is their consensus)"
     else:
-        reader = "agrees with the truth as well as readers do (mean kappa)"
+        rater = "agrees with the truth as well as raters do (mean kappa)"
     return (
         f"Better or worse: p below 0.05 after correction over the targets ({assessment.settings.correction}). Not "
-        f"shown is not the same as equal. Than a reader: whether the model {reader}; differences in brackets."
+        f"shown is not the same as equal. Than a rater: whether the model {rater}; differences in brackets."
     )
 
 
@@ -145,7 +145,7 @@ def _results(assessment: Assessment) -> Iterator[str]:
         if names:
             yield f"## {heading}"
             yield markdown_table(
-                assessment.metrics, _MAIN[scale], targets=names, asked=known, heading="Readers among themselves"
+                assessment.metrics, _MAIN[scale], targets=names, asked=known, heading="Raters among themselves"
             )
     yield "## Presence"
     asked = {name: PRESENCE[name].title for name in targets}
@@ -196,7 +196,7 @@ def _level_names(levels: LevelErrors | None) -> Iterator[str]:
     yield (
         f"Right: a located centre within {levels.tolerance_mm:g} mm under the disc's name; misnamed: under another; "
         "extra: a located centre at no disc, or a second one at a disc. From true to located centre "
-        f"{median:.1f} mm (median), {high:.1f} mm (95th percentile). Readers numbered a level wrongly from lumbar "
+        f"{median:.1f} mm (median), {high:.1f} mm (95th percentile). Raters numbered a level wrongly from lumbar "
         f"images alone in {100 * LEVELS_MISNAMED:.1f} % of patients."
     )
 
@@ -250,17 +250,17 @@ def _gap_row(group: Subgroup) -> list[str]:
     return [*named, group.reference, _signed(group.gap), f"{group.p_corrected:.3f}"]
 
 
-def _readers(readers: Readers | None, figure_names: Sequence[str]) -> Iterator[str]:
-    if readers is None or not readers.means:
+def _raters(raters: Raters | None, figure_names: Sequence[str]) -> Iterator[str]:
+    if raters is None or not raters.means:
         return
-    names = ("model_truth", "reader_truth", "gap_truth", "model_reader", "reader_reader", "gap")
+    names = ("model_truth", "rater_truth", "gap_truth", "model_rater", "rater_rater", "gap")
     head = [
         "Target",
         "Model, truth",
-        "Readers, truth",
+        "Raters, truth",
         "Difference",
-        "Model, readers",
-        "Readers, readers",
+        "Model, raters",
+        "Raters, raters",
         "Difference",
     ]
     rows = [
@@ -269,12 +269,12 @@ def _readers(readers: Readers | None, figure_names: Sequence[str]) -> Iterator[s
             *(str(means[key]) for key in names),
             published.text() if (published := agreement_on(name)) else "–",
         ]
-        for name, means in readers.means.items()
+        for name, means in raters.means.items()
     ]
-    yield "## Readers"
-    yield "Mean kappas (quadratic for ordinal grades); every pair, with AC1, in tables/readers.csv."
-    yield markdown([*head, "Published, readers"], rows)
-    yield from _figure("readers", figure_names)
+    yield "## Raters"
+    yield "Mean kappas (quadratic for ordinal grades); every pair, with AC1, in tables/raters.csv."
+    yield markdown([*head, "Published, raters"], rows)
+    yield from _figure("raters", figure_names)
 
 
 def _previous(previous: Comparison | None) -> Iterator[str]:
@@ -304,5 +304,5 @@ def _chance(p: float) -> str:
 def _human(assessment: Assessment) -> Iterator[str]:
     known = {published.text(): None for name in assessment.targets if (published := agreement_on(name))}
     if known:
-        yield "## What readers reach among themselves"
+        yield "## What raters reach among themselves"
         yield "\n".join(f"- {words}" for words in known)

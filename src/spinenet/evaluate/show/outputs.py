@@ -74,9 +74,9 @@ def figures_of(assessment: Assessment) -> Iterator[tuple[str, Draw]]:
     yield "risk_coverage", lambda: figures.risk_coverage_figure(shown, curves["risk_coverage"])
     before = assessment.curves_before
     yield "reliability", lambda: figures.reliability_figure(shown, curves["reliability"], before)
-    if assessment.readers is not None and assessment.readers.means:
-        readers = assessment.readers
-        yield "readers", lambda: forests.readers_figure(readers)
+    if assessment.raters is not None and assessment.raters.means:
+        raters = assessment.raters
+        yield "raters", lambda: forests.raters_figure(raters)
     yield from _subgroup_figures(assessment)
 
 

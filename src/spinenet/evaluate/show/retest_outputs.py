@@ -17,7 +17,7 @@ from spinenet.labels import RESEARCH_ONLY, TARGET
 EXPLAINED = (
     "Each study was graded as it is and again changed: re-sliced to coarser pixels, with noise, with a moved field of "
     "view, turned, with other grey values, mirrored (grades compared with the other side's), with less acquired. "
-    f'"{CUT}": the image ends above L5/S1; a reader would refuse, a name that moves is the worst error. '
+    f'"{CUT}": the image ends above L5/S1; a radiologist would refuse, a name that moves is the worst error. '
     f'"{RENAMED}": the same pixels graded under the name of the level above. No truth is used.'
 )
 

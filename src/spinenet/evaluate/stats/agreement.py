@@ -1,6 +1,6 @@
 """Agreement of two sets of grades, from their confusion matrices.
 
-``confusion`` is (..., K, K), counts or weights, rows the truth (or one reader), columns the decision (or the other);
+``confusion`` is (..., K, K), counts or weights, rows the truth (or one rater), columns the decision (or the other);
 each function returns (...,), nan where the figure is not defined. Quadratic kappa and macro F1, which also choose the
 cuts of a calibration, live in ``spinenet.model.calibration``. K grades.
 """

@@ -54,7 +54,7 @@ MAIN = {Scale.ORDINAL: "quadratic_kappa", Scale.NOMINAL: "auc", Scale.BINARY: "a
 """The one figure that stands for a target where there is room for one."""
 
 CHANCE = {"quadratic_kappa": 0.0, "auc": 0.5}
-"""What a main figure is for a reader who guesses."""
+"""What a main figure is for a rater who guesses."""
 
 
 def figures_of(sample: Sample, resamples: Resamples, threshold: float | None = None) -> dict[str, Figure]:
