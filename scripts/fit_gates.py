@@ -48,7 +48,7 @@ def main(
         gates |= {view: replace(reference, synthetic=True) for view, reference in learnt.items()}
     kept = {key: value for key, value in opened.metadata.items() if key not in ("digest", "sha256")}
     facts = {**kept, "gates": {view.value: reference.to_dict() for view, reference in gates.items()}}
-    write_bundle(bundle, opened.networks, opened.spec, opened.calibration, facts)
+    write_bundle(bundle, opened.parts, opened.spec, opened.calibration, facts)
 
 
 def _measured(studies: Path, bundle: Bundle, views: Sequence[View]) -> dict[View, Measured]:

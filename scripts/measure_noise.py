@@ -32,7 +32,7 @@ def main(config: NoiseConfig) -> None:
     noise = noise_table(pairs)
     if not noise:
         raise ConfigError(f"{len(pairs)} repeated readings are too few to say how far grades move; give more studies")
-    write_bundle(folder, bundle.networks, bundle.spec, bundle.calibration, {**bundle.metadata, "noise": noise})
+    write_bundle(folder, bundle.parts, bundle.spec, bundle.calibration, {**bundle.metadata, "noise": noise})
     print("\n".join(f"{name}: {value}" for name, value in noise.items()))
 
 

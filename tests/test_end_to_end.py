@@ -113,7 +113,7 @@ def test_the_bundle_says_what_it_is_made_of(runs: tuple[Path, Path]) -> None:
     made = bundle.metadata["made_with"]
     assert made["versions"]["torch"] and len(made["labels"]) == 20 and made["recipe"]["fit"]["epochs"] == EPOCHS
     assert "commands" not in made and str(runs[1].parent) not in json.dumps(made)
-    assert bundle.networks["locator.onnx"] == (runs[0] / "locator.onnx").read_bytes()
+    assert bundle.parts["locator.onnx"] == (runs[0] / "locator.onnx").read_bytes()
     assert sorted(path.name for path in (runs[1] / "bundle").iterdir()) == ["grader.onnx", "locator.onnx", "model.json"]
 
 
@@ -225,7 +225,7 @@ def test_an_exported_bundle_can_be_judged_like_its_run_and_carries_its_card(
         metrics=str(runs[1] / "metrics.json"),
         name="phantoms-only",
     )
-    exported = load_bundle(runs[1] / "bundle").networks["grader.onnx"]
+    exported = load_bundle(runs[1] / "bundle").parts["grader.onnx"]
     monkeypatch.setattr(train_runs, "export_grader", lambda members, spec, path: path.write_bytes(exported) * 0.0)
     train_runs.export_run(config, tmp_path)
     ours, theirs = (open_run(run, "phantom", phantom_root) for run in (tmp_path, runs[1]))

@@ -14,22 +14,28 @@ from numpy.typing import NDArray
 
 from spinenet.checking import gates
 from spinenet.checking.visible import not_shown, visible_targets
-from spinenet.crops import Bag, build_bag
+from spinenet.crops import Bag, build_bag, disc_views
 from spinenet.errors import StudyError
 from spinenet.labels import LEVELS, SAGITTAL_VIEWS, TARGET, TARGET_INDEX, View
 from spinenet.locating.axial import locate_axial
 from spinenet.locating.discs import NUMBERING
+from spinenet.locating.measuring.features import FeatureRows
+from spinenet.locating.measuring.measured_study import features_of, measure_study
 from spinenet.locating.numbering import number_study
 from spinenet.locating.routing import detections, route
-from spinenet.model.bundle import Bundle
+from spinenet.model.bundle import DISCS, GRADER, MEASURED, Bundle
 from spinenet.model.calibration import decision
+from spinenet.model.fusion import answer, joined
+from spinenet.model.reasons import reasons
 from spinenet.study import (
     Checked,
     LevelCrop,
     Located,
     LocatedSeries,
+    MeasuredSeries,
     Note,
     Prediction,
+    Reason,
     Scope,
     Severity,
     Study,
@@ -43,7 +49,7 @@ class Graded:
 
     ``logp_LTK`` are log-probabilities of all targets of the label space, ``visible_LT`` is true where a level's slices
     can show the target, ``attention_LST`` is the share that each target gave each place of the bag, None where the
-    grader does not say.
+    grader does not say. ``measured`` is what was measured and ``features`` what of it was graded.
     """
 
     checked: Checked
@@ -51,6 +57,8 @@ class Graded:
     logp_LTK: NDArray[np.float32]
     visible_LT: NDArray[np.bool_]
     attention_LST: NDArray[np.float32] | None
+    measured: tuple[MeasuredSeries, ...] = ()
+    features: FeatureRows | None = None
 
 
 def predict_study(study: Study, bundle: Bundle) -> StudyResult:
@@ -91,14 +99,62 @@ def check(located: Located, bundle: Bundle) -> Checked:
 
 
 def grade(checked: Checked, bundle: Bundle) -> Graded:
-    """Crop the levels and run the grader on them."""
+    """Crop and measure the levels, and join what the parts of the bundle say of them."""
     bag = build_bag(checked.series, bundle.spec)
     try:
         logp_LTK, attention_LST = bundle.grade(bag)
+        measured = measure_study(checked.series, bundle.outline) if bundle.measures else ()
+        features = features_of(measured)
+        answers = [logp_LTK, *_by_pictures(bag, checked.series, bundle), *_by_measurements(bag, features, bundle)]
     except StudyError as error:
         refused = replace(checked, series=(), flags=(_not_run(error), *checked.flags))
         return grade(refused, bundle)
-    return Graded(checked, bag, logp_LTK, visible_targets(bag, checked.series), attention_LST)
+    visible_LT = visible_targets(bag, checked.series, bundle.read_from)
+    attention_LST = _with_read_slices(attention_LST, bag, checked.series, bundle)
+    return Graded(checked, bag, joined(answers), visible_LT, attention_LST, measured, features)
+
+
+def _read_series(series: Sequence[LocatedSeries], target: str, bundle: Bundle) -> list[LocatedSeries]:
+    """Sagittal series that a target's grades are read from."""
+    return [one for one in series if one.series.plane == "sagittal" and one.series.view in bundle.read_from(target)]
+
+
+def _by_pictures(bag: Bag, series: Sequence[LocatedSeries], bundle: Bundle) -> list[NDArray[np.float32]]:
+    """The answer of the disc network: the mean over its T2 series, each beside the T1."""
+    targets = bundle.targets_of(DISCS)
+    if not targets:
+        return []
+    read = [one for one in series if any(one in _read_series(series, name, bundle) for name in targets)]
+    shown = disc_views(read, bundle.disc_spec)
+    said = [{name: np.exp(logp) for name, logp in bundle.grade_discs(views).items()} for views in shown]
+    answers = [answer(bag.level_L, one, views.level_L) for one, views in zip(said, shown, strict=True)]
+    return [joined(answers)] if answers else []
+
+
+def _by_measurements(bag: Bag, features: FeatureRows | None, bundle: Bundle) -> list[NDArray[np.float32]]:
+    """The answer of the model on measurements; none where nothing was measured."""
+    grader = bundle.measured_grader
+    if grader is None or features is None:
+        return []
+    said = grader.probabilities(grader.columns_of(features.names, features.values_LF))
+    return [answer(bag.level_L, {name: said[name] for name in bundle.targets_of(MEASURED)}, features.level_L)]
+
+
+def _with_read_slices(
+    attention_LST: NDArray[np.float32] | None, bag: Bag, series: Sequence[LocatedSeries], bundle: Bundle
+) -> NDArray[np.float32] | None:
+    """Attention with equal shares for the slices that targets of other parts than ``grader.onnx`` were read from."""
+    if attention_LST is None:
+        return None
+    for name in bundle.targets:
+        if GRADER in bundle.graded_by(name):
+            continue
+        slices = {(one.series.name, one.midline_slice) for one in _read_series(series, name, bundle)}
+        for row, crops in enumerate(bag.shown):
+            read_N = np.array([(crop.series_name, crop.slice_index) in slices for crop in crops], float)
+            shown_S = bag.shown_LS[row][bag.mask_LS[row]]
+            attention_LST[row, bag.mask_LS[row], TARGET_INDEX[name]] = read_N[shown_S] / max(read_N.sum(), 1)
+    return attention_LST
 
 
 def decide(graded: Graded, bundle: Bundle) -> StudyResult:
@@ -106,7 +162,7 @@ def decide(graded: Graded, bundle: Bundle) -> StudyResult:
     checked, located = graded.checked, graded.checked.located
     is_graded = len(graded.bag.level_L) > 0
     notes = [note for note in located.notes if note.severity is not Severity.REFUSE]
-    unseen = not_shown(graded.bag, checked.series, bundle.targets)
+    unseen = not_shown(graded.bag, checked.series, bundle.targets, bundle.read_from)
     is_whole = not notes and all(flag.severity is not Severity.REFUSE for flag in checked.flags)
     return StudyResult(
         key=located.study.key,
@@ -117,6 +173,7 @@ def decide(graded: Graded, bundle: Bundle) -> StudyResult:
         located=checked.series,
         predictions=predictions_of(graded, bundle),
         crops=crops_shown(graded.bag, graded.attention_LST),
+        measured=graded.measured,
         origin=located.study.origin,
     )
 
@@ -124,14 +181,14 @@ def decide(graded: Graded, bundle: Bundle) -> StudyResult:
 def predictions_of(graded: Graded, bundle: Bundle) -> tuple[Prediction, ...]:
     """Every target of the bundle at every level where it can be seen, by its calibration."""
     predictions = []
+    why = _reasons_of(graded, bundle)
     for name, calibration in bundle.calibration.items():
         target, index = TARGET[name], TARGET_INDEX[name]
-        decided = decision(target, graded.logp_LTK[:, index].astype(float), calibration)
+        said_L = ~np.isnan(graded.logp_LTK[:, index, 0]) & graded.visible_LT[:, index]
+        decided = decision(target, graded.logp_LTK[said_L, index].astype(float), calibration)
         evidence = bundle.evidence(name)
-        for row, level_index in enumerate(graded.bag.level_L):
+        for row, level_index in enumerate(graded.bag.level_L[said_L]):
             level = LEVELS[level_index]
-            if not graded.visible_LT[row, index]:
-                continue
             predictions.append(
                 Prediction(
                     level=level,
@@ -141,10 +198,26 @@ def predictions_of(graded: Graded, bundle: Bundle) -> tuple[Prediction, ...]:
                     confident=bool(decided.confident_N[row]) and level not in graded.checked.cautioned,
                     grade_set=decided.sets_N[row],
                     evidence=evidence,
+                    reasons=why.get((int(level_index), name), ()),
                 )
             )
     order = {name: index for index, name in enumerate(bundle.calibration)}
     return tuple(sorted(predictions, key=lambda one: (LEVELS.index(one.level), order[one.target])))
+
+
+def _reasons_of(graded: Graded, bundle: Bundle) -> dict[tuple[int, str], tuple[Reason, ...]]:
+    """(index into LEVELS, target) -> the measurements that moved its grade, for what is graded by measurements."""
+    grader, features = bundle.measured_grader, graded.features
+    if grader is None or features is None:
+        return {}
+    cuts = {name: max(TARGET[name].finding_from, 1) - 1 for name in bundle.targets_of(MEASURED)}
+    values_LF = grader.columns_of(features.names, features.values_LF)
+    found = reasons(grader, values_LF, features.level_L, cuts)
+    return {
+        (level, name): one
+        for level, by_target in zip(features.level_L, found, strict=True)
+        for name, one in by_target.items()
+    }
 
 
 def crops_shown(bag: Bag, attention_LST: NDArray[np.float32] | None) -> dict[str, tuple[LevelCrop, ...]]:

@@ -204,6 +204,16 @@ class LocatedSeries:
 
 
 @dataclass(frozen=True)
+class MeasuredSeries:
+    """A sagittal series and what was measured at its levels (``locating.measuring``): level -> name -> value, lengths
+    in mm, angles in degrees, signals as shares; NaN where it could not be measured."""
+
+    series_name: str
+    view: View
+    levels: dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
 class Located:
     """A study whose series have their views, and its levels: sagittal series first, then axial ones.
 
@@ -235,6 +245,15 @@ class Checked:
 
 
 @dataclass(frozen=True)
+class Reason:
+    """One measurement, in words, and by how much it raised (or lowered) the log-odds of a finding against the typical
+    disc of that level."""
+
+    measurement: str
+    change: float
+
+
+@dataclass(frozen=True)
 class Prediction:
     """One calibrated grade: ``probabilities`` over the target's grades, ``grade`` a published value of its scale."""
 
@@ -247,6 +266,8 @@ class Prediction:
     """What the target's grades were learnt from: ``real`` patients or ``synthetic`` studies alone."""
     grade_set: tuple[int, ...] = ()
     """Published grades that hold the true one with the coverage the bundle states; empty where it states none."""
+    reasons: tuple[Reason, ...] = ()
+    """The measurements that moved the grade most, the strongest first; empty where it was not read from any."""
 
 
 @dataclass(frozen=True)
@@ -283,6 +304,8 @@ class StudyResult:
     predictions: tuple[Prediction, ...] = ()
     crops: dict[str, tuple["LevelCrop", ...]] = field(default_factory=dict)
     """level -> the crops the grader saw at it."""
+    measured: tuple[MeasuredSeries, ...] = ()
+    """What was measured, T2 series first; empty where the bundle cannot measure."""
     origin: Origin | None = None
     """Where the study came from, for outputs that go back there; None where that is not DICOM."""
 

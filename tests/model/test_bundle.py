@@ -12,7 +12,7 @@ from spinenet.datasets.masks import locate_from_mask
 from spinenet.errors import BundleError
 from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, TARGETS, VIEWS, columns_of
 from spinenet.model import bundle
-from spinenet.model.bundle import NETWORKS, load_bundle, write_bundle
+from spinenet.model.bundle import NEEDED, load_bundle, write_bundle
 from spinenet.model.calibration import TargetCalibration, neutral
 from spinephantom import PhantomStudy
 
@@ -29,12 +29,12 @@ FACTS = {
     "licence": "CC BY 4.0",
     "metrics": {"auc": 0.9},
 }
-FILES = ("model.json", *NETWORKS)
+FILES = ("model.json", *NEEDED)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    networks = {name: name.encode() * 20 for name in NETWORKS}
+    networks = {name: name.encode() * 20 for name in NEEDED}
     return write_bundle(tmp_path / "bundle", networks, SPEC, CALIBRATION, FACTS)
 
 
@@ -42,7 +42,7 @@ def test_what_is_written_is_read_back(folder: Path) -> None:
     opened = load_bundle(folder)
     assert opened.spec == SPEC and opened.calibration == CALIBRATION
     assert (opened.name, opened.version, opened.targets) == ("test", "1.2", ("pfirrmann", "herniation", "modic"))
-    assert opened.networks == {name: name.encode() * 20 for name in NETWORKS}
+    assert opened.parts == {name: name.encode() * 20 for name in NEEDED}
     assert {key: opened.metadata[key] for key in FACTS} == FACTS
 
 
@@ -57,7 +57,7 @@ def test_a_zip_of_a_bundle_is_a_bundle(folder: Path, tmp_path: Path, inside: str
         for name in FILES:
             archive.write(folder / name, inside + name)
     zipped, plain = load_bundle(path), load_bundle(folder)
-    assert (zipped.metadata, zipped.networks, zipped.spec) == (plain.metadata, plain.networks, plain.spec)
+    assert (zipped.metadata, zipped.parts, zipped.spec) == (plain.metadata, plain.parts, plain.spec)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -80,7 +80,7 @@ def test_a_file_cut_short_or_grown_is_noticed(folder: Path, name: str, change) -
 
 
 def test_one_bundles_networks_are_refused_beside_anothers_model_json(folder: Path, tmp_path: Path) -> None:
-    networks = {name: b"another" for name in NETWORKS}
+    networks = {name: b"another" for name in NEEDED}
     other = write_bundle(tmp_path / "other", networks, SPEC, CALIBRATION, FACTS)
     (folder / "grader.onnx").write_bytes((other / "grader.onnx").read_bytes())
     with pytest.raises(BundleError, match="grader.onnx was altered"):
@@ -99,7 +99,7 @@ def test_a_calibration_edited_by_hand_is_noticed(folder: Path) -> None:
 def of_space(folder: Path, **changes: object) -> Path:
     """A bundle whose networks were exported in a label space with these changes."""
     facts = {**FACTS, "label_space": {**bundle.label_space(), **changes}}
-    return write_bundle(folder, dict.fromkeys(NETWORKS, b""), SPEC, CALIBRATION, facts)
+    return write_bundle(folder, dict.fromkeys(NEEDED, b""), SPEC, CALIBRATION, facts)
 
 
 @pytest.mark.parametrize("other", [{"levels": list(LEVELS[1:])}, {"inputs": ["crops"]}, {"views": ["axial_t2"]}])
@@ -115,7 +115,7 @@ def test_a_bundle_that_grades_what_is_not_known_is_refused_by_name(tmp_path: Pat
     assert "\n" not in str(refused.value)
     facts = {**FACTS, "label_space": {**bundle.label_space(), "targets": {"cyst": [0, 1]}}}
     calibration = {"cyst": CALIBRATION["herniation"]}
-    folder = write_bundle(tmp_path / "b", dict.fromkeys(NETWORKS, b""), SPEC, calibration, facts)
+    folder = write_bundle(tmp_path / "b", dict.fromkeys(NEEDED, b""), SPEC, calibration, facts)
     with pytest.raises(BundleError, match=r"does not have \(cyst \[0, 1\]\)"):
         load_bundle(folder)
 
@@ -131,7 +131,7 @@ def test_outputs_of_an_older_bundle_are_matched_by_name(
 ) -> None:
     """The label space of an older bundle lacked a target and had others in another order."""
     names = [name for name in reversed(TARGET) if name != "bulging"]
-    networks = {**tiny_bundle.networks, "grader.onnx": reordered(tiny_bundle.networks["grader.onnx"], names)}
+    networks = {**tiny_bundle.parts, "grader.onnx": reordered(tiny_bundle.parts["grader.onnx"], names)}
     facts = {**FACTS, "label_space": {**bundle.label_space(), "targets": {name: TARGET[name].grades for name in names}}}
     calibration = {name: one for name, one in tiny_bundle.calibration.items() if name != "bulging"}
     older = load_bundle(write_bundle(tmp_path / "older", networks, tiny_bundle.spec, calibration, facts))
@@ -182,7 +182,7 @@ def test_a_file_that_is_no_zip_is_refused(tmp_path: Path) -> None:
 def test_nothing_is_written_without_data_and_licence(tmp_path: Path) -> None:
     facts = {key: value for key, value in FACTS.items() if key != "licence"}
     with pytest.raises(BundleError, match="licence"):
-        write_bundle(tmp_path / "b", dict.fromkeys(NETWORKS, b""), SPEC, CALIBRATION, facts)
+        write_bundle(tmp_path / "b", dict.fromkeys(NEEDED, b""), SPEC, CALIBRATION, facts)
     assert not (tmp_path / "b").exists()
 
 

@@ -3,14 +3,14 @@
 A side is graded only from series in which left and right are known.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.crops import Bag
-from spinenet.labels import LEVELS, SAGITTAL_VIEWS, TARGET, TARGET_INDEX, TARGETS, Need, Side, Target, View
+from spinenet.labels import LEVELS, SAGITTAL_VIEWS, TARGET, TARGET_INDEX, TARGETS, VIEWS, Need, Side, Target, View
 from spinenet.study import LevelCrop, LocatedSeries, Note, Scope
 
 LATERAL_MM = 9.0
@@ -30,27 +30,38 @@ class Shown:
     sided: frozenset[tuple[View, Side | None]]
 
 
-def visible_targets(bag: Bag, located: Sequence[LocatedSeries]) -> NDArray[np.bool_]:
+ReadFrom = Callable[[str], Collection[View]]
+"""Name of a target -> the views that its grades are read from."""
+
+
+def any_view(target: str) -> Collection[View]:
+    """Every view counts for every target."""
+    return VIEWS
+
+
+def visible_targets(bag: Bag, located: Sequence[LocatedSeries], read_from: ReadFrom = any_view) -> NDArray[np.bool_]:
     """(L, T) true where the level's slices can show the target; ``located`` are the series the bag was built from."""
     return np.array(
         [
-            [LEVELS[level] in target.levels and _is_shown(target, shown) for target in TARGETS]
+            [LEVELS[level] in target.levels and _is_shown(target, shown, read_from(target.name)) for target in TARGETS]
             for level, shown in zip(bag.level_L, _shown_at(bag, located), strict=True)
         ],
         np.bool_,
     ).reshape(len(bag.level_L), len(TARGETS))
 
 
-def not_shown(bag: Bag, located: Sequence[LocatedSeries], targets: Iterable[str]) -> tuple[Note, ...]:
+def not_shown(
+    bag: Bag, located: Sequence[LocatedSeries], targets: Iterable[str], read_from: ReadFrom = any_view
+) -> tuple[Note, ...]:
     """Which of these targets the slices of some level cannot show, where, and what is missing for it."""
-    visible_LT = visible_targets(bag, located)
+    visible_LT = visible_targets(bag, located, read_from)
     found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for target in map(TARGET.__getitem__, targets):
         rows = [row for row, level in enumerate(bag.level_L) if LEVELS[level] in target.levels]
         lacking: dict[str, list[str]] = {}
         for row, shown in enumerate(_shown_at(bag, located)):
             if row in rows and not visible_LT[row, TARGET_INDEX[target.name]]:
-                lacking.setdefault(_lacking(target, shown), []).append(LEVELS[bag.level_L[row]])
+                lacking.setdefault(_lacking(target, shown, read_from(target.name)), []).append(LEVELS[bag.level_L[row]])
         for what, levels in lacking.items():
             found.setdefault((what, () if len(levels) == len(rows) else tuple(levels)), []).append(target.running)
     return tuple(
@@ -70,22 +81,28 @@ def _views_of(crops: Sequence[LevelCrop]) -> frozenset[tuple[View, Side | None]]
     return frozenset([*((crop.view, None) for crop in crops), *sides])
 
 
-def _is_shown(target: Target, shown: Shown) -> bool:
+def _is_shown(target: Target, shown: Shown, views: Collection[View]) -> bool:
     seen = shown.sided if target.side else shown.every
-    return any(_is_met(need, target.side, seen) for need in target.needs)
+    return any(_is_met(need, target.side, seen) for need in _readable(target, views))
+
+
+def _readable(target: Target, views: Collection[View]) -> list[Need]:
+    """Needs of a target that can be met by views that its grades are read from."""
+    return [need for need in target.needs if set(need.views) <= set(views)]
 
 
 def _is_met(need: Need, side: Side | None, seen: frozenset[tuple[View, Side | None]]) -> bool:
     return all((view, side if need.lateral else None) in seen for view in need.views)
 
 
-def _lacking(target: Target, shown: Shown) -> str:
+def _lacking(target: Target, shown: Shown, views: Collection[View]) -> str:
     """The least that the series would have to have for the target to be shown."""
+    needs = _readable(target, views)
     sides = tuple(Side) if target.side else (None,)
-    if any(_is_met(need, side, shown.every) for need in target.needs for side in sides):
-        known = any(_is_met(need, side, shown.sided) for need in target.needs for side in sides)
+    if any(_is_met(need, side, shown.every) for need in needs for side in sides):
+        known = any(_is_met(need, side, shown.sided) for need in needs for side in sides)
         return f"no slice beside the midline on the {target.side}" if known else "left and right are not known"
-    missing = [[view for view in need.views if (view, None) not in shown.every] for need in target.needs]
+    missing = [[view for view in need.views if (view, None) not in shown.every] for need in needs]
     fewest = min(missing, key=len)
     if not fewest:
         return "no slices beside the midline"

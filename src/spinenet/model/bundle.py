@@ -1,8 +1,11 @@
-"""The model bundle: ``locator.onnx``, ``grader.onnx`` and ``model.json`` in one folder or zip, verified when opened.
+"""The model bundle: what was learnt and ``model.json`` in one folder or zip, verified when opened.
 
-``model.json`` holds the label space of the networks, whose outputs are matched to ours by name, the crop spec, each
-target's calibration, training data and licence, metrics, the sha256 of both networks and a digest of itself, so that no
-changed byte goes unnoticed.
+``locator.onnx`` finds discs and ``grader.onnx`` grades bags of slices; every bundle has these two. ``segmenter.onnx``
+outlines a disc finely enough to measure it, ``measured.npz`` grades the measurements, ``discs.onnx`` their pictures: a
+target's grade is the mean of what the parts say that ``graded_by`` names. ``model.json`` holds that, the label space of
+the networks, whose outputs are matched to ours by name, the crop specs, each target's calibration, training data and
+licence, metrics, the sha256 of every part and a digest of itself, so that no changed byte goes unnoticed.
+Shape letters: N crops, L level, S slice, T target, K grade, C class, H W pixels.
 """
 
 import hashlib
@@ -19,16 +22,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.checking.quality import UsualSeries
-from spinenet.crops import BAG_ARRAYS, Bag, CropSpec
+from spinenet.crops import BAG_ARRAYS, Bag, CropSpec, DiscViews
 from spinenet.errors import BundleError, StudyError
 from spinenet.labels import LEVELS, MAX_GRADES, SAGITTAL_VIEWS, TARGET, TARGET_INDEX, VIEWS, View
 from spinenet.locating.discs import LOCATOR_CLASSES
 from spinenet.model.calibration import TargetCalibration
+from spinenet.model.measured_grader import MeasuredGrader, read_measured_grader
 
 FORMAT = 1
 MAX_NAME = 58
 """Length of name and version: "model " and either go into DICOM attributes of 64 characters."""
-NETWORKS = ("locator.onnx", "grader.onnx")
+LOCATOR, GRADER, SEGMENTER, DISCS = "locator.onnx", "grader.onnx", "segmenter.onnx", "discs.onnx"
+MEASURED = "measured.npz"
+NEEDED = (LOCATOR, GRADER)
+PARTS = (*NEEDED, SEGMENTER, DISCS, MEASURED)
+GRADING = (GRADER, DISCS, MEASURED)
+"""Parts that may have a say in a grade."""
 DEFAULT = Path(__file__).parent / "default"
 _DIGEST = re.compile(r'"digest": "([0-9a-f]{64})"')
 _NO_DIGEST = "0" * 64
@@ -40,7 +49,7 @@ class Bundle:
 
     path: Path
     metadata: dict[str, Any]
-    networks: dict[str, bytes]
+    parts: dict[str, bytes]
     spec: CropSpec
     calibration: dict[str, TargetCalibration]
 
@@ -69,6 +78,28 @@ class Bundle:
         """Views that the grader has learnt from; no other is shown to it."""
         return tuple(View(view) for view in self.metadata.get("views", SAGITTAL_VIEWS))
 
+    @property
+    def disc_spec(self) -> CropSpec:
+        """Crops that ``discs.onnx`` sees."""
+        return CropSpec(**self.metadata["disc_crop"])
+
+    @property
+    def measures(self) -> bool:
+        """Whether it can outline discs finely enough to measure them."""
+        return SEGMENTER in self.parts
+
+    def graded_by(self, target: str) -> tuple[str, ...]:
+        """Parts that have a say in a target's grades."""
+        return tuple(self.metadata.get("graded_by", {}).get(target, (GRADER,)))
+
+    def targets_of(self, part: str) -> tuple[str, ...]:
+        """Names of the targets that a part has a say in."""
+        return tuple(name for name in self.targets if part in self.graded_by(name))
+
+    def read_from(self, target: str) -> tuple[View, ...]:
+        """Views that a target's grades are read from; others do not count for it."""
+        return tuple(View(view) for view in self.metadata.get("read_from", {}).get(target, VIEWS))
+
     def evidence(self, target: str) -> str:
         """What a target's grades were learnt from: ``real`` patients or ``synthetic`` studies alone."""
         return str(self.metadata.get("evidence", {}).get(target, "real"))
@@ -85,7 +116,8 @@ class Bundle:
         options.log_severity_level = 3
         return {
             name: onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-            for name, content in self.networks.items()
+            for name, content in self.parts.items()
+            if name.endswith(".onnx")
         }
 
     @cached_property
@@ -95,15 +127,19 @@ class Bundle:
 
     def segment(self, images_N1HW: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, classes, H, W) probabilities of ``locating.discs.LOCATOR_CLASSES``; a slice at a time: less memory."""
-        return np.concatenate([self._run("locator.onnx", {"images": image[None]})[0] for image in images_N1HW])
+        return np.concatenate([self._run(LOCATOR, {"images": image[None]})[0] for image in images_N1HW])
+
+    def outline(self, crops_NHW: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, C, H, W) probabilities of ``measuring.fine_crops.FINE_CLASSES`` on normalised fine crops."""
+        return self._run(SEGMENTER, {"crops": crops_NHW[:, None]})[0]
 
     def grade(self, bag: Bag) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """(L, T, MAX_GRADES) log-probabilities before calibration, T all targets of the label space, nan where the
-        network has no such target; and (L, S, T) the share of its attention that each target gave each place of the
-        bag, None where the grader does not say. A bag without levels gets no grades."""
+        """(L, T, MAX_GRADES) log-probabilities of ``grader.onnx`` before calibration, T all targets of the label space,
+        nan where it has no say; and (L, S, T) the share of its attention that each target gave each place of the
+        bag, None where it does not say. A bag without levels gets no grades."""
         if not len(bag.level_L):
             return np.zeros((0, len(TARGET), MAX_GRADES), np.float32), None
-        logp_BLTK, *attention = self._run("grader.onnx", bag.inputs())
+        logp_BLTK, *attention = self._run(GRADER, bag.inputs())
         ours, theirs = self._places
         logp_LTK = np.full((len(bag.level_L), len(TARGET), MAX_GRADES), np.nan, np.float32)
         logp_LTK[:, ours, : logp_BLTK.shape[-1]] = logp_BLTK[0][:, theirs]
@@ -115,9 +151,20 @@ class Bundle:
 
     @cached_property
     def _places(self) -> tuple[list[int], list[int]]:
-        """Where the targets that it grades lie in our label space and among the outputs of its network."""
-        theirs = list(self.metadata["label_space"]["targets"])
-        return [TARGET_INDEX[name] for name in self.calibration], [theirs.index(name) for name in self.calibration]
+        """Where the targets that it grades lie in our label space and among the outputs of ``grader.onnx``."""
+        theirs, graded = list(self.metadata["label_space"]["targets"]), self.targets_of(GRADER)
+        return [TARGET_INDEX[name] for name in graded], [theirs.index(name) for name in graded]
+
+    def grade_discs(self, views: DiscViews) -> dict[str, NDArray[np.float32]]:
+        """target -> (L, K) log-probabilities of ``discs.onnx``; its outputs have the names of the targets."""
+        names = [one.name for one in self._sessions[DISCS].get_outputs()]
+        answers = dict(zip(names, self._run(DISCS, views.inputs()), strict=True))
+        return {name: answers[name] for name in self.targets_of(DISCS)}
+
+    @cached_property
+    def measured_grader(self) -> MeasuredGrader | None:
+        """The model on measurements, None where the bundle has none."""
+        return read_measured_grader(self.parts[MEASURED]) if MEASURED in self.parts else None
 
     def _run(self, name: str, inputs: Mapping[str, NDArray[np.generic]]) -> list[NDArray[np.float32]]:
         """Outputs of a network for those of ``inputs`` it wants; StudyError where it cannot run on this study."""
@@ -156,7 +203,11 @@ def _check_fit(path: Path, metadata: Mapping[str, Any]) -> None:
         raise BundleError(
             f"{path}: made for another version of spinenet; take a bundle of this one or install that one"
         )
-    scales = {name: (space.get("targets") or {}).get(name) for name in metadata["calibration"]}
+    by_grader = [
+        name for name in metadata["calibration"] if GRADER in metadata.get("graded_by", {}).get(name, (GRADER,))
+    ]
+    scales = {name: (space.get("targets") or {}).get(name) for name in by_grader}
+    scales |= {name: ours["targets"].get(name) for name in metadata["calibration"] if name not in by_grader}
     unknown = [f"{name} {scale}" for name, scale in scales.items() if scale != ours["targets"].get(name, "?")]
     if unknown:
         raise BundleError(
@@ -165,38 +216,52 @@ def _check_fit(path: Path, metadata: Mapping[str, Any]) -> None:
         )
 
 
+def _check_parts(path: Path, parts: Mapping[str, bytes], metadata: Mapping[str, Any]) -> None:
+    """BundleError where a part is named that is missing, or lacks what it goes with."""
+    named = {part for graded in metadata.get("graded_by", {}).values() for part in graded}
+    if MEASURED in parts:
+        named.add(SEGMENTER)
+    if missing := named - set(parts):
+        raise BundleError(f"{path}: {', '.join(sorted(missing))} is missing; get the bundle again")
+    if DISCS in parts and "disc_crop" not in metadata:
+        raise BundleError(f"{path}: model.json does not say what crops {DISCS} sees; get the bundle again")
+
+
 def load_bundle(path: Path | None = None) -> Bundle:
     """Open a bundle folder or zip, or the one in the package; BundleError if missing, altered or misfit."""
     path = DEFAULT if path is None else path
-    content = _read(path, ("model.json", *NETWORKS))
-    text = content["model.json"].decode("utf-8", errors="replace")
+    text = _read(path, ("model.json",))["model.json"].decode("utf-8", errors="replace")
     found = _DIGEST.search(text)
     if found is None or found[1] != _digest(text):
         raise BundleError(f"{path}: model.json was altered or is not spinenet's; get the bundle again")
     metadata = json.loads(text)
     _check_fit(path, metadata)
-    networks = {name: content[name] for name in NETWORKS}
-    for name, data in networks.items():
+    parts = _read(path, (*NEEDED, *(name for name in PARTS if name in metadata["sha256"] and name not in NEEDED)))
+    for name, data in parts.items():
         if hashlib.sha256(data).hexdigest() != metadata["sha256"].get(name):
             raise BundleError(f"{path}: {name} was altered or is incomplete (sha256 differs); get the bundle again")
+    _check_parts(path, parts, metadata)
     calibration = {name: TargetCalibration.from_dict(values) for name, values in metadata["calibration"].items()}
-    return Bundle(path, metadata, networks, CropSpec(**metadata["crop"]), calibration)
+    return Bundle(path, metadata, parts, CropSpec(**metadata["crop"]), calibration)
 
 
 def write_bundle(
     folder: Path,
-    networks: Mapping[str, bytes],
+    parts: Mapping[str, bytes],
     spec: CropSpec,
     calibration: Mapping[str, TargetCalibration],
     facts: Mapping[str, Any],
 ) -> Path:
-    """Write a bundle folder. ``facts`` must have ``name``, ``version``, ``data`` and ``licence`` and may have more.
+    """Write a bundle folder. ``facts`` must have ``name``, ``version``, ``data`` and ``licence`` and may have more:
+    ``disc_crop`` goes with ``discs.onnx``, ``graded_by`` and ``read_from`` with the targets of other parts than the
+    grader.
 
     Networks of an older bundle keep its ``label_space`` among the facts; without one they were exported in ours.
     """
     missing = {"name", "version", "data", "licence"} - set(facts)
-    if missing or set(networks) != set(NETWORKS):
-        raise BundleError(f"{folder}: a bundle needs {', '.join(NETWORKS)} and the facts {', '.join(sorted(missing))}")
+    if missing or not set(NEEDED) <= set(parts) <= set(PARTS):
+        raise BundleError(f"{folder}: a bundle needs {', '.join(NEEDED)} and the facts {', '.join(sorted(missing))}")
+    _check_parts(folder, parts, facts)
     long = [key for key in ("name", "version") if len(str(facts[key])) > MAX_NAME]
     if long:
         raise BundleError(f"{folder}: {' and '.join(long)} of a bundle may have {MAX_NAME} characters")
@@ -208,9 +273,9 @@ def write_bundle(
         "label_space": facts.get("label_space") or label_space(),
         "crop": spec.to_dict(),
         "calibration": {name: one.to_dict() for name, one in calibration.items()},
-        "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in networks.items()},
+        "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in parts.items()},
     }
-    for name, data in networks.items():
+    for name, data in parts.items():
         (folder / name).write_bytes(data)
     text = json.dumps(metadata, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     (folder / "model.json").write_text(text.replace(_NO_DIGEST, _digest(text)), encoding="utf-8")

@@ -86,6 +86,15 @@ class MeasuredGrader:
         """Names of the targets it grades."""
         return tuple(self.forests)
 
+    def columns_of(self, names: Sequence[str], values_LF: Floats) -> Floats:
+        """Features of these names in the grader's own order; one that is not among them is a gap."""
+        places = {name: index for index, name in enumerate(names)}
+        ours_LF = np.full((len(values_LF), len(self.names)), np.nan)
+        for column, name in enumerate(self.names):
+            if name in places:
+                ours_LF[:, column] = values_LF[:, places[name]]
+        return ours_LF
+
     def filled(self, values_LF: Floats) -> Floats:
         """The features with medians in their gaps."""
         return np.where(np.isnan(values_LF), self.median_F, values_LF)

@@ -5,12 +5,12 @@ the median of the training discs at that level; how far the grade's log-odds fal
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.model.measured_grader import MeasuredGrader
+from spinenet.study import Reason
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "disc height": ("height_", "area_mm2", "hratio"),
@@ -33,14 +33,6 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 """Words a radiologist knows, and how the names of their features begin (after the prefix of the series)."""
 COUNT = 3
 PREFIXES = ("g_", "t1_", "t2_")
-
-
-@dataclass(frozen=True)
-class Reason:
-    """One measurement and by how much it raised (or lowered) the log-odds of the finding."""
-
-    measurement: str
-    change: float
 
 
 def group_columns(names: Sequence[str]) -> dict[str, NDArray[np.intp]]:

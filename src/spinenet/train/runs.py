@@ -75,7 +75,7 @@ def train_grader(config: TrainGraderConfig, out: Path) -> float | None:
             bundle = load_bundle(out / "bundle")
             seen = collect(list(track(split.validation, "calibrating")), bundle)
             facts |= {name: bundle.metadata[name] for name in ("onnx_difference", *LEARNT)}
-            write_bundle(out / "bundle", bundle.networks, bundle.spec, fit_calibration(seen, bundle.targets), facts)
+            write_bundle(out / "bundle", bundle.parts, bundle.spec, fit_calibration(seen, bundle.targets), facts)
         if split.test:
             test = open_run(out, config.data.name, Path(config.data.root))
             evaluate_runs([test], out, Settings(title=f"Test patients of {out.name}"))

@@ -154,7 +154,7 @@ def refusals(graded: Graded, bundle: Bundle) -> dict[tuple[str, str], str]:
     if _shown(checked.series) == _shown(checked.located.series):
         return refused
     whole = build_bag(checked.located.series, bundle.spec)
-    possible = visible_targets(whole, checked.located.series)
+    possible = visible_targets(whole, checked.located.series, bundle.read_from)
     given = dict(zip(graded.bag.level_L, graded.visible_LT, strict=True))
     for level_index, possible_T in zip(whole.level_L, possible, strict=True):
         lost_T = possible_T & ~given.get(level_index, np.zeros(len(TARGETS), np.bool_))

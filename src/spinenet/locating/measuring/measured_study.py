@@ -1,0 +1,52 @@
+"""The measurements of a whole study: T2 where there is one, else T1.
+
+Shape letters: L level, C class, H W pixels of a crop.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinenet.labels import View
+from spinenet.locating.measuring.features import FeatureRows, feature_rows
+from spinenet.locating.measuring.fine_crops import crop_axes, level_crop, normalised
+from spinenet.locating.measuring.series import Numbers, measure_series
+from spinenet.study import LocatedSeries, MeasuredSeries
+
+Outline = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""(L, H, W) normalised fine crops -> (L, C, H, W) probabilities of ``fine_crops.FINE_CLASSES``."""
+
+
+VIEWS_IN_ORDER = (View.SAGITTAL_T2, View.SAGITTAL_STIR, View.SAGITTAL_T1)
+
+
+def measure_study(located: Sequence[LocatedSeries], outline: Outline) -> tuple[MeasuredSeries, ...]:
+    """Measure all sagittal series of the first view in ``VIEWS_IN_ORDER`` that shows a disc; empty where none does.
+
+    T2 alone is as good as T2 and T1 together, and takes half the time (``notebooks/EXPERIMENTS.md``, 2026-11-26).
+    """
+    for view in VIEWS_IN_ORDER:
+        found = tuple(
+            MeasuredSeries(one.series.name, view, levels)
+            for one in located
+            if one.series.view is view and one.frames and (levels := _measured(one, outline))
+        )
+        if found:
+            return found
+    return ()
+
+
+def features_of(measured: Sequence[MeasuredSeries]) -> FeatureRows | None:
+    """One row a level of the T2 series, or of a T1 series where there is none; None where neither shows a disc."""
+    t2 = [one.levels for one in measured if one.view is View.SAGITTAL_T2]
+    t1 = [one.levels for one in measured if one.view is View.SAGITTAL_T1]
+    if t2:
+        return feature_rows(t2[0], {}, t2[1:])
+    return feature_rows({}, t1[0]) if t1 else None
+
+
+def _measured(one: LocatedSeries, outline: Outline) -> dict[str, Numbers]:
+    slice_RC = one.series.voxels_SRC[one.midline_slice]
+    crops = [normalised(level_crop(slice_RC, crop_axes(one.series, frame))) for frame in one.frames]
+    return measure_series(one, outline(np.stack(crops)))
