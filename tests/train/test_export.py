@@ -15,7 +15,7 @@ from spinenet.datasets.masks import locate_all
 from spinenet.labels import MAX_GRADES, TARGETS
 from spinenet.locating.discs import candidate_slices, locator_grid, normalise, pad_to_multiple
 from spinenet.readers import read_study
-from spinenet.train.export import TOLERANCE, GraderEnsemble, LocatorProbabilities, difference, example_bag
+from spinenet.train.export import TOLERANCE, ClassProbabilities, GraderEnsemble, difference, example_bag
 from spinenet.train.networks import Grader
 
 REAL = os.environ.get("SPINENET_SPIDER")
@@ -41,7 +41,7 @@ def test_the_grader_gives_the_same_probabilities_in_both(untrained, studies):
 
 
 def test_the_locator_gives_the_same_probabilities_in_both(untrained, studies):
-    model = LocatorProbabilities(untrained.locator).eval()
+    model = ClassProbabilities(untrained.locator).eval()
     for study, _ in studies:
         for series in study.series:
             slices = [series.voxels_SRC[index] for index in candidate_slices(series)[:2]]
@@ -61,7 +61,7 @@ def test_any_number_of_levels_and_slices_goes_through_one_file(untrained, levels
 @pytest.mark.parametrize(("count", "rows", "columns"), [(1, 64, 48), (5, 256, 192)])
 def test_any_number_and_size_of_slices_goes_through_one_file(untrained, count, rows, columns):
     images = (torch.rand(count, 1, rows, columns),)
-    assert difference(LocatorProbabilities(untrained.locator).eval(), images, untrained.folder / "locator.onnx") < 1e-4
+    assert difference(ClassProbabilities(untrained.locator).eval(), images, untrained.folder / "locator.onnx") < 1e-4
 
 
 def test_weights_lie_in_the_file_itself(untrained):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from monai.data import CacheDataset, DataLoader
-from monai.transforms import Compose, Transform
+from monai.transforms import Compose, Randomizable, Transform
 from numpy.typing import NDArray
 
 from spinenet.crops import BAG_ARRAYS, CropSpec
@@ -32,7 +32,7 @@ from spinenet.train.augment import (
     SampleBagd,
 )
 from spinenet.train.randomise import Normalised, randomise
-from spinenet.train.training_config import TrainGraderConfig, TrainLocatorConfig
+from spinenet.train.training_config import RunConfig, TrainGraderConfig, TrainLocatorConfig
 
 _log = logging.getLogger(__name__)
 
@@ -138,9 +138,10 @@ class Draw(NamedTuple):
     seed: int
 
 
-def _place(index: int | Draw, transforms: Compose) -> int:
+def _place(index: int | Draw, transforms: Transform) -> int:
     """Where an item lies; one that is drawn brings the chance of its transforms, whichever process makes them."""
     if isinstance(index, Draw):
+        assert isinstance(transforms, Randomizable)
         transforms.set_random_state(index.seed)
         return index.place
     return index
@@ -189,31 +190,29 @@ class Draws(torch.utils.data.Sampler[Draw]):
         return sequence[start : start + count]
 
 
-class SpineSlices(torch.utils.data.Dataset):
-    """One item a slice: image and classes, randomised."""
+class StudyParts(torch.utils.data.Dataset):
+    """Several items a study, such as its slices: ``read`` once, and changed by chance whenever one is shown."""
 
     def __init__(
         self,
         studies: Sequence[LabelledStudy],
-        transforms: Compose,
-        slices_per_volume: int,
+        read: Transform,
+        transforms: Transform,
         *,
         sources: Sequence[str] = (),
         progress: bool = True,
     ) -> None:
-        cached = CacheDataset(
-            list(studies), ReadSlicesd(slices_per_volume), num_workers=1, progress=progress, copy_cache=False
-        )
-        self.slices = [item for index in range(len(cached)) for item in cached[index]]
+        cached = CacheDataset(list(studies), read, num_workers=1, progress=progress, copy_cache=False)
+        self.parts = [part for index in range(len(cached)) for part in cached[index]]
         named = sources or [""] * len(studies)
         self.sources = [named[index] for index in range(len(cached)) for _ in cached[index]]
         self.transforms = transforms
 
     def __len__(self) -> int:
-        return len(self.slices)
+        return len(self.parts)
 
     def __getitem__(self, index: "int | Draw") -> Item:
-        return self.transforms(self.slices[_place(index, self.transforms)])
+        return self.transforms(self.parts[_place(index, self.transforms)])
 
 
 def collate_bags(items: Sequence[Mapping[Hashable, Any]]) -> dict[str, torch.Tensor]:
@@ -247,7 +246,7 @@ def grader_loaders(split: Split, config: TrainGraderConfig) -> tuple[DataLoader,
     spec, batch_size = config.crop, config.fit.batch_size
     transforms = grader_transforms(config.augment, spec, config.labels)
     bags = StudyBags(split.train, transforms, spec, sources=split.sources)
-    train = _shuffled(bags, config, collate_bags)
+    train = shuffled(bags, config, collate_bags)
     if not split.validation:
         return train, None
     validation = StudyBags(split.validation, Compose([CropBagd(spec)]), spec, progress=False)
@@ -257,17 +256,16 @@ def grader_loaders(split: Split, config: TrainGraderConfig) -> tuple[DataLoader,
 def locator_loaders(split: Split, config: TrainLocatorConfig) -> tuple[DataLoader, DataLoader | None]:
     """Loaders of randomised training windows and plain whole validation slices."""
     transforms = randomise(config.randomise)
-    slices = SpineSlices(split.train, transforms, config.slices_per_volume, sources=split.sources)
-    train = _shuffled(slices, config, collate_slices)
+    slices = StudyParts(split.train, ReadSlicesd(config.slices_per_volume), transforms, sources=split.sources)
+    train = shuffled(slices, config, collate_slices)
     if not split.validation:
         return train, None
-    validation = SpineSlices(split.validation, Compose([Normalised(("image",)), PadToMultiple()]), 1, progress=False)
+    plain = Compose([Normalised(("image",)), PadToMultiple()])
+    validation = StudyParts(split.validation, ReadSlicesd(1), plain, progress=False)
     return train, DataLoader(validation, batch_size=1, collate_fn=collate_slices)
 
 
-def _shuffled(
-    dataset: StudyBags | SpineSlices, config: TrainGraderConfig | TrainLocatorConfig, collate: Callable[..., Any]
-) -> DataLoader:
+def shuffled(dataset: StudyBags | StudyParts, config: RunConfig, collate: Callable[..., Any]) -> DataLoader:
     """Shuffled, or balanced where the sources have shares, in an order fixed by the seed. Whole batches only, as a
     small last one would upset batch statistics."""
     data, batch_size = config.data, config.fit.batch_size

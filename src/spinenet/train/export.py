@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from spinenet.crops import BAG_ARRAYS, CropSpec
 from spinenet.labels import LEVELS, VIEWS
 from spinenet.locating.discs import SIZE_MULTIPLE
+from spinenet.locating.measuring.fine_crops import COLUMNS, ROWS
 from spinenet.train.networks import Locator
 
 OPSET = 20
@@ -37,26 +38,35 @@ class GraderEnsemble(nn.Module):
         return torch.logsumexp(logp, 0) - float(np.log(len(self.members))), shares.mean(0)
 
 
-class LocatorProbabilities(nn.Module):
-    """The locator with its softmax: what the bundle holds."""
+class ClassProbabilities(nn.Module):
+    """A network of logits at every pixel, with its softmax: what the bundle holds."""
 
-    def __init__(self, locator: Locator) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.locator = locator
+        self.network = network
 
     def forward(self, images_N1HW: Tensor) -> Tensor:
         """(N, classes, H, W) probabilities."""
-        return self.locator(images_N1HW).softmax(1)
+        logits_NCHW: Tensor = self.network(images_N1HW)
+        return logits_NCHW.softmax(1)
 
 
 def export_locator(locator: Locator, path: Path) -> float:
     """Write ``locator.onnx`` (any number and size of slices); returns the largest difference from torch."""
-    model = LocatorProbabilities(locator).eval()
+    model = ClassProbabilities(locator).eval()
     example = (torch.rand(2, 1, 8 * SIZE_MULTIPLE, 6 * SIZE_MULTIPLE),)
     size = {axis: torch.export.Dim(name, min=2, max=256) * SIZE_MULTIPLE for axis, name in ((2, "h"), (3, "w"))}
     _export(model, example, path, ["images"], ["probabilities"], {"images_N1HW": {0: torch.export.Dim("n"), **size}})
     other = (torch.rand(3, 1, 10 * SIZE_MULTIPLE, 12 * SIZE_MULTIPLE),)
     return max(difference(model, inputs, path) for inputs in (example, other))
+
+
+def export_segmenter(network: nn.Module, path: Path) -> float:
+    """Write ``segmenter.onnx`` (any number of crops); returns the largest difference from torch."""
+    model = ClassProbabilities(network).eval()
+    example = (torch.rand(2, 1, ROWS, COLUMNS),)
+    _export(model, example, path, ["crops"], ["probabilities"], ({0: torch.export.Dim("n")},))
+    return max(difference(model, inputs, path) for inputs in (example, (torch.rand(5, 1, ROWS, COLUMNS),)))
 
 
 def export_grader(members: Sequence[nn.Module], spec: CropSpec, path: Path) -> float:
