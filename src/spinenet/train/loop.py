@@ -73,7 +73,8 @@ def fit(
         limit_val_batches=config.fit.max_batches or 1.0,
         default_root_dir=out,
         logger=loggers_of(config, out),
-        callbacks=[*_callbacks(config, checkpoints, validates=best is not None), *([best] if best else [])],
+        # The best first, so that what is saved as the last knows it.
+        callbacks=[*([best] if best else []), *_callbacks(config, checkpoints, validates=best is not None)],
         num_sanity_val_steps=0,
         log_every_n_steps=1,
     )
