@@ -28,12 +28,17 @@ def soft_masks(located: LocatedSeries, mask_SRC: NDArray[np.uint8]) -> NDArray[n
     return np.stack([_soft_level(labels_RC, located.series, frame) for frame in located.frames])
 
 
-def _soft_level(labels_RC: NDArray[np.uint8], series: Series, frame: LevelFrame) -> NDArray[np.float32]:
+def values_at(labels_RC: NDArray[np.uint8], series: Series, frame: LevelFrame) -> tuple[int, int, int]:
+    """Values of the disc, the body above and the body below of a level; 0 for what is not seen there."""
     half_mm = frame.height_mm / 2
     disc = value_between(labels_RC, series, frame, (-half_mm, half_mm), DISC_VALUES)
     upper = value_between(labels_RC, series, frame, (half_mm + BODY_MM[0], half_mm + BODY_MM[1]), BODY_VALUES)
     lower = value_between(labels_RC, series, frame, (-half_mm - BODY_MM[0], -half_mm - BODY_MM[1]), BODY_VALUES)
-    values = (disc, upper, 0 if lower == upper else lower, CANAL_VALUE)
+    return disc, upper, 0 if lower == upper else lower
+
+
+def _soft_level(labels_RC: NDArray[np.uint8], series: Series, frame: LevelFrame) -> NDArray[np.float32]:
+    values = (*values_at(labels_RC, series, frame), CANAL_VALUE)
     axes = crop_axes(series, frame)
     soft = [level_crop(((labels_RC == value) & (value > 0)).astype(np.float32), axes) for value in values]
     return np.stack([np.clip(1 - sum(soft), 0, 1), *soft]).astype(np.float32)

@@ -17,6 +17,10 @@ from spinenet.study import Series
 
 BODIES = ("S1", "L5", "L4", "L3", "L2", "L1")
 """From the lowest; disc n lies below body n, so that L5/S1 is 1 and lies below L5."""
+SACRUM_VALUE, UNSURE_VALUE = 99, 250
+"""In labels of bodies: that of S1, and of what lies so near to an outline that nobody knows its side."""
+UNSURE_PX = 2
+"""Outlines are polygons of five to seven corners."""
 MAX_GAP_MM = 25.0
 """Facing end-plates farther apart have a body between them that nobody outlined. Discs are up to 17 mm high here."""
 
@@ -55,6 +59,22 @@ class Outlines:
         for value, corners in discs.items():  # the end-plates of a collapsed disc leave next to nothing of it
             draw.line(_pairs((corners[[0, 1]] + corners[[3, 2]]) / 2), fill=value, width=3)
         return np.asarray(picture, np.uint8)[None]
+
+    def body_labels(self) -> NDArray[np.uint8]:
+        """(rows, columns) 1 for L5 to 5 for L1, SACRUM_VALUE for S1, and UNSURE_VALUE along every outline."""
+        from scipy import ndimage
+
+        labels_RC = np.zeros(self.shape, np.uint8)
+        unsure_RC = np.zeros(self.shape, np.bool_)
+        for number, name in enumerate(BODIES):
+            if name in self.bodies:
+                picture = Image.new("1", self.shape[::-1])
+                ImageDraw.Draw(picture).polygon(_pairs(self.bodies[name]), fill=1)
+                inside_RC = np.asarray(picture, np.bool_)
+                labels_RC[inside_RC] = number or SACRUM_VALUE
+                wide_RC = ndimage.binary_dilation(inside_RC, iterations=UNSURE_PX)
+                unsure_RC |= wide_RC & ~ndimage.binary_erosion(inside_RC, iterations=UNSURE_PX)
+        return np.where(unsure_RC, np.uint8(UNSURE_VALUE), labels_RC)
 
 
 def named_bodies(outlines: Mapping[str, Sequence[Sequence[Sequence[float]]]]) -> tuple[dict[str, Polygon], str]:

@@ -13,6 +13,7 @@ LOG = logging.getLogger(__name__)
 COMMANDS = {
     ("prepare",): ("prepare_data", "train", "Look at a data set (--check), or turn it into files that train fast."),
     ("train", "locator"): ("train_locator", "train", "Train the network that finds the levels."),
+    ("train", "segmenter"): ("train_segmenter", "train", "Train the network that outlines discs to be measured."),
     ("train", "grader"): ("train_grader", "train", "Train the network that grades them; with locator= a whole bundle."),
     ("evaluate",): ("evaluate", "evaluate", "Evaluate a predictions.csv with truth, or runs on their test patients."),
     ("export",): ("export", "train", "Join runs into a bundle that predicts without torch."),

@@ -10,18 +10,29 @@ from spinenet.errors import ConfigError
 from spinenet.evaluate.evaluation_config import EvaluateConfig
 from spinenet.train.hydra_command import script
 from spinenet.train.preparation import prepare_data
-from spinenet.train.training_config import ExportConfig, TrainGraderConfig, TrainLocatorConfig
+from spinenet.train.training_config import ExportConfig, TrainGraderConfig, TrainLocatorConfig, TrainSegmenterConfig
 
 if TYPE_CHECKING:
     from spinenet.evaluate import Beside, Settings
 
-__all__ = ["evaluate", "export", "prepare_data", "train_grader", "train_locator"]
+__all__ = ["evaluate", "export", "prepare_data", "train_grader", "train_locator", "train_segmenter"]
 
 
 @script("train_locator", TrainLocatorConfig)
 def train_locator(config: TrainLocatorConfig) -> float | None:
     """Split patients, train, export ``locator.onnx`` into the run folder; returns the best validation score."""
     from spinenet.train.runs import train_locator as train
+
+    return train(config, Path(config.out))
+
+
+@script("train_segmenter", TrainSegmenterConfig)
+def train_segmenter(config: TrainSegmenterConfig) -> float | None:
+    """Split patients, train, export ``segmenter.onnx`` into the run folder, and judge it on the test patients.
+
+    Returns the best validation score.
+    """
+    from spinenet.train.runs import train_segmenter as train
 
     return train(config, Path(config.out))
 

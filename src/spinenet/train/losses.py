@@ -1,4 +1,7 @@
-"""Losses that ignore what nobody has labelled. Shapes: B study, L level, T target, K grade."""
+"""Losses that ignore what nobody has labelled.
+
+Shapes: B study, L level, T target, K grade; N crop, C class, H W pixels.
+"""
 
 import torch
 from torch import Tensor
@@ -47,3 +50,20 @@ def _target_loss(index: int, logp_BLK: Tensor, grades_BL: Tensor) -> Tensor:
     truth_BLC = (grades_BL[..., None] > torch.arange(len(target.grades) - 1, device=grades_BL.device)).float()
     loss_BLC = -(truth_BLC * above_BLC.log() + (1 - truth_BLC) * (1 - above_BLC).log())
     return loss_BLC.mean(-1) * 2
+
+
+def allowed_classes_loss(logits_NCHW: Tensor, allowed_NCHW: Tensor, weights_C: Tensor, smooth: float = 10.0) -> Tensor:
+    """Cross-entropy of all classes that a pixel may be of together, and half of soft Dice where it can be only one.
+
+    A pixel that may be of two classes is right when either is said, in whatever mixture; one that may be of any counts
+    nothing. A pixel weighs as the heaviest of its classes. ``smooth`` pixels are added to both sides of Dice.
+    """
+    logp_NCHW = logits_NCHW.log_softmax(1)
+    none = torch.full_like(logp_NCHW, torch.finfo(logp_NCHW.dtype).min / 2)
+    entropy_NHW = -torch.where(allowed_NCHW, logp_NCHW, none).logsumexp(1)
+    weight_NHW = (allowed_NCHW * weights_C[:, None, None]).amax(1)
+    known_N1HW = allowed_NCHW.sum(1, keepdim=True) == 1
+    said, true = logp_NCHW.exp() * known_N1HW, (allowed_NCHW & known_N1HW).float()
+    overlap_C, size_C = 2 * (said * true).sum((0, 2, 3)), (said + true).sum((0, 2, 3))
+    dice_C = (overlap_C + smooth) / (size_C + smooth)
+    return (entropy_NHW * weight_NHW).sum() / weight_NHW.sum() + 0.5 * (1 - dice_C[1:]).mean()

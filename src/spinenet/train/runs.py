@@ -24,13 +24,25 @@ from spinenet.model.calibration import TargetCalibration, neutral
 from spinenet.model.card import card_metrics, model_card
 from spinenet.train.baselines import build_grader
 from spinenet.train.data import grader_loaders, locator_loaders
-from spinenet.train.export import TOLERANCE, export_grader, export_locator
+from spinenet.train.export import TOLERANCE, export_grader, export_locator, export_segmenter
 from spinenet.train.grader import GraderModule
 from spinenet.train.locator import LocatorModule
 from spinenet.train.loop import exported_checkpoint, fit, save_config, trainer_of
 from spinenet.train.networks import Locator
 from spinenet.train.provenance import read_provenance, write_provenance
-from spinenet.train.training_config import ExportConfig, TrainGraderConfig, TrainLocatorConfig
+from spinenet.train.segmenter.disc_loaders import segmenter_loaders
+from spinenet.train.segmenter.exported import FILE as SEGMENTER
+from spinenet.train.segmenter.exported import open_segmenter
+from spinenet.train.segmenter.held_out import judge
+from spinenet.train.segmenter.training_step import SegmenterModule
+from spinenet.train.segmenter.unet import Segmenter
+from spinenet.train.training_config import (
+    ExportConfig,
+    RunConfig,
+    TrainGraderConfig,
+    TrainLocatorConfig,
+    TrainSegmenterConfig,
+)
 from spinenet.train.weights import load_trained, not_learnt, start_from
 
 
@@ -49,6 +61,26 @@ def train_locator(config: TrainLocatorConfig, out: Path) -> float | None:
         network = Locator(config.model.width)
         load_trained(network, done.checkpoint)
         _within_tolerance(export_locator(network, out / "locator.onnx"))
+    return done.score
+
+
+def train_segmenter(config: TrainSegmenterConfig, out: Path) -> float | None:
+    """Train a segmenter and write config, split, checkpoints, logs and ``segmenter.onnx`` to ``out``.
+
+    Where there are test patients, ``dice.csv`` and ``measured.csv`` say how it does on them (``held_out.judge``).
+    Returns the best validation score, the mean Dice of disc, bodies and canal; None without validation patients.
+    """
+    split = _start(config, out)
+    train, validation = segmenter_loaders(split, config)
+    module = SegmenterModule(config.model, config.fit)
+    if config.init:
+        start_from(module.network, Path(config.init))
+    done = fit(module, train, validation, config, out)
+    if module.trainer.is_global_zero:
+        network = Segmenter(config.model.width, config.model.inner)
+        load_trained(network, done.checkpoint)
+        _within_tolerance(export_segmenter(network, out / SEGMENTER))
+        judge(track(split.test, "judging"), open_segmenter(out), out)
     return done.score
 
 
@@ -180,7 +212,7 @@ def learnt_by(runs: Sequence[Path]) -> dict[str, Any]:
     return {"evidence": evidence, "views": views}
 
 
-def _start(config: TrainLocatorConfig | TrainGraderConfig, out: Path) -> Split:
+def _start(config: RunConfig, out: Path) -> Split:
     trainer_of(config.trainer, logger=False, enable_checkpointing=False)  # before hours of reading, not after
     save_config(config, out)
     pl.seed_everything(config.seed, workers=True, verbose=False)

@@ -26,7 +26,7 @@ class FitConfig:
     weight_decay: float = 0.05
     """Weight decay of AdamW."""
     batch_size: int = 8
-    """Studies (grader) or slices (locator) in a step."""
+    """Studies (grader), slices (locator) or discs (segmenter) in a step."""
     overfit_batches: int = 0
     """Train and validate on so many batches of the training part alone; 0 is off. For debugging."""
     max_batches: int = 0
@@ -138,6 +138,22 @@ class LocatorModelConfig:
 
 
 @dataclass
+class SegmenterModelConfig:
+    """Kind and size of the segmenter."""
+
+    kind: str = "unet"
+    """Always unet."""
+    width: int = 8
+    """Channels at the full grid."""
+    inner: int = 16
+    """Channels at half of it; twice and three times as many at a quarter and an eighth."""
+
+    def __post_init__(self) -> None:
+        if self.kind != "unet":
+            raise ValueError(f"model.kind is {self.kind}, no segmenter; choose model=segmenter")
+
+
+@dataclass
 class AugmentConfig:
     """How far a training bag may move from what was acquired: standard deviations and probabilities.
 
@@ -173,7 +189,7 @@ class AugmentConfig:
 
 @dataclass
 class RunConfig:
-    """What both trainings have in common."""
+    """What all trainings of networks have in common."""
 
     resume: bool = False
     """Go on with the run in ``out``, at its last finished epoch."""
@@ -244,6 +260,46 @@ class TrainLocatorConfig(RunConfig):
     """Slices taken of each series, around its middle."""
     model: LocatorModelConfig = field(default_factory=LocatorModelConfig)
     randomise: RandomiseConfig = field(default_factory=RandomiseConfig)
+
+
+@dataclass
+class DiscRandomiseConfig:
+    """Domain randomisation of the segmenter: standard deviations, and probabilities of what not every crop gets."""
+
+    shift_mm: float = 1.7
+    """Standard deviation of the frame's shift along and across the disc."""
+    far: float = 0.1
+    """Probability that the shift is three times that."""
+    rotation_deg: float = 6.0
+    """Standard deviation of its turn."""
+    scale: float = 0.1
+    """Standard deviation of the logarithm of the scale; half as much stretches one axis against the other."""
+    gamma: float = 0.35
+    """Standard deviation of the logarithm of gamma."""
+    tissue: float = 0.3
+    """Probability that every tissue gets other grey values."""
+    invert: float = 0.12
+    """Probability that bright and dark are swapped."""
+    field: float = 0.4
+    """Probability of a field of coils."""
+    blur: float = 0.5
+    """Probability of a blur of up to 1.2 pixels."""
+    noise: float = 0.5
+    """Probability of noise of up to 8 %."""
+    saturate: float = 0.1
+    """Probability that the brightest values are cut off."""
+
+
+@dataclass
+class TrainSegmenterConfig(RunConfig):
+    """``scripts/train_segmenter.py``."""
+
+    out: str = "data/runs/segmenter"
+    """Run folder, one that no other run has used."""
+    slices_per_volume: int = 5
+    """Slices taken of each series, 3 mm apart around its middle, as far as it has them."""
+    model: SegmenterModelConfig = field(default_factory=SegmenterModelConfig)
+    randomise: DiscRandomiseConfig = field(default_factory=DiscRandomiseConfig)
 
 
 @dataclass
