@@ -23,7 +23,7 @@ from spinenet.datasets.masks import locator_classes, on_locator_grid
 from spinenet.labels import LEVELS, TARGET, TARGETS, Scale, columns_of
 from spinenet.locating.discs import LOCATOR_CLASSES, candidate_slices, locator_grid, normalise, pad_to_multiple
 from spinenet.model.bundle import Bundle, load_bundle, write_bundle
-from spinenet.model.calibration import neutral
+from spinenet.model.calibration import NEUTRAL
 from spinenet.study import Series
 from spinephantom import PhantomStudy, make_study, write_spider, write_spider_tables
 from spinephantom.patient.pathology import Mode
@@ -143,7 +143,7 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def tiny_bundle(untrained: Any, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The untrained networks as a bundle for the targets that SPIDER labels."""
     networks = {name: (untrained.folder / name).read_bytes() for name in ("locator.onnx", "grader.onnx")}
-    calibration = {name: neutral(TARGET[name]) for name in columns_of("spider").values()}
+    calibration = {name: NEUTRAL for name in columns_of("spider").values()}
     facts = {"name": "tiny", "version": "0", "data": "random weights", "licence": "none"}
     return load_bundle(
         write_bundle(tmp_path_factory.mktemp("bundle") / "tiny", networks, untrained.spec, calibration, facts)

@@ -14,9 +14,9 @@ import spinenet
 from spinenet.cli import _warn_of_namesake, app
 from spinenet.crops import CropSpec
 from spinenet.errors import BundleError
-from spinenet.labels import RESEARCH_ONLY, TARGET, View
+from spinenet.labels import RESEARCH_ONLY, View
 from spinenet.model import bundle
-from spinenet.model.calibration import neutral
+from spinenet.model.calibration import NEUTRAL
 from spinenet.report.tables import StudyRow
 from spinenet.serve import batch
 from spinenet.serve.batch import BatchSummary, StudyRows
@@ -219,7 +219,7 @@ def small_bundle(tmp_path: Path) -> Path:
         "licence": "CC BY 4.0",
         "metrics": metrics,
     }
-    calibration = {"bulging": neutral(TARGET["bulging"])}
+    calibration = {"bulging": NEUTRAL}
     return bundle.write_bundle(tmp_path / "bundle", networks, CropSpec(), calibration, facts)
 
 

@@ -54,7 +54,7 @@ def test_grades_are_on_the_published_scale_with_probabilities_that_sum_to_one(pr
 
 
 def test_the_grade_is_what_the_calibration_decides_from_the_probabilities(predict, masked, tiny_bundle):
-    cuts = TargetCalibration(3.0, (0.5, 0.6, 0.7, 3.9), 0.9)
+    cuts = TargetCalibration(0.3, 0.1, (0.5, 0.6, 0.7, 3.9), (0.2, 0.25))
     bundle = replace(tiny_bundle, calibration={**tiny_bundle.calibration, "pfirrmann": cuts})
     target, seen = TARGET["pfirrmann"], 0
     for one in predict(*masked.values(), bundle=bundle).predictions:

@@ -17,7 +17,7 @@ import typer
 
 from spinenet import __version__
 from spinenet.errors import BundleError, SpinenetError, StudyError
-from spinenet.labels import RESEARCH_ONLY
+from spinenet.labels import RESEARCH_ONLY, TARGET
 from spinenet.system import tracebacks
 from spinenet.train.command_line import add_commands
 
@@ -365,6 +365,7 @@ def _series_line(series: "Series") -> str:
 
 def _card(bundle: "Bundle") -> Iterator[str]:
     """The model card of a bundle in a few lines."""
+    from spinenet.model.card import calibration_words
     from spinenet.report.page.html import model_lines
 
     yield f"{bundle.path}: every file is as it was made"
@@ -377,6 +378,8 @@ def _card(bundle: "Bundle") -> Iterator[str]:
     yield f"Grades: {', '.join(bundle.targets)}"
     if bundle.not_graded:
         yield f"Does not grade: {', '.join(bundle.not_graded)}"
+    for name, calibration in bundle.calibration.items():
+        yield f"{TARGET[name].title}: {calibration_words(TARGET[name], calibration)}"
     for target in bundle.metadata.get("metrics", {}).get("targets", {}).values():
         yield f"{target['title']} (n = {target['n']}): {', '.join(_figures(target['metrics']))}"
     yield RESEARCH_ONLY

@@ -1,12 +1,16 @@
 """Every formula agrees with scikit-learn, with and without weights, with published examples, and by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import metrics as sklearn_metrics
+from sklearn.linear_model import LogisticRegression
 
+from spinenet.evaluate.assess.evaluation import evaluate
 from spinenet.evaluate.stats import agreement, probability
 from spinenet.evaluate.stats.intervals import Resamples, once
 from spinenet.evaluate.stats.ranking import auc_and_precision
+from spinenet.evaluate.stats.samples import check_predictions
 
 EXACT = {"abs": 1e-9}
 DISCS = 400
@@ -158,6 +162,44 @@ def test_calibration_errors_of_a_case_worked_by_hand():
     # ten bins for six discs: each distinct probability has its own
     by_hand = (0.12 + 0.82 + 3 * 0.05 + 1) / 6
     assert error(probability.equal_mass, np.ones(6)) == pytest.approx(by_hand)
+
+
+def test_the_calibration_line_is_the_logistic_regression_of_what_happened_on_the_stated_log_odds():
+    rng = np.random.default_rng(5)
+    logit_N = rng.normal(0, 2, 600)
+    happened_N = rng.random(600) < 1 / (1 + np.exp(-(0.6 * logit_N + 0.4)))
+    weights_CP = np.stack([np.ones(600), rng.integers(0, 3, 600)]).astype(float)
+    stated_N = 1 / (1 + np.exp(-logit_N))
+    slope_C, intercept_C = probability.calibration_line(stated_N, happened_N, np.arange(600), Resamples(weights_CP, 1))
+    for column, weights_N in enumerate(weights_CP):
+        theirs = LogisticRegression(C=1e9, tol=1e-8).fit(logit_N[:, None], happened_N, weights_N)
+        assert slope_C[column] == pytest.approx(theirs.coef_[0, 0], abs=1e-3)
+        assert intercept_C[column] == pytest.approx(theirs.intercept_[0], abs=1e-3)
+
+
+def test_a_finding_nobody_has_has_no_calibration_line():
+    stated_N = np.linspace(0.1, 0.9, 9)
+    for happened_N in (np.zeros(9, bool), stated_N > 0.5):
+        assert np.isnan(probability.calibration_line(stated_N, happened_N, np.arange(9), once(9))).all()
+
+
+def test_the_error_among_confident_grades_counts_confident_grades_alone():
+    frame = pd.DataFrame(
+        {
+            "study": [f"s{i}" for i in range(6)],
+            "level": "L4/L5",
+            "target": "bulging",
+            "grade": [1, 1, 1, 0, 0, 0],
+            "truth": [1, 0, 0, 0, 0, 1],
+            "confident": [True, True, False, True, True, False],
+            "p_0": 0.5,
+            "p_1": 0.5,
+            **dict.fromkeys(("p_2", "p_3", "p_4"), np.nan),
+        }
+    )
+    found = evaluate(check_predictions(frame), samples=20).targets["bulging"].estimates
+    names = ("coverage", "confident_error", "finding_coverage", "confident_finding_error")
+    assert [found[name].value for name in names] == pytest.approx([4 / 6, 1 / 4, 2 / 3, 1 / 2])
 
 
 def test_bins_of_equal_mass_hold_equally_many_discs():

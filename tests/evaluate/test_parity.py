@@ -16,7 +16,7 @@ from spinenet.errors import ReadError
 from spinenet.evaluate.assess import collect
 from spinenet.labels import LEVELS, STENOSIS_LEVELS, TARGETS, UNKNOWN, VIEWS, View
 from spinenet.model.bundle import Bundle
-from spinenet.model.calibration import neutral
+from spinenet.model.calibration import NEUTRAL
 from spinenet.readers import StudySource
 from spinenet.report.tables import PREDICTION_COLUMNS
 from spinenet.serve import batch
@@ -56,7 +56,7 @@ def shown(series: Series, **box: slice) -> Series:
 def bundle(tiny_bundle: Bundle) -> Bundle:
     """An untrained bundle that grades everything in every view."""
     facts = {**tiny_bundle.metadata, "views": list(VIEWS), "evidence": {"canal_stenosis": "synthetic"}}
-    return replace(tiny_bundle, metadata=facts, calibration={target.name: neutral(target) for target in TARGETS})
+    return replace(tiny_bundle, metadata=facts, calibration={target.name: NEUTRAL for target in TARGETS})
 
 
 @pytest.fixture(scope="module")

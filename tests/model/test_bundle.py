@@ -13,14 +13,14 @@ from spinenet.errors import BundleError
 from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, TARGETS, VIEWS, columns_of
 from spinenet.model import bundle
 from spinenet.model.bundle import NEEDED, load_bundle, write_bundle
-from spinenet.model.calibration import TargetCalibration, neutral
+from spinenet.model.calibration import NEUTRAL, TargetCalibration
 from spinephantom import PhantomStudy
 
 SPEC = CropSpec(rows=40, columns=48, pixel_mm=1.3)
 CALIBRATION = {
-    "pfirrmann": TargetCalibration(1.7, (0.4, 1.6, 2.5, 3.3), 0.31),
-    "herniation": TargetCalibration(0.9, (0.12,), 0.0),
-    "modic": neutral(TARGET["modic"]),
+    "pfirrmann": TargetCalibration(0.6, -0.2, (0.4, 1.6, 2.5, 3.3), (0.7, None)),
+    "herniation": TargetCalibration(1.1, cuts=(0.12,), abstain_below=0.0),
+    "modic": NEUTRAL,
 }
 FACTS = {
     "name": "test",

@@ -1,15 +1,14 @@
-"""Calibration: temperature, cuts and abstention are learnt from known labels, and only from enough of them."""
+"""Calibration: slope, intercept, cuts and limits are learnt from known labels, and only from enough of them."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score, f1_score
 
 from spinenet.labels import TARGET, UNKNOWN
-from spinenet.model import calibration
-from spinenet.model.calibration import TargetCalibration
+from spinenet.model import calibration, cut_points
+from spinenet.model.calibration import NEUTRAL, TargetCalibration
 
 PFIRRMANN, MODIC, HERNIATION = TARGET["pfirrmann"], TARGET["modic"], TARGET["herniation"]
 
@@ -18,43 +17,65 @@ def log_softmax(logits_NK):
     return logits_NK - np.log(np.exp(logits_NK).sum(axis=1, keepdims=True))
 
 
-def labelled_logits(grades, *, discs, seed, offset=0.0):
+def f1_macro(truth_N, decided_N):
+    return f1_score(truth_N, decided_N, average="macro")
+
+
+def kappa(truth_N, decided_N):
+    return cohen_kappa_score(truth_N, decided_N, weights="quadratic")
+
+
+def labelled_logits(grades, *, discs, seed, offset=0.0, sharpness=1.0):
     """Logits whose softmax is exactly the chance of each grade, and grades drawn from it."""
     rng = np.random.default_rng(seed)
-    logits_NK = rng.normal(0, 2, (discs, grades))
+    logits_NK = rng.normal(0, 2 * sharpness, (discs, grades))
     logits_NK[:, 0] += offset
     chances_NK = np.exp(log_softmax(logits_NK))
     return logits_NK, (rng.random(discs)[:, None] > chances_NK.cumsum(axis=1)).sum(axis=1).clip(max=grades - 1)
 
 
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
-def test_the_temperature_that_spoilt_the_logits_is_found(temperature):
-    logits_NK, grades_N = labelled_logits(5, discs=8000, seed=1)
-    fitted = calibration.fit(PFIRRMANN, log_softmax(logits_NK * temperature), grades_N)
-    assert fitted.temperature == pytest.approx(temperature, rel=0.05)
+@pytest.mark.parametrize(("slope", "intercept"), [(2.0, 0.0), (1.0, 0.7), (0.5, -1.0)])
+@pytest.mark.parametrize("target", [PFIRRMANN, MODIC, HERNIATION])
+def test_the_line_that_spoilt_the_logits_is_found(target, slope, intercept):
+    grades = len(target.grades)
+    logits_NK, grades_N = labelled_logits(grades, discs=8000, seed=1)
+    step_K = np.minimum(np.arange(grades), 1) if target is MODIC else np.arange(grades)
+    fitted = calibration._fit_line(target, log_softmax((logits_NK - intercept * step_K) / slope), grades_N)
+    assert fitted.slope == pytest.approx(slope, rel=0.06)
+    assert fitted.intercept == pytest.approx(intercept, abs=0.08)
 
 
-def test_the_temperature_stays_in_its_range_for_a_model_that_is_always_right():
-    grades_N = np.arange(40) % 2
-    fitted = calibration.fit(HERNIATION, np.log(np.where(np.eye(2)[grades_N], 0.9, 0.1)), grades_N)
-    assert fitted.temperature == pytest.approx(calibration.TEMPERATURE_RANGE[0], rel=1e-3)
+def test_thirty_positives_that_all_lie_high_do_not_give_a_certain_model():
+    grades_N = np.arange(400) < 30
+    fitted = calibration._fit_line(
+        HERNIATION, np.log(np.where(np.eye(2)[grades_N.astype(int)], 0.9, 0.1)), 1 * grades_N
+    )
+    assert fitted.slope < 5
+    assert abs(fitted.intercept) < 1
+
+
+def test_a_temperature_of_an_older_bundle_divides_the_log_probabilities():
+    older = TargetCalibration.from_dict({"temperature": 2.0, "cuts": [0.3], "abstain_below": 0.7})
+    chances_NK = calibration.probabilities(HERNIATION, np.log([[0.1, 0.9]]), older)
+    assert chances_NK[0, 1] == pytest.approx(0.75)  # odds of 9 become 3
+    assert [one.tolist() for one in calibration.decide(HERNIATION, chances_NK, older)] == [[1], [True]]
+    assert TargetCalibration.from_dict(older.to_dict()) == older
 
 
 @pytest.mark.parametrize("target", [PFIRRMANN, MODIC, HERNIATION])
 def test_nothing_known_gives_the_neutral_calibration(target):
     logits_NK, grades_N = labelled_logits(len(target.grades), discs=50, seed=2)
     fitted = calibration.fit(target, logits_NK, np.full_like(grades_N, UNKNOWN))
-    assert fitted == calibration.neutral(target)
-    chances_NK = calibration.probabilities(logits_NK, fitted)
+    assert fitted == NEUTRAL
+    chances_NK = calibration.probabilities(target, logits_NK, fitted)
     decided_N, confident_N = calibration.decide(target, chances_NK, fitted)
-    assert confident_N.all()
-    if target is not PFIRRMANN:
-        assert (decided_N == chances_NK.argmax(axis=1)).all()
+    assert not confident_N.any()  # nothing shows that its grades are right
+    assert (decided_N == chances_NK.argmax(axis=1)).all()
 
 
-def test_one_grade_alone_teaches_no_temperature():
+def test_one_grade_alone_teaches_nothing():
     logits_NK, grades_N = labelled_logits(2, discs=50, seed=2)
-    assert calibration.fit(HERNIATION, logits_NK, 0 * grades_N) == calibration.neutral(HERNIATION)
+    assert calibration.fit(HERNIATION, logits_NK, 0 * grades_N) == NEUTRAL
 
 
 @pytest.mark.parametrize("target", [PFIRRMANN, MODIC, HERNIATION])
@@ -71,98 +92,102 @@ def test_padded_grades_have_no_probability_and_change_nothing():
     logits_NK, grades_N = labelled_logits(2, discs=300, seed=4)
     padded_NK = np.concatenate([log_softmax(logits_NK), np.full((300, 3), -1e4)], axis=1).astype(np.float32)
     fitted = calibration.fit(HERNIATION, padded_NK, grades_N)
-    chances_NK = calibration.probabilities(padded_NK, fitted)
+    chances_NK = calibration.probabilities(HERNIATION, padded_NK, fitted)
     assert (chances_NK[:, 2:] == 0).all()
     assert np.allclose(chances_NK.sum(axis=1), 1)
-    assert fitted.temperature == pytest.approx(calibration.fit(HERNIATION, logits_NK, grades_N).temperature, rel=1e-4)
+    assert fitted.slope == pytest.approx(calibration.fit(HERNIATION, logits_NK, grades_N).slope, rel=1e-4)
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_ordinal_cuts_increase_and_score_no_worse_than_rounding(seed):
-    logits_NK, grades_N = labelled_logits(5, discs=300, seed=seed, offset=2.0)
-    fitted = calibration.fit(PFIRRMANN, logits_NK, grades_N)
-    assert len(fitted.cuts) == 4
-    assert (np.diff(fitted.cuts) > 0).all()
-    chances_NK = calibration.probabilities(logits_NK, fitted)
+def test_no_grade_is_decided_that_is_less_probable_than_its_neighbour_where_cuts_do_not_pay():
+    for target in (PFIRRMANN, TARGET["bulging"]):
+        logits_NK, grades_N = labelled_logits(len(target.grades), discs=400, seed=0)
+        decided = calibration.decision(target, logits_NK, calibration.fit(target, logits_NK, grades_N))
+        assert (decided.grade_N == decided.p_NK.argmax(axis=1)).all()
 
-    def score(cuts):
-        decided_N, _ = calibration.decide(PFIRRMANN, chances_NK, TargetCalibration(1.0, cuts))
-        kappa = cohen_kappa_score(grades_N, decided_N, weights="quadratic")
-        return (kappa + f1_score(grades_N, decided_N, average="macro")) / 2
 
-    assert score(fitted.cuts) > score(calibration.neutral(PFIRRMANN).cuts)
+def test_ordinal_cuts_increase_and_are_kept_where_rare_grades_would_drown():
+    stenosis = TARGET["canal_stenosis"]
+    rng = np.random.default_rng(3)
+    severity_N = rng.normal(0, 1, 3000)
+    logits_NK = np.stack([0 * severity_N, 2 * severity_N - 3, 4 * severity_N - 8], axis=1)
+    chances_NK = np.exp(log_softmax(logits_NK))
+    grades_N = (rng.random(3000)[:, None] > chances_NK.cumsum(axis=1)).sum(axis=1)
+    fitted = calibration.fit(stenosis, logits_NK, grades_N)
+    assert len(fitted.cuts) == 2
+    assert fitted.cuts[0] < fitted.cuts[1]
+    chances_NK = calibration.probabilities(stenosis, logits_NK, fitted)
+    decided_N, _ = calibration.decide(stenosis, chances_NK, fitted)
+    for score in (f1_macro, kappa):
+        assert score(grades_N, decided_N) > score(grades_N, chances_NK.argmax(axis=1)) + 0.005
 
 
 def test_a_rare_finding_is_called_below_one_half():
     logits_NK, grades_N = labelled_logits(2, discs=3000, seed=5, offset=5.0)
     fitted = calibration.fit(HERNIATION, logits_NK, grades_N)
-    chances_NK = calibration.probabilities(logits_NK, fitted)
+    chances_NK = calibration.probabilities(HERNIATION, logits_NK, fitted)
     decided_N, _ = calibration.decide(HERNIATION, chances_NK, fitted)
     assert fitted.cuts[0] < 0.45
-    assert f1_score(grades_N, decided_N, average="macro") > f1_score(
-        grades_N, chances_NK.argmax(axis=1), average="macro"
-    )
+    assert f1_macro(grades_N, decided_N) > f1_macro(grades_N, chances_NK.argmax(axis=1)) + cut_points.CLEAR_GAIN
 
 
 def test_a_threshold_lies_in_the_middle_of_its_plateau():
     chance_N = np.array([0.1] * 20 + [0.3] * 20)
     grades_N = np.array([0] * 20 + [1] * 20)
-    cuts = calibration._fit_cuts(HERNIATION, np.stack([1 - chance_N, chance_N], axis=1), grades_N)
+    cuts = cut_points.fit_cuts(HERNIATION, np.stack([1 - chance_N, chance_N], axis=1), grades_N)
     assert cuts[0] == pytest.approx(0.2, abs=0.01)
 
 
 def test_four_positives_do_not_move_the_threshold():
     logits_NK, grades_N = labelled_logits(2, discs=300, seed=6, offset=30.0)
     grades_N = np.where(np.arange(300) < 4, 1, 0)
-    assert calibration.fit(HERNIATION, logits_NK, grades_N).cuts == (0.5,)
+    assert calibration.fit(HERNIATION, logits_NK, grades_N).cuts == ()
 
 
 def test_decisions_follow_the_cuts():
     chances_NK = np.array([[0.6, 0.4], [0.7, 0.3]])
     for threshold, wanted in ((0.5, [0, 0]), (0.4, [1, 0]), (0.3, [1, 1])):
-        decided_N, _ = calibration.decide(HERNIATION, chances_NK, TargetCalibration(1.0, (threshold,)))
+        decided_N, _ = calibration.decide(HERNIATION, chances_NK, TargetCalibration(cuts=(threshold,)))
         assert decided_N.tolist() == wanted
     spread_NK = np.array([[0.5, 0.0, 0.0, 0.0, 0.5]])  # expected grade index 2
     for cuts, wanted in (((0.5, 1.5, 2.5, 3.5), 2), ((0.5, 1.0, 1.5, 3.5), 3), ((2.1, 2.2, 2.5, 3.5), 0)):
-        assert calibration.decide(PFIRRMANN, spread_NK, TargetCalibration(1.0, cuts))[0].tolist() == [wanted]
+        assert calibration.decide(PFIRRMANN, spread_NK, TargetCalibration(cuts=cuts))[0].tolist() == [wanted]
     modic_NK = np.array([[0.5, 0.1, 0.3, 0.1]])
-    assert calibration.decide(MODIC, modic_NK, TargetCalibration(1.0, (1, 1, 1, 1)))[0].tolist() == [0]
-    assert calibration.decide(MODIC, modic_NK, TargetCalibration(1.0, (1, 1, 2, 1)))[0].tolist() == [2]
-
-
-def test_a_lucky_hit_among_a_handful_of_rare_discs_sets_no_weight():
-    rng = np.random.default_rng(7)
-    grades_N = np.array([0] * 200 + [2] * 100 + [1] * 4 + [3] * 3)
-    chances_NK = rng.dirichlet(np.ones(4), len(grades_N)) * 0.5 + 0.5 * np.eye(4)[np.where(grades_N == 2, 2, 0)]
-    chances_NK[300] = [0.4, 0.35, 0.15, 0.1]  # one rare disc a weight of 2 would rescue
-    weights = calibration._fit_cuts(MODIC, chances_NK, grades_N)
-    assert (weights[1], weights[3]) == (1.0, 1.0)
-
-
-def test_rare_grades_share_one_weight():
-    logits_NK, grades_N = labelled_logits(4, discs=600, seed=8, offset=2.0)
-    grades_N[np.flatnonzero(grades_N == 1)[8:]] = 0
-    grades_N[np.flatnonzero(grades_N == 3)[6:]] = 0
-    logits_NK[:, [1, 3]] -= 4 * (grades_N == 0)[:, None] + 2.5  # told apart, but far too shyly
-    weights = calibration.fit(MODIC, logits_NK, grades_N).cuts
-    assert weights[1] == weights[3] > 1
-    assert weights[0] == 1
+    assert calibration.decide(MODIC, modic_NK, TargetCalibration(cuts=(1, 1, 1, 1)))[0].tolist() == [0]
+    assert calibration.decide(MODIC, modic_NK, TargetCalibration(cuts=(1, 1, 2, 1)))[0].tolist() == [2]
 
 
 @pytest.mark.parametrize("target", [PFIRRMANN, MODIC, HERNIATION])
-def test_the_model_stands_by_at_least_four_discs_in_five(target):
-    logits_NK, grades_N = labelled_logits(len(target.grades), discs=333, seed=9)
-    fitted = replace(calibration.fit(target, logits_NK, grades_N), set_thresholds=())
-    _, confident_N = calibration.decide(target, calibration.probabilities(logits_NK, fitted), fitted)
-    assert 0.8 <= confident_N.mean() < 1
-    assert 0 < fitted.abstain_below <= calibration.SURE
+def test_one_in_ten_of_the_grades_called_confident_is_wrong_in_discs_not_seen_before(target):
+    confident, wrong = np.zeros(2), np.zeros(2)
+    for seed in range(4):
+        logits_NK, grades_N = labelled_logits(len(target.grades), discs=5000, seed=seed, sharpness=1.5)
+        decided = calibration.decision(
+            target, logits_NK[1000:], calibration.fit(target, logits_NK[:1000], grades_N[:1000])
+        )
+        for finding in (0, 1):
+            called_N = decided.confident_N & ((decided.grade_N >= target.finding_from) == finding)
+            confident[finding] += called_N.sum()
+            wrong[finding] += (called_N & (decided.grade_N != grades_N[1000:])).sum()
+    assert (confident > 0).all()
+    assert (confident < 16000 * 0.6).all()
+    assert (wrong <= 0.105 * confident).all()
 
 
-def test_a_sure_grade_is_never_withheld():
-    logits_NK, grades_N = labelled_logits(2, discs=500, seed=10)
-    fitted = replace(calibration.fit(HERNIATION, logits_NK * 20, grades_N), set_thresholds=())
-    sure_NK = np.array([[1 - calibration.SURE, calibration.SURE]])
-    assert calibration.decide(HERNIATION, sure_NK, fitted)[1].all()
+def test_findings_that_are_never_sure_enough_are_not_called_confident_though_their_absence_is():
+    rng = np.random.default_rng(4)
+    chance_N = np.where(rng.random(2000) < 0.1, 0.6, 0.02)
+    fitted = calibration.fit(
+        HERNIATION, np.log(np.stack([1 - chance_N, chance_N], axis=1)), (rng.random(2000) < chance_N).astype(int)
+    )
+    assert fitted.confident_from[1] is None
+    _, confident_N = calibration.decide(HERNIATION, np.array([[0.01, 0.99], [0.99, 0.01]]), fitted)
+    assert confident_N.tolist() == [False, True]
+
+
+def test_five_lucky_discs_do_not_make_a_grade_confident():
+    assert calibration.least_probability(np.linspace(0.9, 0.99, 49), np.ones(49, bool)) is None
+    stated_N = np.r_[np.full(5, 0.99), np.full(200, 0.6)]
+    assert calibration.least_probability(stated_N, np.r_[np.ones(5, bool), np.arange(200) < 120]) is None
 
 
 def test_calibration_survives_json():
@@ -179,6 +204,9 @@ def test_calibration_survives_json():
         {"temperature": 0, "cuts": [0.5], "abstain_below": 0},
         {"temperature": 1, "cuts": [float("nan")], "abstain_below": 0},
         {"temperature": 1, "cuts": ["high"], "abstain_below": 0},
+        {"slope": 1, "intercept": 0, "cuts": []},
+        {"slope": -1, "intercept": 0, "cuts": [], "confident_from": [0.9, None]},
+        {"slope": 1, "intercept": float("inf"), "cuts": [], "confident_from": [0.9, None]},
     ],
 )
 def test_a_damaged_calibration_is_refused(values):
@@ -193,15 +221,18 @@ def test_rows_that_do_not_fit_are_refused():
         calibration.fit(PFIRRMANN, np.zeros((5, 2)), np.zeros(5, int))
 
 
-def test_averaged_cuts_depend_less_on_which_discs_were_seen(monkeypatch):
+def test_averaged_cuts_depend_less_on_which_discs_were_seen():
     rng = np.random.default_rng(3)
     grades_N = rng.choice(3, 800, p=[0.9, 0.07, 0.03])
     logits_NK = rng.normal(0.0, 1.0, (800, 3)) + 2.5 * np.eye(3)[grades_N]
     halves = [rng.permutation(800)[:400] for _ in range(12)]
 
+    positions_N = np.exp(log_softmax(logits_NK)) @ np.arange(3)
+
     def spread(resamples):
-        monkeypatch.setattr(calibration, "RESAMPLES", resamples)
-        cuts = [calibration.fit(TARGET["canal_stenosis"], logits_NK[half], grades_N[half]).cuts for half in halves]
-        return np.std([upper for _, upper in cuts])
+        found = [
+            cut_points._bagged_cuts(positions_N[h], grades_N[h], cut_points._kappa_and_f1, resamples) for h in halves
+        ]
+        return np.std([upper for _, upper in found])
 
     assert spread(30) < 0.8 * spread(1)

@@ -33,7 +33,7 @@ METADATA = {
     "version": "1",
     "data": "SPIDER",
     "licence": "CC BY 4.0",
-    "calibration": {"herniation": {}},
+    "calibration": {"herniation": {"slope": 1.25, "intercept": -0.5, "cuts": [0.3], "confident_from": [0.75, None]}},
     "learnt_from": {"herniation": "patients"},
 }
 
@@ -60,6 +60,14 @@ def test_card_says_how_often_severe_was_called_normal_and_who_is_graded_otherwis
     card = model_card({**METADATA, "metrics": card_metrics({**METRICS, "targets": targets, "subgroups": found})})
     assert "Of 55 discs with Disc herniation of severe, a share of 0.02 [0.01, 0.04] was called normal." in card
     assert card.count("vendor B (12 patients; fewer than 30 patients): 0.91 [0.85, 0.95], -0.20 [-0.30, -0.10]") == 1
+
+
+def test_card_says_when_a_grade_is_called_confident_and_that_no_finding_of_a_target_is():
+    limits = "confident from 0.75 if no finding, never if a finding"
+    line = f"slope 1.25, intercept -0.50; {limits}; called present from 0.30"
+    assert f"- Disc herniation: {line}" in model_card(METADATA)
+    older = {"herniation": {"temperature": 0.5, "cuts": [0.3], "abstain_below": 0.75}}
+    assert "slope 2.00, intercept +0.00; stood by from 0.75" in model_card({**METADATA, "calibration": older})
 
 
 def test_an_undefined_figure_is_a_dash_and_missing_metrics_are_no_table():

@@ -21,7 +21,7 @@ from spinenet.labels import (
     UNKNOWN,
 )
 from spinenet.model.bundle import Bundle, load_bundle, write_bundle
-from spinenet.model.calibration import neutral
+from spinenet.model.calibration import NEUTRAL
 from spinenet.predict import decide, grade
 from spinenet.report.dicom import codes
 from spinenet.report.dicom.objects import made_from
@@ -41,7 +41,7 @@ NAME = "vertebral_fracture"
 def bundle(untrained: Any, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """Untrained networks for every target, exported and opened."""
     networks = {name: (untrained.folder / name).read_bytes() for name in ("locator.onnx", "grader.onnx")}
-    calibration = {target.name: neutral(target) for target in TARGETS}
+    calibration = {target.name: NEUTRAL for target in TARGETS}
     facts = {"name": "with a target more", "version": "0", "data": "random weights", "licence": "none"}
     return load_bundle(write_bundle(tmp_path_factory.mktemp("bundle"), networks, untrained.spec, calibration, facts))
 

@@ -2,8 +2,7 @@
 
 import json
 
-from spinenet.labels import TARGET
-from spinenet.model.calibration import TargetCalibration, neutral
+from spinenet.model.calibration import NEUTRAL, TargetCalibration
 from spinenet.train.runs import first_fitted, learnt_by
 
 
@@ -25,11 +24,11 @@ def test_a_bundle_has_learnt_what_all_its_members_have(tmp_path):
 
 
 def test_each_target_is_calibrated_where_it_first_could_be():
-    unfitted = {name: neutral(TARGET[name]) for name in ("bulging", "canal_stenosis")}
-    patients = {**unfitted, "bulging": TargetCalibration(2.0, (0.3,))}
+    unfitted = {name: NEUTRAL for name in ("bulging", "canal_stenosis")}
+    patients = {**unfitted, "bulging": TargetCalibration(0.5, cuts=(0.3,))}
     phantoms = {
-        "bulging": TargetCalibration(1.1, (0.6,)),
-        "canal_stenosis": TargetCalibration(1.5, (0.4, 1.4)),
+        "bulging": TargetCalibration(0.9, cuts=(0.6,)),
+        "canal_stenosis": TargetCalibration(0.7, cuts=(0.4, 1.4)),
     }
     assert first_fitted([patients, phantoms]) == {
         "bulging": patients["bulging"],

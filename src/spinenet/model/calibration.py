@@ -1,14 +1,13 @@
 """From log probabilities to calibrated probabilities, a decided grade, and whether to stand by it.
 
-Each target has a temperature (Guo et al. 2017, "On calibration of modern neural networks"), cuts that turn
-probabilities into one grade, and a probability below which the model abstains: chosen on validation data, shipped in
-``model.json``.
-Shape letters: N discs, K grades (padded columns allowed), G grid positions.
+Each target has a slope and an intercept of its log-odds (Cox 1958, "Two further applications of a model for binary
+regression"; Platt 1999), cuts where the most probable grade is clearly not the best decision, and the least probability
+from which a grade is called confident: chosen on validation data, shipped in ``model.json``.
+Shape letters: N discs, K grades (padded columns allowed).
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,82 +15,91 @@ from numpy.typing import NDArray
 
 from spinenet.labels import Scale, Target
 from spinenet.model import conformal
+from spinenet.model.cut_points import Floats, Indices, decided_grades, fit_cuts
 
-Floats = NDArray[np.float64]
-Indices = NDArray[np.int64]
-
-TEMPERATURE_RANGE = (0.25, 8.0)
 MIN_KNOWN = 10
 """With fewer known labels nothing is fitted."""
-MIN_CUT_EXAMPLES = 5
-"""A binary or ordinal target with a grade rarer than this keeps neutral cuts."""
-MIN_WEIGHT_EXAMPLES = 10
-"""A nominal grade rarer than this has no weight of its own."""
-MIN_COVERAGE = 0.8
-"""Share of validation discs the model must stand by."""
-SURE = 0.75
-"""A decided grade at least this probable is never withheld."""
-RESAMPLES = 50
-"""Resamples over which cuts are averaged."""
-
-_GRID_PER_GRADE = 200
-_PLATEAU = 0.005
-_WEIGHTS = tuple(2.0**exponent for exponent in (-2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2))
-_WEIGHT_PENALTY = 0.01
+SLOPE_SD, INTERCEPT_SD = 0.5, 0.5
+"""Spread of the log of the slope about 0 and of the intercept about 0 that is expected beforehand: a few dozen discs
+of a rare finding move them little."""
+MAX_ERROR = 0.1
+"""A grade is called confident only where at most this share of such grades is expected to be wrong."""
+BOUND = 0.8
+"""Level of the one-sided bound on the share of wrong grades (Clopper and Pearson 1934)."""
+MIN_CONFIDENT = 50
+"""Fewer held-out discs than this do not show that grades are right."""
 
 
 @dataclass(frozen=True)
 class TargetCalibration:
     """How one target's log probabilities become a grade.
 
-    ``cuts``: binary, the threshold on the probability of "present"; ordinal, K - 1 increasing cuts on the expected
-    grade index; nominal, K weights that multiply the probabilities before the largest is taken. ``abstain_below`` is
-    compared with the calibrated probability of the decided grade. ``set_thresholds`` are those of ``conformal``, empty
-    where no coverage is stated.
+    The log-odds of each grade against the one before it (nominal: of each grade against the first) become ``slope``
+    times themselves plus ``intercept``. ``cuts`` are those of ``cut_points.decided_grades``, empty for the most
+    probable grade. ``confident_from`` is the least probability of a decided grade that is stood by, for grades below
+    the target's first finding and for findings; None where none is. ``set_thresholds`` are those of ``conformal``,
+    empty where no coverage is stated.
+
+    Older bundles have ``abstain_below`` instead of ``confident_from``: a limit for all grades, chosen so that most were
+    stood by, together with the size of the prediction set.
     """
 
-    temperature: float
-    cuts: tuple[float, ...]
-    abstain_below: float = 0.0
+    slope: float = 1.0
+    intercept: float = 0.0
+    cuts: tuple[float, ...] = ()
+    confident_from: tuple[float | None, float | None] = (None, None)
     set_thresholds: tuple[float, ...] = ()
+    abstain_below: float | None = None
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.temperature) and self.temperature > 0):
-            raise ValueError(f"temperature {self.temperature} is not a positive number")
-        if not np.isfinite([*self.cuts, self.abstain_below, *self.set_thresholds]).all():
-            raise ValueError(f"cuts {self.cuts}, abstain_below {self.abstain_below} and set_thresholds must be finite")
+        if not (np.isfinite(self.slope) and self.slope > 0):
+            raise ValueError(f"slope {self.slope} is not a positive number")
+        limits = [limit for limit in (*self.confident_from, self.abstain_below) if limit is not None]
+        if not np.isfinite([self.intercept, *self.cuts, *limits, *self.set_thresholds]).all():
+            raise ValueError(f"{self}: numbers must be finite")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; ``from_dict`` gives the same calibration back."""
-        values = {"temperature": self.temperature, "cuts": list(self.cuts), "abstain_below": self.abstain_below}
+        older = {"abstain_below": self.abstain_below}
+        limit = {"confident_from": list(self.confident_from)} if self.abstain_below is None else older
         sets = {"coverage": conformal.COVERAGE, "set_thresholds": list(self.set_thresholds)}
+        values = {"slope": self.slope, "intercept": self.intercept, "cuts": list(self.cuts), **limit}
         return values | (sets if self.set_thresholds else {})
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TargetCalibration":
         """The calibration of a ``model.json``; raises ValueError if a value is missing or is not a number.
 
-        >>> TargetCalibration.from_dict({"temperature": 2, "cuts": [0.5], "abstain_below": 0})
-        TargetCalibration(temperature=2.0, cuts=(0.5,), abstain_below=0.0, set_thresholds=())
+        A ``temperature`` t of an older bundle is a slope of 1 / t.
+
+        >>> older = TargetCalibration.from_dict({"temperature": 2, "cuts": [0.5], "abstain_below": 0})
+        >>> older.slope, older.intercept, older.cuts, older.abstain_below
+        (0.5, 0.0, (0.5,), 0.0)
         """
         try:
-            cuts = tuple(float(cut) for cut in values["cuts"])
-            thresholds = tuple(float(threshold) for threshold in values.get("set_thresholds", ()))
-            return cls(float(values["temperature"]), cuts, float(values["abstain_below"]), thresholds)
-        except (KeyError, TypeError) as error:
+            slope = 1 / float(values["temperature"]) if "temperature" in values else float(values["slope"])
+            below, above = values.get("confident_from", (None, None))
+            older = values.get("abstain_below")
+            if older is None and "confident_from" not in values:
+                raise KeyError("confident_from")
+            return cls(
+                slope=slope,
+                intercept=float(values.get("intercept", 0.0)),
+                cuts=tuple(float(cut) for cut in values["cuts"]),
+                confident_from=(None if below is None else float(below), None if above is None else float(above)),
+                set_thresholds=tuple(float(threshold) for threshold in values.get("set_thresholds", ())),
+                abstain_below=None if older is None else float(older),
+            )
+        except (KeyError, TypeError, ZeroDivisionError) as error:
             raise ValueError(f"not a calibration: {dict(values)}") from error
 
 
-def neutral(target: Target) -> TargetCalibration:
-    """Nothing learnt: probabilities as they are, the nearest or most probable grade, no abstention."""
-    grades = len(target.grades)
-    if target.scale is Scale.NOMINAL:
-        return TargetCalibration(1.0, (1.0,) * grades)
-    return TargetCalibration(1.0, tuple(index + 0.5 for index in range(grades - 1)))
+NEUTRAL = TargetCalibration()
+"""Nothing learnt: probabilities as they are, the most probable grade, and none that is stood by."""
 
 
 def fit(target: Target, log_probabilities_NK: Floats, grades_N: Indices) -> TargetCalibration:
-    """Temperature, cuts and abstention of one target from validation data.
+    """Slope, intercept, cuts and limits of one target from validation data.
 
     ``log_probabilities_NK`` are log softmax values (or logits), one row a disc, with at least as many columns as the
     target has grades; ``grades_N`` grade indices, UNKNOWN ignored. With fewer than ``MIN_KNOWN`` known labels or one
@@ -106,22 +114,27 @@ def fit(target: Target, log_probabilities_NK: Floats, grades_N: Indices) -> Targ
     known_N = grades_N >= 0
     log_probabilities_NK, grades_N = log_probabilities_NK[known_N, : len(target.grades)], grades_N[known_N]
     if len(grades_N) < MIN_KNOWN or len(np.unique(grades_N)) < 2:
-        return neutral(target)
-    uncut = TargetCalibration(_fit_temperature(log_probabilities_NK, grades_N), neutral(target).cuts)
-    probabilities_NK = probabilities(log_probabilities_NK, uncut)
-    cuts = _fit_cuts(target, probabilities_NK, grades_N)
-    decided = TargetCalibration(uncut.temperature, cuts)
-    abstain_below = _fit_abstention(target, probabilities_NK, decided)
-    thresholds = conformal.fit_thresholds(target, probabilities_NK, grades_N)
-    return TargetCalibration(uncut.temperature, cuts, abstain_below, tuple(thresholds))
+        return NEUTRAL
+    line = _fit_line(target, log_probabilities_NK, grades_N)
+    p_NK = probabilities(target, log_probabilities_NK, line)
+    cuts = fit_cuts(target, p_NK, grades_N)
+    decided_N = decided_grades(target, p_NK, cuts)
+    return replace(
+        line,
+        cuts=cuts,
+        confident_from=_fit_confident(target, p_NK, decided_N, grades_N),
+        set_thresholds=tuple(conformal.fit_thresholds(target, p_NK, grades_N)),
+    )
 
 
-def probabilities(log_probabilities_NK: Floats, calibration: TargetCalibration) -> Floats:
-    """Calibrated probabilities (N, K): softmax of the log probabilities divided by the temperature.
+def probabilities(target: Target, log_probabilities_NK: Floats, calibration: TargetCalibration) -> Floats:
+    """Calibrated probabilities (N, K).
 
     Padded grades carry a log probability of -1e4 or less and get exactly 0.
     """
-    scaled_NK = np.asarray(log_probabilities_NK, float) / calibration.temperature
+    log_probabilities_NK = np.asarray(log_probabilities_NK, float)
+    place_K = _places(target, log_probabilities_NK.shape[1])
+    scaled_NK = log_probabilities_NK * calibration.slope + calibration.intercept * place_K
     unnormed_NK = np.exp(scaled_NK - scaled_NK.max(axis=1, keepdims=True))
     return unnormed_NK / unnormed_NK.sum(axis=1, keepdims=True)
 
@@ -129,17 +142,15 @@ def probabilities(log_probabilities_NK: Floats, calibration: TargetCalibration) 
 def decide(
     target: Target, probabilities_NK: Floats, calibration: TargetCalibration
 ) -> tuple[Indices, NDArray[np.bool_]]:
-    """Grade index (N,) of each disc and whether the model stands by it (N,).
-
-    It does where the grade's probability is not below the limit and the prediction set, if there is one, leaves no more
-    grades open than it may.
-    """
+    """Grade index (N,) of each disc and whether the model stands by it (N,): whether the grade's probability reaches
+    the limit of such grades."""
     probabilities_NK = np.asarray(probabilities_NK, float)[:, : len(target.grades)]
-    if target.scale is Scale.NOMINAL:
-        grades_N = np.argmax(probabilities_NK * np.array(calibration.cuts), axis=1)
-    else:
-        grades_N = np.searchsorted(calibration.cuts, _expected_grade(probabilities_NK), side="right")
-    likely_N = _decided_probability(probabilities_NK, grades_N) >= calibration.abstain_below
+    grades_N = decided_grades(target, probabilities_NK, calibration.cuts)
+    decided_N = _at_grade(probabilities_NK, grades_N)
+    if calibration.abstain_below is None:
+        limits = [np.inf if limit is None else limit for limit in calibration.confident_from]
+        return grades_N, decided_N >= np.where(grades_N >= target.finding_from, limits[1], limits[0])
+    likely_N = decided_N >= calibration.abstain_below
     if not calibration.set_thresholds:
         return grades_N, likely_N
     inside_NK = conformal.in_set(target, probabilities_NK, grades_N, calibration.set_thresholds)
@@ -169,201 +180,64 @@ class Decision:
 
 def decision(target: Target, log_probabilities_NK: Floats, calibration: TargetCalibration) -> Decision:
     """Calibrate and decide one target's discs; columns beyond its grades are left out."""
-    p_NK = probabilities(log_probabilities_NK[:, : len(target.grades)], calibration)
+    p_NK = probabilities(target, log_probabilities_NK[:, : len(target.grades)], calibration)
     grade_N, confident_N = decide(target, p_NK, calibration)
     return Decision(p_NK, grade_N, confident_N, grade_sets(target, p_NK, calibration))
 
 
-def macro_f1(confusion: Floats) -> Floats:
-    """Mean F1 over the grades that occur in truth or decision.
+def _places(target: Target, columns: int) -> NDArray[np.int64]:
+    """How often the intercept counts in each grade's logit: a step a grade, or all grades of a kind against the first.
 
-    ``confusion`` is (..., K, K), rows the truth, columns the decision, counts or weights. Returns (...,), nan if empty.
-
-    >>> float(macro_f1(np.array([[2.0, 0.0], [2.0, 0.0]])))
-    0.3333333333333333
+    One intercept for all steps: a Pfirrmann grade's own was worse on discs held out (``notebooks/EXPERIMENTS.md``).
     """
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    total = confusion.sum(axis=-1) + confusion.sum(axis=-2)
-    f1 = np.divide(2 * hits, total, out=np.zeros(total.shape), where=total > 0)
-    occurring = (total > 0).sum(axis=-1)
-    return np.divide(f1.sum(axis=-1), occurring, out=np.full(occurring.shape, np.nan), where=occurring > 0)
+    return np.minimum(np.arange(columns), 1) if target.scale is Scale.NOMINAL else np.arange(columns)
 
 
-def quadratic_kappa(confusion: Floats) -> Floats:
-    """Cohen's kappa with quadratic weights (Cohen 1968): 1 perfect, 0 chance.
-
-    ``confusion`` (..., K, K) as in ``macro_f1``; nan where chance agreement is already perfect (one grade only).
-
-    >>> float(quadratic_kappa(np.array([[1.0, 0.0], [0.0, 1.0]])))
-    1.0
-    """
-    index = np.arange(confusion.shape[-1], dtype=float)
-    disagreement = (index[:, None] - index) ** 2
-    truth, decision = confusion.sum(axis=-1), confusion.sum(axis=-2)
-    seen = (confusion * disagreement).sum(axis=(-2, -1)) * truth.sum(axis=-1)
-    by_chance = (truth[..., :, None] * decision[..., None, :] * disagreement).sum(axis=(-2, -1))
-    return 1 - np.divide(seen, by_chance, out=np.full(by_chance.shape, np.nan), where=by_chance > 0)
-
-
-def _fit_temperature(log_probabilities_NK: Floats, grades_N: Indices) -> float:
-    """Temperature with the least mean negative log likelihood, within ``TEMPERATURE_RANGE``."""
-    from scipy.optimize import minimize_scalar
+def _fit_line(target: Target, log_probabilities_NK: Floats, grades_N: Indices) -> TargetCalibration:
+    """Slope and intercept with the least penalised negative log likelihood."""
+    from scipy.optimize import minimize
     from scipy.special import logsumexp
 
-    def negative_log_likelihood(log_temperature: float) -> float:
-        scaled_NK = log_probabilities_NK / np.exp(log_temperature)
-        return float(np.mean(logsumexp(scaled_NK, axis=1) - _decided_probability(scaled_NK, grades_N)))
+    place_K = _places(target, log_probabilities_NK.shape[1])
 
-    bounds = tuple(np.log(TEMPERATURE_RANGE))
-    return float(np.exp(minimize_scalar(negative_log_likelihood, bounds=bounds, method="bounded").x))
+    def loss(line: Floats) -> float:
+        scaled_NK = log_probabilities_NK * np.exp(line[0]) + line[1] * place_K
+        misfit = np.sum(logsumexp(scaled_NK, axis=1) - _at_grade(scaled_NK, grades_N))
+        return float(misfit + ((line / (SLOPE_SD, INTERCEPT_SD)) ** 2).sum() / 2)
 
-
-def _fit_cuts(target: Target, probabilities_NK: Floats, grades_N: Indices) -> tuple[float, ...]:
-    counts = np.bincount(grades_N, minlength=len(target.grades))
-    if target.scale is Scale.NOMINAL:
-        return _nominal_weights(probabilities_NK, grades_N, counts)
-    if counts.min() < MIN_CUT_EXAMPLES:
-        return neutral(target).cuts
-    score = macro_f1 if target.scale is Scale.BINARY else _kappa_and_f1
-    return _bagged_cuts(_expected_grade(probabilities_NK), grades_N, score)
+    log_slope, intercept = minimize(loss, np.zeros(2), method="L-BFGS-B").x
+    return TargetCalibration(float(np.exp(log_slope)), float(intercept))
 
 
-def _bagged_cuts(positions_N: Floats, grades_N: Indices, score: Callable[[Floats], Floats]) -> tuple[float, ...]:
-    """Mean of the best cuts of RESAMPLES resamples of the discs (Breiman 1996, "Bagging predictors").
+def _fit_confident(
+    target: Target, p_NK: Floats, decided_N: Indices, grades_N: Indices
+) -> tuple[float | None, float | None]:
+    """The least probability of what is stood by, of grades that are no finding and of findings."""
+    stated_N, right_N, finding_N = _at_grade(p_NK, decided_N), decided_N == grades_N, decided_N >= target.finding_from
+    below, above = (least_probability(stated_N[mask_N], right_N[mask_N]) for mask_N in (~finding_N, finding_N))
+    return below, above
 
-    The best cut between rare grades moves far with the few discs that happen to lie near it.
+
+def least_probability(stated_N: Floats, right_N: NDArray[np.bool_]) -> float | None:
+    """The least probability at and above which held-out grades are wrong in at most ``MAX_ERROR``.
+
+    By an upper bound of level ``BOUND`` and of ``MIN_CONFIDENT`` discs or more; None where there is no such
+    probability.
+
+    >>> least_probability(np.full(60, 0.9), np.arange(60) >= 2), least_probability(np.full(60, 0.9), np.arange(60) >= 6)
+    (0.9, None)
     """
-    rng = np.random.default_rng(0)
-    found: list[tuple[float, ...]] = []
-    while len(found) < RESAMPLES:
-        drawn_N = rng.integers(0, len(grades_N), len(grades_N))
-        if len(np.unique(grades_N[drawn_N])) == len(np.unique(grades_N)):
-            found.append(_search_cuts(positions_N[drawn_N], grades_N[drawn_N], score))
-    return tuple(float(cut) for cut in np.mean(found, axis=0))
+    from scipy.special import betaincinv
+
+    order = np.argsort(-stated_N, kind="stable")
+    stated_N, wrong_N = stated_N[order], np.cumsum(~right_N[order])
+    discs_N = np.arange(1, len(stated_N) + 1)
+    bound_N = betaincinv(wrong_N + 1.0, np.maximum(discs_N - wrong_N, 1e-9), BOUND)
+    is_last_N = np.append(stated_N[1:] != stated_N[:-1], True)
+    shown_N = np.flatnonzero(is_last_N & (discs_N >= MIN_CONFIDENT) & (bound_N <= MAX_ERROR))
+    return float(stated_N[shown_N[-1]]) if len(shown_N) else None
 
 
-def _kappa_and_f1(confusion: Floats) -> Floats:
-    return (quadratic_kappa(confusion) + macro_f1(confusion)) / 2
-
-
-def _search_cuts(positions_N: Floats, grades_N: Indices, score: Callable[[Floats], Floats]) -> tuple[float, ...]:
-    """Increasing cuts on ``positions_N`` (0 .. K - 1) that score best, each in the middle of its plateau.
-
-    Coordinate ascent on a fixed grid from two starts: halfway between grades, and where the decided grades would be as
-    frequent as the true ones. Every grade must occur.
-    """
-    grades = int(grades_N.max()) + 1
-    grid_G = np.arange((grades - 1) * _GRID_PER_GRADE + 1) / _GRID_PER_GRADE
-    below_GK = _counts_below(grid_G, positions_N, grades_N)
-    halfway = (np.arange(grades - 1) + 0.5) * _GRID_PER_GRADE
-    as_frequent = np.searchsorted(below_GK.sum(axis=1), np.cumsum(np.bincount(grades_N))[:-1])
-    ascents = [_ascend(below_GK, _apart(start, len(grid_G)), score) for start in (halfway, as_frequent)]
-    best = max(ascents, key=lambda cuts: float(score(_confusion_at(below_GK, np.array(cuts)))))
-    for cut in range(grades - 1):
-        best = _moved(below_GK, best, cut, score, _plateau_middle)
-    return tuple(float(grid_G[index]) for index in best)
-
-
-def _counts_below(grid_G: Floats, positions_N: Floats, grades_N: Indices) -> Floats:
-    """How many discs of each grade lie below each grid position (G, K); the first row is 0, the last counts all."""
-    by_grade = [np.sort(positions_N[grades_N == grade]) for grade in range(int(grades_N.max()) + 1)]
-    below_GK = np.stack([np.searchsorted(values, grid_G, side="left") for values in by_grade], axis=1)
-    below_GK[-1] = [len(values) for values in by_grade]
-    return below_GK.astype(float)
-
-
-def _apart(cuts: NDArray[Any], positions: int) -> list[int]:
-    """Grid indices strictly inside the grid and strictly increasing, near ``cuts``."""
-    order = np.arange(len(cuts))
-    spread = np.clip(cuts, 1, None).astype(int) + order
-    return [int(index) for index in np.minimum(spread, positions - 1 - len(cuts) + order)]
-
-
-def _ascend(below_GK: Floats, cuts: list[int], score: Callable[[Floats], Floats], rounds: int = 20) -> list[int]:
-    for _ in range(rounds):
-        before = cuts
-        for cut in range(len(cuts)):
-            cuts = _moved(below_GK, cuts, cut, score, lambda scores: int(np.argmax(scores)))
-        if cuts == before:
-            break
-    return cuts
-
-
-def _moved(
-    below_GK: Floats,
-    cuts: list[int],
-    cut: int,
-    score: Callable[[Floats], Floats],
-    pick: Callable[[Floats], int],
-) -> list[int]:
-    """The cuts with one of them moved between its neighbours to where ``pick`` says."""
-    fence = [0, *cuts, len(below_GK) - 1]
-    candidates = np.arange(fence[cut] + 1, fence[cut + 2])
-    tried = np.tile(np.array(cuts), (len(candidates), 1))
-    tried[:, cut] = candidates
-    chosen = pick(np.nan_to_num(score(_confusion_at(below_GK, tried)), nan=-1.0))
-    return [int(index) for index in tried[chosen]]
-
-
-def _confusion_at(below_GK: Floats, cuts: Indices) -> Floats:
-    """Confusion (..., K, K), rows the truth, of the cuts at grid indices ``cuts`` (..., K - 1)."""
-    ends = np.zeros((*cuts.shape[:-1], 1), int)
-    edges = np.concatenate([ends, cuts, ends + len(below_GK) - 1], axis=-1)
-    return np.swapaxes(np.diff(below_GK[edges], axis=-2), -2, -1)
-
-
-def _plateau_middle(scores: Floats) -> int:
-    """Middle of the run of candidates around the best that score as well but for ``_PLATEAU``.
-
-    >>> _plateau_middle(np.array([0.1, 0.8, 0.8, 0.8, 0.2]))
-    2
-    """
-    best = int(np.argmax(scores))
-    worse = np.flatnonzero(scores < scores[best] - _PLATEAU)
-    first = int(worse[worse < best].max(initial=-1)) + 1
-    last = int(worse[worse > best].min(initial=len(scores))) - 1
-    return (first + last) // 2
-
-
-def _nominal_weights(probabilities_NK: Floats, grades_N: Indices, counts_K: Indices) -> tuple[float, ...]:
-    """Weights that maximise macro F1, with a price on leaving 1.
-
-    The commonest grade has weight 1. A grade with ``MIN_WEIGHT_EXAMPLES`` gets its own weight. Rarer grades share one,
-    found on all of them together, because a handful of discs can't say more than "the model is too shy (or too bold)
-    with rare grades"; if even together they are fewer, it stays 1. A coarse grid within a factor of four and a price of
-    0.01 macro F1 for every factor of two keep a lucky hit among a few discs from setting a weight.
-    """
-    common = int(np.argmax(counts_K))
-    own = [[grade] for grade, count in enumerate(counts_K) if count >= MIN_WEIGHT_EXAMPLES and grade != common]
-    rare = [grade for grade, count in enumerate(counts_K) if count < MIN_WEIGHT_EXAMPLES]
-    groups = [*own, rare] if counts_K[rare].sum() >= MIN_WEIGHT_EXAMPLES else own
-    best, best_score = np.ones(len(counts_K)), -np.inf
-    for choice in product(_WEIGHTS, repeat=len(groups)):
-        weights_K = np.ones(len(counts_K))
-        for group, weight in zip(groups, choice, strict=True):
-            weights_K[group] = weight
-        decided_N = np.argmax(probabilities_NK * weights_K, axis=1)
-        price = _WEIGHT_PENALTY * np.abs(np.log2(choice)).sum()
-        score = float(macro_f1(_confusion(grades_N, decided_N, len(counts_K)))) - price
-        if score > best_score:
-            best, best_score = weights_K, score
-    return tuple(float(weight) for weight in best)
-
-
-def _fit_abstention(target: Target, probabilities_NK: Floats, calibration: TargetCalibration) -> float:
-    """Probability below which a decided grade is withheld: at most ``SURE``, and low enough for ``MIN_COVERAGE``."""
-    grades_N, _ = decide(target, probabilities_NK, calibration)
-    decided = np.sort(_decided_probability(probabilities_NK, grades_N))
-    return float(min(decided[int((1 - MIN_COVERAGE) * len(decided))], SURE))
-
-
-def _confusion(truth_N: Indices, decided_N: Indices, grades: int) -> Floats:
-    return np.bincount(truth_N * grades + decided_N, minlength=grades**2).reshape(grades, grades).astype(float)
-
-
-def _expected_grade(probabilities_NK: Floats) -> Floats:
-    return probabilities_NK @ np.arange(probabilities_NK.shape[1])
-
-
-def _decided_probability(values_NK: Floats, grades_N: Indices) -> Floats:
+def _at_grade(values_NK: Floats, grades_N: Indices) -> Floats:
+    """Each disc's value of its grade (N,)."""
     return np.take_along_axis(values_NK, grades_N[:, None], axis=1)[:, 0]

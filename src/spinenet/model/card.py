@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from spinenet.labels import RESEARCH_ONLY, TARGET
+from spinenet.labels import RESEARCH_ONLY, TARGET, Target
+from spinenet.model.calibration import TargetCalibration
 
 CARD_METRICS = (
     ("quadratic_kappa", "Quadratic kappa"),
@@ -15,8 +16,12 @@ CARD_METRICS = (
 )
 TRUST_METRICS = (
     ("ece", "Calibration error"),
+    ("calibration_slope", "Slope"),
+    ("calibration_intercept", "Intercept"),
     ("brier", "Brier"),
     ("coverage", "Share it stands by"),
+    ("confident_error", "Error among those"),
+    ("confident_finding_error", "Error among findings it stands by"),
     ("ppv", "PPV"),
     ("npv", "NPV"),
 )
@@ -70,6 +75,7 @@ def _lines(metadata: Mapping[str, Any]) -> Iterator[str]:
         yield from _table(metrics["targets"], TRUST_METRICS)
         yield from _severe_lines(metrics["targets"])
         yield from _gap_lines(metrics.get("gaps", ()), metrics["targets"])
+    yield from _calibration_lines(metadata["calibration"])
 
 
 def _made_lines(made: Mapping[str, Any]) -> Iterator[str]:
@@ -91,6 +97,27 @@ def _table(targets: Mapping[str, Any], columns: Sequence[tuple[str, str]]) -> It
         figures = (target["metrics"].get(name, {}) for name, _ in columns)
         cells = ("–" if figure.get("value") is None else _figure(figure) for figure in figures)
         yield f"| {target['title']} | {target['n']}{positives} | " + " | ".join(cells) + " |"
+
+
+def _calibration_lines(calibrations: Mapping[str, Any]) -> Iterator[str]:
+    """How probabilities are calibrated and when a grade is called confident."""
+    yield "\n## When is a grade called confident?\n"
+    for name, values in calibrations.items():
+        yield f"- {TARGET[name].title}: {calibration_words(TARGET[name], TargetCalibration.from_dict(values))}"
+
+
+def calibration_words(target: Target, calibration: TargetCalibration) -> str:
+    """Slope and intercept of the log-odds, and the limits, in a line.
+
+    >>> calibration_words(TARGET["bulging"], TargetCalibration(1.1, -0.2, confident_from=(0.8, None)))
+    'slope 1.10, intercept -0.20; confident from 0.80 if no finding, never if a finding'
+    """
+    line = f"slope {calibration.slope:.2f}, intercept {calibration.intercept:+.2f}; "
+    if calibration.abstain_below is not None:
+        return f"{line}stood by from {calibration.abstain_below:.2f} where the set is small (older rule)"
+    below, above = ("never" if one is None else f"from {one:.2f}" for one in calibration.confident_from)
+    cut = f"; called {target.words[1]} from {calibration.cuts[0]:.2f}" if len(calibration.cuts) == 1 else ""
+    return f"{line}confident {below} if no finding, {above} if a finding{cut}"
 
 
 def _severe_lines(targets: Mapping[str, Any]) -> Iterator[str]:

@@ -20,7 +20,7 @@ from spinenet.evaluate.assess.collect import collect, fit_calibration
 from spinenet.evaluate.assess.run_folders import evaluate_runs, load_calibration, open_run
 from spinenet.labels import TARGET, TARGETS, UNKNOWN, VIEWS, View
 from spinenet.model.bundle import load_bundle, write_bundle
-from spinenet.model.calibration import TargetCalibration, neutral
+from spinenet.model.calibration import NEUTRAL, TargetCalibration
 from spinenet.model.card import card_metrics, model_card
 from spinenet.train.baselines import build_grader
 from spinenet.train.data import grader_loaders, locator_loaders
@@ -139,7 +139,7 @@ def first_fitted(calibrations: Sequence[dict[str, TargetCalibration]]) -> dict[s
     fitted: dict[str, TargetCalibration] = {}
     for calibration in calibrations:
         for name, one in calibration.items():
-            if name in TARGET and one != neutral(TARGET[name]):
+            if name in TARGET and one != NEUTRAL:
                 fitted.setdefault(name, one)
     return fitted
 
@@ -168,7 +168,7 @@ def export_bundle(
     _within_tolerance(difference)
     networks = {"grader.onnx": (out / "grader.onnx").read_bytes(), "locator.onnx": located_by}
     (out / "grader.onnx").unlink()
-    calibrated = {name: calibration.get(name, neutral(TARGET[name])) for name in learnt["evidence"]}
+    calibrated = {name: calibration.get(name, NEUTRAL) for name in learnt["evidence"]}
     facts = {**facts, **learnt, "onnx_difference": difference, "made_with": made_with(graders)}
     return write_bundle(out / "bundle", networks, configs[0].crop, calibrated, facts)
 

@@ -18,7 +18,7 @@ from spinenet.datasets.masks import locate_all
 from spinenet.errors import DatasetError, SpinenetError
 from spinenet.labels import LEVELS, MAX_GRADES, MIRROR, TARGET, TARGET_INDEX, TARGETS, UNKNOWN
 from spinenet.model.bundle import Bundle
-from spinenet.model.calibration import TargetCalibration, decision, fit, neutral
+from spinenet.model.calibration import NEUTRAL, TargetCalibration, decision, fit
 from spinenet.predict import Graded, check, grade, locate, placed
 from spinenet.readers import read_study
 from spinenet.study import Checked, LocatedSeries, Note, Scope, Severity, Study
@@ -229,7 +229,7 @@ def fit_calibration(collected: Collected, targets: Sequence[str]) -> dict[str, T
 def cross_calibration(parts: Sequence[Collected], targets: Sequence[str]) -> list[dict[str, TargetCalibration]]:
     """For each part the calibration fitted on all the others, so that no disc chooses its own cuts."""
     if len(parts) == 1:
-        return [{name: neutral(TARGET[name]) for name in targets}]
+        return [{name: NEUTRAL for name in targets}]
     others = [merge(other for other in parts if other is not part) for part in parts]
     return [fit_calibration(other, targets) for other in others]
 

@@ -82,7 +82,7 @@ def _sets(sample: Sample, fold_N: NDArray[np.int64]) -> tuple[NDArray[np.bool_],
     for fold in range(FOLDS):
         here_N = fold_N == fold
         fitted = fit(sample.target, logp_NK[~here_N], sample.truth_N[~here_N])
-        p_NK = probabilities(logp_NK[here_N], fitted)
+        p_NK = probabilities(sample.target, logp_NK[here_N], fitted)
         grades_N, confident_N[here_N] = decide(sample.target, p_NK, fitted)
         thresholds = fitted.set_thresholds or (0.0,) * p_NK.shape[1]
         inside_NK[here_N] = in_set(sample.target, p_NK, grades_N, thresholds)

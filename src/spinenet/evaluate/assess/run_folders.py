@@ -73,9 +73,9 @@ def evaluate_runs(
 ) -> Assessment:
     """Predict every run's test patients and write predictions.csv, calibration.json and the evaluation to ``out``.
 
-    One run alone is judged with the calibration in its bundle. Several folds are calibrated across: each with cuts and
-    temperatures chosen on the other folds' predictions. ``calibration.json`` is fitted on all of them, for the bundle
-    that is trained on every patient afterwards. Raises DatasetError where two runs tested the same patient.
+    One run alone is judged with the calibration in its bundle. Several folds are calibrated across: each by the other
+    folds' predictions. ``calibration.json`` is fitted on all of them, for the bundle that is trained on every patient
+    afterwards. Raises DatasetError where two runs tested the same patient.
     """
     patients = [study.patient for run in runs for study in run.test]
     if len(set(patients)) < len(patients):

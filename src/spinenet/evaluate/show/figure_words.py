@@ -26,8 +26,16 @@ METRIC_WORDS = {
     "log_loss": ("Log loss", "mean of minus the log of the true grade's probability; 0 is perfect"),
     "ece": ("ECE", "expected calibration error over ten equal bins of probability; 0 is perfect"),
     "ece_adaptive": ("Adaptive ECE", "the same over ten bins of equally many discs"),
-    "ece_uncalibrated": ("ECE before", "ECE before temperature scaling"),
-    "coverage": ("Coverage", "share of discs on which the model stands by its grade"),
+    "ece_uncalibrated": ("ECE before", "ECE before calibration"),
+    "calibration_slope": ("Slope", "of the line from stated log-odds of the finding to true ones; below 1 is too sure"),
+    "calibration_intercept": ("Intercept", "of that line; 0 is perfect, more is stated too rarely"),
+    "coverage": ("Confident", "share of discs on which the model stands by its grade"),
+    "confident_error": ("Error among confident", "share decided wrongly where the model stands by its grade"),
+    "finding_coverage": ("Findings confident", "share stood by of the discs decided to have the finding"),
+    "confident_finding_error": (
+        "Error among confident findings",
+        "share decided wrongly of the discs decided to have the finding, where the model stands by that",
+    ),
 }
 """Name in tables and meaning of every metric."""
 

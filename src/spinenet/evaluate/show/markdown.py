@@ -15,6 +15,7 @@ from spinenet.evaluate.stats.intervals import Estimate
 from spinenet.evaluate.stats.metrics import MAIN
 from spinenet.evaluate.stats.questions import PRESENCE, SEVERE, target_named
 from spinenet.labels import RESEARCH_ONLY, Scale
+from spinenet.model.calibration import MAX_ERROR
 
 _MAIN = {
     Scale.ORDINAL: ("quadratic_kappa", "linear_kappa", "gwet_ac1", "macro_f1", "balanced_accuracy", "matthews"),
@@ -22,7 +23,11 @@ _MAIN = {
     Scale.BINARY: ("auc", "average_precision", "kappa", "gwet_ac1", "matthews", "macro_f1", "balanced_accuracy"),
 }
 _ANSWERS = ("prevalence", "auc", "average_precision", "sensitivity", "specificity", "ppv", "npv")
-_CALIBRATION = ("ece_uncalibrated", "ece", "ece_adaptive", "brier", "log_loss", "coverage")
+_CALIBRATION = (
+    *("ece_uncalibrated", "ece", "ece_adaptive", "brier", "log_loss"),
+    *("calibration_slope", "calibration_intercept"),
+)
+_CONFIDENT = ("coverage", "confident_error", "finding_coverage", "confident_finding_error")
 _FIGURES = {
     "levels": "The main figure of each target by level; orange rests on fewer than 30 patients, dotted is chance.",
     "confusion": "Discs by true and decided grade; the shade is the share of the true grade.",
@@ -89,8 +94,11 @@ def report(assessment: Assessment, figure_names: Sequence[str]) -> str:
         "Quadratic kappa for ordinal targets, AUC for the others, with the number of discs (positive).",
         _by_level(assessment.targets),
         *_figure("levels", figure_names),
-        "## Calibration and abstention",
+        "## Calibration",
         markdown_table(assessment.metrics, _CALIBRATION, targets=assessment.targets),
+        "## Is it right where it is confident?",
+        f"A grade is called confident where at most {MAX_ERROR:.0%} of such grades are expected to be wrong.",
+        markdown_table(assessment.metrics, _CONFIDENT, targets=assessment.targets),
         *(line for name in ("reliability", "risk_coverage") for line in _figure(name, figure_names)),
         "## Curves and decisions",
         *(

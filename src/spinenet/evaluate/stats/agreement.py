@@ -2,13 +2,13 @@
 
 ``confusion`` is (..., K, K), counts or weights, rows the truth (or one rater), columns the decision (or the other);
 each function returns (...,), nan where the figure is not defined. Quadratic kappa and macro F1, which also choose the
-cuts of a calibration, live in ``spinenet.model.calibration``. K grades.
+cuts of a calibration, live in ``spinenet.model.cut_points``. K grades.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.model.calibration import macro_f1, quadratic_kappa
+from spinenet.model.cut_points import macro_f1, quadratic_kappa
 
 __all__ = [
     "accuracy",

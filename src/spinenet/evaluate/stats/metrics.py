@@ -28,6 +28,7 @@ from spinenet.evaluate.stats.intervals import (
 from spinenet.evaluate.stats.probability import (
     brier_errors,
     calibration_error,
+    calibration_line,
     equal_mass,
     equal_width,
     log_losses,
@@ -66,6 +67,7 @@ def figures_of(sample: Sample, resamples: Resamples, threshold: float | None = N
     figures = dict(_of_grades(sample, resamples))
     figures |= answer_figures(sample, PRESENCE[sample.target.name], resamples, threshold)
     figures |= dict(_of_probabilities(sample, resamples))
+    figures |= dict(_of_confidence(sample, resamples))
     return _where_patients_vary(figures, sample)
 
 
@@ -158,7 +160,7 @@ def _of_grades(sample: Sample, resamples: Resamples) -> Iterator[tuple[str, Figu
 def _of_probabilities(sample: Sample, resamples: Resamples) -> Iterator[tuple[str, Figure]]:
     patient_N = sample.patient_N
     losses_N = [errors(sample.truth_N, sample.probabilities_NK) for errors in (brier_errors, log_losses)]
-    discs_C, brier_C, log_C, confident_C = resamples.totals(patient_N, *losses_N, sample.confident_N).T
+    discs_C, brier_C, log_C = resamples.totals(patient_N, *losses_N).T
     yield "brier", Figure(ratio(brier_C, discs_C))
     yield "log_loss", Figure(ratio(log_C, discs_C))
     stated_N, happened_N = stated_and_happened(sample, sample.probabilities_NK)
@@ -169,7 +171,23 @@ def _of_probabilities(sample: Sample, resamples: Resamples) -> Iterator[tuple[st
         stated_N, happened_N = stated_and_happened(sample, sample.uncalibrated_NK)
         error_C = calibration_error(stated_N, happened_N, equal_width(stated_N), patient_N, resamples)
         yield "ece_uncalibrated", Figure(error_C, reflected)
-    yield "coverage", _share(ratio(confident_C, discs_C), patient_N)
+    question = PRESENCE[sample.target.name]
+    is_present_N = sample.truth_N >= question.first
+    slope_C, intercept_C = calibration_line(score(sample, question), is_present_N, patient_N, resamples)
+    yield "calibration_slope", Figure(slope_C, percentile)
+    yield "calibration_intercept", Figure(intercept_C, percentile)
+
+
+def _of_confidence(sample: Sample, resamples: Resamples) -> Iterator[tuple[str, Figure]]:
+    """How many grades are stood by and how many of those are wrong, of all discs and of those decided as findings."""
+    finding_N = sample.grade_N >= PRESENCE[sample.target.name].first
+    for among, mask_N in (("", np.ones(len(sample), bool)), ("finding_", finding_N)):
+        confident_N = mask_N & sample.confident_N
+        wrong_N = sample.grade_N[confident_N] != sample.truth_N[confident_N]
+        discs_C = resamples.totals(sample.patient_N[mask_N])[:, 0]
+        called_C, wrong_C = resamples.totals(sample.patient_N[confident_N], wrong_N).T
+        yield f"{among}coverage", _share(ratio(called_C, discs_C), sample.patient_N[mask_N])
+        yield f"confident_{among}error", _share(ratio(wrong_C, called_C), sample.patient_N[confident_N])
 
 
 def _share(values_C: Floats, patient_N: Indices) -> Figure:

@@ -11,6 +11,8 @@ from spinenet.evaluate.stats.intervals import Floats, Indices, Resamples
 
 BINS = 10
 """Bins of the calibration errors and the reliability diagrams."""
+NEWTON_STEPS, STILL = 12, 1e-3
+"""Steps of the logistic regression, and the last one's length if it found its end."""
 
 
 def brier_errors(truth_N: Indices, probabilities_NK: Floats) -> Floats:
@@ -23,6 +25,30 @@ def log_losses(truth_N: Indices, probabilities_NK: Floats) -> Floats:
     """Minus the log of the true grade's probability (N,); probabilities are clipped at machine precision."""
     tiny = np.finfo(float).eps
     return -np.log(np.clip(probabilities_NK[np.arange(len(truth_N)), truth_N], tiny, 1 - tiny))
+
+
+def calibration_line(
+    stated_N: Floats, happened_N: NDArray[np.bool_], patient_N: Indices, resamples: Resamples
+) -> tuple[Floats, Floats]:
+    """Slope and intercept (C,) of the line from stated log-odds to those of what happened; 1 and 0 are perfect.
+
+    Logistic regression (Cox 1958) by Newton's method. A slope below 1: too sure; an intercept above 0: too rarely
+    stated. Nan where all happened or nothing did, and where the stated tell them apart without error.
+    """
+    tiny = 1e-6
+    stated_N = np.clip(stated_N, tiny, 1 - tiny)
+    logit_N, weights_CN = np.log(stated_N / (1 - stated_N)), resamples.weights_CP[:, patient_N]
+    slope_C, intercept_C = np.ones(len(weights_CN)), np.zeros(len(weights_CN))
+    for _ in range(NEWTON_STEPS):
+        fitted_CN = 1 / (1 + np.exp(-np.clip(slope_C[:, None] * logit_N + intercept_C[:, None], -30, 30)))
+        miss_CN, curve_CN = weights_CN * (happened_N - fitted_CN), weights_CN * fitted_CN * (1 - fitted_CN)
+        first_C, second_C = miss_CN @ logit_N, miss_CN.sum(axis=1)
+        a_C, b_C, c_C = curve_CN @ logit_N**2, curve_CN @ logit_N, curve_CN.sum(axis=1)
+        spread_C = np.where((spread_C := a_C * c_C - b_C**2) > tiny, spread_C, np.nan)
+        slope_step_C, intercept_step_C = (c_C * first_C - b_C * second_C), (a_C * second_C - b_C * first_C)
+        slope_C, intercept_C = slope_C + slope_step_C / spread_C, intercept_C + intercept_step_C / spread_C
+    settled_C = (np.abs(slope_step_C) < STILL * spread_C) & (np.abs(intercept_step_C) < STILL * spread_C)
+    return np.where(settled_C, slope_C, np.nan), np.where(settled_C, intercept_C, np.nan)
 
 
 def equal_width(stated_N: Floats) -> Indices:
