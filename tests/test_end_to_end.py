@@ -215,6 +215,7 @@ def test_an_exported_bundle_can_be_judged_like_its_run_and_carries_its_card(
     runs: tuple[Path, Path], phantom_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from spinenet.evaluate.assess.run_folders import open_run
+    from spinenet.train import bundling
     from spinenet.train import runs as train_runs
     from spinenet.train.training_config import ExportConfig
 
@@ -227,7 +228,7 @@ def test_an_exported_bundle_can_be_judged_like_its_run_and_carries_its_card(
     )
     exported = load_bundle(runs[1] / "bundle").parts["grader.onnx"]
     monkeypatch.setattr(train_runs, "export_grader", lambda members, spec, path: path.write_bytes(exported) * 0.0)
-    train_runs.export_run(config, tmp_path)
+    bundling.export_run(config, tmp_path)
     ours, theirs = (open_run(run, "phantom", phantom_root) for run in (tmp_path, runs[1]))
     assert [one.key for one in ours.test] == [one.key for one in theirs.test]
     assert ours.bundle.name == "phantoms-only" and ours.bundle.spec == theirs.bundle.spec
@@ -235,12 +236,13 @@ def test_an_exported_bundle_can_be_judged_like_its_run_and_carries_its_card(
 
 
 def test_exporting_needs_finished_runs_of_one_split(runs: tuple[Path, Path], tmp_path: Path) -> None:
-    from spinenet.train.runs import export_run
+    from spinenet.train.bundling import export_run
     from spinenet.train.training_config import ExportConfig
 
     locator, grader = map(str, runs)
     for graders, where, reason in (
-        ([], locator, "graders is empty"),
+        ([], locator, "no run is named"),
+        ([grader], None, "start="),
         ([str(tmp_path)], locator, "config.yaml"),
         ([grader], str(tmp_path), "no locator.onnx"),
     ):

@@ -32,7 +32,7 @@ COMPOSITIONS += [
 ]
 COMPOSITIONS += [
     (f"train_{network}", [f"{group}={choice}"])
-    for network in ("locator", "grader")
+    for network in ("locator", "grader", "segmenter")
     for group, pattern in (
         ("data", "*"),
         ("model", f"{network}*"),

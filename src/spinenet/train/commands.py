@@ -51,7 +51,7 @@ def train_grader(config: TrainGraderConfig) -> float | None:
 @script("export", ExportConfig)
 def export(config: ExportConfig) -> None:
     """Write ``out/bundle``; every network is compared with torch before it is kept."""
-    from spinenet.train.runs import export_run
+    from spinenet.train.bundling import export_run
 
     export_run(config, Path(config.out))
     print(f"bundle: {Path(config.out) / 'bundle'}")

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from onnx import compose
 from torch import Tensor, nn
 
 from spinenet.crops import BAG_ARRAYS, CropSpec
@@ -139,3 +140,30 @@ def difference(model: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> floa
     if session.get_outputs()[0].name == LOG_PROBABILITIES:
         ours[0], theirs[0] = np.exp(ours[0]), np.exp(theirs[0])
     return max(float(np.abs(one - other).max()) for one, other in zip(ours, theirs, strict=True))
+
+
+def mean_of_networks(networks: Sequence[bytes]) -> bytes:
+    """One network that says the mean of several with the same inputs and outputs of log-probabilities, as
+    log-probabilities; a single one as it is."""
+    if len(networks) == 1:
+        return networks[0]
+    members = [
+        compose.add_prefix(onnx.load_from_string(content), f"m{index}_", rename_inputs=False)
+        for index, content in enumerate(networks)
+    ]
+    joint = members[0]
+    for member in members[1:]:
+        joint.graph.node.extend(member.graph.node)
+        joint.graph.initializer.extend(member.graph.initializer)
+        joint.graph.value_info.extend(member.graph.value_info)
+    outputs = list(joint.graph.output)
+    del joint.graph.output[:]
+    for output in outputs:
+        name = output.name.removeprefix("m0_")
+        said = [f"m{index}_{name}" for index in range(len(members))]
+        joint.graph.node.append(onnx.helper.make_node("Mean", said, [f"{name}_mean"]))
+        joint.graph.node.append(onnx.helper.make_node("LogSoftmax", [f"{name}_mean"], [name], axis=-1))
+        output.name = name
+        joint.graph.output.append(output)
+    onnx.checker.check_model(joint)
+    return joint.SerializeToString()

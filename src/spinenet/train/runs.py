@@ -1,7 +1,6 @@
 """Whole runs, from a configuration to a run folder: what the training scripts call."""
 
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,10 @@ from spinenet.datasets.splits import Split, save_split, split_studies
 from spinenet.errors import ConfigError
 from spinenet.evaluate.assess.assessment import Settings
 from spinenet.evaluate.assess.collect import collect, fit_calibration
-from spinenet.evaluate.assess.run_folders import evaluate_runs, load_calibration, open_run
+from spinenet.evaluate.assess.run_folders import evaluate_runs, open_run
 from spinenet.labels import TARGET, TARGETS, UNKNOWN, VIEWS, View
 from spinenet.model.bundle import load_bundle, write_bundle
 from spinenet.model.calibration import NEUTRAL, TargetCalibration
-from spinenet.model.card import card_metrics, model_card
 from spinenet.train.baselines import build_grader
 from spinenet.train.data import grader_loaders, locator_loaders
 from spinenet.train.export import TOLERANCE, export_grader, export_locator, export_segmenter
@@ -37,7 +35,6 @@ from spinenet.train.segmenter.held_out import judge
 from spinenet.train.segmenter.training_step import SegmenterModule
 from spinenet.train.segmenter.unet import Segmenter
 from spinenet.train.training_config import (
-    ExportConfig,
     RunConfig,
     TrainGraderConfig,
     TrainLocatorConfig,
@@ -114,26 +111,6 @@ def train_grader(config: TrainGraderConfig, out: Path) -> float | None:
     return done.score
 
 
-def export_run(config: ExportConfig, out: Path) -> None:
-    """Join one locator and one or more graders of the same split in a bundle, as a run folder to be evaluated."""
-    graders = [Path(grader) for grader in config.graders]
-    if not graders:
-        raise ConfigError("graders is empty; name one or more run folders of spinenet train grader")
-    calibration = first_fitted([load_calibration(Path(path)) for path in config.calibration])
-    facts: dict[str, Any] = {
-        "name": config.name,
-        "version": config.version,
-        **config.facts,
-        "learnt_from": config.learnt_from,
-    }
-    if config.metrics:
-        facts["metrics"] = card_metrics(_json(Path(config.metrics), "metrics.json of spinenet evaluate"))
-    bundle = load_bundle(export_bundle(graders, Path(config.locator), calibration, facts, out))
-    (bundle.path / "MODEL_CARD.md").write_text(model_card(bundle.metadata), encoding="utf-8")
-    for name in ("config.yaml", "split.json"):
-        shutil.copyfile(graders[0] / name, out / name)
-
-
 def first_fitted(calibrations: Sequence[dict[str, TargetCalibration]]) -> dict[str, TargetCalibration]:
     """Each target's calibration from the first evaluation that could fit one: each knows the targets of its data."""
     fitted: dict[str, TargetCalibration] = {}
@@ -178,11 +155,21 @@ LEARNT = ("evidence", "views", "made_with")
 
 def made_with(runs: Sequence[Path]) -> dict[str, Any]:
     """Where a bundle comes from: commit, versions, labels and recipe of its first run; no folder of this machine."""
-    recipe = OmegaConf.to_container(OmegaConf.structured(grader_config(runs[0])))
-    assert isinstance(recipe, dict)
+    recipe = recipe_of(runs[0])
     kept = {key: value for key, value in recipe.items() if key not in ("out", "locator", "init", "resume", "paths")}
+    kept = {key: value for key, value in kept.items() if key not in ("segmenters", "predicted_by")}
     kept["data"] = {**kept["data"], "root": "", "extra": sorted(kept["data"]["extra"])}
     return {**read_provenance(runs[0]), "runs": len(runs), "recipe": kept}
+
+
+def recipe_of(run: Path) -> dict[str, Any]:
+    """The configuration of a run, as plain values."""
+    try:
+        recipe = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
+    except OSError as error:
+        raise ConfigError(f"{run}: not a run folder (no config.yaml)") from error
+    assert isinstance(recipe, dict)
+    return {str(key): value for key, value in recipe.items()}
 
 
 def save_learnt(out: Path, split: Split, views: Sequence[View]) -> None:
@@ -202,7 +189,7 @@ def save_learnt(out: Path, split: Split, views: Sequence[View]) -> None:
 def learnt_by(runs: Sequence[Path]) -> dict[str, Any]:
     """What all of the runs have learnt: ``evidence`` by target of the label space, ``real`` only where each has it so,
     and ``views``."""
-    records = [_json(run / "learnt.json", "learnt.json of spinenet train grader") for run in runs]
+    records = [read_json(run / "learnt.json", "learnt.json of spinenet train grader") for run in runs]
     common = [name for name in TARGET if all(name in record["evidence"] for record in records)]
     evidence = {
         name: "real" if all(record["evidence"][name] == "real" for record in records) else "synthetic"
@@ -238,7 +225,7 @@ def _locator_onnx(run: Path) -> bytes:
         raise ConfigError(f"{run}: not a finished run of spinenet train locator (no locator.onnx)") from error
 
 
-def _json(path: Path, what: str) -> dict[str, Any]:
+def read_json(path: Path, what: str) -> dict[str, Any]:
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:

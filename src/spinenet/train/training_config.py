@@ -308,10 +308,20 @@ class ExportConfig:
 
     out: str = MISSING
     """Folder that gets ``bundle/``, and the configuration and split of the first grader."""
-    graders: list[str] = MISSING
+    start: str | None = None
+    """Bundle that gives what no run is named for, ``default`` for the one in the package; its grader then keeps the
+    targets that ``discs`` and ``measured`` have not learnt from patients."""
+    graders: list[str] = field(default_factory=list)
     """Run folders of train_grader.py on one split; several are averaged in one network."""
-    locator: str = MISSING
+    locator: str | None = None
     """Run folder of train_locator.py."""
+    segmenter: str | None = None
+    """Run folder of train_segmenter.py: the bundle measures discs."""
+    measured: str | None = None
+    """Run folder of train_measured.py: measurements have a say in the grades that it has learnt."""
+    discs: list[str] = field(default_factory=list)
+    """Run folders of train_discs.py on one split, joined in one network: pictures of discs have a say in the grades
+    that they have learnt."""
     calibration: list[str] = field(default_factory=list)
     """``calibration.json`` of evaluations: each target is calibrated as in the first where it could be fitted."""
     metrics: str | None = None

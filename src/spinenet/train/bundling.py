@@ -1,0 +1,105 @@
+"""From finished runs to one bundle: which parts it has, and which of them have a say in which target."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from spinenet.errors import ConfigError
+from spinenet.evaluate.assess.run_folders import load_calibration
+from spinenet.labels import TARGET
+from spinenet.model.bundle import DISCS, MEASURED, SEGMENTER, Bundle, load_bundle, write_bundle
+from spinenet.model.calibration import NEUTRAL, TargetCalibration
+from spinenet.model.card import card_metrics, model_card
+from spinenet.train.export import mean_of_networks
+from spinenet.train.runs import export_bundle, first_fitted, learnt_by, made_with, read_json, recipe_of
+from spinenet.train.training_config import ExportConfig
+
+OF_ITSELF = ("format", "digest", "crop", "calibration", "sha256")
+"""What ``write_bundle`` says of a bundle by itself."""
+
+
+def export_run(config: ExportConfig, out: Path) -> None:
+    """Join runs in a bundle, in a run folder that can be evaluated: it has the split of the first run named."""
+    facts: dict[str, Any] = {
+        "name": config.name,
+        "version": config.version,
+        **config.facts,
+        "learnt_from": config.learnt_from,
+    }
+    if config.metrics:
+        facts["metrics"] = card_metrics(read_json(Path(config.metrics), "metrics.json of spinenet evaluate"))
+    calibration = first_fitted([load_calibration(Path(path)) for path in config.calibration])
+    bundle = _started(config, calibration, facts, out)
+    if more := _further_parts(config):
+        bundle = _with_parts(bundle, more, config, calibration, facts, out)
+    (bundle.path / "MODEL_CARD.md").write_text(model_card(bundle.metadata), encoding="utf-8")
+    for name in ("config.yaml", "split.json"):
+        shutil.copyfile(_first_run(config) / name, out / name)
+
+
+def _first_run(config: ExportConfig) -> Path:
+    named = [*config.discs, *filter(None, (config.measured, config.segmenter)), *config.graders]
+    if not named:
+        raise ConfigError("no run is named; name graders=[...], discs=[...], measured=... or segmenter=...")
+    return Path(named[0])
+
+
+def _started(
+    config: ExportConfig, calibration: dict[str, TargetCalibration], facts: dict[str, Any], out: Path
+) -> Bundle:
+    """The bundle of locator and grader: from their runs, or those of ``start``."""
+    _first_run(config)
+    if config.graders and config.locator:
+        graders = [Path(grader) for grader in config.graders]
+        return load_bundle(export_bundle(graders, Path(config.locator), calibration, facts, out))
+    if not config.start:
+        raise ConfigError("a bundle needs graders=[...] and locator=..., or start= with a bundle that has them")
+    return load_bundle(None if config.start == "default" else Path(config.start))
+
+
+def _further_parts(config: ExportConfig) -> dict[str, Path]:
+    """Part -> the run folder (of discs the first one) that it comes from."""
+    named = {SEGMENTER: config.segmenter, MEASURED: config.measured, DISCS: config.discs[0] if config.discs else None}
+    return {part: Path(run) for part, run in named.items() if run}
+
+
+def _with_parts(
+    start: Bundle,
+    more: Mapping[str, Path],
+    config: ExportConfig,
+    calibration: Mapping[str, TargetCalibration],
+    facts: Mapping[str, Any],
+    out: Path,
+) -> Bundle:
+    """``start`` with further parts: they alone have a say in what they have learnt from patients."""
+    parts = {**start.parts, **{part: _content(run, part) for part, run in more.items() if part != DISCS}}
+    if config.discs:
+        parts[DISCS] = mean_of_networks([_content(Path(run), DISCS) for run in config.discs])
+    learnt = {part: learnt_by(_runs_of(part, run, config)) for part, run in more.items() if part != SEGMENTER}
+    real = {part: [t for t, kind in one["evidence"].items() if kind == "real"] for part, one in learnt.items()}
+    patients = [name for name in TARGET if any(name in names for names in real.values())]
+    kept = {key: value for key, value in start.metadata.items() if key not in OF_ITSELF}
+    kept |= {key: value for key, value in facts.items() if value}
+    kept["evidence"] = {**start.metadata.get("evidence", {}), **dict.fromkeys(patients, "real")}
+    kept["graded_by"] = {name: [part for part, names in real.items() if name in names] for name in patients}
+    views = next((one["views"] for part, one in learnt.items() if part == DISCS), None)
+    kept["read_from"] = {name: views or learnt[MEASURED]["views"] for name in patients}
+    kept["made_with"] = made_with([_first_run(config)])
+    if DISCS in parts:
+        kept["disc_crop"] = recipe_of(more[DISCS])["crop"]
+    targets = [name for name in TARGET if name in start.targets or name in patients]
+    calibrated = {name: calibration.get(name, start.calibration.get(name, NEUTRAL)) for name in targets}
+    calibrated |= {name: NEUTRAL for name in patients if name not in calibration}
+    return load_bundle(write_bundle(out / "bundle", parts, start.spec, calibrated, kept))
+
+
+def _runs_of(part: str, first: Path, config: ExportConfig) -> Sequence[Path]:
+    return [Path(run) for run in config.discs] if part == DISCS else [first]
+
+
+def _content(run: Path, part: str) -> bytes:
+    try:
+        return (run / part).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{run}: not a finished run ({part} is missing)") from error

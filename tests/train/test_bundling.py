@@ -1,0 +1,107 @@
+"""Further parts in a bundle that is there: they grade what they learnt from patients, the rest stays as it was."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from omegaconf import OmegaConf
+
+from spinenet.crops import CropSpec
+from spinenet.datasets.splits import save_split
+from spinenet.errors import ConfigError
+from spinenet.model.bundle import DISCS, GRADER, MEASURED, SEGMENTER, Bundle, load_bundle
+from spinenet.train.bundling import export_run
+from spinenet.train.export import mean_of_networks
+from spinenet.train.training_config import ExportConfig
+
+FACTS = {"data": "drawn", "licence": "none"}
+
+
+def constant_network(odds: float) -> bytes:
+    """Log-probabilities of two grades, the same wherever a T2 shows the disc."""
+    p = np.log([[1 - odds, odds], [1 - odds, odds]]).astype(np.float32)
+    nodes = [
+        onnx.helper.make_node("Constant", [], ["w"], value=onnx.numpy_helper.from_array(p)),
+        onnx.helper.make_node("MatMul", ["present_LV", "w"], ["scores"]),
+        onnx.helper.make_node("LogSoftmax", ["scores"], ["narrowing"], axis=1),
+    ]
+    floats = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["l", 2])
+        for name in ("present_LV", "narrowing")
+    ]
+    graph = onnx.helper.make_graph(nodes, "constant", floats[:1], floats[1:])
+    opset = [onnx.helper.make_opsetid("", 20)]
+    return onnx.helper.make_model(graph, opset_imports=opset, ir_version=10).SerializeToString()
+
+
+def run_folder(folder: Path, files: dict[str, bytes], evidence: dict[str, str], *, fold: int = 0) -> Path:
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    recipe = {"data": {"name": "spider", "root": "somewhere", "extra": {}, "fold": fold}, "fit": {"steps": 3}}
+    OmegaConf.save(
+        OmegaConf.create({**recipe, "crop": CropSpec(rows=16, columns=24).to_dict()}), folder / "config.yaml"
+    )
+    (folder / "learnt.json").write_text(json.dumps({"evidence": evidence, "views": ["sagittal_t1", "sagittal_t2"]}))
+    save_split(folder / "split.json", {"1": 0, "2": 1}, seed=0)
+    return folder
+
+
+@pytest.fixture(name="exported")
+def fixture_exported(tiny_bundle: Bundle, tmp_path: Path, stump_arrays: Any, packed: Any) -> Path:
+    arrays = packed(stump_arrays(("g_height_mean_mm",), ("narrowing", "bulging")))
+    real = {"narrowing": "real", "bulging": "synthetic"}
+    segmenter = run_folder(tmp_path / "s", {SEGMENTER: b"outlines"}, {})
+    measured = run_folder(tmp_path / "m", {MEASURED: arrays}, {"narrowing": "real", "bulging": "real"})
+    discs = [
+        run_folder(tmp_path / f"d{index}", {DISCS: constant_network(odds)}, real)
+        for index, odds in enumerate((0.2, 0.6))
+    ]
+    config = ExportConfig(
+        out=str(tmp_path / "out"),
+        start=str(tiny_bundle.path),
+        segmenter=str(segmenter),
+        measured=str(measured),
+        discs=[str(run) for run in discs],
+        name="whole",
+        facts=FACTS,
+    )
+    (tmp_path / "out").mkdir()
+    export_run(config, tmp_path / "out")
+    return tmp_path / "out"
+
+
+def test_parts_grade_what_they_learnt_from_patients_and_nothing_else(exported: Path, tiny_bundle: Bundle) -> None:
+    bundle = load_bundle(exported / "bundle")
+    assert bundle.graded_by("narrowing") == (MEASURED, DISCS)
+    assert bundle.graded_by("bulging") == (MEASURED,)
+    assert bundle.graded_by("modic") == (GRADER,)
+    assert bundle.targets == tiny_bundle.targets and bundle.spec == tiny_bundle.spec
+    assert (bundle.disc_spec.rows, bundle.disc_spec.columns) == (16, 24)
+    assert {view.value for view in bundle.read_from("narrowing")} == {"sagittal_t1", "sagittal_t2"}
+    assert bundle.name == "whole" and "narrowing" in (exported / "bundle" / "MODEL_CARD.md").read_text().lower()
+
+
+def test_an_exported_folder_can_be_judged_on_the_patients_it_kept_out(exported: Path) -> None:
+    assert json.loads((exported / "split.json").read_text())["folds"]
+    assert OmegaConf.load(exported / "config.yaml").data.fold == 0
+    assert "somewhere" not in (exported / "bundle" / "model.json").read_text()
+
+
+def test_several_networks_become_one_that_says_their_geometric_mean() -> None:
+    shown = {"present_LV": np.array([[0, 1], [1, 0], [0, 1]], np.float32)}
+    joint = onnxruntime.InferenceSession(mean_of_networks([constant_network(0.2), constant_network(0.6)]))
+    said = np.exp(joint.run(["narrowing"], shown)[0])
+    expected = np.sqrt([0.8 * 0.4, 0.2 * 0.6])
+    np.testing.assert_allclose(said, np.tile(expected / expected.sum(), (3, 1)), rtol=1e-5)
+
+
+def test_a_run_without_its_part_is_named(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    empty = run_folder(tmp_path / "empty", {}, {})
+    config = ExportConfig(out=str(tmp_path / "o"), start=str(tiny_bundle.path), segmenter=str(empty), facts=FACTS)
+    with pytest.raises(ConfigError, match=r"empty: not a finished run \(segmenter\.onnx is missing\)"):
+        export_run(config, tmp_path / "o")
