@@ -108,7 +108,7 @@ def test_other_words_change_no_flag_no_order_and_no_page(
 
 def test_what_is_said_of_the_studies_is_worth_rewording(results: Callable[[], Mapping[str, StudyResult]]) -> None:
     said = {key: {note.code for note in (*one.notes, *one.flags)} for key, one in results().items()}
-    assert "transitional" in said["below"] and "named_as_other" in said["unlike"] and "no_sacrum" in said["refused"]
+    assert "doubtful_names" in said["below"] and "named_as_other" in said["unlike"] and "no_sacrum" in said["refused"]
     assert all("no_such_series" in codes for codes in said.values())
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spinenet.checking.gates import NOT_LOOKED_FOR, check
+from spinenet.checking.gates import DOUBTFUL_NAMES, NOT_LOOKED_FOR, check
 from spinenet.checking.quality import (
     FIGURES,
     REFUSE_FACTOR,
@@ -106,12 +106,27 @@ def test_few_levels_are_flagged():
     [
         {"notes": (Note(DISC_BELOW, Scope.SERIES, "t2", "in whatever words"),)},
         {"frames": [frame(0, depth_mm=22.0, height_mm=4.0), *map(frame, range(1, 5))]},
-        {"certainty": 0.3},
+        {"certainty": 0.6},
+        {"frames": [frame(0), *map(frame, range(2, 6))]},
     ],
 )
-def test_a_suspected_transitional_vertebra_is_flagged(signs):
-    (flag,) = [flag for flag in checked(located(**signs)).flags if flag.severity is Severity.FLAG]
-    assert flag.code == "transitional" and flag.scope is Scope.STUDY and "may be one off" in flag.text
+def test_where_level_names_are_doubtful_no_grade_of_the_study_is_stood_by(signs):
+    one = located(**signs)
+    result = checked(one)
+    (flag,) = [flag for flag in result.flags if flag.severity is Severity.FLAG]
+    assert flag.code == DOUBTFUL_NAMES and flag.scope is Scope.STUDY
+    assert "may be one off" in flag.text and "check the numbering against a whole-spine or localizer image" in flag.text
+    assert result.cautioned == {each.level for each in one.frames}
+
+
+def test_one_series_that_shows_the_sacrum_clearly_is_enough():
+    result = checked(located(certainty=0.3), located(name="t1", certainty=0.9))
+    assert codes(result.flags, Severity.FLAG) == []
+
+
+def test_a_disc_missed_higher_up_does_not_make_names_doubtful():
+    result = checked(located([*map(frame, range(3)), *map(frame, range(4, 6))]))
+    assert codes(result.flags, Severity.FLAG) == []
 
 
 def test_a_thin_lowest_disc_of_full_depth_is_worn_not_transitional():
