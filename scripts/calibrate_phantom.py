@@ -12,9 +12,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from rich.progress import track
-
 from spinenet.system.processes import in_processes
+from spinenet.system.progress import track
 from spinenet.train.hydra_command import script
 from spinephantom.data import calibration
 from spinephantom.patient.pathology import Mode, modes_named

@@ -13,12 +13,12 @@ from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
-from rich.progress import track
 
 from spinenet.evaluate.experiments.shortcuts import discrimination
 from spinenet.labels import LEVELS
 from spinenet.readers import find_studies, read_study
 from spinenet.system.processes import in_processes
+from spinenet.system.progress import track
 from spinenet.train.hydra_command import script
 from spinephantom import acceptance, make_study, write_dicom
 from spinephantom.acceptance import LIMITS

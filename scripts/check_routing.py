@@ -15,7 +15,6 @@ import numpy as np
 import typer
 from pydicom import dcmread
 from pydicom.uid import generate_uid
-from rich.progress import track
 
 from spinenet.geometry import plane_of
 from spinenet.labels import View
@@ -26,6 +25,7 @@ from spinenet.readers import StudySource, find_studies, read_study
 from spinenet.readers.sources import Frame
 from spinenet.readers.views import decide_view
 from spinenet.study import Basis
+from spinenet.system.progress import track
 
 PHYSICS = ("RepetitionTime", "EchoTime", "InversionTime", "ScanningSequence", "SequenceVariant", "ScanOptions",
            "SequenceName", "EchoTrainLength", "MRAcquisitionType", "InversionRecovery")  # fmt: skip

@@ -13,7 +13,6 @@ from typing import Annotated
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from rich.progress import track
 
 from spinenet.checking.artefacts import ARTEFACTS, artefact_figures, limits_of
 from spinenet.checking.quality import FIGURES, UsualSeries, figures_of, fit_usual, level_figures
@@ -23,6 +22,7 @@ from spinenet.model.bundle import Bundle, load_bundle, write_bundle
 from spinenet.predict import locate
 from spinenet.readers import find_studies, read_study
 from spinenet.study import sentence
+from spinenet.system.progress import track
 
 
 @dataclass

@@ -20,7 +20,6 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from pydicom import dcmread
-from rich.progress import track
 
 from spinenet.errors import SpinenetError
 from spinenet.labels import TARGET
@@ -28,6 +27,7 @@ from spinenet.model.bundle import load_bundle
 from spinenet.readers import find_studies
 from spinenet.serve.batch import predict_source
 from spinenet.study import StudyResult, sentence
+from spinenet.system.progress import track
 
 HANG_SECONDS = 10
 MOST_SLICES = 3

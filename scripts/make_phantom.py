@@ -1,7 +1,6 @@
 """Make synthetic lumbar spine studies with exact truth, in the layout of a data set or as plain DICOM."""
 
-from rich.progress import track
-
+from spinenet.system.progress import track
 from spinenet.train.hydra_command import script
 from spinephantom.write.collection import PhantomConfig, generate, missing_studies
 

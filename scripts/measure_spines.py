@@ -8,11 +8,10 @@ docs/explanation/measuring.md says what the columns are and how far they may be 
 
 from pathlib import Path
 
-from rich.progress import track
-
 from spinenet.errors import DatasetError
 from spinenet.evaluate.evaluation_config import MeasureSpinesConfig
 from spinenet.labels import RESEARCH_ONLY
+from spinenet.system.progress import track
 from spinenet.train.hydra_command import script
 
 

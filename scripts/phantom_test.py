@@ -6,12 +6,11 @@ python scripts/phantom_test.py data.root=PHANTOMS out=notebooks/phantom_test
 
 from pathlib import Path
 
-from rich.progress import Progress
-
 from spinenet.datasets import load_dataset
 from spinenet.evaluate.assess.saved import save_phantom_test
 from spinenet.evaluate.evaluation_config import PhantomTestConfig
 from spinenet.model.bundle import load_bundle
+from spinenet.system.progress import progress_bar
 from spinenet.train.hydra_command import script
 
 
@@ -21,7 +20,7 @@ def main(config: PhantomTestConfig) -> None:
     root = Path(config.data.root)
     studies = load_dataset("phantom", root).studies
     bundle = load_bundle(Path(config.bundle) if config.bundle else None)
-    with Progress() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("predicting", total=len(studies))
         save_phantom_test(studies, root / "truth", bundle, Path(config.out), lambda study: progress.advance(task))
     print(f"saved: {config.out}")

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from rich.progress import track
 
 from spinenet.datasets import load_dataset
 from spinenet.errors import DatasetError
@@ -20,6 +19,7 @@ from spinenet.evaluate.experiments import measured_canal
 from spinenet.labels import RESEARCH_ONLY
 from spinenet.model.bundle import load_bundle
 from spinenet.study import StudyResult
+from spinenet.system.progress import track
 from spinenet.train.hydra_command import script
 
 SHOWN = 8

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +78,14 @@ def runs(phantom_root: Path, perfect_locator: Any, tmp_path_factory: pytest.Temp
 
     torch.set_num_threads(1)
     out = tmp_path_factory.mktemp("runs")
-    locator, _ = configs(phantom_root, None)
-    train_locator(locator, out / "locator")
-    _, grader = configs(phantom_root, out / "locator")
-    with pytest.MonkeyPatch.context() as patch:
+    with warnings.catch_warnings(record=True) as warned, pytest.MonkeyPatch.context() as patch:
+        warnings.simplefilter("default")
+        locator, _ = configs(phantom_root, None)
+        train_locator(locator, out / "locator")
+        _, grader = configs(phantom_root, out / "locator")
         patch.setattr(Bundle, "segment", perfect_locator)
         train_grader(grader, out / "grader")
+    (out / "warnings.txt").write_text("".join(f"{one.filename}: {one.message}\n" for one in warned))
     return out / "locator", out / "grader"
 
 
@@ -104,6 +107,10 @@ def test_a_run_leaves_what_is_needed_to_repeat_resume_and_judge_it(runs: tuple[P
         assert np.isfinite(logged(run)["train_loss"].dropna()).all()
     assert (runs[0] / "locator.onnx").is_file()
     assert load_split(runs[0] / "split.json") == load_split(runs[1] / "split.json")
+
+
+def test_nothing_that_libraries_say_of_themselves_reaches_who_trains(runs: tuple[Path, Path]) -> None:
+    assert (runs[0].parent / "warnings.txt").read_text() == ""
 
 
 def test_the_bundle_says_what_it_is_made_of(runs: tuple[Path, Path]) -> None:

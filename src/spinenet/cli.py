@@ -327,15 +327,15 @@ def _stop(message: str, code: int) -> NoReturn:
 
 @contextmanager
 def _progress() -> Iterator[Any]:
-    """A progress bar on stderr, and a line for every study that is not ``ok`` or lacks a series asked for."""
-    from rich.console import Console
+    """A bar where stderr is a terminal, and a line for every study that is not ``ok`` or lacks a series asked for."""
     from rich.markup import escape
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     from spinenet.readers.overrides import UNMET
+    from spinenet.system.progress import progress_bar
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True, soft_wrap=True)) as progress:
+    with progress_bar(*columns) as progress:
         task = progress.add_task("reading headers", total=None)
 
         def show(done: int, total: int, rows: "StudyRows | None") -> None:

@@ -142,6 +142,7 @@ def test_a_study_is_graded_once_when_all_of_it_is_there_and_sent_on(
             assert ward.graded == []  # more may come
         until(lambda: ward.said)
     assert (ward.graded, len(taken)) == ([5], 1)
+    assert [line.partition(": ")[2] for line in ward.said] == ["5 images graded, 1 objects sent"]
     assert not any("Doe" in line for line in ward.said)
 
 
@@ -160,8 +161,9 @@ def test_an_aborted_association_loses_nothing_that_was_acknowledged(ward: Ward) 
             for number in range(3):
                 assert association.send_c_store(image(STUDIES[0], number)).Status == 0
             association.abort()
-        until(lambda: ward.graded)
+        until(lambda: ward.said)
     assert ward.graded == [3]
+    assert [line.partition(": ")[2] for line in ward.said] == ["3 images graded"]  # and sent nowhere
 
 
 def test_a_flood_from_many_senders_is_kept_whole(ward: Ward) -> None:

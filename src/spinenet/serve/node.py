@@ -141,7 +141,8 @@ class Node:
             self.say(f"study {study}: {error}; tried again in {self.config.retry_s:.0f} s")
             return
         write_safely(self.done / f"{study}.json", json.dumps({"images": count}).encode())
-        self.say(f"study {study}: {count} images graded, {len(results)} objects sent")
+        sent = f", {len(results)} objects sent" if self.config.destination else ""
+        self.say(f"study {study}: {count} images graded{sent}")
 
     def _grade(self, study: str) -> Sequence[Path]:
         """The results of a study; none where it cannot be graded, which another try would not change."""

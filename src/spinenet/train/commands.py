@@ -23,7 +23,7 @@ def train_locator(config: TrainLocatorConfig) -> float | None:
     """Split patients, train, export ``locator.onnx`` into the run folder; returns the best validation score."""
     from spinenet.train.runs import train_locator as train
 
-    return train(config, Path(config.out))
+    return _told(config.out, train(config, Path(config.out)))
 
 
 @script("train_segmenter", TrainSegmenterConfig)
@@ -34,7 +34,7 @@ def train_segmenter(config: TrainSegmenterConfig) -> float | None:
     """
     from spinenet.train.runs import train_segmenter as train
 
-    return train(config, Path(config.out))
+    return _told(config.out, train(config, Path(config.out)))
 
 
 @script("train_grader", TrainGraderConfig)
@@ -45,7 +45,15 @@ def train_grader(config: TrainGraderConfig) -> float | None:
     """
     from spinenet.train.runs import train_grader as train
 
-    return train(config, Path(config.out))
+    return _told(config.out, train(config, Path(config.out)))
+
+
+def _told(out: str, score: float | None) -> float | None:
+    """The best validation score, printed with where the run lies."""
+    from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+    rank_zero_only(print)(f"run: {out}" if score is None else f"run: {out}, best validation score {score:.3f}")
+    return score
 
 
 @script("export", ExportConfig)
@@ -77,11 +85,10 @@ def evaluate(config: EvaluateConfig) -> None:
 
 def _evaluate_runs(config: EvaluateConfig, settings: "Settings", beside: "Beside") -> None:
     """Each run's bundle on the patients it never saw."""
-    from rich.progress import Progress
-
     from spinenet.evaluate.assess.run_folders import evaluate_runs, open_run
+    from spinenet.system.progress import progress_bar
 
     runs = [open_run(Path(run), config.data.name, Path(config.data.root)) for run in config.runs]
-    with Progress() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("predicting", total=sum(len(run.test) for run in runs))
         evaluate_runs(runs, Path(config.out), settings, beside, on_study=lambda study: progress.advance(task))

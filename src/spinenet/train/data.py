@@ -22,6 +22,7 @@ from spinenet.errors import DatasetError
 from spinenet.labels import UNKNOWN
 from spinenet.locating.discs import locator_grid, pad_to_multiple
 from spinenet.readers import read_study
+from spinenet.system.progress import is_watched
 from spinenet.train.augment import (
     AugmentConfig,
     CropBagd,
@@ -112,7 +113,8 @@ class StudyBags(torch.utils.data.Dataset):
         self.read = ReadLocatedd(spec)
         self.transforms = transforms
         files = [study for study in studies if study.prepared is None]
-        cached = CacheDataset(files, self.read, num_workers=1, progress=progress and bool(files), copy_cache=False)
+        shown = progress and bool(files) and is_watched()
+        cached = CacheDataset(files, self.read, num_workers=1, progress=shown, copy_cache=False)
         held = iter([cached[index] for index in range(len(files))])
         named = zip(studies, sources or [""] * len(studies), strict=True)
         kept = [(study if study.prepared is not None else next(held), source) for study, source in named]
@@ -202,7 +204,8 @@ class StudyParts(torch.utils.data.Dataset):
         sources: Sequence[str] = (),
         progress: bool = True,
     ) -> None:
-        cached = CacheDataset(list(studies), read, num_workers=1, progress=progress, copy_cache=False)
+        shown = progress and is_watched()
+        cached = CacheDataset(list(studies), read, num_workers=1, progress=shown, copy_cache=False)
         self.parts = [part for index in range(len(cached)) for part in cached[index]]
         named = sources or [""] * len(studies)
         self.sources = [named[index] for index in range(len(cached)) for _ in cached[index]]

@@ -1,6 +1,7 @@
 """From trained weights to ONNX files and a bundle, each checked against torch."""
 
 import logging
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -100,16 +101,18 @@ def _export(
     path.parent.mkdir(parents=True, exist_ok=True)
     # It misses torchvision, which nothing here uses, with a line for each of its operators.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    program = torch.onnx.export(
-        model,
-        example,
-        input_names=inputs,
-        output_names=outputs,
-        opset_version=OPSET,
-        dynamo=True,
-        dynamic_shapes=shapes,  # type: ignore[arg-type]
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "# The axis name: . will not be used")  # several inputs share an axis
+        program = torch.onnx.export(
+            model,
+            example,
+            input_names=inputs,
+            output_names=outputs,
+            opset_version=OPSET,
+            dynamo=True,
+            dynamic_shapes=shapes,  # type: ignore[arg-type]
+            verbose=False,
+        )
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program")
     # External data would make a second file that is easily lost.

@@ -1,6 +1,8 @@
 """The training loop: a Lightning Trainer with logs, checkpoints, exact resume, early stop and averaged weights."""
 
 import logging
+import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,6 +26,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import Tensor
 
 from spinenet.errors import ConfigError
+from spinenet.system.progress import is_watched
 from spinenet.train.training_config import FitConfig, RunConfig, TrainerConfig
 
 LAST, BEST = "last.ckpt", "best.ckpt"
@@ -86,8 +89,7 @@ def fit(
 
 def trainer_of(config: TrainerConfig, **options: Any) -> pl.Trainer:
     """Lightning's Trainer on the hardware that the configuration names; ConfigError where that cannot be had."""
-    # What Lightning tells of hardware and its other products hides what the run says.
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    _quieten()
     try:
         return pl.Trainer(
             accelerator=config.accelerator,
@@ -97,6 +99,7 @@ def trainer_of(config: TrainerConfig, **options: Any) -> pl.Trainer:
             precision=config.precision,  # type: ignore[arg-type]
             gradient_clip_val=1.0,
             enable_model_summary=False,
+            enable_progress_bar=is_watched(),
             **options,
         )
     except (MisconfigurationException, ValueError, RuntimeError) as error:
@@ -105,6 +108,16 @@ def trainer_of(config: TrainerConfig, **options: Any) -> pl.Trainer:
             f"trainer.accelerator={config.accelerator}, devices={config.devices}, strategy={config.strategy}, "
             f"precision={config.precision}: {reason}"
         ) from error
+
+
+def _quieten() -> None:
+    """Leave out what Lightning tells of hardware, other products and its own future: it hides what a run says."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for message in (
+        "(Experiment logs|Checkpoint) directory .* is not empty",
+        ".isinstance.treespec, LeafSpec.. is dep",
+    ):
+        warnings.filterwarnings("ignore", message)
 
 
 def loggers_of(config: RunConfig, out: Path) -> list[Logger]:
@@ -145,6 +158,7 @@ def _callbacks(config: RunConfig, checkpoints: Path, *, validates: bool) -> list
         ),
         LearningRateMonitor("epoch"),
         SeededSteps(config.seed),
+        *([] if is_watched() else [EpochLines()]),
     ]
     watched = config.callbacks
     if watched.average:
@@ -169,6 +183,19 @@ def warm_average(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
         return kept * averaged + (1 - kept) * current
 
     return average
+
+
+class EpochLines(pl.Callback):
+    """A line an epoch on stderr, for a log that has no progress bar."""
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, *unused: object) -> None:
+        """What the epoch came to, validation included."""
+        if trainer.is_global_zero:
+            known = trainer.callback_metrics
+            figures = (
+                f"{name} {float(known[name]):.4g}" for name in ("train_loss", "validation_loss", SCORE) if name in known
+            )
+            sys.stderr.write(f"epoch {trainer.current_epoch + 1}: {', '.join(figures)}\n")
 
 
 class SeededSteps(pl.Callback):

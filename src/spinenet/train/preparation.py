@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn, track
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from spinenet.crops import CropSpec
 from spinenet.datasets import LabelledStudy
 from spinenet.datasets.splits import DataConfig
+from spinenet.system.progress import progress_bar, track
 from spinenet.train.hydra_command import script
 
 
@@ -84,7 +85,7 @@ def _prepare(config: PrepareConfig, studies: Sequence[LabelledStudy]) -> None:
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]:.2f} studies/s"),
     )
-    with Progress(*columns, TimeRemainingColumn()) as progress:
+    with progress_bar(*columns, TimeRemainingColumn()) as progress:
         task = progress.add_task("", total=len(jobs) - there, rate=0.0)
         for outcome in prepare(jobs, workers=config.workers):
             written, failed = written + bool(outcome.series), failed + (not outcome.series)

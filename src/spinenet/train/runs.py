@@ -9,7 +9,6 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from omegaconf import OmegaConf
-from rich.progress import track
 
 from spinenet.datasets import adapter
 from spinenet.datasets.splits import Split, save_split, split_studies
@@ -20,6 +19,7 @@ from spinenet.evaluate.assess.run_folders import evaluate_runs, open_run
 from spinenet.labels import TARGET, TARGETS, UNKNOWN, VIEWS, View
 from spinenet.model.bundle import load_bundle, write_bundle
 from spinenet.model.calibration import NEUTRAL, TargetCalibration
+from spinenet.system.progress import track
 from spinenet.train.baselines import build_grader
 from spinenet.train.data import grader_loaders, locator_loaders
 from spinenet.train.export import TOLERANCE, export_grader, export_locator, export_segmenter
