@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from spinenet.errors import ReadError
 from spinenet.readers.archives import ImageFiles
-from spinenet.readers.dicom import jpeg_lossless
+from spinenet.readers.dicom import jpeg_lossless, rle_lossless
 from spinenet.readers.dicom.elements import Header, Memory, damage, first_value, layers, number, read_dataset
 from spinenet.readers.sources import Frame
 
 LOG = logging.getLogger(__name__)
 
-JPEG_LOSSLESS = "spinenet"
+JPEG_LOSSLESS, RLE_LOSSLESS = "jpeg_lossless", "rle_lossless"
+"""Decoders of ours."""
 _DECODERS = {
     "1.2.840.10008.1.2.4.50": "pillow",
     "1.2.840.10008.1.2.4.57": JPEG_LOSSLESS,
@@ -26,7 +27,7 @@ _DECODERS = {
     "1.2.840.10008.1.2.4.81": "pyjpegls",
     "1.2.840.10008.1.2.4.90": "pylibjpeg",
     "1.2.840.10008.1.2.4.91": "pylibjpeg",
-    "1.2.840.10008.1.2.5": "pydicom",
+    "1.2.840.10008.1.2.5": RLE_LOSSLESS,
 }
 """Transfer syntax (JPEG baseline, lossless, LS, 2000; RLE) -> what decodes it: other libraries that may be installed
 end the process on damaged bytes."""
@@ -39,7 +40,9 @@ class StoredPixels:
 
     pixels_RC: NDArray[np.integer] | None
     codestream: bytes
+    decoder: str
     bits: int
+    bits_allocated: int
     is_signed: bool
     is_inverted: bool
 
@@ -88,13 +91,16 @@ def _stored(dataset: Any, index: int) -> StoredPixels:
         syntax = dataset.file_meta.TransferSyntaxUID
         missing = syntax.is_compressed and syntax not in _DECODERS and not get_decoder(syntax).is_available
         decoder = _DECODERS.get(syntax, "")
+        if decoder == RLE_LOSSLESS and (dataset.get("SamplesPerPixel") != 1 or dataset.BitsAllocated > 16):
+            decoder = "pydicom"
         pixels, codestream = None, b""
-        if decoder == JPEG_LOSSLESS:
+        if decoder in (JPEG_LOSSLESS, RLE_LOSSLESS):
             count = int(dataset.get("NumberOfFrames") or 1)
             codestream = get_frame(dataset.PixelData, index, number_of_frames=count)
         elif not missing:
             pixels = np.asarray(pixel_array(dataset, index=index, decoding_plugin=decoder))
         bits, is_signed = int(dataset.BitsStored), bool(dataset.PixelRepresentation)
+        allocated = int(dataset.BitsAllocated)
         is_inverted = dataset.PhotometricInterpretation == "MONOCHROME1"
     except damage() as error:
         raise ReadError(DAMAGED) from error
@@ -102,12 +108,15 @@ def _stored(dataset: Any, index: int) -> StoredPixels:
         raise ReadError(f"compressed as {syntax.name}; install 'spinenet-mri[gdcm]' to read it")
     if not 1 <= bits <= 32:
         raise ReadError(DAMAGED)
-    return StoredPixels(pixels, codestream, bits, is_signed, is_inverted)
+    return StoredPixels(pixels, codestream, decoder, bits, allocated, is_signed, is_inverted)
 
 
 def _decompressed(stored: StoredPixels, shape: tuple[int, int]) -> NDArray[np.integer]:
-    """JPEG lossless as stored; ReadError where it is damaged or not of ``shape``."""
+    """What our own decoders make of a frame; ReadError where it is damaged or not of ``shape``."""
     try:
+        if stored.decoder == RLE_LOSSLESS:
+            packed_RC = rle_lossless.decode(stored.codestream, shape, stored.bits_allocated)
+            return packed_RC.view(f"i{packed_RC.itemsize}") if stored.is_signed else packed_RC
         values_RC = jpeg_lossless.decode(stored.codestream, shape)
     except ReadError as error:
         raise ReadError(DAMAGED) from error
