@@ -157,7 +157,7 @@ def test_the_exported_segmenter_says_what_torch_says(samples: list[DiscSample], 
     network = Segmenter(4, 4).eval()
     assert export_segmenter(network, tmp_path / "segmenter.onnx") < 1e-4
     crops = np.stack([PlainDisc()(one)["crop"] for one in samples[:3]])
-    probabilities = open_segmenter(tmp_path)(crops)
+    probabilities = open_segmenter(tmp_path)(crops[:, 0])
     assert probabilities.shape == (3, len(FINE_CLASSES), ROWS, COLUMNS)
     with torch.no_grad():
         assert np.allclose(probabilities, network(torch.as_tensor(crops)).softmax(1).numpy(), atol=1e-4)
@@ -199,7 +199,7 @@ def test_a_run_ends_in_a_segmenter_and_its_errors_on_test_patients_stopped_betwe
         run(phantom_root, stopped)
     assert not (stopped / "segmenter.onnx").exists()
     run(phantom_root, stopped, resume=True)
-    crops = np.random.default_rng(0).random((2, 1, ROWS, COLUMNS), np.float32)
+    crops = np.random.default_rng(0).random((2, ROWS, COLUMNS), np.float32)
     assert np.allclose(open_segmenter(whole)(crops), open_segmenter(stopped)(crops), atol=1e-5)
 
 
@@ -207,7 +207,7 @@ def test_a_run_ends_in_a_segmenter_and_its_errors_on_test_patients_stopped_betwe
 def test_errors_are_told_by_how_blurred_the_border_is(phantom_root: Path, tmp_path: Path, *, blurred: bool) -> None:
     study = load_dataset("phantom", phantom_root).studies[0]
 
-    def segment(crops_L1HW: np.ndarray) -> np.ndarray:
+    def outline(crops_LHW: np.ndarray) -> np.ndarray:
         """The truth of each series in turn, sharp or blurred, all of it one pixel lower."""
         soft = np.roll(truths.pop(0), 1, axis=2)
         return ndimage.gaussian_filter(soft, (0, 0, 1.5, 1.5)) if blurred else soft
@@ -221,7 +221,7 @@ def test_errors_are_told_by_how_blurred_the_border_is(phantom_root: Path, tmp_pa
             return truths[-1]
 
         patch.setattr(held_out, "soft_masks", kept)
-        held_out.judge([study], segment, tmp_path)
+        held_out.judge([study], outline, tmp_path)
     table = pd.read_csv(tmp_path / "measured.csv").set_index(["series", "measurement"])
     assert table["error_95_clear"].notna().any() != blurred
     assert table["error_95_blurred"].notna().any() == blurred

@@ -118,14 +118,19 @@ class MeasuredGrader:
 
     def normal_scores(self, filled_LF: Floats) -> NDArray[np.float32]:
         """(L, F) each feature as the normal score of its place among the training discs."""
-        scores_LF = np.empty_like(filled_LF)
-        for index in range(filled_LF.shape[1]):
-            x, quantile_M = filled_LF[:, index], self.quantile_MF[:, index]
-            # From both sides, so that a value many discs share gets the middle of their places.
-            up = np.interp(x, quantile_M, self.reference_M)
-            down = np.interp(-x, -quantile_M[::-1], self.reference_M)
-            scores_LF[:, index] = 0.5 * (up - down)
-        return scores_LF.astype(np.float32)
+        return normal_scores(filled_LF, self.quantile_MF, self.reference_M)
+
+
+def normal_scores(filled_LF: Floats, quantile_MF: Floats, reference_M: Floats) -> NDArray[np.float32]:
+    """(L, F) values as the scores ``reference_M`` of their places among the quantiles of each feature."""
+    scores_LF = np.empty_like(filled_LF)
+    for index in range(filled_LF.shape[1]):
+        x, quantile_M = filled_LF[:, index], quantile_MF[:, index]
+        # From both sides, so that a value many discs share gets the middle of their places.
+        up = np.interp(x, quantile_M, reference_M)
+        down = np.interp(-x, -quantile_M[::-1], reference_M)
+        scores_LF[:, index] = 0.5 * (up - down)
+    return scores_LF.astype(np.float32)
 
 
 def grades_of(above_LQ: Floats, types_K: Floats) -> Floats:

@@ -14,6 +14,7 @@ COMMANDS = {
     ("prepare",): ("prepare_data", "train", "Look at a data set (--check), or turn it into files that train fast."),
     ("train", "locator"): ("train_locator", "train", "Train the network that finds the levels."),
     ("train", "segmenter"): ("train_segmenter", "train", "Train the network that outlines discs to be measured."),
+    ("train", "measured"): ("train_measured", "train", "Fit what grades discs by their measurements."),
     ("train", "grader"): ("train_grader", "train", "Train the network that grades them; with locator= a whole bundle."),
     ("evaluate",): ("evaluate", "evaluate", "Evaluate a predictions.csv with truth, or runs on their test patients."),
     ("export",): ("export", "train", "Join runs into a bundle that predicts without torch."),

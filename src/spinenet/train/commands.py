@@ -10,12 +10,18 @@ from spinenet.errors import ConfigError
 from spinenet.evaluate.evaluation_config import EvaluateConfig
 from spinenet.train.hydra_command import script
 from spinenet.train.preparation import prepare_data
-from spinenet.train.training_config import ExportConfig, TrainGraderConfig, TrainLocatorConfig, TrainSegmenterConfig
+from spinenet.train.training_config import (
+    ExportConfig,
+    TrainGraderConfig,
+    TrainLocatorConfig,
+    TrainMeasuredConfig,
+    TrainSegmenterConfig,
+)
 
 if TYPE_CHECKING:
     from spinenet.evaluate import Beside, Settings
 
-__all__ = ["evaluate", "export", "prepare_data", "train_grader", "train_locator", "train_segmenter"]
+__all__ = ["evaluate", "export", "prepare_data", "train_grader", "train_locator", "train_measured", "train_segmenter"]
 
 
 @script("train_locator", TrainLocatorConfig)
@@ -35,6 +41,15 @@ def train_segmenter(config: TrainSegmenterConfig) -> float | None:
     from spinenet.train.runs import train_segmenter as train
 
     return _told(config.out, train(config, Path(config.out)))
+
+
+@script("train_measured", TrainMeasuredConfig)
+def train_measured(config: TrainMeasuredConfig) -> None:
+    """Measure every disc as prediction does, by a segmenter that has not learnt from the patient, and fit
+    ``measured.npz`` of the run folder on the measurements."""
+    from spinenet.train.runs import train_measured as train
+
+    train(config, Path(config.out))
 
 
 @script("train_grader", TrainGraderConfig)

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from spinenet.errors import ConfigError
 from spinenet.system.progress import is_watched
-from spinenet.train.training_config import FitConfig, RunConfig, TrainerConfig
+from spinenet.train.training_config import FitConfig, LearningConfig, RunConfig, TrainerConfig
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 SCORE = "validation_score"
@@ -221,7 +221,7 @@ def _refuse_used(out: Path) -> None:
         raise ConfigError(f"{out}: holds a run already; choose another out=, or go on with it by resume=true")
 
 
-def save_config(config: RunConfig, out: Path) -> None:
+def save_config(config: LearningConfig, out: Path) -> None:
     """Write the composed configuration, from which the run can be repeated, to ``out/config.yaml``.
 
     A run that is resumed keeps its settings, on which its learning-rate schedule rests. ConfigError where they differ,

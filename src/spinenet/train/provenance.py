@@ -14,7 +14,7 @@ from spinenet import __version__
 from spinenet.datasets import LabelledStudy
 
 RUN_FILE = "run.json"
-PACKAGES = ("torch", "pytorch-lightning", "monai", "numpy", "onnx", "onnxruntime")
+PACKAGES = ("torch", "pytorch-lightning", "monai", "numpy", "scikit-learn", "onnx", "onnxruntime")
 
 
 def write_provenance(out: Path, tags: Sequence[str], studies: Iterable[LabelledStudy]) -> None:

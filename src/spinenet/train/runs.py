@@ -1,7 +1,7 @@
 """Whole runs, from a configuration to a run folder: what the training scripts call."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from spinenet.errors import ConfigError
 from spinenet.evaluate.assess.assessment import Settings
 from spinenet.evaluate.assess.collect import collect, fit_calibration
 from spinenet.evaluate.assess.run_folders import evaluate_runs, open_run
-from spinenet.labels import TARGET, TARGETS, UNKNOWN, VIEWS, View
-from spinenet.model.bundle import load_bundle, write_bundle
+from spinenet.labels import TARGET, TARGETS, UNKNOWN, VIEWS, Target, View
+from spinenet.model.bundle import MEASURED, SEGMENTER, load_bundle, write_bundle
 from spinenet.model.calibration import NEUTRAL, TargetCalibration
+from spinenet.system.files import replacing
 from spinenet.system.progress import track
 from spinenet.train.baselines import build_grader
 from spinenet.train.data import grader_loaders, locator_loaders
@@ -26,18 +27,21 @@ from spinenet.train.export import TOLERANCE, export_grader, export_locator, expo
 from spinenet.train.grader import GraderModule
 from spinenet.train.locator import LocatorModule
 from spinenet.train.loop import exported_checkpoint, fit, save_config, trainer_of
+from spinenet.train.measured.disc_features import features_of_study, open_locator, open_segmenter_run, outline_for
+from spinenet.train.measured.forest_and_kernel import fitted_arrays, joined_discs, learnable
 from spinenet.train.networks import Locator
 from spinenet.train.provenance import read_provenance, write_provenance
 from spinenet.train.segmenter.disc_loaders import segmenter_loaders
-from spinenet.train.segmenter.exported import FILE as SEGMENTER
 from spinenet.train.segmenter.exported import open_segmenter
 from spinenet.train.segmenter.held_out import judge
 from spinenet.train.segmenter.training_step import SegmenterModule
 from spinenet.train.segmenter.unet import Segmenter
 from spinenet.train.training_config import (
+    LearningConfig,
     RunConfig,
     TrainGraderConfig,
     TrainLocatorConfig,
+    TrainMeasuredConfig,
     TrainSegmenterConfig,
 )
 from spinenet.train.weights import load_trained, not_learnt, start_from
@@ -111,6 +115,28 @@ def train_grader(config: TrainGraderConfig, out: Path) -> float | None:
     return done.score
 
 
+def train_measured(config: TrainMeasuredConfig, out: Path) -> None:
+    """Measure the discs of all training patients, fit a model on them, and write ``measured.npz`` and ``learnt.json``.
+
+    What was measured is kept in ``out/features``, so that a run that is resumed measures the rest.
+    """
+    runs = [open_segmenter_run(Path(run)) for run in config.segmenters]
+    if not runs:
+        raise ConfigError("segmenters is empty; name one or more run folders of spinenet train segmenter")
+    locator = open_locator(Path(config.locator) if config.locator else None)
+    split = _begin(config, out)
+    measured = []
+    for study in track(split.train, "measuring"):
+        kept = out / "features" / f"{study.key}.npz"
+        measured.append(features_of_study(study, locator, outline_for(study.patient, runs), kept))
+    discs = joined_discs(measured, [study.grades_LT for study in split.train])
+    arrays = fitted_arrays(discs, config.forest, config.seed)
+    with replacing(out / MEASURED) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    seen = {one.view for one in measured}
+    save_learnt(out, split, [view for view in VIEWS if view.value in seen], learnable(discs.grades_NT))
+
+
 def first_fitted(calibrations: Sequence[dict[str, TargetCalibration]]) -> dict[str, TargetCalibration]:
     """Each target's calibration from the first evaluation that could fit one: each knows the targets of its data."""
     fitted: dict[str, TargetCalibration] = {}
@@ -172,10 +198,13 @@ def recipe_of(run: Path) -> dict[str, Any]:
     return {str(key): value for key, value in recipe.items()}
 
 
-def save_learnt(out: Path, split: Split, views: Sequence[View]) -> None:
-    """Write ``learnt.json``: the targets that the run had labels of and whether of patients, and the views it saw."""
+def save_learnt(out: Path, split: Split, views: Sequence[View], targets: Collection[Target] = TARGETS) -> None:
+    """Write ``learnt.json``: those of the targets that the run had labels of and whether of patients, and the views it
+    saw."""
     evidence = {}
     for index, target in enumerate(TARGETS):
+        if target not in targets:
+            continue
         labelled = {
             source
             for study, source in zip(split.train, split.sources, strict=True)
@@ -201,8 +230,13 @@ def learnt_by(runs: Sequence[Path]) -> dict[str, Any]:
 
 def _start(config: RunConfig, out: Path) -> Split:
     trainer_of(config.trainer, logger=False, enable_checkpointing=False)  # before hours of reading, not after
-    save_config(config, out)
     pl.seed_everything(config.seed, workers=True, verbose=False)
+    return _begin(config, out)
+
+
+def _begin(config: LearningConfig, out: Path) -> Split:
+    """Divide the patients, and write what a run folder begins with."""
+    save_config(config, out)
     split = split_studies(config.data)
     save_split(out / "split.json", split.folds, seed=config.data.seed)
     write_provenance(out, config.tags, (*split.train, *split.validation, *split.test))

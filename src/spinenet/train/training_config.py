@@ -188,23 +188,29 @@ class AugmentConfig:
 
 
 @dataclass
-class RunConfig:
-    """What all trainings of networks have in common."""
+class LearningConfig:
+    """What all trainings have in common."""
 
     resume: bool = False
-    """Go on with the run in ``out``, at its last finished epoch."""
+    """Go on with the run in ``out``, where it was stopped: a network's at its last finished epoch."""
     seed: int = 0
     """Decides weights, order and augmentation."""
-    init: str | None = None
-    """Checkpoint to start from (pre-training); its optimiser state is not used."""
     tags: list[str] = field(default_factory=list)
     """Words by which runs are found again, in ``run.json`` and the loggers."""
     data: DataConfig = field(default_factory=DataConfig)
+    paths: PathsConfig = field(default_factory=PathsConfig)
+
+
+@dataclass
+class RunConfig(LearningConfig):
+    """What all trainings of networks have in common."""
+
+    init: str | None = None
+    """Checkpoint to start from (pre-training); its optimiser state is not used."""
     fit: FitConfig = field(default_factory=FitConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     callbacks: CallbacksConfig = field(default_factory=CallbacksConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
-    paths: PathsConfig = field(default_factory=PathsConfig)
 
 
 @dataclass
@@ -300,6 +306,36 @@ class TrainSegmenterConfig(RunConfig):
     """Slices taken of each series, 3 mm apart around its middle, as far as it has them."""
     model: SegmenterModelConfig = field(default_factory=SegmenterModelConfig)
     randomise: DiscRandomiseConfig = field(default_factory=DiscRandomiseConfig)
+
+
+@dataclass
+class ForestConfig:
+    """The forest of each target."""
+
+    trees: int = 150
+    """Trees of a target."""
+    leaf: int = 3
+    """Fewest discs in a leaf."""
+    features: float = 0.15
+    """Share of the features that a cut is chosen among."""
+
+    def __post_init__(self) -> None:
+        if self.trees < 1 or self.leaf < 1 or not 0 < self.features <= 1:
+            raise ValueError("forest.trees and forest.leaf must be positive, forest.features a share above 0")
+
+
+@dataclass
+class TrainMeasuredConfig(LearningConfig):
+    """``scripts/train_measured.py``."""
+
+    out: str = "data/runs/measured"
+    """Run folder, one that no other run has used."""
+    segmenters: list[str] = MISSING
+    """Run folders of train_segmenter.py. A patient's discs are measured on what the first of them outlines that has not
+    learnt from the patient, else on what the first does."""
+    locator: str | None = None
+    """Run folder of train_locator.py or bundle that finds the levels; none: the bundle in the package."""
+    forest: ForestConfig = field(default_factory=ForestConfig)
 
 
 @dataclass

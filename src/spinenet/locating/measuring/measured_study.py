@@ -46,7 +46,11 @@ def features_of(measured: Sequence[MeasuredSeries]) -> FeatureRows | None:
     return feature_rows({}, t1[0]) if t1 else None
 
 
-def _measured(one: LocatedSeries, outline: Outline) -> dict[str, Numbers]:
+def normalised_crops(one: LocatedSeries) -> NDArray[np.float32]:
+    """(L, H, W) what outlines the levels of a series sees of its midline slice, in the order of its frames."""
     slice_RC = one.series.voxels_SRC[one.midline_slice]
-    crops = [normalised(level_crop(slice_RC, crop_axes(one.series, frame))) for frame in one.frames]
-    return measure_series(one, outline(np.stack(crops)))
+    return np.stack([normalised(level_crop(slice_RC, crop_axes(one.series, frame))) for frame in one.frames])
+
+
+def _measured(one: LocatedSeries, outline: Outline) -> dict[str, Numbers]:
+    return measure_series(one, outline(normalised_crops(one)))

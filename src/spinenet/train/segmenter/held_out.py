@@ -19,11 +19,11 @@ from spinenet.datasets.masks import locate_masked
 from spinenet.locating.measuring.accuracy import BLUR_MM, ERRORS_95
 from spinenet.locating.measuring.alignment import connected
 from spinenet.locating.measuring.fine_crops import COLUMNS, DISC, FINE_CLASSES, PIXEL_MM, ROWS, SHIFT_MM
+from spinenet.locating.measuring.measured_study import Outline, normalised_crops
 from spinenet.locating.measuring.series import measure_series
 from spinenet.readers import opened, read_study
 from spinenet.study import LocatedSeries
 from spinenet.train.segmenter.disc_crops import jittered
-from spinenet.train.segmenter.exported import Segment, normalised_crops
 
 LOCATOR_MM, LOCATOR_DEG = 1.0, 2.5
 """Standard deviations by which frames are moved and turned: somewhat more than a locator errs."""
@@ -33,7 +33,7 @@ BLURS = ("clear", "middling", "blurred")
 Row = dict[str, Any]
 
 
-def judge(studies: Iterable[LabelledStudy], segment: Segment, out: Path) -> None:
+def judge(studies: Iterable[LabelledStudy], outline: Outline, out: Path) -> None:
     """Write ``dice.csv`` (series, class: discs, median, 5th percentile) and ``measured.csv`` (series, measurement:
     discs, bias, median and 95 % of the error, the latter by how blurred the border is, and the share not measured)."""
     overlaps: list[Row] = []
@@ -43,7 +43,7 @@ def judge(studies: Iterable[LabelledStudy], segment: Segment, out: Path) -> None
         for located, mask_SRC in _masked_series(study):
             frames = tuple(jittered(frame, random, LOCATOR_MM, LOCATOR_DEG) for frame in located.frames)
             moved = replace(located, frames=frames)
-            true_LCHW, said_LCHW = soft_masks(moved, mask_SRC), segment(normalised_crops(moved, frames))
+            true_LCHW, said_LCHW = soft_masks(moved, mask_SRC), outline(normalised_crops(moved))
             overlaps += _overlaps(moved, said_LCHW, true_LCHW)
             errors += _errors(moved, said_LCHW, true_LCHW)
     if overlaps:
