@@ -28,8 +28,10 @@ at_most "working tree without the bundle" $(($(kb "$work/source") - bundle)) 122
 at_most "wheel without the bundle" $(($(kb "$work"/dist/*.whl) - packed)) 2048
 at_most "sdist without the bundle" $(($(kb "$work"/dist/*.tar.gz) - packed)) 5120
 
-environment base "$work"/dist/*.whl
-at_most "base install" "$(du -sk "$work/base" | cut -f1)" 440320
+"${PYTHON:-python3}" -m venv --without-pip "$work/base"  # what is measured is what spinenet brings
+"$work/builder/bin/pip" --python "$work/base/bin/python" install --quiet --disable-pip-version-check \
+  -c constraints.txt "$work"/dist/*.whl
+at_most "base install" "$(du -sk "$work/base" | cut -f1)" 419921  # 430 MB
 cd "$work"
 base/bin/spinenet verify | sed -n 1p
 base/bin/spinenet predict "$root/data/sample" --out out 2> progress
@@ -42,5 +44,8 @@ levels = sorted({row["level"] for row in rows})
 assert set(levels) >= {"L1/L2", "L2/L3", "L3/L4", "L4/L5", "L5/S1"}, levels
 print(f"the sample: {len(rows)} grades of {', '.join(levels)}")
 END
-if base/bin/spinenet train grader 2> said; then exit 1; fi
-grep "pip install 'spinenet-mri\[train\]'" said
+for extra in train network; do
+  if [ $extra = train ]; then command=(train grader); else command=(listen --allow PACS --out node); fi
+  if base/bin/spinenet "${command[@]}" 2> said; then exit 1; fi
+  grep "pip install 'spinenet-mri\[$extra\]'" said
+done

@@ -118,7 +118,7 @@ def test_prediction_needs_the_base_install_only(path: Path) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     base = {requirement.split(">")[0] for requirement in project["dependencies"]}
     others = libraries_of(path) - set(sys.stdlib_module_names) - {"spinenet"}
-    optional = {"readers": {"SimpleITK"}, "serve": {"ray"}, "api": {"pandas"}}.get(stage_of(path), set())
+    optional = {"readers": {"SimpleITK"}, "serve": {"ray", "pynetdicom"}, "api": {"pandas"}}.get(stage_of(path), set())
     assert {DISTRIBUTION_OF.get(name, name) for name in others} <= base | optional
 
 
@@ -131,7 +131,7 @@ def test_an_extra_is_imported_where_it_is_used(path: Path) -> None:
 
 @pytest.mark.parametrize("module", ["spinenet.cli", "spinenet.serve.batch", "spinenet.api"])
 def test_the_command_starts_without_what_only_training_needs(module: str) -> None:
-    heavy = TRAINING_ONLY | STATISTICS | CONFIGURATION | {"SimpleITK"}
+    heavy = TRAINING_ONLY | STATISTICS | CONFIGURATION | {"SimpleITK", "pynetdicom"}
     code = f"import sys, {module}; print(sorted(set(sys.modules) & {heavy}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -1,6 +1,7 @@
 """The command line: exit codes, one line for what a user can get wrong, and no traceback for any of it."""
 
 import errno
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -244,3 +245,14 @@ def test_verify_refuses_a_bundle_with_a_changed_byte(small_bundle: Path, name: s
 def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text("{}")
     assert call("verify", tmp_path).exit_code == 2
+
+
+def test_a_node_without_the_network_extra_is_one_line_that_names_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "pynetdicom", None)
+    monkeypatch.delitem(sys.modules, "spinenet.serve.node", raising=False)
+    result = call("listen", "--allow", "PACS", "--out", tmp_path / "node")
+    assert result.exit_code == 2
+    assert result.stderr == "spinenet: a DICOM node needs pynetdicom: pip install 'spinenet-mri[network]'\n"
+    assert not (tmp_path / "node").exists()

@@ -22,7 +22,13 @@ DISTRIBUTION_OF = {
     "sklearn": "scikit-learn",
     "yaml": "PyYAML",
 }
-EXTRAS = {"evaluate": ("evaluate",), "train": ("evaluate", "train"), "datasets": ("mha",), "readers": ("mha",)}
+EXTRAS = {
+    "evaluate": ("evaluate",),
+    "train": ("evaluate", "train"),
+    "datasets": ("mha",),
+    "readers": ("mha",),
+    "serve": ("network",),
+}
 """Room -> extras that bring what it imports; the others make do with the base install."""
 OPTIONAL = {"api": {"pandas"}, "serve": {"ray"}, "spinephantom": {"numba", "SimpleITK"}}
 """Room -> what it can do without, and says so."""

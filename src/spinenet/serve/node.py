@@ -1,4 +1,4 @@
-"""A DICOM node: takes images by C-STORE, grades a study once it is complete, and sends the results to another node.
+"""A DICOM node (extra ``network``): takes images by C-STORE, grades each complete study and sends the results on.
 
 Below the node's folder, ``incoming/STUDY/`` holds every image that was acknowledged, and ``done/STUDY.json`` says how
 many of them had been graded and sent on. What lies in the first and not in the second is work to do, so a node that was
@@ -18,10 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from pydicom import dcmread
-from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
 
 from spinenet.errors import NodeError, SpinenetError
 from spinenet.system.files import remove_partials, sync_names, write_safely
+
+try:
+    from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
+except ImportError as error:
+    raise NodeError("a DICOM node needs pynetdicom: pip install 'spinenet-mri[network]'") from error
 
 LOG = logging.getLogger(__name__)
 
