@@ -19,6 +19,7 @@ from spinenet.errors import StudyError
 from spinenet.labels import LEVELS, SAGITTAL_VIEWS, TARGET, TARGET_INDEX, View
 from spinenet.locating.axial import locate_axial
 from spinenet.locating.discs import NUMBERING
+from spinenet.locating.measuring.disc_below import with_discs_below
 from spinenet.locating.measuring.features import FeatureRows
 from spinenet.locating.measuring.measured_study import features_of, measure_study
 from spinenet.locating.numbering import number_study
@@ -80,13 +81,14 @@ def locate(study: Study, bundle: Bundle) -> Located:
         routed = route(study, bundle.segment)
         study = routed.study
         found = [one for one in detections(study.series, routed.seen, bundle.segment) if one]
+        usable = [one for one in found if one.series.view in SAGITTAL_VIEWS]
+        series, notes = number_study(usable) if usable else ((), [])
+        series = with_discs_below(series, bundle.outline) if bundle.measures else series
     except StudyError as error:
         return Located(study, (), (_not_run(error),))
-    usable = [one for one in found if one.series.view in SAGITTAL_VIEWS]
     if not usable:
         text = f"no sagittal T1, T2 or STIR series to find levels in ({_reasons(study) or 'no image series'})"
         return Located(study, (), (Note("no_sagittal", Scope.STUDY, "", text, Severity.REFUSE),))
-    series, notes = number_study(usable)
     if series and View.AXIAL_T2 in bundle.views:
         axial, left_out = locate_axial(study.series, series)
         series, notes = (*series, *axial), [*notes, *left_out]
