@@ -281,3 +281,11 @@ def test_slices_are_printed_smaller_where_there_are_many_levels() -> None:
     widths = [print_width_mm(levels) for levels in range(1, 11)]
     assert widths[0] == widths[6] == 24.0 and widths[9] >= 10.0
     assert widths == sorted(widths, reverse=True)
+
+
+def test_a_grade_that_is_not_the_most_probable_one_says_that_a_cut_decided(result):
+    rare = Prediction("L5/S1", "herniation", 1, (0.66, 0.34), False)
+    page = text_of(render(replace(result, predictions=(rare,)), model=MODEL))
+    assert "present? 34 %, by cut" in page
+    assert "given although another grade is more probable" in page
+    assert ", by cut" not in text_of(render(result, model=MODEL))

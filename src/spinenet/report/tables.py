@@ -30,7 +30,8 @@ COLUMN_WORDS = {
     "study": "Key of the study, made from its identifier or its file name; the same in every output.",
     "level": "Disc level, counted from the lowest disc; a transitional vertebra would shift it.",
     "target": "What was graded.",
-    "grade": "The decided grade, a value of the target's published scale.",
+    "grade": "The decided grade, a value of the target's published scale; not the most probable one where a cut of the "
+    "calibration decides, as for rare findings.",
     "label": "The grade in words.",
     "p_0": "Calibrated probability of the first grade of the scale, with six decimals; p_1 and so on are the others', "
     "empty past the end of the scale.",

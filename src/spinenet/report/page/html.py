@@ -16,7 +16,7 @@ from spinenet import __version__
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGET, TARGETS, Heading, Target
 from spinenet.locating.discs import NUMBERING
 from spinenet.model.conformal import COVERAGE
-from spinenet.report.findings import findings_of, short_words, uncertain_of, weight_of
+from spinenet.report.findings import findings_of, is_by_cut, short_words, uncertain_of, weight_of
 from spinenet.report.page.pictures import Overview, overview, sagittal_first
 from spinenet.report.page.strips import Strip, crop_windows, strips_of
 from spinenet.study import MEASUREMENTS, LocatedSeries, Measurement, Note, Prediction, Scope, StudyResult
@@ -39,6 +39,8 @@ class Cell:
     """(words, percent, decided) of every grade on the scale."""
     grade_set: str
     """The grades of the prediction set in words; empty where the model states no coverage."""
+    by_cut: bool
+    """Another grade is more probable."""
 
 
 @dataclass(frozen=True)
@@ -259,6 +261,7 @@ def cell_of(prediction: Prediction) -> Cell:
         weight=weight_of(target, decided),
         bar=tuple((words, round(100 * share, 2), index == decided) for index, (words, share) in enumerate(shares)),
         grade_set=", ".join(short_words(target, grade) for grade in prediction.grade_set),
+        by_cut=is_by_cut(prediction),
     )
 
 
