@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# From SPIDER to the bundle in the package, its figures and the comparison of networks:
-#   bash scripts/make_default_bundle.sh SPIDER [OUT]
-# About 4.5 hours on 2 CPU cores, most of it training. Finished steps are
-# skipped, so it may be stopped and started again.
+# From SPIDER and Sudirman's patients to the bundle in the package and its figures:
+#   bash scripts/make_default_bundle.sh SPIDER SUDIRMAN [OUT [START]]
+# START is a bundle that has the locator and the grader of stenosis, which are kept: "default" for the one in the package;
+# without it make_stenosis_grader.sh makes one (4 hours). The rest takes about 2 hours of one CPU core. Finished steps are
+# skipped and broken ones go on, so it may be stopped and started again.
 set -euo pipefail
 spider=$(cd "$1" && pwd)
-out=${2:-data/default}
+sudirman=$(cd "$2" && pwd)
+out=${3:-data/default}
+start=${4:-}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/environment.sh "${SPINENET_VENV:-.venv}" train
 export OMP_NUM_THREADS=1
@@ -15,65 +18,51 @@ once() { # FILE COMMAND...: run the command unless it has already made the file
   shift
   [ -e "$made" ] || "$@"
 }
-trained() { # FOLDER OVERRIDES...: a grader's run
-  once "$1/learnt.json" python scripts/train_grader.py "out=$1" "${@:2}"
+trained() { # FILE KIND FOLDER OVERRIDES...: a run that ends with the file; one that was broken goes on
+  local made=$1 kind=$2 folder=$3 resume=false
+  shift 3
+  if [ -d "$folder/checkpoints" ]; then resume=true; fi
+  once "$folder/$made" python "scripts/train_$kind.py" "out=$folder" "resume=$resume" trainer=cpu "$@"
 }
+mkdir -p "$out"
+if [ -z "$start" ]; then
+  bash scripts/make_stenosis_grader.sh "$spider" "$out"
+  start=$out/stenosis/bundle
+fi
+once "$out/few-spines/overview.csv" python scripts/make_phantom.py "out=$out/few-spines" studies=60 seed=14 workers=2 \
+  layout=spider study.axial=false study.slices=3 study.size=320 study.sub_slices=1
 
-# Phantoms: many with every grade frequent and as many as RSNA 2024 has them, some for the locator, some to calibrate and
-# some to test on.
-small=(study.size=320 study.axial_size=256 study.sub_slices=1 study.pixel=uint16)
-phantoms() { # FOLDER STUDIES SEED OVERRIDES...
-  once "$1/overview.csv" python scripts/make_phantom.py "out=$1" "studies=$2" "seed=$3" workers=2 "${@:4}"
-}
-phantoms "$out/balanced" 780 11 study.mode=BALANCED "${small[@]}"
-phantoms "$out/rsna" 300 12 study.mode=RSNA "${small[@]}"
-phantoms "$out/test" 500 13 study.mode=RSNA "${small[@]}"
-phantoms "$out/calibration" 180 15 study.mode=RSNA "${small[@]}"
-phantoms "$out/spines" 150 14 layout=spider study.axial=false study.slices=3
-for part in balanced rsna test calibration; do
-  python scripts/prepare_data.py data=phantom "data.root=$out/$part" "out=$out/prepared-$part" workers=2
-done
-learn=$out/prepared
-mkdir -p "$learn"
-for part in balanced rsna; do
-  for file in "$out/prepared-$part"/*.npz; do ln -sf "$(realpath "$file")" "$learn/$part-$(basename "$file")"; done
-done
-
-# Graders: phantoms first, then patients and phantoms together. Folds 0 to 2 are tested on patients they never saw; -1 is
-# trained on everyone and shipped.
-trained "$out/pretrained" data=phantom "data.root=$learn" experiment=pretrain_grader
+# What outlines a disc: bodies from outlines first, then all of it from label images. Folds 0 to 2 are tested on patients
+# that they never saw; -1 learns from everyone and is shipped.
+trained segmenter.onnx segmenter "$out/outlines" data=outlines "data.root=$sudirman" "data.extra.phantom=$out/few-spines" \
+  data.fold=-1 fit.steps=900
 for fold in 0 1 2 -1; do
-  once "$out/locator$fold/locator.onnx" python scripts/train_locator.py data=spider_phantom "data.root=$spider" \
-    "data.extra.phantom=$out/spines" "data.fold=$fold" data.validation=0 "out=$out/locator$fold"
-  trained "$out/grader$fold" data=spider_phantom "data.root=$spider" "data.extra.phantom=$learn" "data.fold=$fold" \
-    experiment=finetune_grader "init=$out/pretrained/checkpoints/last.ckpt"
+  trained segmenter.onnx segmenter "$out/segmenter$fold" data=label_images "data.root=$spider" \
+    "data.extra.sudirman=$sudirman" "data.extra.phantom=$out/few-spines" "data.fold=$fold" \
+    experiment=finetune_segmenter fit.steps=1100 "init=$out/outlines/checkpoints/last.ckpt"
 done
 
-# Figures: patients by cross-validation; stenosis on phantoms, calibrated on others than it is tested on.
-evaluated() { # FOLDER OVERRIDES...
-  once "$1/metrics.json" python scripts/evaluate.py "out=$1" "${@:2}"
+# What grades pictures of discs: ImageNet, then one target of many patients, then eight of few.
+trained discs.onnx discs "$out/discs" data=sudirman "data.root=$sudirman" experiment=pretrain_discs
+for fold in 0 1 2 -1; do
+  trained discs.onnx discs "$out/discs$fold" data=spider_sudirman "data.root=$spider" "data.extra.sudirman=$sudirman" \
+    "data.fold=$fold" experiment=discs "init=$out/discs/discs.ckpt"
+done
+
+# What grades measurements, of the discs that are outlined where they are located; then a fold's bundle.
+for fold in 0 1 2 -1; do
+  once "$out/measured$fold/measured.npz" python scripts/train_measured.py "out=$out/measured$fold" "data.root=$spider" \
+    "data.fold=$fold" "segmenters=[$out/segmenter0,$out/segmenter1,$out/segmenter2]" "locator=$start"
+done
+exported() { # FOLDER FOLD OVERRIDES...
+  once "$1/bundle/model.json" python scripts/export.py "out=$1" "start=$start" "segmenter=$out/segmenter$2" \
+    "measured=$out/measured$2" "discs=[$out/discs$2]" "${@:3}"
 }
-for fold in 0 1 2; do
-  once "$out/fold$fold/bundle/model.json" python scripts/export.py "out=$out/fold$fold" \
-    "graders=[$out/grader$fold]" "locator=$out/locator$fold"
-done
-evaluated "$out/patients" data=spider "data.root=$spider" "runs=[$out/fold0,$out/fold1,$out/fold2]" \
-  "title='SPIDER, 3-fold cross-validation'"
-once "$out/uncalibrated/bundle/model.json" python scripts/export.py "out=$out/uncalibrated" \
-  "graders=[$out/grader-1]" "locator=$out/locator-1"
-evaluated "$out/calibrated" data=phantom "data.root=$out/calibration" "runs=[$out/uncalibrated]"
-python scripts/export.py experiment=default_bundle "out=$out/all" "graders=[$out/grader-1]" "locator=$out/locator-1" \
-  "calibration=[$out/patients/calibration.json,$out/calibrated/calibration.json]" "metrics=$out/patients/metrics.json"
-# What real series look like, and the views that SPIDER lacks.
-python scripts/fit_gates.py "$out/all/bundle" "$spider/images" --synthetic "$out/calibration/images"
-evaluated "$out/phantoms" data=phantom "data.root=$out/test" "runs=[$out/all]" "title='500 synthetic studies, exact truth'"
-echo "bundle: $out/all/bundle; it belongs in src/spinenet/model/default"
+for fold in 0 1 2; do exported "$out/fold$fold" "$fold"; done
 
-# Networks of other kinds with the same data and the same budget.
-for model in grader grader_mean grader_resnet18_3d grader_resnet34_3d; do
-  trained "$out/contest/$model" data=phantom "data.root=$learn" "model=$model" experiment=compare_grader
-  once "$out/contest/$model-exported/bundle/model.json" python scripts/export.py "out=$out/contest/$model-exported" \
-    "graders=[$out/contest/$model]" "locator=$out/locator-1"
-done
-python scripts/compare_models.py data=phantom "data.root=$out/prepared-test" "out=$out/contest/judged" \
-  "runs=[$(printf "$out/contest/%s-exported," grader grader_mean grader_resnet18_3d)$out/contest/grader_resnet34_3d-exported]"
+# Figures by cross-validation, and the bundle of everyone with what they calibrate.
+once "$out/patients/metrics.json" python scripts/evaluate.py "out=$out/patients" data=spider "data.root=$spider" \
+  "runs=[$out/fold0,$out/fold1,$out/fold2]" "title='SPIDER, 3-fold cross-validation'"
+exported "$out/all" -1 experiment=default_bundle "calibration=[$out/patients/calibration.json]" \
+  "metrics=$out/patients/metrics.json"
+echo "bundle: $out/all/bundle; it belongs in src/spinenet/model/default"

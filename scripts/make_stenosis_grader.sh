@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# The bundle that make_default_bundle.sh starts from: a locator, and a grader that learnt stenosis from phantoms:
+#   bash scripts/make_stenosis_grader.sh SPIDER [OUT]
+# About 4 hours on 2 CPU cores. Finished steps are skipped, so it may be stopped and started again.
+set -euo pipefail
+spider=$(cd "$1" && pwd)
+out=${2:-data/default}
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/environment.sh "${SPINENET_VENV:-.venv}" train
+export OMP_NUM_THREADS=1
+
+once() { # FILE COMMAND...: run the command unless it has already made the file
+  local made=$1
+  shift
+  [ -e "$made" ] || "$@"
+}
+trained() { # FOLDER OVERRIDES...: a grader's run
+  once "$1/learnt.json" python scripts/train_grader.py "out=$1" "${@:2}"
+}
+
+# Phantoms: many with every grade frequent and as many as RSNA 2024 has them, some for the locator, some to calibrate and
+# some to test on.
+small=(study.size=320 study.axial_size=256 study.sub_slices=1 study.pixel=uint16)
+phantoms() { # FOLDER STUDIES SEED OVERRIDES...
+  once "$1/overview.csv" python scripts/make_phantom.py "out=$1" "studies=$2" "seed=$3" workers=2 "${@:4}"
+}
+phantoms "$out/balanced" 780 11 study.mode=BALANCED "${small[@]}"
+phantoms "$out/rsna" 300 12 study.mode=RSNA "${small[@]}"
+phantoms "$out/test" 500 13 study.mode=RSNA "${small[@]}"
+phantoms "$out/calibration" 180 15 study.mode=RSNA "${small[@]}"
+phantoms "$out/spines" 150 14 layout=spider study.axial=false study.slices=3
+for part in balanced rsna test calibration; do
+  python scripts/prepare_data.py data=phantom "data.root=$out/$part" "out=$out/prepared-$part" workers=2
+done
+learn=$out/prepared
+mkdir -p "$learn"
+for part in balanced rsna; do
+  for file in "$out/prepared-$part"/*.npz; do ln -sf "$(realpath "$file")" "$learn/$part-$(basename "$file")"; done
+done
+
+# The grader: phantoms first, then patients and phantoms together.
+trained "$out/pretrained" data=phantom "data.root=$learn" experiment=pretrain_grader
+once "$out/locator-1/locator.onnx" python scripts/train_locator.py data=spider_phantom "data.root=$spider" \
+  "data.extra.phantom=$out/spines" data.fold=-1 data.validation=0 "out=$out/locator-1"
+trained "$out/grader-1" data=spider_phantom "data.root=$spider" "data.extra.phantom=$learn" data.fold=-1 \
+  experiment=finetune_grader "init=$out/pretrained/checkpoints/last.ckpt"
+
+evaluated() { # FOLDER OVERRIDES...
+  once "$1/metrics.json" python scripts/evaluate.py "out=$1" "${@:2}"
+}
+# Calibrated on other phantoms than it is tested on.
+once "$out/uncalibrated/bundle/model.json" python scripts/export.py "out=$out/uncalibrated" \
+  "graders=[$out/grader-1]" "locator=$out/locator-1"
+evaluated "$out/calibrated" data=phantom "data.root=$out/calibration" "runs=[$out/uncalibrated]"
+once "$out/stenosis/bundle/model.json" python scripts/export.py experiment=default_bundle "out=$out/stenosis" \
+  "graders=[$out/grader-1]" "locator=$out/locator-1" "calibration=[$out/calibrated/calibration.json]"
+# What real series look like, and the views that SPIDER lacks.
+python scripts/fit_gates.py "$out/stenosis/bundle" "$spider/images" --synthetic "$out/calibration/images"
+evaluated "$out/phantoms" data=phantom "data.root=$out/test" "runs=[$out/stenosis]" "title='500 synthetic studies, exact truth'"
+echo "bundle: $out/stenosis/bundle, to start from"
+
+# Networks of other kinds with the same data and the same budget.
+for model in grader grader_mean grader_resnet18_3d grader_resnet34_3d; do
+  trained "$out/contest/$model" data=phantom "data.root=$learn" "model=$model" experiment=compare_grader
+  once "$out/contest/$model-exported/bundle/model.json" python scripts/export.py "out=$out/contest/$model-exported" \
+    "graders=[$out/contest/$model]" "locator=$out/locator-1"
+done
+python scripts/compare_models.py data=phantom "data.root=$out/prepared-test" "out=$out/contest/judged" \
+  "runs=[$(printf "$out/contest/%s-exported," grader grader_mean grader_resnet18_3d)$out/contest/grader_resnet34_3d-exported]"
