@@ -25,7 +25,7 @@ def choices(group: str, pattern: str = "*") -> list[str]:
     return sorted(path.stem for path in (CONFIG_DIR / group).glob(f"{pattern}.yaml"))
 
 
-REQUIRED = {"export": ["out=o", "graders=[g]", "locator=l"]}
+REQUIRED = {"export": ["out=o", "graders=[g]", "locator=l"], "train_measured": ["segmenters=[s]"]}
 COMPOSITIONS = [(name, REQUIRED.get(name, [])) for name in MAIN_FILES]
 COMPOSITIONS += [
     ("export", [*REQUIRED["export"], f"experiment={choice}"]) for choice in choices("experiment", "*bundle")
@@ -41,6 +41,7 @@ COMPOSITIONS += [
     )
     for choice in choices(group, pattern)
 ]
+COMPOSITIONS += [("train_measured", [*REQUIRED["train_measured"], "experiment=measured"])]
 COMPOSITIONS += [("train_grader", [f"hparams_search={choice}"]) for choice in choices("hparams_search")]
 COMPOSITIONS += [
     (name, [f"data={choice}"]) for name in ("evaluate", "prepare_data", "compare_models") for choice in choices("data")
