@@ -18,8 +18,8 @@ class Key:
     text: str
 
 
-def keys_of(schema: type, prefix: str = "") -> Iterator[Key]:
-    """The keys of a dataclass, those of its groups below them.
+def keys_of(schema: type, prefix: str = "", made: Any = None) -> Iterator[Key]:
+    """The keys of a dataclass, those of its groups below them; ``made`` is the group that its owner begins with.
 
     A key means what the string below its field says, or else the docstring of its dataclass.
     """
@@ -28,18 +28,19 @@ def keys_of(schema: type, prefix: str = "") -> Iterator[Key]:
         kind = types[one.name]
         if is_dataclass(kind):
             assert isinstance(kind, type)
-            yield from keys_of(kind, f"{prefix}{one.name}.")
+            group = None if one.default_factory is MISSING else one.default_factory()
+            yield from keys_of(kind, f"{prefix}{one.name}.", group)
             continue
         name = getattr(kind, "__name__", None) if not getattr(kind, "__args__", ()) else str(kind)
-        yield Key(f"{prefix}{one.name}", name or str(kind), _default(one), texts.get(one.name, ""))
+        yield Key(f"{prefix}{one.name}", name or str(kind), _default(one, made), texts.get(one.name, ""))
 
 
-def _default(field: Any) -> str:
-    if field.default_factory is not MISSING:
-        return str(field.default_factory())
-    if field.default is MISSING or field.default == "???":
+def _default(field: Any, made: Any) -> str:
+    value = field.default_factory() if field.default_factory is not MISSING else field.default
+    if value is MISSING or value == "???":
         return "(must be given)"
-    return "null" if field.default is None else str(field.default)
+    value = value if made is None else getattr(made, field.name)
+    return "null" if value is None else str(value)
 
 
 def _texts(schema: type) -> dict[str, str]:
