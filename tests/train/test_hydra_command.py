@@ -118,10 +118,10 @@ def test_every_file_fits_the_dataclass_it_fills(composed: Any, name: str, overri
     ("mode", "changed"),
     [
         ("none", {}),
-        ("fast", {"fit": {"epochs": 1, "max_batches": 2}}),
+        ("fast", {"fit": {"epochs": 1, "steps": 0, "max_batches": 2}}),
         (
             "overfit",
-            {"fit": {"epochs": 60, "overfit_batches": 1}, "callbacks": {"patience": 0, "average": 0.0}},
+            {"fit": {"epochs": 60, "steps": 0, "overfit_batches": 1}, "callbacks": {"patience": 0, "average": 0.0}},
         ),
     ],
 )
@@ -140,7 +140,7 @@ def test_a_debug_mode_changes_what_it_says_and_nothing_else(
 @pytest.mark.parametrize("choice", choices("experiment", "*grader"))
 def test_debug_shrinks_every_experiment(composed: Any, choice: str) -> None:
     config = composed("train_grader", f"experiment={choice}", "debug=fast")
-    assert (config.fit.epochs, config.fit.max_batches) == (1, 2)
+    assert (config.fit.epochs, config.fit.steps, config.fit.max_batches) == (1, 0, 2)
 
 
 def test_what_is_typed_wins_over_files(composed: Any) -> None:
