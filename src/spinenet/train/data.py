@@ -94,11 +94,20 @@ def grader_transforms(config: AugmentConfig, spec: CropSpec, labels: str = "trut
     )
 
 
-class StudyBags(torch.utils.data.Dataset):
+class Sourced(torch.utils.data.Dataset[Any]):
+    """Items to train on; ``sources`` names the data set of every item."""
+
+    sources: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+
+class StudyBags(Sourced):
     """One item a study: its bag, augmented or as prediction will see it.
 
     Prepared studies are read when they are needed, the few others once (MONAI's CacheDataset); of these, studies
-    without levels are left out. ``sources`` names the data set of every item.
+    without levels are left out.
     """
 
     def __init__(
@@ -124,9 +133,6 @@ class StudyBags(torch.utils.data.Dataset):
             _log.warning(said, len(studies) - len(kept), len(studies))
         self.studies: list[Item | LabelledStudy] = [one for one, _ in kept]
         self.sources = [source for _, source in kept]
-
-    def __len__(self) -> int:
-        return len(self.studies)
 
     def __getitem__(self, index: "int | Draw") -> Item:
         study = self.studies[_place(index, self.transforms)]
@@ -192,7 +198,7 @@ class Draws(torch.utils.data.Sampler[Draw]):
         return sequence[start : start + count]
 
 
-class StudyParts(torch.utils.data.Dataset):
+class StudyParts(Sourced):
     """Several items a study, such as its slices: ``read`` once, and changed by chance whenever one is shown."""
 
     def __init__(
@@ -210,9 +216,6 @@ class StudyParts(torch.utils.data.Dataset):
         named = sources or [""] * len(studies)
         self.sources = [named[index] for index in range(len(cached)) for _ in cached[index]]
         self.transforms = transforms
-
-    def __len__(self) -> int:
-        return len(self.parts)
 
     def __getitem__(self, index: "int | Draw") -> Item:
         return self.transforms(self.parts[_place(index, self.transforms)])
@@ -268,7 +271,9 @@ def locator_loaders(split: Split, config: TrainLocatorConfig) -> tuple[DataLoade
     return train, DataLoader(validation, batch_size=1, collate_fn=collate_slices)
 
 
-def shuffled(dataset: StudyBags | StudyParts, config: RunConfig, collate: Callable[..., Any]) -> DataLoader:
+def shuffled(
+    dataset: Sourced, config: RunConfig, collate: Callable[..., Any], draws: type[Draws] = Draws
+) -> DataLoader:
     """Shuffled, or balanced where the sources have shares, in an order fixed by the seed. Whole batches only, as a
     small last one would upset batch statistics."""
     data, batch_size = config.data, config.fit.batch_size
@@ -276,7 +281,7 @@ def shuffled(dataset: StudyBags | StudyParts, config: RunConfig, collate: Callab
         raise DatasetError(
             f"{data.root}: no study has levels to train on (no masks, no points); let spinenet prepare locate them"
         )
-    sampler = Draws(dataset.sources, data.shares, data.name, config.seed)
+    sampler = draws(dataset.sources, data.shares, data.name, config.seed)
     return DataLoader(
         dataset,
         batch_size=batch_size,

@@ -58,7 +58,7 @@ def export_locator(locator: Locator, path: Path) -> float:
     model = ClassProbabilities(locator).eval()
     example = (torch.rand(2, 1, 8 * SIZE_MULTIPLE, 6 * SIZE_MULTIPLE),)
     size = {axis: torch.export.Dim(name, min=2, max=256) * SIZE_MULTIPLE for axis, name in ((2, "h"), (3, "w"))}
-    _export(model, example, path, ["images"], ["probabilities"], {"images_N1HW": {0: torch.export.Dim("n"), **size}})
+    write_onnx(model, example, path, ["images"], ["probabilities"], {"images_N1HW": {0: torch.export.Dim("n"), **size}})
     other = (torch.rand(3, 1, 10 * SIZE_MULTIPLE, 12 * SIZE_MULTIPLE),)
     return max(difference(model, inputs, path) for inputs in (example, other))
 
@@ -67,7 +67,7 @@ def export_segmenter(network: nn.Module, path: Path) -> float:
     """Write ``segmenter.onnx`` (any number of crops); returns the largest difference from torch."""
     model = ClassProbabilities(network).eval()
     example = (torch.rand(2, 1, ROWS, COLUMNS),)
-    _export(model, example, path, ["crops"], ["probabilities"], ({0: torch.export.Dim("n")},))
+    write_onnx(model, example, path, ["crops"], ["probabilities"], ({0: torch.export.Dim("n")},))
     return max(difference(model, inputs, path) for inputs in (example, (torch.rand(5, 1, ROWS, COLUMNS),)))
 
 
@@ -77,7 +77,7 @@ def export_grader(members: Sequence[nn.Module], spec: CropSpec, path: Path) -> f
     example = example_bag(2, 5, 3, spec)
     studies, levels, slices = (torch.export.Dim(name, max=64) for name in ("b", "l", "s"))
     axes = [{0: studies, 1: levels, 2: slices} for _ in BAG_ARRAYS[:-1]] + [{0: studies, 1: levels}]
-    _export(model, example, path, list(BAG_ARRAYS), [LOG_PROBABILITIES, "attention"], (tuple(axes),))
+    write_onnx(model, example, path, list(BAG_ARRAYS), [LOG_PROBABILITIES, "attention"], (tuple(axes),))
     return max(difference(model, inputs, path) for inputs in (example, example_bag(1, 7, 2, spec)))
 
 
@@ -95,9 +95,10 @@ def example_bag(studies: int, levels: int, slices: int, spec: CropSpec) -> tuple
     )
 
 
-def _export(
+def write_onnx(
     model: nn.Module, example: tuple[Tensor, ...], path: Path, inputs: list[str], outputs: list[str], shapes: object
 ) -> None:
+    """Write a module as one ONNX file; ``shapes`` are torch.export's dynamic shapes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # It misses torchvision, which nothing here uses, with a line for each of its operators.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)

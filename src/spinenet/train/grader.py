@@ -12,7 +12,7 @@ from spinenet.crops import BAG_ARRAYS
 from spinenet.errors import ConfigError
 from spinenet.labels import TARGET, VIEWS
 from spinenet.train.baselines import build_grader
-from spinenet.train.loop import SCORE
+from spinenet.train.loop import OTHER_TARGETS, SCORE
 from spinenet.train.losses import grade_weights, grading_loss
 from spinenet.train.optimise import one_cycle
 from spinenet.train.scores import discrimination
@@ -76,10 +76,7 @@ class GraderModule(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """A run goes on in the label space that it was started in; ConfigError where that has changed."""
         if checkpoint.get("targets") != list(TARGET):
-            raise ConfigError(
-                "the label space has changed since the run was started, so it cannot be resumed; "
-                "start a new run from its weights with init="
-            )
+            raise ConfigError(OTHER_TARGETS)
 
     def on_train_end(self) -> None:
         """What any rank has seen counts as seen."""

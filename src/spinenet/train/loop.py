@@ -31,7 +31,12 @@ from spinenet.train.training_config import FitConfig, LearningConfig, RunConfig,
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 SCORE = "validation_score"
-"""What both networks log of each epoch's validation, higher is better; the epoch that has most of it is exported."""
+"""What every network logs of each epoch's validation, higher is better; the epoch that has most of it is exported."""
+OTHER_TARGETS = (
+    "the label space has changed since the run was started, so it cannot be resumed; "
+    "start a new run from its weights with init="
+)
+"""What is said of a checkpoint that learns other targets."""
 
 
 @dataclass(frozen=True)

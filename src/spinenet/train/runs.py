@@ -52,7 +52,7 @@ def train_locator(config: TrainLocatorConfig, out: Path) -> float | None:
 
     Returns the best validation score, the Dice of all discs; None without validation patients.
     """
-    split = _start(config, out)
+    split = start_run(config, out)
     train, validation = locator_loaders(split, config)
     module = LocatorModule(config.model, config.fit)
     if config.init:
@@ -71,7 +71,7 @@ def train_segmenter(config: TrainSegmenterConfig, out: Path) -> float | None:
     Where there are test patients, ``dice.csv`` and ``measured.csv`` say how it does on them (``held_out.judge``).
     Returns the best validation score, the mean Dice of disc, bodies and canal; None without validation patients.
     """
-    split = _start(config, out)
+    split = start_run(config, out)
     train, validation = segmenter_loaders(split, config)
     module = SegmenterModule(config.model, config.fit)
     if config.init:
@@ -91,7 +91,7 @@ def train_grader(config: TrainGraderConfig, out: Path) -> float | None:
     With a locator's run: export the bundle, calibrate it on the validation patients as they are predicted, and evaluate
     the bundle on the test patients.
     """
-    split = _start(config, out)
+    split = start_run(config, out)
     train, validation = grader_loaders(split, config)
     grades_NT = torch.as_tensor(np.concatenate([study.grades_LT for study in split.train]))
     module = GraderModule(config.model, config.fit, grades_NT)
@@ -228,7 +228,8 @@ def learnt_by(runs: Sequence[Path]) -> dict[str, Any]:
     return {"evidence": evidence, "views": views}
 
 
-def _start(config: RunConfig, out: Path) -> Split:
+def start_run(config: RunConfig, out: Path) -> Split:
+    """Write configuration, split and provenance of a run to ``out``, and seed; ConfigError where it cannot run."""
     trainer_of(config.trainer, logger=False, enable_checkpointing=False)  # before hours of reading, not after
     pl.seed_everything(config.seed, workers=True, verbose=False)
     return _begin(config, out)
