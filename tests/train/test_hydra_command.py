@@ -32,7 +32,7 @@ COMPOSITIONS += [
 ]
 COMPOSITIONS += [
     (f"train_{network}", [f"{group}={choice}"])
-    for network in ("locator", "grader", "segmenter")
+    for network in ("locator", "grader", "segmenter", "discs")
     for group, pattern in (
         ("data", "*"),
         ("model", f"{network}*"),
@@ -113,7 +113,7 @@ def test_every_file_fits_the_dataclass_it_fills(composed: Any, name: str, overri
     assert not OmegaConf.missing_keys(OmegaConf.structured(composed(name, *overrides)))
 
 
-@pytest.mark.parametrize("network", ["locator", "grader"])
+@pytest.mark.parametrize("network", ["locator", "grader", "discs"])
 @pytest.mark.parametrize(
     ("mode", "changed"),
     [
@@ -137,9 +137,12 @@ def test_a_debug_mode_changes_what_it_says_and_nothing_else(
     assert (debug["out"] == plain["out"]) == (mode == "none")  # what is tried out never gets in a run's way
 
 
-@pytest.mark.parametrize("choice", choices("experiment", "*grader"))
-def test_debug_shrinks_every_experiment(composed: Any, choice: str) -> None:
-    config = composed("train_grader", f"experiment={choice}", "debug=fast")
+@pytest.mark.parametrize(
+    ("network", "choice"),
+    [(network, choice) for network in ("grader", "discs") for choice in choices("experiment", f"*{network}")],
+)
+def test_debug_shrinks_every_experiment(composed: Any, network: str, choice: str) -> None:
+    config = composed(f"train_{network}", f"experiment={choice}", "debug=fast")
     assert (config.fit.epochs, config.fit.steps, config.fit.max_batches) == (1, 0, 2)
 
 
@@ -173,6 +176,11 @@ def test_a_saved_configuration_gives_the_same_run_again(composed: Any, tmp_path:
         ("train_grader", "model=locator", "model.kind is unet, no grader"),
         ("train_locator", "model=grader", "features"),
         ("train_grader", "data=nowhere", "data/nowhere"),
+        ("train_discs", "model.weights=thought", "model.weights is thought; choose one of imagenet, random"),
+        ("train_discs", "model.width=30", "multiple of 4"),
+        ("train_discs", "crop.rows=100", "multiples of 32"),
+        ("train_discs", "fit.freeze_after=2", "fit.freeze_after"),
+        ("train_discs", "+loss.targets.fracture=1", "loss.targets names what is no target: fracture"),
         ("train_grader", "debug=quick", "debug/quick"),
         ("train_grader", "data.root=/nowhere/at/all", "not SPIDER's layout"),
         ("train_grader", "fit.epochs", "fit.epochs"),
@@ -203,6 +211,16 @@ def test_help_explains_every_key_and_names_every_choice(
         "crop.rows = 64",
         "hparams_search: optuna",
     ):
+        assert word in said, word
+
+
+def test_help_tells_the_defaults_that_a_network_has_of_its_own(
+    scripts: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["train_discs.py", "--help"])
+    scripts["train_discs"].main()
+    said = capsys.readouterr().out
+    for word in ("model: discs, discs_small, grader", "crop.rows = 96", "fit.steps = 1400", "augment.mix = 0.5"):
         assert word in said, word
 
 

@@ -16,6 +16,7 @@ COMMANDS = {
     ("train", "segmenter"): ("train_segmenter", "train", "Train the network that outlines discs to be measured."),
     ("train", "measured"): ("train_measured", "train", "Fit what grades discs by their measurements."),
     ("train", "grader"): ("train_grader", "train", "Train the network that grades them; with locator= a whole bundle."),
+    ("train", "discs"): ("train_discs", "train", "Train the network that grades discs from midline slices of T1, T2."),
     ("evaluate",): ("evaluate", "evaluate", "Evaluate a predictions.csv with truth, or runs on their test patients."),
     ("export",): ("export", "train", "Join runs into a bundle that predicts without torch."),
 }

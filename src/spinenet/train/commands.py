@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from spinenet.errors import ConfigError
 from spinenet.evaluate.evaluation_config import EvaluateConfig
+from spinenet.train.discs.disc_config import TrainDiscsConfig
 from spinenet.train.hydra_command import script
 from spinenet.train.preparation import prepare_data
 from spinenet.train.training_config import (
@@ -21,7 +22,16 @@ from spinenet.train.training_config import (
 if TYPE_CHECKING:
     from spinenet.evaluate import Beside, Settings
 
-__all__ = ["evaluate", "export", "prepare_data", "train_grader", "train_locator", "train_measured", "train_segmenter"]
+__all__ = [
+    "evaluate",
+    "export",
+    "prepare_data",
+    "train_discs",
+    "train_grader",
+    "train_locator",
+    "train_measured",
+    "train_segmenter",
+]
 
 
 @script("train_locator", TrainLocatorConfig)
@@ -69,6 +79,17 @@ def _told(out: str, score: float | None) -> float | None:
 
     rank_zero_only(print)(f"run: {out}" if score is None else f"run: {out}, best validation score {score:.3f}")
     return score
+
+
+@script("train_discs", TrainDiscsConfig)
+def train_discs(config: TrainDiscsConfig) -> float | None:
+    """Split patients, train, export ``discs.onnx`` and ``discs.ckpt`` into the run folder.
+
+    Returns the best validation score.
+    """
+    from spinenet.train.discs.disc_run import train_discs as train
+
+    return train(config, Path(config.out))
 
 
 @script("export", ExportConfig)

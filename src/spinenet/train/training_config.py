@@ -26,7 +26,7 @@ class FitConfig:
     weight_decay: float = 0.05
     """Weight decay of AdamW."""
     batch_size: int = 8
-    """Studies (grader), slices (locator) or discs (segmenter) in a step."""
+    """Studies (grader, disc network), slices (locator) or discs (segmenter) in a step."""
     overfit_batches: int = 0
     """Train and validate on so many batches of the training part alone; 0 is off. For debugging."""
     max_batches: int = 0

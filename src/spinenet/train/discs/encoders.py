@@ -1,0 +1,141 @@
+"""Encoders of the disc network: from a picture of two views to feature maps of strides 8, 16 and 32.
+
+Shapes: N disc, V view, H W pixels. To add one: a function that makes it, and a line in ENCODERS.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from spinenet.crops import DISC_PAIR
+from spinenet.errors import ConfigError
+
+VIEWS_SHOWN = len(DISC_PAIR)
+BLOCKS = (
+    (1, 3, 1, 1, 32, 16),
+    (2, 3, 2, 6, 16, 24),
+    (2, 5, 2, 6, 24, 40),
+    (3, 3, 2, 6, 40, 80),
+    (3, 5, 1, 6, 80, 112),
+    (4, 5, 2, 6, 112, 192),
+    (1, 3, 1, 6, 192, 320),
+)
+"""EfficientNet-Lite0 (Tan and Le 2019): repeats, kernel, stride, expansion, channels in, channels out."""
+DROP_PATH = 0.1
+"""Share of residual branches left out in training in the last block; it rises from 0 with depth."""
+
+
+class Encoder(nn.Module):
+    """Stages one after the other; ``taps`` are the three whose maps, of strides 8, 16 and 32, are given on, and
+    ``channels`` says how many each has. The first ``early`` stages can be frozen."""
+
+    def __init__(self, stages: Sequence[nn.Module], taps: Sequence[int], channels: Sequence[int], early: int) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(stages)
+        self.taps, self.channels = tuple(taps), tuple(channels)
+        self.early, self.frozen = early, 0
+
+    def forward(self, pictures_NVHW: Tensor) -> list[Tensor]:
+        """The three maps."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            x = pictures_NVHW
+            for stage in self.stages[: self.frozen]:
+                x = stage(x)
+        maps = []
+        for index, stage in enumerate(self.stages[self.frozen :], self.frozen):
+            x = stage(x)
+            if index in self.taps:
+                maps.append(x)
+        return maps
+
+    def freeze(self) -> None:
+        """The early stages learn no more, their batch statistics included; a third of a step's time is saved."""
+        self.frozen = self.early
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "Encoder":
+        """As in torch, but what is frozen stays as in prediction."""
+        super().train(mode)
+        for stage in self.stages[: self.frozen]:
+            stage.eval()
+        return self
+
+
+class SameConv(nn.Conv2d):
+    """A convolution padded as TensorFlow does at even sizes, for which the ImageNet weights were learnt."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, groups: int = 1) -> None:
+        padding = (kernel - 1) // 2 if stride == 1 else 0
+        super().__init__(inputs, outputs, kernel, stride, padding=padding, groups=groups, bias=False)
+        total = kernel - stride if stride > 1 else 0
+        self.before, self.after = total // 2, total - total // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The grid divided by the stride."""
+        if self.after:
+            x = functional.pad(x, (self.before, self.after, self.before, self.after))
+        return super().forward(x)
+
+
+def batch_norm(channels: int) -> nn.BatchNorm2d:
+    """Batch statistics that a hundred steps move."""
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.03)
+
+
+class InvertedResidual(nn.Module):
+    """Widen, convolve each channel, narrow; with a shortcut where sizes allow (Sandler et al. 2018)."""
+
+    def __init__(self, kernel: int, stride: int, expansion: int, inputs: int, outputs: int, drop: float) -> None:
+        super().__init__()
+        middle, layers = inputs * expansion, list[nn.Module]()
+        if expansion > 1:
+            layers += [SameConv(inputs, middle, 1, 1), batch_norm(middle), nn.ReLU6()]
+        layers += [SameConv(middle, middle, kernel, stride, middle), batch_norm(middle), nn.ReLU6()]
+        layers += [SameConv(middle, outputs, 1, 1), batch_norm(outputs)]
+        self.layers = nn.Sequential(*layers)
+        self.shortcut, self.drop = stride == 1 and inputs == outputs, drop
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Same grid divided by the stride."""
+        y = self.layers(x)
+        if not self.shortcut:
+            return y
+        if self.training and self.drop:
+            y = y * (torch.rand(len(y), 1, 1, 1, device=y.device) >= self.drop) / (1 - self.drop)
+        return x + y
+
+
+def efficientnet_lite0() -> Encoder:
+    """EfficientNet-Lite0 without its last layer: 3.4 million weights."""
+    stem = nn.Sequential(SameConv(VIEWS_SHOWN, 32, 3, 2), batch_norm(32), nn.ReLU6())
+    stages: list[nn.Module] = [stem]
+    total = sum(repeats for repeats, *_ in BLOCKS)
+    for repeats, kernel, stride, expansion, inputs, outputs in BLOCKS:
+        for repeat in range(repeats):
+            drop = DROP_PATH * (len(stages) - 1) / total
+            block = (kernel, 1, expansion, outputs) if repeat else (kernel, stride, expansion, inputs)
+            stages.append(InvertedResidual(*block, outputs, drop))
+    return Encoder(stages, taps=(5, 11, 16), channels=(40, 112, 320), early=4)
+
+
+def small() -> Encoder:
+    """A hundredth of the weights, for tests and quick looks."""
+
+    def stage(inputs: int, outputs: int, stride: int) -> nn.Module:
+        return nn.Sequential(SameConv(inputs, outputs, 3, stride), batch_norm(outputs), nn.ReLU6())
+
+    stages = [stage(VIEWS_SHOWN, 8, 2), stage(8, 16, 2), stage(16, 24, 2), stage(24, 32, 2), stage(32, 48, 2)]
+    return Encoder(stages, taps=(2, 3, 4), channels=(24, 32, 48), early=1)
+
+
+ENCODERS: dict[str, Callable[[], Encoder]] = {"efficientnet_lite0": efficientnet_lite0, "small": small}
+"""Every encoder by the name that ``model.encoder`` gives it."""
+
+
+def build_encoder(name: str) -> Encoder:
+    """The encoder of a name with random weights; ConfigError where there is none."""
+    if name not in ENCODERS:
+        raise ConfigError(f"model.encoder is {name}, no encoder; choose one of {', '.join(ENCODERS)}")
+    return ENCODERS[name]()
