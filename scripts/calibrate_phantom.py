@@ -12,6 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from spinenet.system.files import write_text
 from spinenet.system.processes import in_processes
 from spinenet.system.progress import track
 from spinenet.train.hydra_command import script
@@ -59,7 +60,7 @@ def main(config: CalibrateConfig) -> None:
         tables[mode.value] = fitting.as_table(weights)
         if mode is Mode.RSNA:
             tables["raters"] = fitting.fit_ranks(weights, proposals)
-    Path(config.out).write_text(json.dumps(tables, separators=(",", ":")) + "\n")
+    write_text(Path(config.out), json.dumps(tables, separators=(",", ":")) + "\n")
     print(f"{config.out}: weights of {', '.join(config.modes)}")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from spinenet.datasets.splits import DataConfig
 from spinenet.errors import ConfigError
+from spinenet.system.files import write_text
 from spinenet.train.hydra_command import script
 
 
@@ -43,7 +44,7 @@ def main(config: CompareModelsConfig) -> None:
         judged.append(
             judge(run, config.data.name, Path(config.data.root), out, samples=config.samples, seed=config.seed)
         )
-    (out / "models.md").write_text(contest_table(judged), encoding="utf-8")
+    write_text(out / "models.md", contest_table(judged))
     print(f"table: {out / 'models.md'}")
 
 

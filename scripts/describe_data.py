@@ -11,15 +11,16 @@ import pandas as pd
 from spinenet.datasets import load_dataset
 from spinenet.errors import SpinenetError
 from spinenet.evaluate.show.description import series_table
+from spinenet.system.files import write_text
 
 
 def main(spider: Path, phantoms: Path, out: Path) -> None:
     """Describe both data sets."""
     real, synthetic = load_dataset("spider", spider), load_dataset("phantom", phantoms)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "spider_findings.txt").write_text("\n".join(map(str, real.findings)) + "\n", encoding="utf-8")
+    write_text(out / "spider_findings.txt", "\n".join(map(str, real.findings)) + "\n")
     tables = [series_table(real.studies, "SPIDER"), series_table(synthetic.studies, "phantom")]
-    pd.concat(tables).to_csv(out / "series.csv", index=False)
+    write_text(out / "series.csv", pd.concat(tables).to_csv(index=False))
     print(f"written: {out}")
 
 

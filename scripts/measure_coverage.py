@@ -10,6 +10,7 @@ import typer
 
 from spinenet.evaluate import load_predictions
 from spinenet.evaluate.assess.coverage import measure_coverage
+from spinenet.system.files import write_text
 
 
 def main(predictions: Path, out: Path | None = None) -> None:
@@ -23,7 +24,7 @@ def main(predictions: Path, out: Path | None = None) -> None:
         print(f"| {one.target.title} | {one.n} | {shares} | {by_grade} |")
     if out is not None:
         content = {name: one.to_dict() for name, one in figures.items()}
-        out.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        write_text(out, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 if __name__ == "__main__":

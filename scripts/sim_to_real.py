@@ -19,6 +19,7 @@ from spinenet.evaluate.experiments import measured_canal
 from spinenet.labels import RESEARCH_ONLY
 from spinenet.model.bundle import load_bundle
 from spinenet.study import StudyResult
+from spinenet.system.files import write_text
 from spinenet.system.progress import track
 from spinenet.train.hydra_command import script
 
@@ -42,14 +43,14 @@ def main(config: SimToRealConfig) -> None:
     correlations = measured_canal.rank_correlations(frame, samples=config.samples, seed=config.seed)
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(out / "canals.csv", index=False)
+    write_text(out / "canals.csv", frame.to_csv(index=False))
     lines = [f"| {measured_canal.MEASURES[name]} | {value} |" for name, value in correlations.items()]
     head = (
         f"{frame.study.nunique()} patients, {len(frame)} levels. Spearman's correlation with the expected canal grade "
         "(0 normal to 2 severe), 95 % interval over patients; a narrower canal should be graded higher."
     )
     report = "\n".join([f"> {RESEARCH_ONLY}", "", head, "", "| Measure | Correlation |", "|---|---|", *lines, ""])
-    (out / "report.md").write_text(report, encoding="utf-8")
+    write_text(out / "report.md", report)
     measured_canal.contact_sheet(measured_canal.extremes(frame, SHOWN), crops, out / "most_and_least.png")
     print(report)
 

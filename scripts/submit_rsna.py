@@ -9,6 +9,7 @@ from pathlib import Path
 
 from spinenet.datasets.splits import DataConfig
 from spinenet.errors import ConfigError
+from spinenet.system.files import write_text
 from spinenet.train.hydra_command import script
 
 
@@ -41,7 +42,7 @@ def main(config: SubmitConfig) -> None:
     studies = sorted(path.name for path in folder.iterdir() if path.is_dir())
     predictions = pd.read_csv(config.predictions, dtype={"study": str})
     submission, filled = submission_of(predictions, names_of(studies))
-    submission.to_csv(config.out, index=False)
+    write_text(Path(config.out), submission.to_csv(index=False))
     print(f"{config.out}: {len(submission)} rows of {len(studies)} studies, {filled} of them without a prediction")
     if config.images == "train_images":
         grades = read_tables(Path(config.data.root)).grades

@@ -18,6 +18,7 @@ from spinenet.errors import DatasetError, SpinenetError
 from spinenet.model.bundle import load_bundle
 from spinenet.predict import locate
 from spinenet.study import Study, sentence
+from spinenet.system.files import replacing
 from spinenet.system.processes import in_processes
 
 PROBLEMS = "problems.csv"
@@ -94,7 +95,7 @@ def _recorded(out: Path, outcome: Outcome) -> Outcome:
         return outcome
     known[outcome.key] = outcome.problem
     out.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["study", "problem"])
         writer.writerows(sorted(item for item in known.items() if item[1]))

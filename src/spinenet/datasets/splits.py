@@ -11,6 +11,7 @@ from spinenet.datasets import adapter, load_dataset
 from spinenet.datasets.labelled import LabelledStudy
 from spinenet.errors import DatasetError
 from spinenet.labels import TARGETS
+from spinenet.system.files import write_text
 
 
 @dataclass
@@ -145,7 +146,7 @@ def _finding_counts(study: LabelledStudy) -> np.ndarray:
 def save_split(path: Path, folds: dict[str, int], *, seed: int) -> None:
     """Write a split as JSON: {"seed": ..., "folds": {patient: fold}}."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"seed": seed, "folds": dict(sorted(folds.items()))}, indent=1) + "\n")
+    write_text(path, json.dumps({"seed": seed, "folds": dict(sorted(folds.items()))}, indent=1) + "\n")
 
 
 def load_split(path: Path) -> dict[str, int]:

@@ -28,8 +28,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file (UTF-8, line ends as given) whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
     with replacing(path) as partial:
-        partial.write_bytes(text.encode())
+        partial.write_bytes(content)
 
 
 def write_safely(path: Path, content: bytes) -> None:

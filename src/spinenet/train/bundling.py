@@ -1,6 +1,5 @@
 """From finished runs to one bundle: which parts it has, and which of them have a say in which target."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from spinenet.labels import TARGET
 from spinenet.model.bundle import DISCS, MEASURED, SEGMENTER, Bundle, load_bundle, write_bundle
 from spinenet.model.calibration import NEUTRAL, TargetCalibration
 from spinenet.model.card import card_metrics, model_card
+from spinenet.system.files import write_bytes, write_text
 from spinenet.train.export import mean_of_networks
 from spinenet.train.runs import export_bundle, first_fitted, learnt_by, made_with, read_json, recipe_of
 from spinenet.train.training_config import ExportConfig
@@ -33,9 +33,9 @@ def export_run(config: ExportConfig, out: Path) -> None:
     bundle = _started(config, calibration, facts, out)
     if more := _further_parts(config):
         bundle = _with_parts(bundle, more, config, calibration, facts, out)
-    (bundle.path / "MODEL_CARD.md").write_text(model_card(bundle.metadata), encoding="utf-8")
+    write_text(bundle.path / "MODEL_CARD.md", model_card(bundle.metadata))
     for name in ("config.yaml", "split.json"):
-        shutil.copyfile(_first_run(config) / name, out / name)
+        write_bytes(out / name, (_first_run(config) / name).read_bytes())
 
 
 def _first_run(config: ExportConfig) -> Path:

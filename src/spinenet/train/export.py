@@ -16,6 +16,7 @@ from spinenet.crops import BAG_ARRAYS, CropSpec
 from spinenet.labels import LEVELS, VIEWS
 from spinenet.locating.discs import SIZE_MULTIPLE
 from spinenet.locating.measuring.fine_crops import COLUMNS, ROWS
+from spinenet.system.files import replacing
 from spinenet.train.networks import Locator
 
 OPSET = 20
@@ -117,13 +118,14 @@ def write_onnx(
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program")
     # External data would make a second file that is easily lost.
-    program.save(str(path), external_data=False)
-    written = onnx.load(str(path))
-    _forget_sources(written.graph)
-    for function in written.functions:
-        _forget_sources(function)
-    onnx.save(written, str(path))
-    onnx.checker.check_model(str(path))
+    with replacing(path) as partial:
+        program.save(str(partial), external_data=False)
+        written = onnx.load(str(partial))
+        _forget_sources(written.graph)
+        for function in written.functions:
+            _forget_sources(function)
+        onnx.save(written, str(partial))
+        onnx.checker.check_model(str(partial))
 
 
 def _forget_sources(graph: onnx.GraphProto | onnx.FunctionProto) -> None:

@@ -26,6 +26,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import Tensor
 
 from spinenet.errors import ConfigError
+from spinenet.system.files import write_text
 from spinenet.system.progress import is_watched
 from spinenet.train.training_config import FitConfig, LearningConfig, RunConfig, TrainerConfig
 
@@ -245,4 +246,4 @@ def save_config(config: LearningConfig, out: Path) -> None:
                 "or start a new run from its weights with init="
             )
     out.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(now, path)
+    write_text(path, OmegaConf.to_yaml(now))

@@ -12,6 +12,7 @@ from typing import Any
 
 from spinenet import __version__
 from spinenet.datasets import LabelledStudy
+from spinenet.system.files import write_text
 
 RUN_FILE = "run.json"
 PACKAGES = ("torch", "pytorch-lightning", "monai", "numpy", "scikit-learn", "onnx", "onnxruntime")
@@ -24,7 +25,7 @@ def write_provenance(out: Path, tags: Sequence[str], studies: Iterable[LabelledS
     commands = [*known.get("commands", []), " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])]
     facts = {"tags": list(tags), "commit": commit(), "versions": versions(), "labels": digest_of_labels(studies)}
     text = json.dumps({**facts, **known, "commands": commands}, indent=1, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    write_text(path, text + "\n")
 
 
 def read_provenance(run: Path) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from spinenet.evaluate.assess.run_folders import evaluate_runs, open_run
 from spinenet.labels import TARGET, TARGETS, UNKNOWN, VIEWS, Target, View
 from spinenet.model.bundle import MEASURED, SEGMENTER, load_bundle, write_bundle
 from spinenet.model.calibration import NEUTRAL, TargetCalibration
-from spinenet.system.files import replacing
+from spinenet.system.files import replacing, write_text
 from spinenet.system.progress import track
 from spinenet.train.baselines import build_grader
 from spinenet.train.data import grader_loaders, locator_loaders
@@ -212,7 +212,7 @@ def save_learnt(out: Path, split: Split, views: Sequence[View], targets: Collect
         }
         if labelled:
             evidence[target.name] = "synthetic" if all(adapter(name).synthetic for name in labelled) else "real"
-    (out / "learnt.json").write_text(json.dumps({"evidence": evidence, "views": list(views)}, indent=1) + "\n")
+    write_text(out / "learnt.json", json.dumps({"evidence": evidence, "views": list(views)}, indent=1) + "\n")
 
 
 def learnt_by(runs: Sequence[Path]) -> dict[str, Any]:

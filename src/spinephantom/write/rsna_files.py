@@ -23,6 +23,7 @@ from pydicom.uid import UID, EnhancedMRImageStorage, ExplicitVRLittleEndian, RLE
 
 from spinenet.labels import LEVELS, MIRROR, STENOSIS_LEVELS, TARGET_INDEX, TARGETS, UNKNOWN, Target, View
 from spinenet.study import Series
+from spinenet.system.files import write_text
 from spinephantom.data import Interval, record
 from spinephantom.phantom import PhantomStudy
 from spinephantom.write.dicom_files import IMPLEMENTATION_UID, describe_plane, set_pixels, uid
@@ -269,4 +270,4 @@ def _write_table(path: Path, header: list[str], rows: Iterable[list[Any]]) -> No
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
-    path.write_text(text.getvalue(), encoding="utf-8")
+    write_text(path, text.getvalue())

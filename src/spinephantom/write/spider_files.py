@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.labels import LEVELS, columns_of
+from spinenet.system.files import write_text
 from spinephantom.phantom import PhantomStudy
 from spinephantom.write.spider_overview import OVERVIEW_COLUMNS, sagittal
 from spinephantom.write.truth_files import read_truth, truth_record, write_truth
@@ -96,4 +97,4 @@ def _write_csv(path: Path, columns: list[str], rows: list[dict[str, str]]) -> No
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    path.write_text(text.getvalue())
+    write_text(path, text.getvalue())

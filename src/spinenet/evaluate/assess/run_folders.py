@@ -30,6 +30,7 @@ from spinenet.evaluate.show.outputs import write_evaluation
 from spinenet.labels import UNKNOWN
 from spinenet.model.bundle import Bundle, load_bundle
 from spinenet.model.calibration import TargetCalibration
+from spinenet.system.files import write_text
 
 OnStudy = Callable[[LabelledStudy], None]
 
@@ -87,8 +88,8 @@ def evaluate_runs(
     frame = pd.concat(frames)
     together = merge(parts)
     out.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(out / "predictions.csv", index=False)
-    (out / "failures.json").write_text(json.dumps(together.failures, indent=1) + "\n")
+    write_text(out / "predictions.csv", frame.to_csv(index=False))
+    write_text(out / "failures.json", json.dumps(together.failures, indent=1) + "\n")
     save_calibration(out / "calibration.json", fit_calibration(together, targets))
     levels = errors_of_levels(together, samples=settings.samples, seed=settings.seed) if together.truth else None
     return write_evaluation(frame, out, settings, replace(beside or Beside(), levels=levels))
@@ -115,7 +116,7 @@ def _in_plane(centers: Centers) -> Centers:
 
 def save_calibration(path: Path, calibration: dict[str, TargetCalibration]) -> None:
     """Write calibrations as JSON, target by target."""
-    path.write_text(json.dumps({name: one.to_dict() for name, one in calibration.items()}, indent=1) + "\n")
+    write_text(path, json.dumps({name: one.to_dict() for name, one in calibration.items()}, indent=1) + "\n")
 
 
 def load_calibration(path: Path) -> dict[str, TargetCalibration]:

@@ -6,11 +6,11 @@ FOLDER/cases.csv           what is known of each study: vendor, field strength, 
 FOLDER/slices.npz          the slices of a few instructive discs, ``study|level`` -> (S, H, W) uint8
 """
 
+import gzip
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,10 +28,9 @@ from spinenet.model.bundle import Bundle, load_bundle
 from spinenet.predict import predict_study
 from spinenet.readers import read_study
 from spinenet.study import LevelCrop
+from spinenet.system.files import replacing, write_bytes, write_text
 
 PREDICTIONS, RATERS, CASES, SLICES = "predictions.csv.gz", "raters.csv.gz", "cases.csv", "slices.npz"
-PACKED: dict[str, Any] = {"method": "gzip", "mtime": 0}
-"""Without a date, so that the same table is the same bytes."""
 SLICES_SHOWN = 3
 
 
@@ -79,12 +78,18 @@ def save_phantom_test(
         raise DatasetError(f"{truth_folder}: no phantom to predict; make some with scripts/make_phantom.py")
     frame = to_frame(collect(studies, bundle, on_study), bundle)
     folder.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(folder / PREDICTIONS, index=False, compression=PACKED)
-    raters_table(studies).to_csv(folder / RATERS, index=False, compression=PACKED)
-    cases_table(studies, truth_folder).to_csv(folder / CASES, index=False)
+    write_bytes(folder / PREDICTIONS, _packed(frame))
+    write_bytes(folder / RATERS, _packed(raters_table(studies)))
+    write_text(folder / CASES, cases_table(studies, truth_folder).to_csv(index=False))
     chosen = {(row.study, row.level) for row in example_discs(frame).itertuples()}
     slices = slices_of_discs([study for study in studies if study.key in {key for key, _ in chosen}], chosen, bundle)
-    np.savez_compressed(folder / SLICES, **{"|".join(disc): pixels for disc, pixels in slices.items()})  # type: ignore[arg-type]
+    with replacing(folder / SLICES) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, **{"|".join(disc): pixels for disc, pixels in slices.items()})  # type: ignore[arg-type]
+
+
+def _packed(table: pd.DataFrame) -> bytes:
+    """The table as gzip, without a date or a name, so that the same table is the same bytes."""
+    return gzip.compress(table.to_csv(index=False).encode(), mtime=0)
 
 
 def raters_table(studies: Iterable[LabelledStudy]) -> pd.DataFrame:

@@ -21,6 +21,7 @@ from spinenet.model.bundle import Bundle
 from spinenet.predict import predict_study
 from spinenet.readers import read_study
 from spinenet.study import LevelFrame, Series, StudyResult
+from spinenet.system.files import replacing
 
 TARGET_NAME = "canal_stenosis"
 STEP_MM = 0.5
@@ -136,4 +137,5 @@ def contact_sheet(rows: Sequence[pd.DataFrame], crops: dict[tuple[str, str], NDA
             axis.imshow(crops[str(row.study), str(row.level)], cmap="gray")
             words = f"{row.study} {row.level}: {row.expected_grade:.2f}\n{row.depth_mm:.1f} mm, {row.area_mm2:.0f} mm2"
             axis.set_title(words, fontsize=7)
-    figure.savefig(out, dpi=140)
+    with replacing(out) as partial:
+        figure.savefig(partial, format="png", dpi=140)

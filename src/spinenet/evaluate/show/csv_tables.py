@@ -10,6 +10,7 @@ from spinenet.evaluate.assess.assessment import Assessment
 from spinenet.evaluate.assess.comparison import Comparison
 from spinenet.evaluate.assess.evaluation import TargetMetrics
 from spinenet.evaluate.stats.curves import Curve
+from spinenet.system.files import write_text
 
 Rows = Iterator[dict[str, Any]]
 
@@ -93,5 +94,5 @@ def write_table(rows: Rows, path: Path) -> bool:
     if table.empty:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(path, index=False, float_format="%.6g")
+    write_text(path, table.to_csv(index=False, float_format="%.6g"))
     return True

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from spinenet.evaluate.stats.intervals import Estimate
+from spinenet.system.files import replacing
 
 BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#6B7280", "#111827"
 
@@ -106,6 +107,7 @@ def interval_row(axis: Axes, row: float, estimate: Estimate, colour: str = BLUE,
 
 def save(figure: Figure, path: Path) -> None:
     """Write ``path`` + ``.png`` and ``.svg``, without a date, so that the same figure gives the same bytes."""
-    with rc_context(STYLE):
-        figure.savefig(path.with_suffix(".png"), dpi=130, facecolor="white")
-        figure.savefig(path.with_suffix(".svg"), facecolor="white", metadata={"Date": None})
+    options: dict[str, dict[str, Any]] = {"png": {"dpi": 130}, "svg": {"metadata": {"Date": None}}}
+    for kind, more in options.items():
+        with rc_context(STYLE), replacing(path.with_suffix(f".{kind}")) as partial:
+            figure.savefig(partial, format=kind, facecolor="white", **more)

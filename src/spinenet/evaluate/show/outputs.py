@@ -17,6 +17,7 @@ from spinenet.evaluate.show.drawing import save
 from spinenet.evaluate.show.markdown import comparison_table, report
 from spinenet.evaluate.stats.metrics import MAIN
 from spinenet.labels import RESEARCH_ONLY
+from spinenet.system.files import write_text
 
 Draw = Callable[[], Figure]
 
@@ -31,7 +32,7 @@ def write_evaluation(frame: pd.DataFrame, folder: Path, settings: Settings, besi
     write_json(assessment.to_dict(), folder / "metrics.json")
     write_tables(assessment, folder / "tables")
     names = _write_figures(dict(figures_of(assessment)), folder / "figures")
-    (folder / "report.md").write_text(report(assessment, names), encoding="utf-8")
+    write_text(folder / "report.md", report(assessment, names))
     return assessment
 
 
@@ -53,12 +54,12 @@ def write_comparison(comparison: Comparison, folder: Path) -> None:
         "![Differences of the main figures](figures/comparison.png)",
         "Every figure of both runs: tables/comparison.csv.",
     )
-    (folder / "report.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    write_text(folder / "report.md", "\n\n".join(sections) + "\n")
 
 
 def write_json(content: Mapping[str, Any], path: Path) -> None:
     """Strict JSON: an undefined number is null, never NaN."""
-    path.write_text(json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
 
 
 def figures_of(assessment: Assessment) -> Iterator[tuple[str, Draw]]:

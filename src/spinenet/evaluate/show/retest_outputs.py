@@ -13,6 +13,7 @@ from spinenet.evaluate.show.csv_tables import flat, write_table
 from spinenet.evaluate.show.drawing import INK, panels, save
 from spinenet.evaluate.show.figure_words import markdown
 from spinenet.labels import RESEARCH_ONLY, TARGET
+from spinenet.system.files import write_text
 
 EXPLAINED = (
     "Each study was graded as it is and again changed: re-sliced to coarser pixels, with noise, with a moved field of "
@@ -44,7 +45,7 @@ def write_retests(found: Sequence[Retest], folder: Path, *, model: str, samples:
         "## Names of levels",
         levels_table(shifts),
     )
-    (folder / "report.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    write_text(folder / "report.md", "\n\n".join(sections) + "\n")
 
 
 def _plain(row: Movement | LevelShift) -> dict[str, object]:

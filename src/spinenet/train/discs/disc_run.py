@@ -11,6 +11,7 @@ from spinenet.crops import CropSpec
 from spinenet.datasets import adapter
 from spinenet.errors import ConfigError, DatasetError
 from spinenet.labels import VIEWS
+from spinenet.system.files import write_text
 from spinenet.train.discs.batches import disc_loaders
 from spinenet.train.discs.disc_config import DiscModelConfig, TrainDiscsConfig
 from spinenet.train.discs.disc_export import TOLERANCE, export_discs
@@ -85,7 +86,7 @@ def _save_learnt(out: Path, raters: Mapping[str, Sequence[str]], train: Sequence
     }
     seen = {view for study in train for view in study.views}
     learnt = {"evidence": evidence, "raters": raters, "views": [view for view in VIEWS if view in seen]}
-    (out / "learnt.json").write_text(json.dumps(learnt, indent=1) + "\n")
+    write_text(out / "learnt.json", json.dumps(learnt, indent=1) + "\n")
 
 
 def _export(network: DiscNetwork, spec: CropSpec, path: Path) -> None:

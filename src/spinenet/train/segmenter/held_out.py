@@ -23,6 +23,7 @@ from spinenet.locating.measuring.measured_study import Outline, normalised_crops
 from spinenet.locating.measuring.series import measure_series
 from spinenet.readers import opened, read_study
 from spinenet.study import LocatedSeries
+from spinenet.system.files import write_text
 from spinenet.train.segmenter.disc_crops import jittered
 
 LOCATOR_MM, LOCATOR_DEG = 1.0, 2.5
@@ -47,9 +48,9 @@ def judge(studies: Iterable[LabelledStudy], outline: Outline, out: Path) -> None
             overlaps += _overlaps(moved, said_LCHW, true_LCHW)
             errors += _errors(moved, said_LCHW, true_LCHW)
     if overlaps:
-        _dice_table(pd.DataFrame(overlaps)).to_csv(out / "dice.csv", index=False)
+        write_text(out / "dice.csv", _dice_table(pd.DataFrame(overlaps)).to_csv(index=False))
     if errors:
-        _error_table(pd.DataFrame(errors)).to_csv(out / "measured.csv", index=False)
+        write_text(out / "measured.csv", _error_table(pd.DataFrame(errors)).to_csv(index=False))
 
 
 def _masked_series(study: LabelledStudy) -> Iterator[tuple[LocatedSeries, NDArray[np.uint8]]]:
