@@ -61,6 +61,13 @@ def test_a_result_is_what_the_command_writes(model: spinenet.Model, result: spin
     assert [level.name for level in result.levels] == [level.name for level in written.levels]
 
 
+def test_flags_are_what_calls_for_caution_and_nothing_else(model: spinenet.Model, result: spinenet.Result) -> None:
+    (source,) = find_studies([SAMPLE])
+    written = predict_source(source, model.bundle)
+    assert result.flags == () and [remark.code for remark in result.remarks] == ["not_looked_for"]
+    assert (*result.flags, *result.remarks) == written.flags and result.message == written.message
+
+
 def test_a_study_that_was_read_gives_what_its_path_gives(model: spinenet.Model, result: spinenet.Result) -> None:
     (study,) = spinenet.read(SAMPLE)
     (again,) = model.predict([study])

@@ -25,7 +25,7 @@ from spinenet.model.bundle import Bundle, load_bundle
 from spinenet.predict import predict_study
 from spinenet.readers import find_studies, read_study
 from spinenet.serve.batch import predict_source
-from spinenet.study import Study, StudyResult
+from spinenet.study import Note, Severity, Study, StudyResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,14 +132,21 @@ def _doubt(row: GradeRow) -> str:
 class Result(StudyResult):
     """Everything known about one study after prediction.
 
-    ``status`` is ``ok``, ``partial`` or ``failed``, ``notes`` and ``flags`` say why; ``levels`` say where each lies in
-    mm and what was measured, ``crops`` are the slices that the grader saw at each.
+    ``status`` is ``ok``, ``partial`` or ``failed``. ``flags`` are what was refused or calls for caution: none where
+    nothing does. ``notes`` are what reading and locating have to say, ``remarks`` what holds of every result, such as
+    what is never looked for. ``levels`` say where each lies in mm and what was measured, ``crops`` are the slices that
+    the grader saw at each.
     """
+
+    remarks: tuple[Note, ...] = ()
 
     @classmethod
     def of(cls, result: StudyResult) -> "Result":
-        """The same result."""
-        return cls(**{field.name: getattr(result, field.name) for field in fields(StudyResult)})
+        """The same result, its flags told from what is only to be known."""
+        known = {field.name: getattr(result, field.name) for field in fields(StudyResult)}
+        flags = tuple(flag for flag in result.flags if flag.severity is not Severity.NOTE)
+        remarks = tuple(flag for flag in result.flags if flag.severity is Severity.NOTE)
+        return cls(**{**known, "flags": flags}, remarks=remarks)
 
     @property
     def grades(self) -> Grades:
