@@ -241,6 +241,11 @@ def test_the_slices_that_decided_are_shown_with_their_attention(graded: StudyRes
         assert ", 3 of 5</h4>" in section and ", 2 of 5</h4>" in section
 
 
+def test_a_page_states_places_as_closely_as_a_picture_shows_them(graded: StudyResult, model: dict[str, object]) -> None:
+    markup = re.sub(r"data:image/png;base64,[^\"]*", "", render(graded, model=model))
+    assert "<line x1=" in markup and re.findall(r'="[^"]*\d\.\d{3,}[^"]*"', markup) == []
+
+
 def test_the_slices_looked_at_most_are_the_ones_shown(graded: StudyResult, model: dict[str, object]) -> None:
     mostly = [0.0, 0.3, 0.01, 0.0, 0.2, 0.0, 0.09, 0.0, 0.4, 0.0]
     crops = tuple(
