@@ -26,6 +26,19 @@ def test_every_link_leads_to_a_file(name: str) -> None:
     assert [link for link in local if not (document.parent / link).exists()] == []
 
 
+def test_a_link_of_the_documentation_leads_to_a_page_or_to_one_that_is_said_to_be_made() -> None:
+    made = set(
+        re.findall(r"`((?:analyses|reference)/[^`]+\.md)`", (ROOT / "docs/index.md").read_text(encoding="utf-8"))
+    )
+    missing = set()
+    for page in PAGES:
+        for link in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+            target = (page.parent / link).resolve()
+            if not re.match(r"https?://|mailto:", link) and not target.exists():
+                missing.add(target.relative_to(ROOT / "docs").as_posix())
+    assert missing == made
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_command_and_script_that_is_named_exists(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
