@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from spinenet.crops import DISC_ARRAYS, DISC_PAIR, CropSpec
 from spinenet.labels import LEVELS
+from spinenet.system.files import replacing
 from spinenet.train.discs.network import DiscNetwork
 from spinenet.train.export import write_onnx
 
@@ -44,8 +45,9 @@ def export_discs(network: DiscNetwork, spec: CropSpec, path: Path) -> float:
     outputs = list(network.raters)
     # Seven: an example of one disc would fix their number.
     write_onnx(model, example_discs(7, spec), path, list(DISC_ARRAYS), outputs, tuple({0: discs} for _ in DISC_ARRAYS))
-    onnx.save(half_weights(onnx.load(path)), path)
-    onnx.checker.check_model(str(path))
+    with replacing(path) as partial:
+        onnx.save(half_weights(onnx.load(path)), str(partial))
+        onnx.checker.check_model(str(partial))
     return max(_difference(model, example_discs(count, spec), path) for count in (1, 2, 5, 7, len(LEVELS)))
 
 

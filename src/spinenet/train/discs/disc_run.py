@@ -11,7 +11,7 @@ from spinenet.crops import CropSpec
 from spinenet.datasets import adapter
 from spinenet.errors import ConfigError, DatasetError
 from spinenet.labels import VIEWS
-from spinenet.system.files import write_text
+from spinenet.system.files import replacing, write_text
 from spinenet.train.discs.batches import disc_loaders
 from spinenet.train.discs.disc_config import DiscModelConfig, TrainDiscsConfig
 from spinenet.train.discs.disc_export import TOLERANCE, export_discs
@@ -75,7 +75,8 @@ def save_weights(network: DiscNetwork, path: Path) -> None:
         f"network.{name}": value.half() if value.is_floating_point() else value
         for name, value in network.state_dict().items()
     }
-    torch.save({"state_dict": halved}, path)
+    with replacing(path) as partial:
+        torch.save({"state_dict": halved}, partial)
 
 
 def _save_learnt(out: Path, raters: Mapping[str, Sequence[str]], train: Sequence[PackedStudy]) -> None:
