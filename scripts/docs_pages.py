@@ -153,14 +153,23 @@ def _remark(path: Path) -> str:
 
 def results() -> str:
     """Columns of the tables and the schema of the JSON files."""
+    from spinenet.locating.measuring.quantities import QUANTITIES
     from spinenet.report.schema import predictions_schema
-    from spinenet.report.tables import COLUMN_WORDS, PREDICTION_COLUMNS, STUDY_COLUMNS
+    from spinenet.report.tables import COLUMN_WORDS, MEASUREMENT_COLUMNS, PREDICTION_COLUMNS, STUDY_COLUMNS
 
     schema = predictions_schema()
     parts = ["# Results: tables and JSON", (ROOT / "docs/reference/_results.md").read_text(encoding="utf-8")]
-    for name, columns in (("predictions.csv", PREDICTION_COLUMNS), ("studies.csv", STUDY_COLUMNS)):
+    tables = {
+        "predictions.csv": PREDICTION_COLUMNS,
+        "studies.csv": STUDY_COLUMNS,
+        "measurements.csv": MEASUREMENT_COLUMNS,
+    }
+    for name, columns in tables.items():
         rows = [(f"`{column}`", COLUMN_WORDS[column]) for column in columns if column not in SAME_AS_FIRST]
         parts += [f"## {name}\n", f"`{','.join(columns)}`\n", table(("Column", "What it is"), rows)]
+    sizes = [(f"`{one.name}`", one.unit, "yes" if one.frame else "", one.definition) for one in QUANTITIES]
+    parts += ["## Measurements\n", "What a bundle without a segmenter measures too is marked.\n"]
+    parts += [table(("Name", "Unit", "Always", "What it is"), sizes)]
     parts += ["## predictions.json", schema.get("description", ""), ""]
     parts += ["### The file\n", _properties(schema)]
     for name, definition in schema["$defs"].items():

@@ -14,7 +14,9 @@ from spinenet.locating.measuring.fine_crops import COLUMNS, FINE_CLASSES, ROWS
 from spinenet.model.bundle import DISCS, MEASURED, SEGMENTER, Bundle, load_bundle, write_bundle
 from spinenet.model.fusion import joined
 from spinenet.predict import check, grade, locate, predict_study
+from spinenet.report.document import study_entry
 from spinenet.study import Study
+from spinephantom.truth.morphometry import measure
 
 FEATURES = ("g_height_mean_mm", "t2_nucleus", "level")
 LIKELIHOODS = np.array([0.8, 0.2])
@@ -132,6 +134,36 @@ def test_a_study_is_measured_in_t2_where_it_has_one(predict):
     assert [one.series_name for one in both.measured] == ["t2"]
     assert [one.series_name for one in alone.measured] == ["t1"]
     assert all(2 < numbers["height_mean_mm"] < 16 for numbers in both.measured[0].levels.values())
+
+
+def test_a_measurement_reaches_the_document_within_its_error(predict, phantom):
+    result, _ = predict("t1", "t2")
+    discs = {disc.level: index for index, disc in enumerate(phantom.spine.discs)}
+    gaps, errors = [], []
+    for level in study_entry(result)["levels"]:
+        truth = measure(phantom.spine, discs[level["level"]])
+        for name, true_mm in (("disc_height_middle_mm", truth.mid_height_mm), ("slip_mm", truth.slip_mm)):
+            known = level["measurement_details"].get(name)
+            if known and truth.schmorl_above_mm == truth.schmorl_below_mm == 0:
+                assert known["series"] == "t2"
+                gaps.append(abs(level["measurements"][name] - true_mm))
+                errors.append(known["error_95"])
+    assert len(gaps) >= 8
+    assert np.mean(np.array(gaps) <= np.array(errors)) >= 0.9
+
+
+def test_measurements_come_from_t2_or_else_from_t1(predict):
+    for names, series in ((("t1", "t2"), "t2"), (("t1",), "t1")):
+        result, _ = predict(*names)
+        assert {one.series for one in result.measurements if one.name == "disc_height_front_mm"} == {series}
+        signals = [one for one in result.measurements if one.name == "nucleus_signal_share"]
+        assert bool(signals) == (series == "t2")
+
+
+def test_a_bundle_without_a_segmenter_reports_what_the_locator_measured(predict, tiny_bundle):
+    result, _ = predict("t1", "t2", bundle=tiny_bundle)
+    assert result.measured == () and {one.series for one in result.measurements} == {""}
+    assert {one.name for one in result.measurements} <= {"disc_height_mm", "disc_depth_mm", "canal_depth_mm", "slip_mm"}
 
 
 def test_the_slices_that_were_read_are_those_that_decided(predict):

@@ -12,7 +12,7 @@
 Research use only, as is said wherever a grade is shown.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from html import escape
 from os import PathLike
@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any, overload
 
 from spinenet.errors import ReadError, SpinenetError
 from spinenet.labels import LEVELS, MAX_GRADES, RESEARCH_ONLY, TARGET
+from spinenet.locating.measuring.quantities import QUANTITY
 from spinenet.model.bundle import Bundle, load_bundle
 from spinenet.predict import predict_study
 from spinenet.readers import find_studies, read_study
 from spinenet.serve.batch import predict_source
-from spinenet.study import Note, Severity, Study, StudyResult
+from spinenet.study import Measurement, Note, Reason, Severity, Study, StudyResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,6 +57,7 @@ class GradeRow:
 
     ``confident`` is false where the model does not stand by it; ``evidence`` is what the target was learnt from,
     ``real`` patients or ``synthetic`` studies alone; ``grade_set`` holds the true grade as often as the bundle states.
+    ``reasons`` are the measurements that moved it most, for grades that a model on measurements has a say in.
     """
 
     level: str
@@ -67,6 +69,7 @@ class GradeRow:
     confident: bool
     evidence: str
     grade_set: tuple[int, ...]
+    reasons: tuple[Reason, ...] = ()
 
 
 class Grades(tuple[GradeRow, ...]):
@@ -86,13 +89,7 @@ class Grades(tuple[GradeRow, ...]):
 
     def to_frame(self) -> "pd.DataFrame":
         """A data frame with a column a field and ``p_0``, ``p_1`` ... for the probabilities; needs pandas."""
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise SpinenetError("a data frame needs pandas; install it with: pip install pandas") from error
-        frame = pd.DataFrame([_cells(row) for row in self], columns=FRAME_COLUMNS)
-        frame.attrs["notice"] = RESEARCH_ONLY
-        return frame
+        return _frame([_cells(row) for row in self], FRAME_COLUMNS)
 
     def __repr__(self) -> str:
         return f"<Grades: {len(self)} of {len({row.level for row in self})} levels>"
@@ -107,11 +104,44 @@ class Grades(tuple[GradeRow, ...]):
         return f"<table><tbody>{rows}</tbody></table><p><em>{escape(RESEARCH_ONLY)}</em></p>"
 
 
+class Measurements(tuple[Measurement, ...]):
+    """What was measured in a study as a table: by level, from the sacrum up."""
+
+    __slots__ = ()
+
+    def at(self, level: str) -> "Measurements":
+        """The rows of a level; SpinenetError where there is no level of that name."""
+        _check_name(level, LEVELS)
+        return Measurements(row for row in self if row.level == level)
+
+    def of(self, name: str) -> "Measurements":
+        """The rows of a measurement; SpinenetError where there is none of that name."""
+        _check_name(name, QUANTITY)
+        return Measurements(row for row in self if row.name == name)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """A data frame with a column a field of ``Measurement``; needs pandas."""
+        return _frame([vars(row) for row in self], [field.name for field in fields(Measurement)])
+
+    def __repr__(self) -> str:
+        return f"<Measurements: {len(self)} of {len({row.level for row in self})} levels>"
+
+
 FRAME_COLUMNS = (
     *("level", "target", "title", "grade", "label"),
     *(f"p_{index}" for index in range(MAX_GRADES)),
     *("confident", "evidence", "grade_set"),
 )
+
+
+def _frame(rows: list[dict[str, Any]], columns: Sequence[str]) -> "pd.DataFrame":
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise SpinenetError("a data frame needs pandas; install it with: pip install pandas") from error
+    frame = pd.DataFrame(rows, columns=list(columns))
+    frame.attrs["notice"] = RESEARCH_ONLY
+    return frame
 
 
 def _check_name(name: str, names: Collection[str]) -> None:
@@ -135,9 +165,10 @@ class Result(StudyResult):
     ``status`` is ``ok``, ``partial`` or ``failed``. ``flags`` are what was refused or calls for caution: none where
     nothing does. ``notes`` are what reading and locating have to say, ``remarks`` what holds of every result, such as
     what is never looked for. ``levels`` say where each lies in mm and what was measured, ``crops`` are the slices that
-    the grader saw at each.
+    the grader saw at each. ``measurements`` are a table.
     """
 
+    measurements: Measurements = Measurements()
     remarks: tuple[Note, ...] = ()
 
     @classmethod
@@ -146,7 +177,8 @@ class Result(StudyResult):
         known = {field.name: getattr(result, field.name) for field in fields(StudyResult)}
         flags = tuple(flag for flag in result.flags if flag.severity is not Severity.NOTE)
         remarks = tuple(flag for flag in result.flags if flag.severity is Severity.NOTE)
-        return cls(**{**known, "flags": flags}, remarks=remarks)
+        sizes = Measurements(result.measurements)
+        return cls(**{**known, "flags": flags, "measurements": sizes}, remarks=remarks)
 
     @property
     def grades(self) -> Grades:
@@ -162,6 +194,7 @@ class Result(StudyResult):
                 confident=one.confident,
                 evidence=one.evidence,
                 grade_set=one.grade_set,
+                reasons=one.reasons,
             )
             for one in self.predictions
         )

@@ -22,6 +22,7 @@ from spinenet.locating.discs import NUMBERING
 from spinenet.locating.measuring.disc_below import with_discs_below
 from spinenet.locating.measuring.features import FeatureRows
 from spinenet.locating.measuring.measured_study import features_of, measure_study
+from spinenet.locating.measuring.quantities import level_measurements
 from spinenet.locating.numbering import number_study
 from spinenet.locating.routing import detections, route
 from spinenet.model.bundle import DISCS, GRADER, MEASURED, Bundle
@@ -176,6 +177,7 @@ def decide(graded: Graded, bundle: Bundle) -> StudyResult:
         predictions=predictions_of(graded, bundle),
         crops=crops_shown(graded.bag, graded.attention_LST),
         measured=graded.measured,
+        measurements=level_measurements(checked.series, graded.measured, bundle.usual_measurements),
         origin=located.study.origin,
     )
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet import geometry
-from spinenet.labels import LEVELS, Code, View, private
+from spinenet.labels import LEVELS, View
 
 
 class Basis(StrEnum):
@@ -166,26 +166,6 @@ class LevelFrame:
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """One size of a level: its ``name`` in documents, its ``words`` on a page, its ``code`` in a structured report, and
-    the ``field`` of a level's frame that holds it."""
-
-    name: str
-    words: str
-    field: str
-    code: Code
-    unit: str = "mm"
-
-
-MEASUREMENTS = (
-    Measurement("disc_height_mm", "disc height", "height_mm", private("disc_height", "Mean height of the disc")),
-    Measurement("disc_depth_mm", "disc depth", "depth_mm", private("disc_depth", "Depth of the disc along its axis")),
-    Measurement("canal_depth_mm", "canal depth", "canal_mm", private("canal_depth", "Depth of the spinal canal")),
-    Measurement("slip_mm", "slip", "slip_mm", private("slip", "Forward slip of the upper body")),
-)
-
-
-@dataclass(frozen=True)
 class LocatedSeries:
     """A series with its levels in world coordinates: sagittal as the locator found them, or axial.
 
@@ -271,12 +251,30 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class Measurement:
+    """One number measured at a level (``locating.measuring.quantities`` has the names), in ``unit`` (UCUM).
+
+    ``error_95`` is how far 95 of 100 such measurements are off at most, ``percentile`` its place among the patients the
+    bundle learnt from (0 below the 5th, 100 above the 95th), None where unknown; ``series`` is the one it was read from
+    by outlines, "" where it is the locator's, the mean over the sagittal series that show the level.
+    """
+
+    level: str
+    name: str
+    value: float
+    unit: str
+    error_95: float | None = None
+    percentile: int | None = None
+    series: str = ""
+
+
+@dataclass(frozen=True)
 class Level:
     """One level of a result: where it lies, as ``series`` shows it, and what was measured.
 
     ``center_mm`` (3,) is LPS, in the midline of the disc; ``posterior`` and ``superior`` as in a LevelFrame.
-    ``measurements`` is name -> mm, the mean over the sagittal series that show the level, for those of MEASUREMENTS
-    that could be measured.
+    ``measurements`` is name -> value in the unit that ends its name, ``errors_95`` name -> how far it may be off, for
+    what could be measured.
     """
 
     name: str
@@ -285,6 +283,7 @@ class Level:
     posterior: NDArray[np.float64]
     superior: NDArray[np.float64]
     measurements: dict[str, float]
+    errors_95: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -305,7 +304,9 @@ class StudyResult:
     crops: dict[str, tuple["LevelCrop", ...]] = field(default_factory=dict)
     """level -> the crops the grader saw at it."""
     measured: tuple[MeasuredSeries, ...] = ()
-    """What was measured, T2 series first; empty where the bundle cannot measure."""
+    """All that was measured in outlines, T2 series first; empty where the bundle cannot outline."""
+    measurements: tuple[Measurement, ...] = ()
+    """What is reported of it, and of what the locator measured: by level, from the sacrum up."""
     origin: Origin | None = None
     """Where the study came from, for outputs that go back there; None where that is not DICOM."""
 
@@ -321,7 +322,7 @@ class StudyResult:
         for located in self.located:
             for frame in located.frames:
                 seen.setdefault(frame.level, []).append((located.series, frame))
-        return tuple(_level(name, seen[name]) for name in sorted(seen, key=LEVELS.index))
+        return tuple(_level(name, seen[name], self.measurements) for name in sorted(seen, key=LEVELS.index))
 
     @property
     def message(self) -> str:
@@ -333,16 +334,20 @@ class StudyResult:
         return sentence([*grave, *plain, *(note for one in self.located for note in one.notes)])
 
 
-def _level(name: str, seen: Sequence[tuple[Series, LevelFrame]]) -> Level:
+def _level(name: str, seen: Sequence[tuple[Series, LevelFrame]], measurements: Sequence[Measurement]) -> Level:
     """A level as the sagittal series has it that shows the disc most surely, or another where none is left."""
     sagittal = [(series, frame) for series, frame in seen if series.plane == "sagittal"]
     series, frame = max(sagittal or seen, key=lambda one: one[1].confidence)
-    measured = {}
-    for one in MEASUREMENTS:
-        values = [value for _, other in sagittal if (value := getattr(other, one.field)) is not None]
-        if values:
-            measured[one.name] = round(float(np.mean(values)), 1)
-    return Level(name, series.name, frame.center_mm, frame.posterior, frame.superior, measured)
+    here = [one for one in measurements if one.level == name]
+    return Level(
+        name,
+        series.name,
+        frame.center_mm,
+        frame.posterior,
+        frame.superior,
+        {one.name: one.value for one in here},
+        {one.name: one.error_95 for one in here if one.error_95 is not None},
+    )
 
 
 def sentence(notes: Iterable[Note]) -> str:

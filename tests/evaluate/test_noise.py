@@ -8,6 +8,7 @@ import pytest
 from spinenet.evaluate.experiments.noise import MIN_PAIRS, REPEATS, noise_table
 from spinenet.evaluate.experiments.perturb import SAME_STUDY
 from spinenet.labels import LEVELS
+from spinenet.locating.measuring.quantities import level_measurements
 from spinenet.study import LevelFrame, LocatedSeries, Prediction, Series, StudyResult
 
 
@@ -21,7 +22,8 @@ def result(share: float, height_mm: float = 8.0) -> StudyResult:
     )
     series = Series("t2", np.zeros((1, 2, 2), np.float32), np.eye(4), "sagittal", None)
     located = LocatedSeries(series, frames, 0, np.zeros(5, np.float32))
-    return StudyResult("a", "ok", 0.1, located=(located,), predictions=predictions)
+    sizes = level_measurements((located,), ())
+    return StudyResult("a", "ok", 0.1, located=(located,), predictions=predictions, measurements=sizes)
 
 
 def test_noise_is_what_nearly_all_repeated_readings_stay_below() -> None:

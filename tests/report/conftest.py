@@ -5,6 +5,7 @@ import pytest
 
 from spinenet.labels import LEVELS, TARGETS, View
 from spinenet.locating.discs import NUMBERING
+from spinenet.locating.measuring.quantities import level_measurements
 from spinenet.study import (
     LevelCrop,
     LevelFrame,
@@ -109,6 +110,7 @@ def graded() -> StudyResult:
         flags=(Note("low-signal", Scope.LEVEL, "L1/L2", "little signal above L1/L2", Severity.FLAG),),
         located=located,
         predictions=_predictions(),
+        measurements=level_measurements(located, ()),
         crops=crops,
         origin=Origin("1.2.3", "Doe^Jane", "ID4711"),
     )

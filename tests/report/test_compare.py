@@ -99,14 +99,13 @@ def test_a_sure_grade_is_not_doubtful_because_the_other_study_lacks_it(tmp_path:
 
 
 def test_measurements_are_compared_in_mm(graded: StudyResult, tmp_path: Path) -> None:
-    taller = tuple(
-        replace(one, frames=tuple(replace(frame, height_mm=frame.height_mm - 2) for frame in one.frames))
-        for one in graded.located
+    flatter = tuple(
+        replace(one, value=one.value - 2) if one.name == "disc_height_mm" else one for one in graded.measurements
     )
     model = {**MODEL, "noise": {"disc_height_mm": 0.8}}
     files = [
         write(tmp_path / "a.json", graded, model=model),
-        write(tmp_path / "b.json", replace(graded, located=taller), model=model),
+        write(tmp_path / "b.json", replace(graded, measurements=flatter), model=model),
     ]
     heights = [one for one in compare(*files).changes if one.target == "disc_height_mm"]
     assert {(one.difference, one.verdict) for one in heights} == {(-2.0, "changed")}

@@ -9,6 +9,7 @@ import pytest
 
 from spinenet.errors import OutputError
 from spinenet.labels import LEVELS, RESEARCH_ONLY, TARGETS, View
+from spinenet.locating.measuring.quantities import level_measurements
 from spinenet.report.document import (
     document,
     merge_documents,
@@ -97,7 +98,8 @@ def test_a_level_that_was_found_but_not_graded_is_listed_without_grades(graded: 
 def test_measurements_are_the_mean_over_the_series_that_show_the_level(graded: StudyResult) -> None:
     t2, t1 = graded.located
     taller = replace(t1, frames=tuple(replace(frame, height_mm=frame.height_mm + 1) for frame in t1.frames[:2]))
-    measured = {level.name: level.measurements for level in replace(graded, located=(t2, taller)).levels}
+    sizes = level_measurements((t2, taller), ())
+    measured = {level.name: level.measurements for level in replace(graded, measurements=sizes).levels}
     assert [measured[level]["disc_height_mm"] for level in LEVELS[:3]] == [8.5, 9.5, 10.0]
     assert measured["L5/S1"]["disc_depth_mm"] == 30.0
 

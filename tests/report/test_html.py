@@ -9,6 +9,7 @@ import pytest
 
 from spinenet.labels import RESEARCH_ONLY, TARGET, TARGETS, View
 from spinenet.locating.discs import NUMBERING
+from spinenet.locating.measuring.quantities import level_measurements
 from spinenet.report.findings import findings_of
 from spinenet.report.page.html import cell_of, in_words, print_width_mm, render, report_name, write_study_report
 from spinenet.report.page.strips import caption_of
@@ -54,7 +55,16 @@ def result() -> StudyResult:
         for level in ("L5/S1", "L4/L5")
     }
     notes = (Note("skipped", Scope.STUDY, "", "axial series not used"), NUMBERING)
-    return StudyResult("study-1", "ok", 0.4, notes, located=(located,), predictions=PREDICTIONS, crops=crops)
+    return StudyResult(
+        "study-1",
+        "ok",
+        0.4,
+        notes,
+        located=(located,),
+        predictions=PREDICTIONS,
+        crops=crops,
+        measurements=level_measurements((located,), ()),
+    )
 
 
 def text_of(html: str) -> str:

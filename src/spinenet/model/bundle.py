@@ -26,6 +26,7 @@ from spinenet.crops import BAG_ARRAYS, Bag, CropSpec, DiscViews
 from spinenet.errors import BundleError, StudyError
 from spinenet.labels import LEVELS, MAX_GRADES, SAGITTAL_VIEWS, TARGET, TARGET_INDEX, VIEWS, View
 from spinenet.locating.discs import LOCATOR_CLASSES
+from spinenet.locating.measuring.usual import UsualMeasurements, read_usual_measurements
 from spinenet.model.calibration import TargetCalibration
 from spinenet.model.measured_grader import MeasuredGrader, read_measured_grader
 
@@ -165,6 +166,11 @@ class Bundle:
     def measured_grader(self) -> MeasuredGrader | None:
         """The model on measurements, None where the bundle has none."""
         return read_measured_grader(self.parts[MEASURED]) if MEASURED in self.parts else None
+
+    @cached_property
+    def usual_measurements(self) -> UsualMeasurements | None:
+        """What is usual among the patients it learnt from, None where it does not say."""
+        return read_usual_measurements(self.parts[MEASURED]) if MEASURED in self.parts else None
 
     def _run(self, name: str, inputs: Mapping[str, NDArray[np.generic]]) -> list[NDArray[np.float32]]:
         """Outputs of a network for those of ``inputs`` it wants; StudyError where it cannot run on this study."""

@@ -6,6 +6,7 @@ Nothing in it identifies a patient, whatever else is asked for.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ from spinenet import __version__
 from spinenet.errors import OutputError
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGET, TARGETS
 from spinenet.locating.discs import NUMBERING
-from spinenet.study import LocatedSeries, Note, Prediction, Scope, Severity, StudyResult
+from spinenet.locating.measuring.quantities import QUANTITY
+from spinenet.study import LocatedSeries, Measurement, Note, Prediction, Reason, Scope, Severity, StudyResult
 from spinenet.system.files import replacing, write_text
 
 FORMAT = 1
 DOCUMENT_FILE = "predictions.json"
+DETAILS = ("error_95", "percentile", "series")
+"""What a document says of a measurement beside its value."""
 Document = dict[str, Any]
 """A file's content; ``studies`` is the list of its studies."""
 
@@ -64,6 +68,7 @@ def predictions_of(study: Mapping[str, Any]) -> tuple[Prediction, ...]:
             confident=grade["confident"],
             evidence=grade["evidence"],
             grade_set=tuple(grade["grade_set"]),
+            reasons=tuple(Reason(**one) for one in grade.get("reasons", ())),
         )
         for level in study["levels"]
         for grade in level["grades"]
@@ -137,15 +142,51 @@ def _series_entry(located: LocatedSeries) -> dict[str, Any]:
 
 def _level_entries(result: StudyResult) -> list[dict[str, Any]]:
     """Levels from the sacrum up, those found but not graded too."""
-    measured = {level.name: level.measurements for level in result.levels if level.measurements}
+    measured: dict[str, list[Measurement]] = {}
+    for one in result.measurements:
+        measured.setdefault(one.level, []).append(one)
     levels = sorted({*measured, *result.graded_levels}, key=LEVELS.index)
     return [
         {
             "level": level,
-            "measurements": measured.get(level, {}),
+            "measurements": {one.name: one.value for one in measured.get(level, ())},
+            **_details(measured.get(level, ())),
             "grades": [_grade_entry(one) for one in result.predictions if one.level == level],
         }
         for level in levels
+    ]
+
+
+def _details(measured: Sequence[Measurement]) -> dict[str, Any]:
+    """How well is known what outlines gave, and from where; nothing where the bundle does not outline."""
+    details = {
+        one.name: {
+            "series": one.series,
+            **({} if one.error_95 is None else {"error_95": one.error_95}),
+            **({} if one.percentile is None else {"percentile": one.percentile}),
+        }
+        for one in measured
+        if one.series
+    }
+    return {"measurement_details": details} if details else {}
+
+
+def measurement_rows(study: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The lines of ``measurements.csv`` of one study of a document; none where it was not measured by outlines."""
+    levels = study["levels"]
+    if not any("measurement_details" in level for level in levels):
+        return []
+    return [
+        {
+            "study": study["study"],
+            "level": level["level"],
+            "measurement": name,
+            "value": QUANTITY[name].written(value),
+            "unit": QUANTITY[name].unit,
+            **{key: str(level.get("measurement_details", {}).get(name, {}).get(key, "")) for key in DETAILS},
+        }
+        for level in levels
+        for name, value in level["measurements"].items()
     ]
 
 
@@ -159,4 +200,5 @@ def _grade_entry(prediction: Prediction) -> dict[str, Any]:
         "grade_set": list(prediction.grade_set),
         "confident": prediction.confident,
         "evidence": prediction.evidence,
+        **({"reasons": [asdict(one) for one in prediction.reasons]} if prediction.reasons else {}),
     }

@@ -4,9 +4,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from spinenet.report.document import DOCUMENT_FILE, document, merge_documents, study_entry, write_document
+from spinenet.report.document import (
+    DOCUMENT_FILE,
+    document,
+    measurement_rows,
+    merge_documents,
+    read_document,
+    study_entry,
+    write_document,
+)
 from spinenet.report.page.html import report_name, write_study_report
 from spinenet.report.page.worklist import WORKLIST_FILE, write_worklist
+from spinenet.report.tables import MEASUREMENT_COLUMNS, MEASUREMENTS_FILE, write_table
 from spinenet.study import StudyResult
 
 REPORTS_FOLDER = "reports"
@@ -29,7 +38,17 @@ def write_folder_files(out: Path, keys: Sequence[str]) -> None:
     """Write what is about all studies of a folder, given the keys of those that are complete."""
     documents = [path_of(out / REPORTS_FOLDER, key, DOCUMENT_SUFFIX) for key in keys]
     merge_documents(documents, out / DOCUMENT_FILE)
+    _write_measurements(documents, out / MEASUREMENTS_FILE)
     write_worklist(documents, out / WORKLIST_FILE)
+
+
+def _write_measurements(documents: Sequence[Path], path: Path) -> None:
+    """The table of all measurements, where the bundle measures by outlines."""
+    rows = [row for one in documents for study in read_document(one)["studies"] for row in measurement_rows(study)]
+    if rows:
+        write_table(path, MEASUREMENT_COLUMNS, rows)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def path_of(folder: Path, key: str, suffix: str) -> Path:

@@ -1,4 +1,4 @@
-"""``predictions.csv`` and ``studies.csv``: what everything downstream reads.
+"""``predictions.csv`` and ``studies.csv``: what everything downstream reads; ``measurements.csv`` beside them.
 
 A study's rows are appended in one piece, its line in ``studies.csv`` last: that line says that the study is complete.
 Whatever a killed run left behind without it is removed by ``recover``. Rewriting a table goes through a new file that
@@ -19,12 +19,14 @@ from spinenet.system.files import write_safely
 
 PREDICTIONS_FILE = "predictions.csv"
 STUDIES_FILE = "studies.csv"
+MEASUREMENTS_FILE = "measurements.csv"
 PREDICTION_COLUMNS = (
     *("study", "level", "target", "grade", "label"),
     *(f"p_{index}" for index in range(MAX_GRADES)),
     "confident",
     "evidence",
 )
+MEASUREMENT_COLUMNS = ("study", "level", "measurement", "value", "unit", "error_95", "percentile", "series")
 STUDY_COLUMNS = ("study", "status", "levels_found", "message", "seconds")
 COLUMN_WORDS = {
     "study": "Key of the study, made from its identifier or its file name; the same in every output.",
@@ -41,8 +43,15 @@ COLUMN_WORDS = {
     "levels_found": "Levels that were found, graded or not.",
     "message": "What a reader must know of the study, in one line.",
     "seconds": "Time it took.",
+    "measurement": "What was measured, as in the table above.",
+    "value": "The number, in its unit.",
+    "unit": "Unit in UCUM; 1 has none.",
+    "error_95": "How far 95 of 100 such measurements are off at most; empty where that is not known.",
+    "percentile": "Place among the patients the bundle learnt from at that level: 5 to 95, 0 below the 5th, 100 above "
+    "the 95th; empty where that is not known.",
+    "series": "Series whose outlines it was read from; empty: by the locator, the mean over sagittal series.",
 }
-"""What the columns of both tables hold, for the documentation."""
+"""What the columns of the tables hold, for the documentation."""
 
 Row = Mapping[str, str]
 

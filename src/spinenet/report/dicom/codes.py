@@ -5,7 +5,7 @@ of the label space, where findings and grades have theirs. Disc codes: DICOM PS3
 """
 
 from spinenet.labels import LEVELS, TARGETS, Code, Side, Target, Unit, private
-from spinenet.study import MEASUREMENTS
+from spinenet.locating.measuring.quantities import QUANTITIES
 
 PRIVATE_NAME = "Codes of the spinenet label space"
 
@@ -65,6 +65,8 @@ LUMBAR_SPINE = Code("122496007", "SCT", "Lumbar spine")
 PROCEDURE = Code("363679005", "SCT", "Imaging procedure")
 RATIO = Code("1", "UCUM", "no units")
 PROBABILITY = Code("122157", "DCM", "Probability")
+UNIT_WORDS = {RATIO.value: RATIO.meaning, "%": "Percent", "deg": "degree"}
+"""Meanings of units that are not their own."""
 
 GRADE = private("grade", "Grade")
 SET_MEMBER = private("grade_set", "Grade in the prediction set")
@@ -75,8 +77,8 @@ EVIDENCES = {"real": private("real", "Patients"), "synthetic": private("syntheti
 CAUTION = private("caution", "Caution")
 IN_WORDS = private("in_words", "In words")
 RESEARCH = private("research_only", "Research use only, not for diagnosis or treatment decisions")
-MEASUREMENT_CODES = {one.name: one.code for one in MEASUREMENTS}
-UNITS = {one.name: Code(one.unit, "UCUM", one.unit) for one in MEASUREMENTS}
+MEASUREMENT_CODES = {one.name: one.code for one in QUANTITIES}
+UNITS = {one.name: Code(one.unit, "UCUM", UNIT_WORDS.get(one.unit, one.unit)) for one in QUANTITIES}
 
 
 def finding_code(target: Target) -> Code:

@@ -18,9 +18,10 @@ from spinenet import __version__
 from spinenet.errors import OutputError
 from spinenet.labels import LEVELS, RESEARCH_ONLY, TARGET, TARGETS, Scale, Target
 from spinenet.locating.discs import NUMBERING
+from spinenet.locating.measuring.quantities import QUANTITIES, QUANTITY
 from spinenet.report.document import DOCUMENT_FILE, predictions_of, read_document
 from spinenet.report.page.html import environment
-from spinenet.study import MEASUREMENTS, Prediction
+from spinenet.study import Prediction
 
 BEYOND, WITHIN, MOVED, SAME, UNKNOWN, ALONE = (
     "changed",
@@ -30,9 +31,7 @@ BEYOND, WITHIN, MOVED, SAME, UNKNOWN, ALONE = (
     "noise not known",
     "in one study only",
 )
-TITLES = {target.name: target.title for target in TARGETS} | {
-    one.name: f"{one.words}, {one.unit}" for one in MEASUREMENTS
-}
+TITLES = {target.name: target.title for target in TARGETS} | {one.name: one.title for one in QUANTITIES}
 VERDICTS = (BEYOND, ALONE, UNKNOWN, WITHIN, MOVED, SAME)
 """In the order of interest."""
 
@@ -41,9 +40,9 @@ VERDICTS = (BEYOND, ALONE, UNKNOWN, WITHIN, MOVED, SAME)
 class Change:
     """One level and target, or measurement, in both studies.
 
-    ``difference`` is later minus earlier: of the expected grade, of mm, or for Modic the probability that moved, which
-    has no sign. ``noise`` is what it has to exceed, None where that was not measured. ``confident`` is false where the
-    model does not stand by one of the grades.
+    ``difference`` is later minus earlier: of the expected grade, of a measurement in its unit, or for Modic the
+    probability that moved, which has no sign. ``noise`` is what it has to exceed, None where that was not measured.
+    ``confident`` is false where the model does not stand by one of the grades.
     """
 
     prior_study: str
@@ -102,7 +101,7 @@ def changes_of(prior: Mapping[str, Any], current: Mapping[str, Any], noise: Mapp
     measured = [{level["level"]: level["measurements"] for level in study["levels"]} for study in (prior, current)]
     for level in measured[0]:
         for name in measured[0][level].keys() & measured[1].get(level, {}).keys():
-            yield _of_mm(keys, (level, name), measured[0][level][name], measured[1][level][name], noise.get(name))
+            yield _of_size(keys, (level, name), measured[0][level][name], measured[1][level][name], noise.get(name))
 
 
 def shift(prior: Prediction, current: Prediction) -> float:
@@ -176,11 +175,14 @@ def _of_grade(
     return Change(*keys, *place, words[0], words[1], difference, noise, verdict, sure)
 
 
-def _of_mm(keys: tuple[str, str], place: tuple[str, str], prior: float, current: float, noise: float | None) -> Change:
+def _of_size(
+    keys: tuple[str, str], place: tuple[str, str], prior: float, current: float, noise: float | None
+) -> Change:
     difference = round(current - prior, 2)
     beyond = UNKNOWN if noise is None else BEYOND
     verdict = beyond if abs(difference) > (noise or 0.0) else SAME
-    return Change(*keys, *place, f"{prior:.1f}", f"{current:.1f}", difference, noise, verdict, True)
+    written = QUANTITY[place[1]].written
+    return Change(*keys, *place, written(prior), written(current), difference, noise, verdict, True)
 
 
 def _verdict(other_grade: bool, difference: float, noise: float | None) -> str:

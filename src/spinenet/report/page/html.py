@@ -1,7 +1,8 @@
 """One page a study: what was found, how sure the model is, what it looked at, and what nobody looked for.
 
 The page is one file without scripts or outside resources; it prints to two pages of A4, with nine or ten levels three
-at most. It shows the study key, and the patient's name and id only where that is asked for.
+at most; measurements by outlines take one or two more. It shows the study key, and the patient's name and id only where
+that is asked for.
 """
 
 import functools
@@ -15,11 +16,13 @@ from typing import Any
 from spinenet import __version__
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGET, TARGETS, Heading, Target
 from spinenet.locating.discs import NUMBERING
+from spinenet.locating.measuring.quantities import QUANTITIES, Quantity
 from spinenet.model.conformal import COVERAGE
 from spinenet.report.findings import findings_of, is_by_cut, short_words, uncertain_of, weight_of
+from spinenet.report.page.level_measurements import measured_levels
 from spinenet.report.page.pictures import Overview, overview, sagittal_first
 from spinenet.report.page.strips import Strip, crop_windows, strips_of
-from spinenet.study import MEASUREMENTS, LocatedSeries, Measurement, Note, Prediction, Scope, StudyResult
+from spinenet.study import LocatedSeries, Note, Prediction, Scope, StudyResult
 from spinenet.system.files import write_text
 
 EVIDENCE_WORDS = {"real": "", "synthetic": "learnt from synthetic studies"}
@@ -131,12 +134,15 @@ def _shown(result: StudyResult, targets: Sequence[Target]) -> dict[str, Any]:
     """What the page of a graded study holds beside its head."""
     levels = levels_of(result)
     measured = {level.name: level.measurements for level in result.levels}
-    measurements = [one for one in MEASUREMENTS if any(one.name in values for values in measured.values())]
+    coarse = [one for one in QUANTITIES if one.frame and any(one.name in values for values in measured.values())]
     return {
         "notes": notes_of(result),
         "figures": figures(result.located),
-        "glances": [glance_of(level, result, measured.get(level, {}), measurements) for level in levels],
-        "measurements": [f"{one.words}, {one.unit}" for one in measurements],
+        "glances": [glance_of(level, result, measured.get(level, {}), coarse) for level in levels],
+        "measurements": [one.title for one in coarse],
+        "measured_in": ", ".join(dict.fromkeys(one.series for one in result.measurements if one.series)),
+        "ranked": any(one.percentile is not None for one in result.measurements),
+        "sizes": measured_levels(result, levels),
         "tables": grade_tables(result, levels, targets),
         "sections": level_sections(result, levels),
         "crop_mm": print_width_mm(len(levels)),
@@ -206,7 +212,7 @@ def levels_of(result: StudyResult) -> list[str]:
 
 
 def glance_of(
-    level: str, result: StudyResult, measured: Mapping[str, float], measurements: Sequence[Measurement]
+    level: str, result: StudyResult, measured: Mapping[str, float], measurements: Sequence[Quantity]
 ) -> Glance:
     """The line of one level."""
     predictions = [one for one in result.predictions if one.level == level]

@@ -5,6 +5,7 @@ from importlib.resources import files
 from typing import Any
 
 from spinenet.labels import LEVELS, RESEARCH_ONLY, TARGETS, VIEWS, Target
+from spinenet.locating.measuring.quantities import QUANTITIES, Quantity
 
 
 def predictions_schema() -> dict[str, Any]:
@@ -14,9 +15,18 @@ def predictions_schema() -> dict[str, Any]:
     definitions = schema["$defs"]
     definitions["target"]["enum"] = [target.name for target in TARGETS]
     definitions["level"]["properties"]["level"]["enum"] = list(LEVELS)
+    sizes = {one.name: _size(one) for one in QUANTITIES}
+    definitions["level"]["properties"]["measurements"]["properties"] = sizes
+    details = definitions["level"]["properties"]["measurement_details"]
+    details["properties"] = {one.name: {"$ref": "#/$defs/measurement_detail"} for one in QUANTITIES}
     definitions["series"]["properties"]["view"]["enum"] = [*(view.value for view in VIEWS), None]
     definitions["grade"]["allOf"] = [_rule(target) for target in TARGETS]
     return schema
+
+
+def _size(quantity: Quantity) -> dict[str, Any]:
+    bound = {} if quantity.signed else {"minimum": 0}
+    return {"type": "number", **bound, "description": quantity.definition}
 
 
 def _rule(target: Target) -> dict[str, Any]:

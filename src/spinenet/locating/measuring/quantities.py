@@ -1,0 +1,209 @@
+"""What is reported of a level: every quantity once, and its value from the outlines, else from the locator's frames.
+
+Outlines are finer: where they give a value it replaces the locator's, and it alone has an error, a percentile and a
+series. T2 comes before T1, one series before the next.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from spinenet.labels import LEVELS, Code, View, private
+from spinenet.locating.measuring.accuracy import ERRORS_95, error_95
+from spinenet.locating.measuring.lengths import NAN, meyerding
+from spinenet.locating.measuring.measured_study import VIEWS_IN_ORDER
+from spinenet.locating.measuring.series import Numbers
+from spinenet.locating.measuring.usual import UsualMeasurements
+from spinenet.study import LocatedSeries, MeasuredSeries, Measurement
+
+MEYERDING = "meyerding"
+SIGNALS = ("nucleus", "annulus")
+"""Shares of the way from the darkest tissue (0) to CSF (1), which T2 alone shows."""
+NO_UNIT = "1"
+UNIT_SIGNS = {"deg": "°", NO_UNIT: ""}
+"""How a page writes a unit that it does not write as it is."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One quantity: its ``name`` in documents, which ends in its unit, its ``words`` on a page below ``heading``,
+    ``code`` and ``unit`` (UCUM) in a structured report, and what it is. ``measured`` is its name in what outlines give,
+    ``frame`` the field of a level's frame that holds the locator's, "" where it has none."""
+
+    name: str
+    heading: str
+    words: str
+    code: Code
+    measured: str
+    definition: str
+    frame: str = ""
+    unit: str = "mm"
+    digits: int = 1
+    signed: bool = False
+
+    @property
+    def sign(self) -> str:
+        """Its unit as a page writes it."""
+        return UNIT_SIGNS.get(self.unit, self.unit)
+
+    @property
+    def title(self) -> str:
+        """Its words with the unit, at the head of a column or row.
+
+        >>> QUANTITY["slip_mm"].title, QUANTITY["meyerding_grade"].title
+        ('slip, mm', 'Meyerding grade')
+        """
+        return f"{self.words}, {self.sign}" if self.sign else self.words
+
+    def written(self, value: float) -> str:
+        """A value with the digits that its error allows.
+
+        >>> QUANTITY["slip_mm"].written(3), QUANTITY["nucleus_signal_share"].written(0.3)
+        ('3.0', '0.30')
+        """
+        return f"{value:.{self.digits}f}"
+
+
+DISC, CANAL, SLIP, BODY = "Disc", "Canal", "Alignment", "Vertebra above"
+QUANTITIES = (
+    Quantity(
+        "disc_height_mm", DISC, "disc height", private("disc_height", "Mean height of the disc"), "height_mean_mm",
+        "Mean height: by outlines over the inner eight tenths of the disc's depth, by the locator mid-sagittal area "
+        "over depth.", frame="height_mm",
+    ),
+    Quantity(
+        "disc_height_front_mm", DISC, "disc height, front", private("disc_height_front", "Height of the disc in front"),
+        "height_front_mm", "Mean height between 8 and 33 % of the disc's depth from its front.",
+    ),
+    Quantity(
+        "disc_height_middle_mm", DISC, "disc height, middle",
+        private("disc_height_middle", "Height of the disc in its middle"), "height_middle_mm",
+        "Mean height between 36 and 64 % of the disc's depth from its front.",
+    ),
+    Quantity(
+        "disc_height_back_mm", DISC, "disc height, back", private("disc_height_back", "Height of the disc behind"),
+        "height_back_mm", "Mean height between 67 and 92 % of the disc's depth from its front.",
+    ),
+    Quantity(
+        "disc_depth_mm", DISC, "disc depth", private("disc_depth", "Depth of the disc along its axis"), "depth_mm",
+        "Length of the disc along its long axis in the mid-sagittal slice.", frame="depth_mm",
+    ),
+    Quantity(
+        "disc_wedge_deg", DISC, "disc wedge", private("disc_wedge", "Angle between the borders of the disc"),
+        "wedge_deg",
+        "Angle between the disc's upper and lower border, positive where it is higher in front.",
+        unit="deg", signed=True,
+    ),
+    Quantity(
+        "disc_behind_mm", DISC, "disc behind the bodies",
+        private("disc_behind", "How far the disc stands behind the bodies"), "behind_mm",
+        "Greatest distance of the disc's back from the line through the bodies' rear corners, positive behind it.",
+        signed=True,
+    ),
+    Quantity(
+        "nucleus_signal_share", DISC, "signal of the nucleus",
+        private("nucleus_signal", "Signal of the nucleus beside CSF"), "nucleus",
+        "Mean T2 signal of the disc's core as a share of the way from the darkest tissue of the spine to CSF.",
+        unit=NO_UNIT, digits=2, signed=True,
+    ),
+    Quantity(
+        "annulus_signal_share", DISC, "signal of the annulus",
+        private("annulus_signal", "Signal of the annulus beside CSF"), "annulus",
+        "Mean T2 signal of the disc's front and back ends, on the same scale.",
+        unit=NO_UNIT, digits=2, signed=True,
+    ),
+    Quantity(
+        "canal_depth_mm", CANAL, "canal depth", private("canal_depth", "Depth of the spinal canal"), "canal_mm",
+        "Depth of the canal behind the disc: by outlines across its own course, their median; by the locator along the "
+        "disc's long axis.", frame="canal_mm",
+    ),
+    Quantity(
+        "canal_depth_least_mm", CANAL, "least canal depth",
+        private("canal_depth_least", "Least depth of the spinal canal"), "canal_min_mm",
+        "Least depth of the canal at the disc (5th percentile of its lines).",
+    ),
+    Quantity(
+        "slip_mm", SLIP, "slip", private("slip", "Forward slip of the upper body"), "slip_mm",
+        "How far the body above lies in front (positive) of or behind (negative) the body below: by outlines between "
+        "the corners of their rear walls, by the locator between the middles of their end-plates.",
+        frame="slip_mm", signed=True,
+    ),
+    Quantity(
+        "slip_percent", SLIP, "slip, share", private("slip_percent", "Forward slip as share of the end-plate"),
+        "slip_percent", "The same as per cent of the lower end-plate's depth.", unit="%", signed=True,
+    ),
+    Quantity(
+        "meyerding_grade", SLIP, "Meyerding grade", private("meyerding", "Grade of slip after Meyerding"), MEYERDING,
+        "0 below 3 mm or 8 %, then 1 to 4 by quarters of the end-plate, 5 beyond; a backward slip by its size.",
+        unit=NO_UNIT, digits=0,
+    ),
+    *(
+        Quantity(
+            f"vertebra_height_{part}_mm", BODY, f"vertebral height, {part}",
+            private(f"vertebra_{part}", f"Height of the vertebra {words}"), f"body_{part}_mm",
+            f"Height of the vertebra above the disc, {words}, between its end-plates.",
+        )
+        for part, words in (("front", "in front"), ("middle", "in the middle"), ("back", "behind"))
+    ),
+)  # fmt: skip
+QUANTITY = {one.name: one for one in QUANTITIES}
+
+
+def level_measurements(
+    located: Sequence[LocatedSeries], measured: Sequence[MeasuredSeries], usual: UsualMeasurements | None = None
+) -> tuple[Measurement, ...]:
+    """What is known of every level, from the sacrum up, in the order of QUANTITIES; percentiles where it is known what
+    is usual."""
+    ordered = sorted(measured, key=lambda one: VIEWS_IN_ORDER.index(one.view))
+    levels = sorted({frame.level for one in located for frame in one.frames}, key=LEVELS.index)
+    found = (
+        _outlined(level, quantity, ordered, usual) or _located(level, quantity, located)
+        for level in levels
+        for quantity in QUANTITIES
+    )
+    return tuple(one for one in found if one is not None)
+
+
+def _outlined(
+    level: str, quantity: Quantity, measured: Sequence[MeasuredSeries], usual: UsualMeasurements | None
+) -> Measurement | None:
+    """The value of the first series whose outlines give one."""
+    for one in measured:
+        numbers = one.levels.get(level)
+        if numbers is None or (quantity.measured in SIGNALS and one.view is not View.SAGITTAL_T2):
+            continue
+        value = _value(quantity, numbers)
+        if math.isnan(value):
+            continue
+        known = quantity.measured in ERRORS_95
+        return Measurement(
+            level=level,
+            name=quantity.name,
+            value=round(value, quantity.digits) + 0.0,  # never -0.0
+            unit=quantity.unit,
+            error_95=error_95(quantity.measured, numbers["border_mm"]) if known else None,
+            percentile=usual.percentile(level, quantity.measured, value) if usual else None,
+            series=one.series_name,
+        )
+    return None
+
+
+def _value(quantity: Quantity, numbers: Numbers) -> float:
+    if quantity.measured != MEYERDING:
+        return numbers.get(quantity.measured, NAN)
+    grade = meyerding(numbers.get("slip_mm", NAN), numbers.get("slip_percent", NAN))
+    return NAN if grade is None else float(grade)
+
+
+def _located(level: str, quantity: Quantity, located: Sequence[LocatedSeries]) -> Measurement | None:
+    """The mean of what the locator measured in the sagittal series that show the level."""
+    if not quantity.frame:
+        return None
+    frames = [frame for one in located if one.series.plane == "sagittal" for frame in one.frames]
+    values = [getattr(frame, quantity.frame) for frame in frames if frame.level == level]
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    return Measurement(level, quantity.name, round(float(np.mean(known)), quantity.digits), quantity.unit)

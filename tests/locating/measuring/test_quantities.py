@@ -1,0 +1,134 @@
+"""What is reported of a level: outlines before the locator, T2 before T1, and where a value lies among patients."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spinenet.errors import BundleError
+from spinenet.labels import LEVELS, View
+from spinenet.locating.measuring.accuracy import ERRORS_95
+from spinenet.locating.measuring.quantities import QUANTITIES, QUANTITY, level_measurements
+from spinenet.locating.measuring.usual import UsualMeasurements, read_usual_measurements
+from spinenet.study import LevelFrame, LocatedSeries, MeasuredSeries, Measurement, Series
+
+SHARES = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
+QUANTILES = (2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0)
+UNITS = {"mm": "mm", "deg": "deg", "%": "percent", "1": ("share", "grade")}
+
+
+def located(level: str = "L4/L5") -> LocatedSeries:
+    series = Series("t2", np.zeros((1, 2, 2), np.float32), np.eye(4), "sagittal", View.SAGITTAL_T2)
+    frame = LevelFrame(level, np.zeros(3), np.array([0.0, 1, 0]), np.array([0.0, 0, 1]), 30.0, 8.0, slip_mm=1.0)
+    return LocatedSeries(series, (frame,), 0, np.zeros(5, np.float32))
+
+
+def outlined(name: str, view: View, **numbers: float) -> MeasuredSeries:
+    unknown = dict.fromkeys((one.measured for one in QUANTITIES), math.nan)
+    return MeasuredSeries(name, view, {"L4/L5": unknown | {"border_mm": 0.9} | numbers})
+
+
+def sizes(*measured: MeasuredSeries, usual: UsualMeasurements | None = None) -> dict[str, Measurement]:
+    return {one.name: one for one in level_measurements([located()], measured, usual)}
+
+
+def usual(**changed: Any) -> UsualMeasurements:
+    names = ("height_mean_mm", "behind_mm")
+    quantiles = np.tile(np.array(QUANTILES), (len(LEVELS), 2, 1))
+    quantiles[:, 1] = (0, 0, 0, 1, 1, 1, 3)
+    whole = {"counts_LR": np.full((len(LEVELS), 2), 20), "quantiles_LRQ": quantiles}
+    return UsualMeasurements(names, np.array(SHARES), **(whole | changed))
+
+
+def test_names_end_in_their_unit_and_every_length_has_an_error() -> None:
+    assert all(one.name.endswith(UNITS[one.unit]) for one in QUANTITIES)
+    assert {one.measured for one in QUANTITIES} - set(ERRORS_95) == {"meyerding"}
+
+
+def test_without_outlines_the_locators_sizes_stand_and_have_no_error() -> None:
+    found = sizes()
+    assert {name: one.value for name, one in found.items()} == {
+        "disc_height_mm": 8.0,
+        "disc_depth_mm": 30.0,
+        "slip_mm": 1.0,
+    }
+    assert all(one.error_95 is None and one.percentile is None and one.series == "" for one in found.values())
+
+
+def test_what_outlines_give_replaces_the_locators_and_the_rest_of_it_stands() -> None:
+    found = sizes(outlined("t2", View.SAGITTAL_T2, height_mean_mm=9.16, depth_mm=35.0))
+    height, slip = found["disc_height_mm"], found["slip_mm"]
+    assert (height.value, height.error_95, height.series) == (9.2, 1.1, "t2")
+    assert (slip.value, slip.error_95, slip.series) == (1.0, None, "")
+    assert "slip_percent" not in found and "meyerding_grade" not in found
+
+
+def test_t2_comes_before_t1_and_t1_stands_in_where_t2_shows_nothing() -> None:
+    t1 = outlined("t1", View.SAGITTAL_T1, height_mean_mm=7.0, canal_mm=11.0, nucleus=0.4)
+    t2 = outlined("t2", View.SAGITTAL_T2, height_mean_mm=9.0)
+    found = sizes(t1, t2)
+    assert (found["disc_height_mm"].value, found["disc_height_mm"].series) == (9.0, "t2")
+    assert (found["canal_depth_mm"].value, found["canal_depth_mm"].series) == (11.0, "t1")
+    assert "nucleus_signal_share" not in found  # CSF is dark in T1
+
+
+def test_a_blurred_border_makes_the_error_larger() -> None:
+    clear, blurred = (
+        sizes(outlined("t2", View.SAGITTAL_T2, depth_mm=35.0, border_mm=border))["disc_depth_mm"].error_95
+        for border in (0.8, 1.5)
+    )
+    assert clear is not None and blurred is not None and blurred > 2 * clear
+
+
+@pytest.mark.parametrize(
+    ("slip_mm", "percent", "grade"), [(2.0, 12.0, 0), (5.0, 14.0, 1), (-9.0, -27.0, 2), (18.0, 55.0, 3)]
+)
+def test_meyerdings_grade_comes_with_the_slip(slip_mm: float, percent: float, grade: int) -> None:
+    found = sizes(outlined("t2", View.SAGITTAL_T2, slip_mm=slip_mm, slip_percent=percent))
+    assert (found["meyerding_grade"].value, found["slip_mm"].value) == (grade, slip_mm)
+    assert found["meyerding_grade"].error_95 is None
+
+
+@pytest.mark.parametrize(
+    ("height", "percentile"), [(1.9, 0), (2.0, 5), (3.0, 8), (8.0, 50), (9.0, 62), (14.0, 95), (14.1, 100)]
+)
+def test_a_percentile_lies_between_quantiles_and_ends_at_the_last(height: float, percentile: int) -> None:
+    assert usual().percentile("L4/L5", "height_mean_mm", height) == percentile
+
+
+def test_a_value_that_many_share_has_the_middle_of_their_places() -> None:
+    assert usual().percentile("L4/L5", "behind_mm", 0.0) == 15
+
+
+def test_few_discs_or_an_unknown_quantile_give_no_percentile() -> None:
+    few, unknown = np.full((len(LEVELS), 2), 19), np.full((len(LEVELS), 2, 7), np.nan)
+    assert usual(counts_LR=few).percentile("L4/L5", "height_mean_mm", 8.0) is None
+    assert usual(quantiles_LRQ=unknown).percentile("L4/L5", "height_mean_mm", 8.0) is None
+    assert usual().percentile("L4/L5", "canal_mm", 8.0) is None
+
+
+def test_the_percentile_is_that_of_the_value_by_outlines_alone() -> None:
+    found = sizes(outlined("t2", View.SAGITTAL_T2, height_mean_mm=8.0), usual=usual())
+    assert found["disc_height_mm"].percentile == 50
+    assert sizes(usual=usual())["disc_height_mm"].percentile is None
+
+
+def test_a_bundle_says_what_is_usual_in_its_arrays(packed: Any) -> None:
+    arrays = {
+        "reference_names": np.array(usual().names),
+        "reference_shares": np.array(SHARES),
+        "reference_quantiles": usual().quantiles_LRQ.astype(np.float32),
+        "reference_counts": usual().counts_LR,
+    }
+    read = read_usual_measurements(packed(arrays))
+    assert read is not None and read.percentile("L4/L5", "height_mean_mm", 8.0) == 50
+    assert read_usual_measurements(packed({"names": np.array(["a"])})) is None
+    with pytest.raises(BundleError, match="not of its levels"):
+        read_usual_measurements(packed(arrays | {"reference_counts": np.zeros((2, 2))}))
+    with pytest.raises(BundleError, match="what is usual"):
+        read_usual_measurements(b"no arrays")
+
+
+def test_values_are_written_with_the_digits_of_their_unit() -> None:
+    assert QUANTITY["nucleus_signal_share"].written(0.3) == "0.30" and QUANTITY["meyerding_grade"].written(2.0) == "2"
