@@ -51,8 +51,10 @@ done
 
 # What grades measurements, of the discs that are outlined where they are located; then a fold's bundle.
 for fold in 0 1 2 -1; do
+  locator=$start
+  if [ "$start" = default ]; then locator=null; fi
   once "$out/measured$fold/measured.npz" python scripts/train_measured.py "out=$out/measured$fold" "data.root=$spider" \
-    "data.fold=$fold" "segmenters=[$out/segmenter0,$out/segmenter1,$out/segmenter2]" "locator=$start"
+    "data.fold=$fold" "segmenters=[$out/segmenter0,$out/segmenter1,$out/segmenter2]" "locator=$locator"
 done
 exported() { # FOLDER FOLD OVERRIDES...
   once "$1/bundle/model.json" python scripts/export.py "out=$1" "start=$start" "segmenter=$out/segmenter$2" \
@@ -65,4 +67,5 @@ once "$out/patients/metrics.json" python scripts/evaluate.py "out=$out/patients"
   "runs=[$out/fold0,$out/fold1,$out/fold2]" "title='SPIDER, 3-fold cross-validation'"
 exported "$out/all" -1 experiment=default_bundle "calibration=[$out/patients/calibration.json]" \
   "metrics=$out/patients/metrics.json"
+python scripts/measure_noise.py "studies=[$spider/images]" "bundle=$out/all/bundle"
 echo "bundle: $out/all/bundle; it belongs in src/spinenet/model/default"

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from spinenet.crops import CropSpec
 from spinenet.datasets.splits import save_split
 from spinenet.errors import ConfigError
-from spinenet.model.bundle import DISCS, GRADER, MEASURED, SEGMENTER, Bundle, load_bundle
+from spinenet.model.bundle import DISCS, GRADER, MEASURED, SEGMENTER, Bundle, load_bundle, write_bundle
 from spinenet.train.bundling import export_run
 from spinenet.train.export import mean_of_networks
 from spinenet.train.training_config import ExportConfig
@@ -61,9 +61,11 @@ def fixture_exported(tiny_bundle: Bundle, tmp_path: Path, stump_arrays: Any, pac
         run_folder(tmp_path / f"d{index}", {DISCS: constant_network(odds)}, real)
         for index, odds in enumerate((0.2, 0.6))
     ]
+    stale = {**FACTS, "name": "tiny", "version": "0", "noise": {"narrowing": 0.1}, "metrics": {"discs": 3}}
+    start = write_bundle(tmp_path / "start", tiny_bundle.parts, tiny_bundle.spec, tiny_bundle.calibration, stale)
     config = ExportConfig(
         out=str(tmp_path / "out"),
-        start=str(tiny_bundle.path),
+        start=str(start),
         segmenter=str(segmenter),
         measured=str(measured),
         discs=[str(run) for run in discs],
@@ -90,6 +92,10 @@ def test_an_exported_folder_can_be_judged_on_the_patients_it_kept_out(exported: 
     assert json.loads((exported / "split.json").read_text())["folds"]
     assert OmegaConf.load(exported / "config.yaml").data.fold == 0
     assert "somewhere" not in (exported / "bundle" / "model.json").read_text()
+
+
+def test_figures_of_the_bundle_that_was_started_from_are_not_those_of_the_new_one(exported: Path) -> None:
+    assert {"noise", "metrics"}.isdisjoint(load_bundle(exported / "bundle").metadata)
 
 
 def test_several_networks_become_one_that_says_their_geometric_mean() -> None:

@@ -15,8 +15,8 @@ from spinenet.train.export import mean_of_networks
 from spinenet.train.runs import export_bundle, first_fitted, learnt_by, made_with, read_json, recipe_of
 from spinenet.train.training_config import ExportConfig
 
-OF_ITSELF = ("format", "digest", "crop", "calibration", "sha256")
-"""What ``write_bundle`` says of a bundle by itself."""
+OF_THE_START = ("format", "digest", "crop", "calibration", "sha256", "noise", "metrics", "onnx_difference")
+"""What is true of the bundle that is started from alone."""
 
 
 def export_run(config: ExportConfig, out: Path) -> None:
@@ -79,7 +79,7 @@ def _with_parts(
     learnt = {part: learnt_by(_runs_of(part, run, config)) for part, run in more.items() if part != SEGMENTER}
     real = {part: [t for t, kind in one["evidence"].items() if kind == "real"] for part, one in learnt.items()}
     patients = [name for name in TARGET if any(name in names for names in real.values())]
-    kept = {key: value for key, value in start.metadata.items() if key not in OF_ITSELF}
+    kept = {key: value for key, value in start.metadata.items() if key not in OF_THE_START}
     kept |= {key: value for key, value in facts.items() if value}
     kept["evidence"] = {**start.metadata.get("evidence", {}), **dict.fromkeys(patients, "real")}
     kept["graded_by"] = {name: [part for part, names in real.items() if name in names] for name in patients}
