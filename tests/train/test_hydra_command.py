@@ -220,7 +220,7 @@ def test_help_tells_the_defaults_that_a_network_has_of_its_own(
     monkeypatch.setattr(sys, "argv", ["train_discs.py", "--help"])
     scripts["train_discs"].main()
     said = capsys.readouterr().out
-    for word in ("model: discs, discs_small, grader", "crop.rows = 96", "fit.steps = 1400", "augment.mix = 0.5"):
+    for word in ("model: discs, discs_small, grader", "crop.rows = 96", "fit.steps = 450", "augment.mix = 0.5"):
         assert word in said, word
 
 

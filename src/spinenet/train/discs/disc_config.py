@@ -13,7 +13,7 @@ BEGINNINGS = ("imagenet", "random")
 class DiscFitConfig(FitConfig):
     """As for the others, and how gently the encoder is changed."""
 
-    steps: int = 1400
+    steps: int = 450
     """At least so many optimiser steps, to the end of an epoch, instead of ``epochs``; 0 is off. The schedule of the
     learning rate ends with them."""
     learning_rate: float = 1.5e-3
