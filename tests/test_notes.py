@@ -60,7 +60,7 @@ def results(
         for key, masked in studies.items():
             segment = perfect_segmenter(*masked)
             monkeypatch.setattr(Bundle, "segment", lambda self, images, segment=segment: segment(images))
-            source = with_views(StudySource(key, Path(key), "MHA"), [(View.AXIAL_T2, "none")])
+            source = with_views(StudySource(key, Path(key)), [(View.AXIAL_T2, "none")])
             made[key] = predict_study(Study(key, tuple(series for series, _ in masked), source.notes), tiny_bundle)
         return made
 

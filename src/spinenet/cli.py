@@ -195,7 +195,7 @@ def inspect(
 
         unreadable, bundle = 0, _bundle_at_hand(model)
         for source in find_studies(paths):
-            typer.echo(f"{source.key}  {source.format}  {source.location}")
+            typer.echo(f"{source.key}  {', '.join(source.formats)}  {source.location}")
             try:
                 study = read_study(source)
             except SpinenetError as error:

@@ -23,7 +23,7 @@ def study(**grades: int) -> LabelledStudy:
     grades_LT = no_grades()
     for target, grade in grades.items():
         grades_LT[1, TARGET_INDEX[target]] = TARGET[target].index_of(grade)
-    return LabelledStudy("7", "7", StudySource("7", Path(), "MHA"), grades_LT)
+    return LabelledStudy("7", "7", StudySource("7", Path()), grades_LT)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ SPEC = CropSpec()
 @pytest.fixture(scope="module")
 def study(phantom: PhantomStudy) -> LocatedStudy:
     located = [locate_from_mask(item.series, item.mask_SRC) for item in phantom.series]
-    source = StudySource("7", Path("nowhere"), "MHA")
+    source = StudySource("7", Path("nowhere"))
     published_RT = phantom.grades_LT[:3] + 1
     labelled = LabelledStudy("7", "7", source, phantom.grades_LT, {}, np.stack([phantom.grades_LT] * 3), published_RT)
     return located_study("phantom", labelled, located)
@@ -122,7 +122,7 @@ def test_axial_slices_at_a_disc_stay_and_those_of_other_levels_go() -> None:
 
 def test_grey_values_of_a_rescaled_series_come_back_to_within_a_part_of_their_range(tmp_path: Path) -> None:
     voxels = (0.73 * np.arange(3 * 200 * 200) % 3000).reshape(3, 200, 200).astype(np.float32)
-    labelled = LabelledStudy("1", "1", StudySource("1", tmp_path, "DICOM"), no_grades(), {})
+    labelled = LabelledStudy("1", "1", StudySource("1", tmp_path), no_grades(), {})
     saved = save_study(tmp_path / "1.npz", located_study("rsna2024", labelled, [axial(0.0, voxels)]), SPEC)
     read = load_study(tmp_path / "1.npz", SPEC)
     away = np.abs(read.located[0].series.voxels_SRC - saved.located[0].series.voxels_SRC)

@@ -22,7 +22,7 @@ def study(patient: str, key: str = "", **grades: int) -> LabelledStudy:
     grades_LT = no_grades()
     for target, grade in grades.items():
         grades_LT[1, TARGET_INDEX[target]] = grade
-    return LabelledStudy(key or patient, patient, StudySource(key or patient, Path(), "MHA"), grades_LT, {})
+    return LabelledStudy(key or patient, patient, StudySource(key or patient, Path()), grades_LT, {})
 
 
 def patients(count: int = 60) -> list[LabelledStudy]:

@@ -38,7 +38,7 @@ def test_discs_beyond_what_a_label_image_shows_count_neither_for_nor_against():
     study = LabelledStudy(
         "7",
         "7",
-        StudySource("7", Path(), ""),
+        StudySource("7", Path()),
         no_grades(),
         {"t1": Outlines({}, (9, 9)), "t2": MaskFile(Path("t2.mha"))},
     )

@@ -32,7 +32,7 @@ class Clinic:
     grades_LT: np.ndarray
 
     def find(self, paths: object) -> list[StudySource]:
-        return [StudySource(key, Path("/archive") / key, "MHA") for key in (*self.studies, "unreadable")]
+        return [StudySource(key, Path("/archive") / key) for key in (*self.studies, "unreadable")]
 
     def read(self, source: StudySource) -> Study:
         if source.key not in self.studies:

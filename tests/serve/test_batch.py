@@ -40,7 +40,7 @@ class Clinic:
     place: str = "/archive"
 
     def find(self, paths: list[Path]) -> list[StudySource]:
-        return [StudySource(key, Path(self.place) / key, "MHA") for key in self.keys]
+        return [StudySource(key, Path(self.place) / key) for key in self.keys]
 
     def read(self, source: StudySource) -> Study:
         if source.key in self.faults:
@@ -196,7 +196,7 @@ def test_results_do_not_name_the_folder_a_study_came_from(clinic: Clinic, tmp_pa
 
 
 def test_only_places_are_taken_out_of_a_message() -> None:
-    source = StudySource("17", Path("images"), "MHA")
+    source = StudySource("17", Path("images"))
     assert without_location("no images in images/17_t2.mha", source) == "no images in 17/17_t2.mha"
 
 

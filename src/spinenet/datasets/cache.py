@@ -169,7 +169,7 @@ def load_prepared(name: str, folder: Path) -> Dataset:
     studies = []
     for path in cached_studies(folder):
         labels = load_labels(path)
-        source = StudySource(labels.key, path, "")
+        source = StudySource(labels.key, path)
         studies.append(
             LabelledStudy(
                 labels.key,

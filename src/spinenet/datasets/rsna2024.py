@@ -26,6 +26,7 @@ from spinenet.datasets.rsna_points import Point, RsnaPoints
 from spinenet.errors import DatasetError
 from spinenet.labels import LEVELS, TARGET_INDEX
 from spinenet.readers import StudySource
+from spinenet.readers.sources import Format
 
 NOT_LUMBAR = frozenset({"3892989905"})
 """Series that show another part of the spine."""
@@ -137,7 +138,7 @@ def _source(root: Path, study: str, series: dict[str, str]) -> StudySource:
     folder = root / "train_images" / study
     inside = sorted(path for path in folder.iterdir() if path.is_dir() and path.name not in NOT_LUMBAR)
     folders = tuple((path, series.get(path.name, "").replace("/STIR", "")) for path in inside)
-    return StudySource(study, folder, "DICOM", folders=folders)
+    return StudySource(study, folder, (Format.DICOM,), folders=folders)
 
 
 def _series_findings(root: Path, study: str, series: dict[str, str]) -> list[Finding]:

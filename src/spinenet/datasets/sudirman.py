@@ -34,7 +34,7 @@ from spinenet.datasets.outlines import Outlines, Polygon, missing_body, named_bo
 from spinenet.errors import DatasetError
 from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, View, columns_of
 from spinenet.readers import StudySource, find_studies
-from spinenet.readers.sources import VolumeFile
+from spinenet.readers.sources import Format, VolumeFile
 from spinenet.study import Series
 
 TABLES = ("pfirrmann.csv", "PfirrmannGrades.csv", "PfirrmannGrade.csv", "PfirrmannGrade_Updated.csv")
@@ -158,7 +158,7 @@ def _dicom_sources(folder: Path, findings: list[Finding]) -> Iterator[tuple[str,
             continue
         if len(usable) > 1:
             findings.append(Finding(_called(patient), f"{len(usable)} studies; the first of the fullest is used"))
-        yield patient, StudySource(patient, path, "DICOM", folders=usable[0])
+        yield patient, StudySource(patient, path, (Format.DICOM,), folders=usable[0])
 
 
 Folders = tuple[tuple[Path, str], ...]
@@ -224,7 +224,7 @@ def _picture_sources(folder: Path) -> tuple[dict[str, StudySource], Masks]:
             mask = folder.parent / "masks_indexed" / path.name
             if mask.is_file():
                 masks.setdefault(patient, {})[name] = IndexedMask(mask)
-    return {one: StudySource(one, folder, "PNG", volumes=tuple(several)) for one, several in volumes.items()}, masks
+    return {one: StudySource(one, folder, (Format.PNG,), tuple(several)) for one, several in volumes.items()}, masks
 
 
 def _grades(root: Path, findings: list[Finding]) -> dict[str, NDArray[np.int64]]:

@@ -19,7 +19,7 @@ from spinenet.readers.mha import read_mha
 from spinenet.readers.nifti import read_nifti
 from spinenet.readers.overrides import Wanted, parse_wanted, with_views
 from spinenet.readers.plain_images import read_picture
-from spinenet.readers.sources import StudySource, VolumeFile
+from spinenet.readers.sources import Format, StudySource, VolumeFile
 from spinenet.study import Note, Scope, Series, Study, sentence
 
 __all__ = [
@@ -36,7 +36,7 @@ __all__ = [
 
 LOG = logging.getLogger(__name__)
 
-_READERS = {"NIfTI": read_nifti, "MHA": read_mha}
+_READERS = {Format.NIFTI: read_nifti, Format.MHA: read_mha}
 
 
 def find_studies(paths: Sequence[Path]) -> list[StudySource]:
@@ -51,13 +51,17 @@ def find_studies(paths: Sequence[Path]) -> list[StudySource]:
             found.append(files.find_files(path))
         except ReadError as error:
             LOG.debug("%s: left out", path, exc_info=True)
-            failed.append(StudySource(names.safe_key([names.stem_of(path)]), path, "", problem=str(error)))
+            failed.append(StudySource(names.safe_key([names.stem_of(path)]), path, problem=str(error)))
     if not found:
         raise ReadError(failed[0].problem if failed else "no path given; name a file or folder of images")
     sources = [
         *(study for each in files.without_repeats(found) for study in files.volume_studies(each)),
         *dicom_studies(file for each in found for file in each.dicom),
-        *(StudySource(study_key(str(path)), path, "zip", problem=why) for each in found for path, why in each.problems),
+        *(
+            StudySource(study_key(str(path)), path, (Format.ZIP,), problem=why)
+            for each in found
+            for path, why in each.problems
+        ),
         *failed,
     ]
     keys = names.unique(source.key for source in sources)

@@ -11,7 +11,7 @@ from pathlib import Path
 from spinenet.errors import ReadError
 from spinenet.readers import names
 from spinenet.readers.archives import ImageFiles, is_archive, members
-from spinenet.readers.sources import StudySource, VolumeFile
+from spinenet.readers.sources import Format, StudySource, VolumeFile
 
 LOG = logging.getLogger(__name__)
 
@@ -102,13 +102,13 @@ def volume_studies(found: FileListing) -> list[StudySource]:
     return [_study(found.root, folder, stem, files) for (folder, stem), files in groups.items()]
 
 
-def volume_format(path: Path) -> str:
-    """``MHA`` or ``NIfTI`` by the ending of the file.
+def volume_format(path: Path) -> Format:
+    """MHA or NIfTI, by the ending of the file.
 
     >>> volume_format(Path("17_t2.MHA"))
-    'MHA'
+    <Format.MHA: 'MHA'>
     """
-    return "MHA" if path.suffix.lower() in (".mha", ".mhd") else "NIfTI"
+    return Format.MHA if path.suffix.lower() in (".mha", ".mhd") else Format.NIFTI
 
 
 def _single(path: Path) -> FileListing:
@@ -162,5 +162,5 @@ def _study(root: Path, folder: Path, stem: str, files: list[Path]) -> StudySourc
         key = names.safe_key([*inner, stem]) if inner or stem else names.safe_key([folder.resolve().name])
     series = names.unique(names.split_name(names.stem_of(file))[1] or names.stem_of(file) for file in files)
     volumes = tuple(VolumeFile(file, name) for file, name in zip(files, series, strict=True))
-    formats = sorted({volume_format(file) for file in files})
-    return StudySource(key, root if root == files[0] else folder, ", ".join(formats), volumes)
+    formats = tuple(sorted({volume_format(file) for file in files}))
+    return StudySource(key, root if root == files[0] else folder, formats, volumes)

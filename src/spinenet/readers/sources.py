@@ -1,6 +1,7 @@
 """What the readers know before they read pixels: where a study lies and how its images were acquired."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from spinenet.labels import View
@@ -76,6 +77,16 @@ class Frame:
     age_years: float | None = None
 
 
+class Format(StrEnum):
+    """What the files of a study are."""
+
+    DICOM = "DICOM"
+    MHA = "MHA"
+    NIFTI = "NIfTI"
+    PNG = "PNG"
+    ZIP = "zip"
+
+
 @dataclass(frozen=True)
 class StudySource:
     """A study found on disk, pixels not yet read.
@@ -87,7 +98,7 @@ class StudySource:
 
     key: str
     location: Path
-    format: str
+    formats: tuple[Format, ...] = ()
     volumes: tuple[VolumeFile, ...] = ()
     frames: tuple[Frame, ...] = ()
     notes: tuple[Note, ...] = ()

@@ -223,7 +223,7 @@ def note_fault(key: str, error: BaseException, path: Path) -> None:
 def without_location(message: str, source: StudySource) -> str:
     """A message for the results: folders may bear names, so the study's place is replaced by its key.
 
-    >>> without_location("/a/Doe/t2.mha: cut off", StudySource("t2", Path("/a/Doe"), "MHA"))
+    >>> without_location("/a/Doe/t2.mha: cut off", StudySource("t2", Path("/a/Doe")))
     't2/t2.mha: cut off'
     """
     for place in {str(source.location), str(source.location.resolve())}:

@@ -15,11 +15,10 @@ from spinenet.readers.dicom.headers import read_headers
 from spinenet.readers.dicom.pixels import read_pixels
 from spinenet.readers.dicom.stacks import affine_of, arrange, depths_mm, is_uneven, split_series
 from spinenet.readers.names import unique
-from spinenet.readers.sources import Frame, StudySource
+from spinenet.readers.sources import Format, Frame, StudySource
 from spinenet.readers.volume import check_shape, series_from_volume
 from spinenet.study import Basis, Note, Origin, Scope, Series, SourceImages
 
-FORMAT = "DICOM"
 LOCALISER_SLICES = 10
 """A series with slices in several planes and no more than this in any of them is a localiser."""
 
@@ -33,10 +32,10 @@ def dicom_studies(paths: Iterable[Path]) -> list[StudySource]:
     for uid, skipped in headers.skipped.items():
         problem = f"no MR image in this DICOM study, only {_counted(skipped)}"
         location = _common({path.parent for path, _ in skipped})
-        sources.append(StudySource(study_key(uid), location, FORMAT, problem=problem))
+        sources.append(StudySource(study_key(uid), location, (Format.DICOM,), problem=problem))
     for folder, count in broken.items():
         problem = f"{_files(count)} cannot be read as DICOM; damaged or cut short? Copy the study again"
-        sources.append(StudySource(study_key(str(folder)), folder, FORMAT, problem=problem))
+        sources.append(StudySource(study_key(str(folder)), folder, (Format.DICOM,), problem=problem))
     return sources
 
 
@@ -91,7 +90,7 @@ def _source(uid: str, frames: list[Frame], skipped: list[tuple[Path, str]], brok
     if beside:
         texts["not_dicom"] = f"{_files(beside)} beside its images cannot be read as DICOM and were left out"
     notes = tuple(Note(code, Scope.STUDY, "", text) for code, text in texts.items())
-    return StudySource(study_key(uid), _common(folders), FORMAT, frames=tuple(unique_frames), notes=notes)
+    return StudySource(study_key(uid), _common(folders), (Format.DICOM,), frames=tuple(unique_frames), notes=notes)
 
 
 def _read_series(name: str, frames: Sequence[Frame]) -> tuple[list[Series], list[Note]]:
