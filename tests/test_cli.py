@@ -139,6 +139,17 @@ def test_failed_studies_are_named_and_give_exit_code_1(summary: BatchSummary, tm
     assert RESEARCH_ONLY in result.stdout
 
 
+@pytest.mark.parametrize("command", [["inspect"], ["predict", "--out", "out"]])
+def test_files_of_one_patient_named_one_by_one_are_said_to_be_studies_of_their_own(
+    summary: BatchSummary, command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = [write_nifti(tmp_path / f"1_t{weighting}.nii") for weighting in (1, 2)]
+    said = "2 files named one by one are 2 studies; to grade those of one patient together name their folder\n"
+    assert said in call(*command, *files).stderr
+    assert said not in call(*command, tmp_path).stderr and said not in call(*command, files[0]).stderr
+
+
 def test_all_well_is_exit_code_0(summary: BatchSummary, tmp_path: Path) -> None:
     summary.counts["failed"] = 0
     assert call("predict", tmp_path, "--out", tmp_path / "out").exit_code == 0

@@ -115,6 +115,7 @@ def predict(
 
         wanted = [parse_wanted(text) for text in series or ()]
         bundle = load_bundle(model)
+        _say_apart(paths)
         with _progress() as show:
             summary = predict_paths(
                 paths,
@@ -182,6 +183,16 @@ def _say(line: str) -> None:
     typer.echo(line, err=True)
 
 
+def _say_apart(paths: list[Path]) -> None:
+    """Files named one by one are a study each, which is not what is meant by those of one patient."""
+    from spinenet.readers.names import is_volume
+
+    files = sum(is_volume(path) and path.is_file() for path in paths)
+    if files > 1:
+        together = "to grade those of one patient together name their folder"
+        _say(f"{files} files named one by one are {files} studies; {together}")
+
+
 @app.command()
 def inspect(
     paths: Paths,
@@ -194,6 +205,7 @@ def inspect(
         from spinenet.readers import find_studies, read_study
 
         unreadable, bundle = 0, _bundle_at_hand(model)
+        _say_apart(paths)
         for source in find_studies(paths):
             typer.echo(f"{source.key}  {', '.join(source.formats)}  {source.location}")
             try:
