@@ -17,7 +17,7 @@ import typer
 
 from spinenet import __version__
 from spinenet.errors import BundleError, SpinenetError, StudyError
-from spinenet.labels import RESEARCH_ONLY, TARGET
+from spinenet.labels import RESEARCH_ONLY
 from spinenet.system import tracebacks
 from spinenet.train.command_line import add_commands
 
@@ -298,8 +298,9 @@ def verify(
     """Check a model bundle byte for byte (by default the one in the package) and say what it is."""
     with _one_line_errors():
         from spinenet.model.bundle import load_bundle
+        from spinenet.report.bundle_facts import lines_of
 
-        for line in _card(load_bundle(bundle)):
+        for line in lines_of(load_bundle(bundle)):
             typer.echo(line)
 
 
@@ -373,34 +374,3 @@ def _series_line(series: "Series") -> str:
     size = f"{slices} x {rows} x {columns}, {step_mm:.2f} x {row_mm:.2f} x {column_mm:.2f} mm"
     side = "" if series.laterality_known else "; left and right unknown"
     return f"{series.name}: {series.view or 'not used'} ({series.reason.rstrip('.') or series.plane}); {size}{side}"
-
-
-def _card(bundle: "Bundle") -> Iterator[str]:
-    """The model card of a bundle in a few lines."""
-    from spinenet.model.card import calibration_words
-    from spinenet.report.page.html import model_lines
-
-    yield f"{bundle.path}: every file is as it was made"
-    for heading, text in model_lines({**bundle.metadata, "name": bundle.name, "version": bundle.version}):
-        yield f"{heading}: {text}"
-    made = bundle.metadata.get("made_with", {})
-    if made:
-        torch = made.get("versions", {}).get("torch", "not known")
-        yield f"Made with: commit {made.get('commit') or 'not known'}, torch {torch}"
-    yield f"Grades: {', '.join(bundle.targets)}"
-    if bundle.not_graded:
-        yield f"Does not grade: {', '.join(bundle.not_graded)}"
-    for name, calibration in bundle.calibration.items():
-        yield f"{TARGET[name].title}: {calibration_words(TARGET[name], calibration)}"
-    for target in bundle.metadata.get("metrics", {}).get("targets", {}).values():
-        yield f"{target['title']} (n = {target['n']}): {', '.join(_figures(target['metrics']))}"
-    yield RESEARCH_ONLY
-
-
-def _figures(metrics: dict[str, dict[str, float | None]]) -> Iterator[str]:
-    """The figures of a model card, each with its 95 % interval; ``metrics`` as in ``metrics.json``."""
-    for name in ("quadratic_kappa", "auc", "macro_f1"):
-        figure = metrics.get(name, {})
-        if figure.get("value") is not None:
-            interval = "" if figure.get("low") is None else f" ({figure['low']:.2f} to {figure['high']:.2f})"
-            yield f"{name} {figure['value']:.2f}{interval}"
