@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from spinenet.labels import LEVELS, RESEARCH_ONLY, View
+from spinenet.locating.measuring.quantities import QUANTITIES
 from spinenet.report.page.html import write_study_report
 from spinenet.report.study_files import REPORTS_FOLDER, write_folder_files, write_study_files
-from spinenet.study import LevelCrop, Note, Scope, Severity, StudyResult
+from spinenet.study import LevelCrop, Measurement, Note, Reason, Scope, Severity, StudyResult
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
@@ -129,6 +130,24 @@ def test_a_report_of_ten_levels_prints_to_three_pages_at_most(
     page = watched.open(write_study_report(tall, tmp_path, model=model))
     assert page.locator(".glance tbody tr").count() == len(LEVELS) == 10
     assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))) <= 3
+
+
+def test_measurements_take_one_printed_page_and_fit_on_a_phone(
+    watched: Watched, graded: StudyResult, model: dict[str, Any], tmp_path: Path
+) -> None:
+    sizes = tuple(
+        Measurement(level, one.name, 123.4, one.unit, 12.3, 100, "t2")
+        for level in graded.graded_levels
+        for one in QUANTITIES
+    )
+    moved = tuple(Reason(words, change) for words, change in (("disc behind the bodies", 0.9), ("slip", -0.5)))
+    told = tuple(replace(one, reasons=moved) for one in graded.predictions)
+    path = write_study_report(replace(with_axial(graded), measurements=sizes, predictions=told), tmp_path, model=model)
+    page = watched.open(path)
+    assert page.locator(".sizes article").count() == len(graded.graded_levels) + 1  # one was found, not graded
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))) == 3
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
 def test_the_worklist_starts_with_the_most_urgent_and_ends_with_what_was_not_graded(
