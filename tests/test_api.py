@@ -95,8 +95,9 @@ def test_a_name_that_does_not_exist_is_no_empty_table(result: spinenet.Result, a
 def test_measurements_are_a_table_too(result: spinenet.Result) -> None:
     (height,) = result.measurements.at("L4/L5").of("disc_height_mm")
     level = next(level for level in result.levels if level.name == "L4/L5")
-    assert height.value == level.measurements["disc_height_mm"] and height.unit == "mm" and height.error_95 is None
-    assert level.errors_95 == {}  # the bundle in the package has no segmenter
+    assert height.value == level.measurements["disc_height_mm"] and height.unit == "mm"
+    assert (height.error_95 is None) == (height.series == "")  # outlines alone have an error
+    assert level.errors_95.get("disc_height_mm") == height.error_95
     frame = result.measurements.to_frame()
     assert list(frame.columns) == ["level", "name", "value", "unit", "error_95", "percentile", "series"]
     assert len(frame) == len(result.measurements) and frame.attrs["notice"] == RESEARCH_ONLY

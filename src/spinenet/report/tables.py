@@ -43,7 +43,7 @@ COLUMN_WORDS = {
     "levels_found": "Levels that were found, graded or not.",
     "message": "What a reader must know of the study, in one line.",
     "seconds": "Time it took.",
-    "measurement": "What was measured, as in the table above.",
+    "measurement": "What was measured; the table below has the names.",
     "value": "The number, in its unit.",
     "unit": "Unit in UCUM; 1 has none.",
     "error_95": "How far 95 of 100 such measurements are off at most; empty where that is not known.",
