@@ -49,18 +49,23 @@ for fold in 0 1 2 -1; do
     "data.fold=$fold" experiment=discs "init=$out/discs/discs.ckpt"
 done
 
-# What grades measurements, of the discs that are outlined where they are located; then a fold's bundle.
-for fold in 0 1 2 -1; do
-  locator=$start
-  if [ "$start" = default ]; then locator=null; fi
-  once "$out/measured$fold/measured.npz" python scripts/train_measured.py "out=$out/measured$fold" "data.root=$spider" \
-    "data.fold=$fold" "segmenters=[$out/segmenter0,$out/segmenter1,$out/segmenter2]" "locator=$locator"
+# What grades measurements, of discs outlined where they are located: a fold's patients by a locator that never saw them.
+for fold in 0 1 2; do
+  trained locator.onnx locator "$out/locator$fold" data=spider "data.root=$spider" "data.fold=$fold" data.validation=0
 done
+measured() { # FOLD LOCATOR
+  once "$out/measured$1/measured.npz" python scripts/train_measured.py "out=$out/measured$1" "data.root=$spider" \
+    "data.fold=$1" "segmenters=[$out/segmenter0,$out/segmenter1,$out/segmenter2]" "locator=$2"
+}
 exported() { # FOLDER FOLD OVERRIDES...
   once "$1/bundle/model.json" python scripts/export.py "out=$1" "start=$start" "segmenter=$out/segmenter$2" \
     "measured=$out/measured$2" "discs=[$out/discs$2]" "${@:3}"
 }
-for fold in 0 1 2; do exported "$out/fold$fold" "$fold"; done
+for fold in 0 1 2; do
+  measured "$fold" "$out/locator$fold"
+  exported "$out/fold$fold" "$fold" "locator=$out/locator$fold"
+done
+if [ "$start" = default ]; then measured -1 null; else measured -1 "$start"; fi
 
 # Figures by cross-validation, and the bundle of everyone with what they calibrate.
 once "$out/patients/metrics.json" python scripts/evaluate.py "out=$out/patients" data=spider "data.root=$spider" \

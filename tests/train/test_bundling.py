@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from spinenet.crops import CropSpec
 from spinenet.datasets.splits import save_split
 from spinenet.errors import ConfigError
-from spinenet.model.bundle import DISCS, GRADER, MEASURED, SEGMENTER, Bundle, load_bundle, write_bundle
+from spinenet.model.bundle import DISCS, GRADER, LOCATOR, MEASURED, SEGMENTER, Bundle, load_bundle, write_bundle
 from spinenet.train.bundling import export_run
 from spinenet.train.export import mean_of_networks
 from spinenet.train.training_config import ExportConfig
@@ -66,6 +66,7 @@ def fixture_exported(tiny_bundle: Bundle, tmp_path: Path, stump_arrays: Any, pac
     config = ExportConfig(
         out=str(tmp_path / "out"),
         start=str(start),
+        locator=str(run_folder(tmp_path / "l", {LOCATOR: b"finds"}, {})),
         segmenter=str(segmenter),
         measured=str(measured),
         discs=[str(run) for run in discs],
@@ -82,6 +83,7 @@ def test_parts_grade_what_they_learnt_from_patients_and_nothing_else(exported: P
     assert bundle.graded_by("narrowing") == (MEASURED, DISCS)
     assert bundle.graded_by("bulging") == (MEASURED,)
     assert bundle.graded_by("modic") == (GRADER,)
+    assert bundle.parts[LOCATOR] == b"finds" and bundle.parts[GRADER] == tiny_bundle.parts[GRADER]
     assert bundle.targets == tiny_bundle.targets and bundle.spec == tiny_bundle.spec
     assert (bundle.disc_spec.rows, bundle.disc_spec.columns) == (16, 24)
     assert {view.value for view in bundle.read_from("narrowing")} == {"sagittal_t1", "sagittal_t2"}

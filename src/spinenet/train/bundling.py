@@ -7,12 +7,12 @@ from typing import Any
 from spinenet.errors import ConfigError
 from spinenet.evaluate.assess.run_folders import load_calibration
 from spinenet.labels import TARGET
-from spinenet.model.bundle import DISCS, MEASURED, SEGMENTER, Bundle, load_bundle, write_bundle
+from spinenet.model.bundle import DISCS, LOCATOR, MEASURED, SEGMENTER, Bundle, load_bundle, write_bundle
 from spinenet.model.calibration import NEUTRAL, TargetCalibration
 from spinenet.model.card import card_metrics, model_card
 from spinenet.system.files import write_bytes, write_text
 from spinenet.train.export import mean_of_networks
-from spinenet.train.runs import export_bundle, first_fitted, learnt_by, made_with, read_json, recipe_of
+from spinenet.train.runs import export_bundle, first_fitted, learnt_by, locator_onnx, made_with, read_json, recipe_of
 from spinenet.train.training_config import ExportConfig
 
 OF_THE_START = ("format", "digest", "crop", "calibration", "sha256", "noise", "metrics", "onnx_difference")
@@ -74,6 +74,8 @@ def _with_parts(
 ) -> Bundle:
     """``start`` with further parts: they alone have a say in what they have learnt from patients."""
     parts = {**start.parts, **{part: _content(run, part) for part, run in more.items() if part != DISCS}}
+    if config.locator:
+        parts[LOCATOR] = locator_onnx(Path(config.locator))
     if config.discs:
         parts[DISCS] = mean_of_networks([_content(Path(run), DISCS) for run in config.discs])
     learnt = {part: learnt_by(_runs_of(part, run, config)) for part, run in more.items() if part != SEGMENTER}

@@ -155,7 +155,7 @@ def export_bundle(
     The bundle grades what all of them have learnt, from the views that all have seen; a target without a calibration
     gets the neutral one.
     """
-    located_by = _locator_onnx(locator)
+    located_by = locator_onnx(locator)
     configs = [grader_config(run) for run in graders]
     learnt = learnt_by(graders)
     members = []
@@ -253,7 +253,8 @@ def grader_config(run: Path) -> TrainGraderConfig:
     return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TrainGraderConfig), loaded))  # type: ignore[return-value]
 
 
-def _locator_onnx(run: Path) -> bytes:
+def locator_onnx(run: Path) -> bytes:
+    """The network of a finished run of ``spinenet train locator``; ConfigError where there is none."""
     try:
         return (run / "locator.onnx").read_bytes()
     except OSError as error:

@@ -350,7 +350,7 @@ class ExportConfig:
     graders: list[str] = field(default_factory=list)
     """Run folders of train_grader.py on one split; several are averaged in one network."""
     locator: str | None = None
-    """Run folder of train_locator.py."""
+    """Run folder of train_locator.py; beside ``start`` its locator takes the place of that bundle's."""
     segmenter: str | None = None
     """Run folder of train_segmenter.py: the bundle measures discs."""
     measured: str | None = None
