@@ -10,7 +10,7 @@ import pytest
 from spinenet.labels import RESEARCH_ONLY, TARGET, TARGETS, View
 from spinenet.locating.discs import NUMBERING
 from spinenet.locating.measuring.quantities import level_measurements
-from spinenet.report.findings import findings_of
+from spinenet.report.findings import findings_of, likely_of, uncertain_of
 from spinenet.report.page.html import cell_of, in_words, print_width_mm, render, report_name, write_study_report
 from spinenet.report.page.strips import caption_of
 from spinenet.study import (
@@ -191,6 +191,26 @@ def test_a_bar_shows_the_whole_scale_and_marks_the_grade() -> None:
 
 def test_only_confident_findings_are_put_in_the_heading() -> None:
     assert findings_of(PREDICTIONS) == "Pfirrmann grade V"
+
+
+def test_a_likely_finding_is_said_with_its_chance_and_not_left_among_what_is_open() -> None:
+    slip = Prediction("L5/S1", "spondylolisthesis", 1, (0.05, 0.95), False)
+    modic = Prediction("L5/S1", "modic", 0, (0.45, 0.1, 0.4, 0.05), False)
+    doubtful = Prediction("L5/S1", "herniation", 0, (0.8, 0.2), False)
+    synthetic = Prediction("L5/S1", "canal_stenosis", 2, (0.1, 0.1, 0.8), False, "synthetic")
+    level = [modic, doubtful, slip, synthetic]
+    assert likely_of(level) == "spondylolisthesis 95 %, Modic change 55 %"
+    assert uncertain_of(level) == "disc herniation, spinal canal stenosis*"
+    assert likely_of([replace(slip, confident=True)]) == ""
+    dark = Prediction("L4/L5", "pfirrmann", 3, (0.05, 0.1, 0.4, 0.3, 0.15), False)
+    assert likely_of([dark]) == "Pfirrmann degeneration, grade III or more 85 %"
+
+
+def test_a_level_that_was_not_graded_says_so_and_one_with_a_likely_finding_does_not(result: StudyResult) -> None:
+    slip = Prediction("L4/L5", "spondylolisthesis", 1, (0.05, 0.95), False)
+    text = text_of(render(replace(result, predictions=(slip,)), model=MODEL))
+    assert "L4/L5 likely: spondylolisthesis 95 %" in text
+    assert text.count("found, not graded") == len(result.levels) - 1
 
 
 def test_a_report_is_one_file_named_after_the_key(result: StudyResult, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from spinenet.study import Prediction
 
 SYNTHETIC_MARK = "*"
 SYNTHETIC_NOTE = f"{SYNTHETIC_MARK} learnt from synthetic studies alone"
+LIKELY = 0.5
 URGENCIES = ("none", "low", "moderate", "high")
 
 
@@ -32,9 +33,37 @@ def findings_of(predictions: Sequence[Prediction]) -> str:
     return ", ".join(in_words(one) for one in sorted(found, key=weight, reverse=True))
 
 
+def chance(prediction: Prediction) -> float:
+    """Probability of a finding, whichever of its grades it is.
+
+    >>> round(chance(Prediction("L4/L5", "modic", 0, (0.4, 0.1, 0.4, 0.1), False)), 3)
+    0.6
+    """
+    return sum(prediction.probabilities[TARGET[prediction.target].finding_from :])
+
+
+def likely_of(predictions: Sequence[Prediction]) -> str:
+    """Findings of a level that are more likely than not and yet not confident, the likeliest first. What was learnt
+    from synthetic studies alone is never called likely."""
+    found = sorted((one for one in predictions if _is_likely(one)), key=chance, reverse=True)
+    return ", ".join(f"{_finding(TARGET[one.target])} {100 * chance(one):.0f} %" for one in found)
+
+
+def _finding(target: Target) -> str:
+    """What counts as a finding of a target, in words."""
+    if target.scale is not Scale.ORDINAL:
+        return target.running
+    return f"{target.running}, {target.step(target.grades[target.finding_from]).words} or more"
+
+
 def uncertain_of(predictions: Sequence[Prediction]) -> str:
-    """What the model leaves open at a level, whichever way it leans."""
-    return ", ".join(TARGET[one.target].running + _mark(one) for one in predictions if not one.confident)
+    """What the model leaves open at a level without calling a finding likely."""
+    left = [one for one in predictions if not one.confident and not _is_likely(one)]
+    return ", ".join(TARGET[one.target].running + _mark(one) for one in left)
+
+
+def _is_likely(prediction: Prediction) -> bool:
+    return not prediction.confident and prediction.evidence != "synthetic" and chance(prediction) >= LIKELY
 
 
 def in_words(prediction: Prediction) -> str:

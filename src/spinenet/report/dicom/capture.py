@@ -17,7 +17,7 @@ from spinenet import __version__
 from spinenet.labels import LEVELS, RESEARCH_ONLY
 from spinenet.locating.discs import NUMBERING
 from spinenet.report.dicom.objects import ObjectSource, new_object
-from spinenet.report.findings import SYNTHETIC_NOTE, findings_of, uncertain_of
+from spinenet.report.findings import SYNTHETIC_NOTE, findings_of, likely_of, uncertain_of
 from spinenet.report.page.pictures import frames_in, grey_of, mark_of, sagittal_first, spine_window
 from spinenet.study import LocatedSeries, Scope, Severity, StudyResult
 from spinenet.system.files import replacing
@@ -116,8 +116,10 @@ def _paragraphs(result: StudyResult, made_by: str) -> Iterator[Paragraph]:
         predictions = [one for one in result.predictions if one.level == level]
         yield Paragraph(level, YELLOW, 18)
         found = findings_of(predictions) or "no finding in what was graded with confidence"
-        unsure = uncertain_of(predictions)
-        yield Paragraph(found, WHITE, 15, 20, below=0 if unsure else 4)
+        likely, unsure = likely_of(predictions), uncertain_of(predictions)
+        yield Paragraph(found, WHITE, 15, 20, below=0 if likely or unsure else 4)
+        if likely:
+            yield Paragraph(f"likely: {likely}", WHITE, 14, 20, below=0 if unsure else 4)
         if unsure:
             yield Paragraph(f"uncertain: {unsure}", GREY, 14, 20, below=4)
     for note in (SYNTHETIC_NOTE, NUMBERING.text, UNLISTED, made_by):

@@ -18,7 +18,7 @@ from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGET, TAR
 from spinenet.locating.discs import NUMBERING
 from spinenet.locating.measuring.quantities import QUANTITIES, Quantity
 from spinenet.model.conformal import COVERAGE
-from spinenet.report.findings import findings_of, is_by_cut, short_words, uncertain_of, weight_of
+from spinenet.report.findings import findings_of, is_by_cut, likely_of, short_words, uncertain_of, weight_of
 from spinenet.report.page.level_measurements import measured_levels
 from spinenet.report.page.pictures import Overview, overview, sagittal_first
 from spinenet.report.page.strips import Strip, crop_windows, strips_of
@@ -57,10 +57,11 @@ class GradeTable:
 
 @dataclass(frozen=True)
 class Glance:
-    """One level in a line: findings, what is open, flags, and mm by measurement."""
+    """One level in a line: findings, what is likely, what is open, flags, and mm by measurement."""
 
     level: str
     findings: str
+    likely: str
     uncertain: str
     flags: tuple[str, ...]
     measurements: tuple[float | None, ...]
@@ -219,6 +220,7 @@ def glance_of(
     return Glance(
         level=level,
         findings=findings_of(predictions),
+        likely=likely_of(predictions),
         uncertain=uncertain_of(predictions),
         flags=tuple(flag.text for flag in result.flags if _is_about(flag, level)),
         measurements=tuple(measured.get(one.name) for one in measurements),
