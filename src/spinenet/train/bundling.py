@@ -15,7 +15,7 @@ from spinenet.train.export import mean_of_networks
 from spinenet.train.runs import export_bundle, first_fitted, learnt_by, locator_onnx, made_with, read_json, recipe_of
 from spinenet.train.training_config import ExportConfig
 
-OF_THE_START = ("format", "digest", "crop", "calibration", "sha256", "noise", "metrics", "onnx_difference")
+OF_THE_START = ("format", "digest", "crop", "calibration", "sha256", "noise", "metrics")
 """What is true of the bundle that is started from alone."""
 
 
