@@ -117,9 +117,10 @@ def grade(checked: Checked, bundle: Bundle) -> Graded:
     return Graded(checked, bag, joined(answers), visible_LT, attention_LST, measured, features)
 
 
-def _read_series(series: Sequence[LocatedSeries], target: str, bundle: Bundle) -> list[LocatedSeries]:
-    """Sagittal series that a target's grades are read from."""
-    return [one for one in series if one.series.plane == "sagittal" and one.series.view in bundle.read_from(target)]
+def _read_series(series: Sequence[LocatedSeries], targets: Sequence[str], bundle: Bundle) -> list[LocatedSeries]:
+    """Sagittal series that the grades of any of these targets are read from."""
+    views = {view for name in targets for view in bundle.read_from(name)}
+    return [one for one in series if one.series.plane == "sagittal" and one.series.view in views]
 
 
 def _by_pictures(bag: Bag, series: Sequence[LocatedSeries], bundle: Bundle) -> list[NDArray[np.float32]]:
@@ -127,8 +128,7 @@ def _by_pictures(bag: Bag, series: Sequence[LocatedSeries], bundle: Bundle) -> l
     targets = bundle.targets_of(DISCS)
     if not targets:
         return []
-    read = [one for one in series if any(one in _read_series(series, name, bundle) for name in targets)]
-    shown = disc_views(read, bundle.disc_spec)
+    shown = disc_views(_read_series(series, targets, bundle), bundle.disc_spec)
     said = [{name: np.exp(logp) for name, logp in bundle.grade_discs(views).items()} for views in shown]
     answers = [answer(bag.level_L, one, views.level_L) for one, views in zip(said, shown, strict=True)]
     return [joined(answers)] if answers else []
@@ -152,7 +152,7 @@ def _with_read_slices(
     for name in bundle.targets:
         if GRADER in bundle.graded_by(name):
             continue
-        slices = {(one.series.name, one.midline_slice) for one in _read_series(series, name, bundle)}
+        slices = {(one.series.name, one.midline_slice) for one in _read_series(series, (name,), bundle)}
         for row, crops in enumerate(bag.shown):
             read_N = np.array([(crop.series_name, crop.slice_index) in slices for crop in crops], float)
             shown_S = bag.shown_LS[row][bag.mask_LS[row]]

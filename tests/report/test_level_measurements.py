@@ -58,7 +58,11 @@ def test_a_document_with_measurements_and_reasons_is_what_the_schema_says(
     outlined: StudyResult, model: dict[str, Any]
 ) -> None:
     jsonschema = pytest.importorskip("jsonschema")
-    jsonschema.validate(document(model, [study_entry(outlined)]), predictions_schema())
+    entry = study_entry(outlined)
+    jsonschema.validate(document(model, [entry]), predictions_schema())
+    entry["levels"][0]["measurement_details"] = {"disc_height_mm": {"error_95": "small"}}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document(model, [entry]), predictions_schema())
 
 
 def test_reasons_come_back_as_they_were(outlined: StudyResult) -> None:

@@ -113,3 +113,17 @@ def test_a_run_without_its_part_is_named(tiny_bundle: Bundle, tmp_path: Path) ->
     config = ExportConfig(out=str(tmp_path / "o"), start=str(tiny_bundle.path), segmenter=str(empty), facts=FACTS)
     with pytest.raises(ConfigError, match=r"empty: not a finished run \(segmenter\.onnx is missing\)"):
         export_run(config, tmp_path / "o")
+
+
+@pytest.mark.parametrize(
+    ("named", "lacking"),
+    [
+        ({"graders": ["g"]}, "locator="),
+        ({"measured": "m"}, "segmenter="),
+        ({"segmenter": "s", "start": None}, "start="),
+    ],
+)
+def test_what_a_run_needs_beside_it_is_named(tiny_bundle: Bundle, tmp_path: Path, named: Any, lacking: str) -> None:
+    config = ExportConfig(out=str(tmp_path), facts=FACTS, **{"start": str(tiny_bundle.path), **named})
+    with pytest.raises(ConfigError, match=lacking):
+        export_run(config, tmp_path)

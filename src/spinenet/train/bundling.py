@@ -50,6 +50,12 @@ def _started(
 ) -> Bundle:
     """The bundle of locator and grader: from their runs, or those of ``start``."""
     _first_run(config)
+    if config.graders and not config.locator:
+        raise ConfigError(
+            "graders=[...] need the locator=... that goes with them; start= alone keeps a bundle's grader"
+        )
+    if config.measured and not config.segmenter:
+        raise ConfigError("measured=... needs segmenter=..., which outlines what it reads")
     if config.graders and config.locator:
         graders = [Path(grader) for grader in config.graders]
         return load_bundle(export_bundle(graders, Path(config.locator), calibration, facts, out))
