@@ -9,8 +9,9 @@ spider=$(cd "$1" && pwd)
 sudirman=$(cd "$2" && pwd)
 out=${3:-data/default}
 start=${4:-}
+if [ -d "$start" ]; then start=$(cd "$start" && pwd); fi
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-source scripts/environment.sh "${SPINENET_VENV:-.venv}" train
+source scripts/environment.sh "${SPINENET_VENV:-.venv}" train,imagenet
 export OMP_NUM_THREADS=1
 
 once() { # FILE COMMAND...: run the command unless it has already made the file
@@ -18,11 +19,15 @@ once() { # FILE COMMAND...: run the command unless it has already made the file
   shift
   [ -e "$made" ] || "$@"
 }
-trained() { # FILE KIND FOLDER OVERRIDES...: a run that ends with the file; one that was broken goes on
+trained() { # FILE KIND FOLDER OVERRIDES...: a run that ends with the file; one that was broken goes on, or begins again
   local made=$1 kind=$2 folder=$3 resume=false
   shift 3
-  if [ -d "$folder/checkpoints" ]; then resume=true; fi
-  once "$folder/$made" python "scripts/train_$kind.py" "out=$folder" "resume=$resume" trainer=cpu "$@"
+  if [ -e "$folder/checkpoints/last.ckpt" ] || [ -d "$folder/features" ]; then
+    resume=true
+  elif [ ! -e "$folder/$made" ]; then
+    rm -f "$folder/config.yaml" # what broke before it learnt anything
+  fi
+  once "$folder/$made" python "scripts/train_$kind.py" "out=$folder" "resume=$resume" "$@"
 }
 mkdir -p "$out"
 if [ -z "$start" ]; then
@@ -34,28 +39,29 @@ once "$out/few-spines/overview.csv" python scripts/make_phantom.py "out=$out/few
 
 # What outlines a disc: bodies from outlines first, then all of it from label images. Folds 0 to 2 are tested on patients
 # that they never saw; -1 learns from everyone and is shipped.
-trained segmenter.onnx segmenter "$out/outlines" data=outlines "data.root=$sudirman" "data.extra.phantom=$out/few-spines" \
-  data.fold=-1 fit.steps=900
+trained segmenter.onnx segmenter "$out/outlines" trainer=cpu data=outlines "data.root=$sudirman" \
+  "data.extra.phantom=$out/few-spines" data.fold=-1 fit.steps=900
 for fold in 0 1 2 -1; do
-  trained segmenter.onnx segmenter "$out/segmenter$fold" data=label_images "data.root=$spider" \
+  trained segmenter.onnx segmenter "$out/segmenter$fold" trainer=cpu data=label_images "data.root=$spider" \
     "data.extra.sudirman=$sudirman" "data.extra.phantom=$out/few-spines" "data.fold=$fold" \
     experiment=finetune_segmenter fit.steps=1100 "init=$out/outlines/checkpoints/last.ckpt"
 done
 
 # What grades pictures of discs: ImageNet, then one target of many patients, then eight of few.
-trained discs.onnx discs "$out/discs" data=sudirman "data.root=$sudirman" experiment=pretrain_discs
+trained discs.onnx discs "$out/discs" trainer=cpu data=sudirman "data.root=$sudirman" experiment=pretrain_discs
 for fold in 0 1 2 -1; do
-  trained discs.onnx discs "$out/discs$fold" data=spider_sudirman "data.root=$spider" "data.extra.sudirman=$sudirman" \
-    "data.fold=$fold" experiment=discs "init=$out/discs/discs.ckpt"
+  trained discs.onnx discs "$out/discs$fold" trainer=cpu data=spider_sudirman "data.root=$spider" \
+    "data.extra.sudirman=$sudirman" "data.fold=$fold" experiment=discs "init=$out/discs/discs.ckpt"
 done
 
 # What grades measurements, of discs outlined where they are located: a fold's patients by a locator that never saw them.
 for fold in 0 1 2; do
-  trained locator.onnx locator "$out/locator$fold" data=spider "data.root=$spider" "data.fold=$fold" data.validation=0
+  trained locator.onnx locator "$out/locator$fold" trainer=cpu data=spider "data.root=$spider" "data.fold=$fold" \
+    data.validation=0
 done
 measured() { # FOLD LOCATOR
-  once "$out/measured$1/measured.npz" python scripts/train_measured.py "out=$out/measured$1" "data.root=$spider" \
-    "data.fold=$1" "segmenters=[$out/segmenter0,$out/segmenter1,$out/segmenter2]" "locator=$2"
+  trained measured.npz measured "$out/measured$1" "data.root=$spider" "data.fold=$1" \
+    "segmenters=[$out/segmenter0,$out/segmenter1,$out/segmenter2]" "locator=$2"
 }
 exported() { # FOLDER FOLD OVERRIDES...
   once "$1/bundle/model.json" python scripts/export.py "out=$1" "start=$start" "segmenter=$out/segmenter$2" \
