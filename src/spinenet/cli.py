@@ -111,6 +111,7 @@ def predict(
     with _one_line_errors():
         from spinenet.model.bundle import load_bundle
         from spinenet.readers import parse_wanted
+        from spinenet.report.options import ReportOptions
         from spinenet.serve.batch import REPORTS_FOLDER, predict_paths
 
         wanted = [parse_wanted(text) for text in series or ()]
@@ -122,7 +123,7 @@ def predict(
                 out,
                 bundle,
                 overwrite=overwrite,
-                identify=identify,
+                options=ReportOptions(identify=identify),
                 workers=workers,
                 cluster=ray,
                 wanted=wanted,
@@ -164,13 +165,14 @@ def listen(
         import threading
 
         from spinenet.model.bundle import load_bundle
+        from spinenet.report.options import ReportOptions
         from spinenet.serve.batch import grade_folder
         from spinenet.serve.node import Node, NodeConfig, Peer
 
-        bundle = load_bundle(model)
+        bundle, options = load_bundle(model), ReportOptions(identify=identify)
         destination = Peer.parse(send_to) if send_to else None
         config = NodeConfig(aet, port, out, tuple(allow), destination, host, quiet_s=wait, keep_s=3600.0 * keep_hours)
-        node = Node(config, lambda folder: grade_folder(folder, out / "results", bundle, identify), _say)
+        node = Node(config, lambda folder: grade_folder(folder, out / "results", bundle, options), _say)
         server = node.start()
         _say(f"{aet} listens on port {port} for {', '.join(allow)}. {RESEARCH_ONLY}")
         try:

@@ -11,6 +11,7 @@ from spinenet.labels import RESEARCH_ONLY, TARGET, TARGETS, View
 from spinenet.locating.discs import NUMBERING
 from spinenet.locating.measuring.quantities import level_measurements
 from spinenet.report.findings import findings_of, likely_of, uncertain_of
+from spinenet.report.options import ReportOptions
 from spinenet.report.page.html import cell_of, in_words, print_width_mm, render, report_name, write_study_report
 from spinenet.report.page.strips import caption_of
 from spinenet.study import (
@@ -304,7 +305,7 @@ def test_axial_slices_lie_above_or_below_the_disc() -> None:
 
 def test_the_patient_is_named_only_where_asked_for(graded: StudyResult, model: dict[str, object]) -> None:
     assert not any(word in text_of(render(graded, model=model)) for word in ("Doe", "4711", "1.2.3"))
-    assert "Patient Doe^Jane , id ID4711" in text_of(render(graded, model=model, identify=True))
+    assert "Patient Doe^Jane , id ID4711" in text_of(render(graded, model=model, options=ReportOptions(identify=True)))
 
 
 def test_the_page_says_why_there_is_no_dicom_report(result: StudyResult, graded: StudyResult) -> None:

@@ -13,6 +13,7 @@ from spinenet.report.document import (
     study_entry,
     write_document,
 )
+from spinenet.report.options import DEFAULT, ReportOptions
 from spinenet.report.page.html import report_name, write_study_report
 from spinenet.report.page.worklist import WORKLIST_FILE, write_worklist
 from spinenet.report.tables import MEASUREMENT_COLUMNS, MEASUREMENTS_FILE, write_table
@@ -22,16 +23,18 @@ REPORTS_FOLDER = "reports"
 DOCUMENT_SUFFIX, REPORT_SUFFIX, CAPTURE_SUFFIX = ".json", ".sr.dcm", ".overview.dcm"
 
 
-def write_study_files(result: StudyResult, folder: Path, *, model: Mapping[str, Any], identify: bool = False) -> None:
+def write_study_files(
+    result: StudyResult, folder: Path, *, model: Mapping[str, Any], options: ReportOptions = DEFAULT
+) -> None:
     """Write everything about a study into ``folder``, each file whole or not at all, in the place of earlier ones.
 
-    ``model`` as ``serve.batch.model_facts`` gives it. With ``identify`` the page and the structured report name the
-    patient; nothing else ever does. A failed study has a page and a document with the reason, and no DICOM object.
+    ``model`` as ``serve.batch.model_facts`` gives it. A failed study has a page and a document with the reason,
+    and no DICOM object.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    write_study_report(result, folder, model=model, identify=identify)
+    write_study_report(result, folder, model=model, options=options)
     write_document(path_of(folder, result.key, DOCUMENT_SUFFIX), document(model, [study_entry(result)]))
-    _write_dicom(result, folder, model, identify)
+    _write_dicom(result, folder, model, options.identify)
 
 
 def write_folder_files(out: Path, keys: Sequence[str]) -> None:

@@ -22,6 +22,7 @@ from spinenet.errors import SpinenetError
 from spinenet.model.bundle import Bundle, load_bundle
 from spinenet.predict import predict_study
 from spinenet.readers import StudySource, Wanted, find_studies, read_study, with_views
+from spinenet.report.options import DEFAULT, ReportOptions
 from spinenet.report.study_files import (
     CAPTURE_SUFFIX,
     REPORT_SUFFIX,
@@ -78,7 +79,7 @@ class Worker:
 
     bundle: Bundle
     reports: Path
-    identify: bool = False
+    options: ReportOptions = DEFAULT
 
     def __call__(self, source: StudySource) -> StudyRows:
         """Read, predict and report one study; its own faults become its ``failed`` row."""
@@ -88,7 +89,7 @@ class Worker:
 
     def report(self, result: StudyResult) -> StudyRows:
         """Write the files of a result and keep its rows."""
-        write_study_files(result, self.reports, model=model_facts(self.bundle), identify=self.identify)
+        write_study_files(result, self.reports, model=model_facts(self.bundle), options=self.options)
         codes = frozenset(note.code for note in (*result.notes, *result.flags))
         return StudyRows(study_row(result), tuple(prediction_rows(result)), codes)
 
@@ -99,7 +100,7 @@ def predict_paths(
     bundle: Bundle,
     *,
     overwrite: bool = False,
-    identify: bool = False,
+    options: ReportOptions = DEFAULT,
     workers: int = 1,
     cluster: str | None = None,
     wanted: Wanted = (),
@@ -107,11 +108,11 @@ def predict_paths(
 ) -> BatchSummary:
     """Predict every study below ``paths`` that ``out`` has no result of; may be killed at any moment and run again.
 
-    With ``overwrite`` the results of these studies are removed first; with ``identify`` pages and structured reports
-    name the patient; ``cluster`` is the address of a Ray cluster that does the work instead of ``workers`` processes;
-    ``wanted`` names views of series, whatever their headers say. Raises ReadError where there is no study at all,
-    OutputError where ``out`` holds results that these must not be mixed with or another run is writing there,
-    ClusterError where the cluster cannot be used, OSError where nothing can be written.
+    With ``overwrite`` the results of these studies are removed first; ``cluster`` is the address of a Ray cluster that
+    does the work instead of ``workers`` processes; ``wanted`` names views of series, whatever their headers say. Raises
+    ReadError where there is no study at all, OutputError where ``out`` holds results that these must not be mixed with
+    or another run is writing there, ClusterError where the cluster cannot be used, OSError where nothing can be
+    written.
     """
     sources = [with_views(source, wanted) for source in find_studies(paths)]
     with locked(out):
@@ -123,7 +124,7 @@ def predict_paths(
         drop(out, {source.key for source in todo})
         counts: Counter[str] = Counter()
         on_progress(0, len(todo), None)
-        for rows in predict_sources(todo, Worker(bundle, out / REPORTS_FOLDER, identify), workers, cluster):
+        for rows in predict_sources(todo, Worker(bundle, out / REPORTS_FOLDER, options), workers, cluster):
             append(out, rows.study, rows.predictions)
             counts[rows.study.status] += 1
             on_progress(counts.total(), len(todo), rows)
@@ -132,9 +133,9 @@ def predict_paths(
     return BatchSummary(counts, len(sources) - len(todo))
 
 
-def grade_folder(images: Path, out: Path, bundle: Bundle, identify: bool) -> list[Path]:
+def grade_folder(images: Path, out: Path, bundle: Bundle, options: ReportOptions) -> list[Path]:
     """Predict the studies in a folder, again if need be; returns the DICOM objects that were made of them."""
-    predict_paths([images], out, bundle, overwrite=True, identify=identify)
+    predict_paths([images], out, bundle, overwrite=True, options=options)
     made = [
         path_of(out / REPORTS_FOLDER, source.key, suffix)
         for source in find_studies([images])
@@ -147,7 +148,7 @@ def predict_sources(
     sources: Sequence[StudySource], worker: Worker, workers: int, cluster: str | None = None
 ) -> Iterator[StudyRows]:
     """The studies' rows as they become ready: from this process, from several of its own, or from a cluster."""
-    arguments = (worker.bundle.path.absolute(), worker.reports.absolute(), worker.identify)
+    arguments = (worker.bundle.path.absolute(), worker.reports.absolute(), worker.options)
     if cluster is not None:
         results = on_cluster(sources, work, arguments, cluster)
     elif min(workers, len(sources)) < 2:
@@ -160,17 +161,17 @@ def predict_sources(
 
 
 @functools.cache
-def _worker(bundle_path: Path, reports: Path, identify: bool) -> Worker:
+def _worker(bundle_path: Path, reports: Path, options: ReportOptions) -> Worker:
     """The worker of this process, where it is one of several: the bundle is loaded once."""
-    return Worker(load_bundle(bundle_path), reports, identify)
+    return Worker(load_bundle(bundle_path), reports, options)
 
 
-def work(source: StudySource, bundle_path: Path, reports: Path, identify: bool) -> StudyRows:
+def work(source: StudySource, bundle_path: Path, reports: Path, options: ReportOptions) -> StudyRows:
     """Predict one study in any process that sees the files, the bundle and the folder of reports."""
-    return _worker(bundle_path, reports, identify)(source)
+    return _worker(bundle_path, reports, options)(source)
 
 
-def _work(arguments: tuple[Path, Path, bool], source: StudySource) -> StudyRows:
+def _work(arguments: tuple[Path, Path, ReportOptions], source: StudySource) -> StudyRows:
     return work(source, *arguments)
 
 

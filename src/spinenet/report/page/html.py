@@ -19,6 +19,7 @@ from spinenet.locating.discs import NUMBERING
 from spinenet.locating.measuring.quantities import QUANTITIES, Quantity
 from spinenet.model.conformal import COVERAGE
 from spinenet.report.findings import findings_of, is_by_cut, likely_of, short_words, uncertain_of, weight_of
+from spinenet.report.options import DEFAULT, ReportOptions
 from spinenet.report.page.level_measurements import measured_levels
 from spinenet.report.page.pictures import Overview, overview, sagittal_first
 from spinenet.report.page.strips import Strip, crop_windows, strips_of
@@ -86,14 +87,16 @@ class Figure:
     notes: tuple[str, ...]
 
 
-def write_study_report(result: StudyResult, folder: Path, *, model: Mapping[str, Any], identify: bool = False) -> Path:
+def write_study_report(
+    result: StudyResult, folder: Path, *, model: Mapping[str, Any], options: ReportOptions = DEFAULT
+) -> Path:
     """Write the page of a study into ``folder`` and return its path; a page is there whole or not at all.
 
-    ``model`` describes the bundle as ``serve.batch.model_facts`` gives it. ``identify`` shows the patient's name, id.
+    ``model`` describes the bundle as ``serve.batch.model_facts`` gives it.
     """
     path = folder / report_name(result.key)
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(path, render(result, model=model, identify=identify))
+    write_text(path, render(result, model=model, options=options))
     return path
 
 
@@ -109,11 +112,11 @@ def report_name(key: str) -> str:
     return f"{plain}.html"
 
 
-def render(result: StudyResult, *, model: Mapping[str, Any], identify: bool = False) -> str:
+def render(result: StudyResult, *, model: Mapping[str, Any], options: ReportOptions = DEFAULT) -> str:
     """The page of a study as text. Of a failed study only its reasons are shown, whatever else is known."""
     targets = graded_targets(result, model)
     shown = {} if result.status == "failed" else _shown(result, targets)
-    origin = result.origin if identify else None
+    origin = result.origin if options.identify else None
     return _template().render(
         result=result,
         failed=result.status == "failed",
