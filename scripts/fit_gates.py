@@ -26,7 +26,7 @@ from spinenet.system.progress import track
 
 
 @dataclass
-class Measured:
+class ViewFigures:
     """What was measured in the series of one view: figures and artefacts of each, void shares of all levels."""
 
     figures: list[NDArray[np.float64]] = field(default_factory=list)
@@ -51,8 +51,8 @@ def main(
     write_bundle(bundle, opened.parts, opened.spec, opened.calibration, facts)
 
 
-def _measured(studies: Path, bundle: Bundle, views: Sequence[View]) -> dict[View, Measured]:
-    measured = {view: Measured() for view in views}
+def _measured(studies: Path, bundle: Bundle, views: Sequence[View]) -> dict[View, ViewFigures]:
+    measured = {view: ViewFigures() for view in views}
     for source in track(find_studies([studies]), "measuring"):
         try:
             located = locate(read_study(source), bundle)
@@ -71,7 +71,7 @@ def _measured(studies: Path, bundle: Bundle, views: Sequence[View]) -> dict[View
     return measured
 
 
-def _fitted(measured: Mapping[View, Measured]) -> dict[View, UsualSeries]:
+def _fitted(measured: Mapping[View, ViewFigures]) -> dict[View, UsualSeries]:
     fitted = {}
     for view, found in measured.items():
         if len(found.figures) < 10 * len(FIGURES):

@@ -30,9 +30,7 @@ from spinenet.model.calibration import decision
 from spinenet.model.fusion import answer, joined
 from spinenet.model.reasons import reasons
 from spinenet.study import (
-    Checked,
     LevelCrop,
-    Located,
     LocatedSeries,
     MeasuredSeries,
     Note,
@@ -41,12 +39,14 @@ from spinenet.study import (
     Scope,
     Severity,
     Study,
+    StudyCheck,
+    StudyLevels,
     StudyResult,
 )
 
 
 @dataclass(frozen=True)
-class Graded:
+class UncalibratedGrades:
     """What the grader said of the levels that may be graded, not yet calibrated; no level where none may.
 
     ``logp_LTK`` are log-probabilities of all targets of the label space, ``visible_LT`` is true where a level's slices
@@ -54,7 +54,7 @@ class Graded:
     grader does not say. ``measured`` is what was measured and ``features`` what of it was graded.
     """
 
-    checked: Checked
+    checked: StudyCheck
     bag: Bag
     logp_LTK: NDArray[np.float32]
     visible_LT: NDArray[np.bool_]
@@ -70,12 +70,12 @@ def predict_study(study: Study, bundle: Bundle) -> StudyResult:
     return replace(result, seconds=time.perf_counter() - start)
 
 
-def placed(key: str, series: Sequence[LocatedSeries]) -> Checked:
+def placed(key: str, series: Sequence[LocatedSeries]) -> StudyCheck:
     """Series whose levels are known beforehand, as if they had been located and checked: to judge the grader alone."""
-    return Checked(Located(Study(key, ()), tuple(series)), tuple(series))
+    return StudyCheck(StudyLevels(Study(key, ()), tuple(series)), tuple(series))
 
 
-def locate(study: Study, bundle: Bundle) -> Located:
+def locate(study: Study, bundle: Bundle) -> StudyLevels:
     """Settle which series are graded and name the levels in them: in sagittal series, and in axial stacks that cross
     one. Axial slices alone do not say which level they show."""
     try:
@@ -86,22 +86,22 @@ def locate(study: Study, bundle: Bundle) -> Located:
         series, notes = number_study(usable) if usable else ((), [])
         series = with_discs_below(series, bundle.outline) if bundle.measures else series
     except StudyError as error:
-        return Located(study, (), (_not_run(error),))
+        return StudyLevels(study, (), (_not_run(error),))
     if not usable:
         text = f"no sagittal T1, T2 or STIR series to find levels in ({_reasons(study) or 'no image series'})"
-        return Located(study, (), (Note("no_sagittal", Scope.STUDY, "", text, Severity.REFUSE),))
+        return StudyLevels(study, (), (Note("no_sagittal", Scope.STUDY, "", text, Severity.REFUSE),))
     if series and View.AXIAL_T2 in bundle.views:
         axial, left_out = locate_axial(study.series, series)
         series, notes = (*series, *axial), [*notes, *left_out]
-    return Located(study, series, tuple(notes))
+    return StudyLevels(study, series, tuple(notes))
 
 
-def check(located: Located, bundle: Bundle) -> Checked:
+def check(located: StudyLevels, bundle: Bundle) -> StudyCheck:
     """What may be graded, with everything that was refused or calls for caution."""
     return gates.check(located, bundle.spec, bundle.usual_series)
 
 
-def grade(checked: Checked, bundle: Bundle) -> Graded:
+def grade(checked: StudyCheck, bundle: Bundle) -> UncalibratedGrades:
     """Crop and measure the levels, and join what the parts of the bundle say of them."""
     bag = build_bag(checked.series, bundle.spec)
     try:
@@ -114,7 +114,7 @@ def grade(checked: Checked, bundle: Bundle) -> Graded:
         return grade(refused, bundle)
     visible_LT = visible_targets(bag, checked.series, bundle.read_from)
     attention_LST = _with_read_slices(attention_LST, bag, checked.series, bundle)
-    return Graded(checked, bag, joined(answers), visible_LT, attention_LST, measured, features)
+    return UncalibratedGrades(checked, bag, joined(answers), visible_LT, attention_LST, measured, features)
 
 
 def _read_series(series: Sequence[LocatedSeries], targets: Sequence[str], bundle: Bundle) -> list[LocatedSeries]:
@@ -160,7 +160,7 @@ def _with_read_slices(
     return attention_LST
 
 
-def decide(graded: Graded, bundle: Bundle) -> StudyResult:
+def decide(graded: UncalibratedGrades, bundle: Bundle) -> StudyResult:
     """Calibrate the grades and put together what is known of the study."""
     checked, located = graded.checked, graded.checked.located
     is_graded = len(graded.bag.level_L) > 0
@@ -182,7 +182,7 @@ def decide(graded: Graded, bundle: Bundle) -> StudyResult:
     )
 
 
-def predictions_of(graded: Graded, bundle: Bundle) -> tuple[Prediction, ...]:
+def predictions_of(graded: UncalibratedGrades, bundle: Bundle) -> tuple[Prediction, ...]:
     """Every target of the bundle at every level where it can be seen, by its calibration."""
     predictions = []
     why = _reasons_of(graded, bundle)
@@ -209,7 +209,7 @@ def predictions_of(graded: Graded, bundle: Bundle) -> tuple[Prediction, ...]:
     return tuple(sorted(predictions, key=lambda one: (LEVELS.index(one.level), order[one.target])))
 
 
-def _reasons_of(graded: Graded, bundle: Bundle) -> dict[tuple[int, str], tuple[Reason, ...]]:
+def _reasons_of(graded: UncalibratedGrades, bundle: Bundle) -> dict[tuple[int, str], tuple[Reason, ...]]:
     """(index into LEVELS, target) -> the measurements that moved its grade, for what is graded by measurements."""
     grader, features = bundle.measured_grader, graded.features
     if grader is None or features is None:

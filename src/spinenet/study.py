@@ -194,7 +194,7 @@ class MeasuredSeries:
 
 
 @dataclass(frozen=True)
-class Located:
+class StudyLevels:
     """A study whose series have their views, and its levels: sagittal series first, then axial ones.
 
     ``series`` is empty where no level can be named, and ``notes`` refuse the study with the reasons; else they say what
@@ -207,13 +207,13 @@ class Located:
 
 
 @dataclass(frozen=True)
-class Checked:
+class StudyCheck:
     """What of a located study may be graded, none where ``series`` is empty, and every flag, the gravest first.
 
     Grades at ``cautioned`` levels are not to be stood by.
     """
 
-    located: Located
+    located: StudyLevels
     series: tuple[LocatedSeries, ...]
     flags: tuple[Note, ...] = ()
     cautioned: frozenset[str] = frozenset()

@@ -17,7 +17,7 @@ from spinenet.checking.quality import (
 from spinenet.crops import CropSpec
 from spinenet.labels import LEVELS, View
 from spinenet.locating.discs import DISC_BELOW
-from spinenet.study import Basis, LevelFrame, Located, LocatedSeries, Note, Scope, Series, Severity, Study
+from spinenet.study import Basis, LevelFrame, LocatedSeries, Note, Scope, Series, Severity, Study, StudyLevels
 
 SPEC = CropSpec()
 VIEW = View.SAGITTAL_T2
@@ -48,7 +48,7 @@ def reference_around(one, flag=5.0):
 
 def checked(*series, references=None, **study):
     whole = Study("17", tuple(one.series for one in series), **study)
-    return check(Located(whole, series), SPEC, references or {VIEW: reference_around(located())})
+    return check(StudyLevels(whole, series), SPEC, references or {VIEW: reference_around(located())})
 
 
 def refused(code, *series, **more):
@@ -165,7 +165,7 @@ def test_a_strong_artefact_is_flagged_and_only_a_sound_series_clears_its_levels(
 
 
 def test_a_view_without_real_series_is_noted_not_judged():
-    result = check(Located(Study("17", (located().series,)), (located(),)), SPEC, {})
+    result = check(StudyLevels(Study("17", (located().series,)), (located(),)), SPEC, {})
     assert "not_compared" in codes(result.flags, Severity.NOTE)
 
 
@@ -237,14 +237,14 @@ def test_series_left_out_or_told_otherwise_are_noted_with_their_reason():
     told = located()
     told = replace(told, series=replace(told.series, basis=Basis.IMAGE, reason="By its image."))
     study = Study("17", (told.series, spare))
-    flags = check(Located(study, (told,)), SPEC, {}).flags
+    flags = check(StudyLevels(study, (told,)), SPEC, {}).flags
     noted = {flag.code: (flag.subject, flag.text) for flag in flags if flag.scope is Scope.SERIES}
     assert noted["not_used"] == ("spare", "A localiser.") and noted["view_by_image"] == ("t2", "By its image.")
 
 
 def test_a_study_without_levels_is_refused_in_the_locators_words():
     reason = Note("no_sacrum", Scope.SERIES, "t2", "the sacrum is not in view", Severity.REFUSE)
-    result = check(Located(Study("17", ()), (), (reason,)), SPEC, {})
+    result = check(StudyLevels(Study("17", ()), (), (reason,)), SPEC, {})
     assert result.flags[0] == reason and result.series == () and result.refusal == "t2: the sacrum is not in view"
 
 

@@ -15,7 +15,7 @@ from spinenet.datasets.prepare import PROBLEMS, Job, prepare
 from spinenet.datasets.rsna_points import RsnaPoints
 from spinenet.labels import LEVELS, UNKNOWN, VIEWS, View
 from spinenet.readers import StudySource, read_study
-from spinenet.study import Located, Note, Scope, Severity, Study
+from spinenet.study import Note, Scope, Severity, Study, StudyLevels
 from spinephantom import PhantomStudy
 from spinephantom.write.nifti_files import write_nifti
 from spinephantom.write.rsna_files import write_rsna, write_rsna_tables
@@ -103,8 +103,8 @@ def test_several_processes_write_the_same_bytes(phantoms_root: Path, tmp_path: P
 
 
 def test_a_study_without_usable_points_is_left_to_the_locator(rsna_root: Path, tmp_path: Path, monkeypatch) -> None:
-    def lost(study: Study, bundle: object) -> Located:
-        return Located(
+    def lost(study: Study, bundle: object) -> StudyLevels:
+        return StudyLevels(
             study, (), (Note("no_sacrum", Scope.SERIES, "t2", "the sacrum is not in view", Severity.REFUSE),)
         )
 

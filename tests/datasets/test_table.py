@@ -19,7 +19,7 @@ from spinenet.errors import DatasetError
 from spinenet.labels import LEVELS, TARGET_INDEX, TARGETS, UNKNOWN
 from spinenet.readers import read_study
 from spinenet.report.tables import PREDICTION_COLUMNS
-from spinenet.study import Located, Note, Scope, Severity, Study
+from spinenet.study import Note, Scope, Severity, Study, StudyLevels
 from spinephantom import PhantomStudy
 from spinephantom.write.dicom_files import write_dicom
 from spinephantom.write.nifti_files import write_nifti
@@ -157,9 +157,9 @@ def test_label_images_place_the_levels(phantom: PhantomStudy, tmp_path: Path, pl
 def test_without_masks_and_points_levels_are_the_locators_and_what_it_lacks_is_said(
     phantom: PhantomStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def lost(study: Study, bundle: object) -> Located:
+    def lost(study: Study, bundle: object) -> StudyLevels:
         note = Note("no_sacrum", Scope.SERIES, "t2", "the sacrum is not in view", Severity.REFUSE)
-        return Located(study, (), (note,))
+        return StudyLevels(study, (), (note,))
 
     as_nifti(phantom, tmp_path)
     write_csv(tmp_path / "grades.csv", wide(phantom, "scans"))

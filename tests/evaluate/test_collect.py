@@ -8,7 +8,7 @@ import numpy as np
 from spinenet.datasets.labelled import LabelledStudy, no_grades
 from spinenet.datasets.masks import MaskFile
 from spinenet.datasets.outlines import Outlines
-from spinenet.evaluate.assess.collect import Collected, fit_calibration, where_drawn
+from spinenet.evaluate.assess.collect import LabelledPredictions, fit_calibration, where_drawn
 from spinenet.labels import MAX_GRADES, TARGET_INDEX, TARGETS
 from spinenet.readers import StudySource
 
@@ -26,7 +26,7 @@ def test_left_and_right_are_calibrated_as_one():
         logp_NTK[:, index, :3] = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     discs = tuple(("study", "L4/L5") for _ in range(300))
     nothing = np.zeros(300, np.bool_), np.full((300, len(TARGETS)), "")
-    seen = Collected(discs, logp_NTK, grades_NT, *nothing, {}, {}, {})
+    seen = LabelledPredictions(discs, logp_NTK, grades_NT, *nothing, {}, {}, {})
     both = fit_calibration(seen, SIDES)
     one_side = logp_NTK.copy()
     one_side[:, TARGET_INDEX[SIDES[1]]] = np.nan

@@ -31,7 +31,7 @@ from spinenet.report.document import document, study_entry
 from spinenet.report.page.html import render
 from spinenet.report.schema import predictions_schema
 from spinenet.report.tables import append, prediction_rows, recover, study_row
-from spinenet.study import Checked, Located, Study, StudyResult
+from spinenet.study import Study, StudyCheck, StudyLevels, StudyResult
 from spinephantom import PhantomStudy
 
 NAME = "vertebral_fracture"
@@ -50,8 +50,8 @@ def bundle(untrained: Any, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 def result(bundle: Bundle, phantom: PhantomStudy) -> StudyResult:
     """A phantom with given levels, graded by that bundle."""
     series = tuple(locate_from_mask(item.series, item.mask_SRC) for item in phantom.series)
-    located = Located(Study("study-1", tuple(one.series for one in series)), series)
-    return decide(grade(Checked(located, series), bundle), bundle)
+    located = StudyLevels(Study("study-1", tuple(one.series for one in series)), series)
+    return decide(grade(StudyCheck(located, series), bundle), bundle)
 
 
 def test_it_has_a_head_and_a_query_of_its_name(untrained: Any) -> None:

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get insta
 
 
 @dataclass
-class Watched:
+class PageLog:
     """A page and everything it asked for or complained about."""
 
     page: Any
@@ -48,9 +48,9 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def watched(browser: Any) -> Iterator[Watched]:
+def watched(browser: Any) -> Iterator[PageLog]:
     context = browser.new_context(offline=True)
-    watched = Watched(context.new_page())
+    watched = PageLog(context.new_page())
     watched.page.on("request", lambda request: watched.requests.append(request.url))
     watched.page.on("console", lambda message: watched.complaints.append(message.text))
     watched.page.on("pageerror", lambda error: watched.complaints.append(str(error)))
@@ -91,28 +91,28 @@ def visible(page: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["worklist.html", "reports/busy.html", "reports/failed.html"])
-def test_a_page_opens_without_network_and_without_complaint(watched: Watched, run: Path, name: str) -> None:
+def test_a_page_opens_without_network_and_without_complaint(watched: PageLog, run: Path, name: str) -> None:
     page = watched.open(run / name)
     assert page.get_by_text(RESEARCH_ONLY).first.is_visible()
     assert all(url.startswith(("file://", "data:")) for url in watched.requests)
     assert watched.complaints == []
 
 
-def test_every_picture_of_a_report_is_drawn(watched: Watched, run: Path) -> None:
+def test_every_picture_of_a_report_is_drawn(watched: PageLog, run: Path) -> None:
     page = watched.open(run / "reports/busy.html")
     widths = page.eval_on_selector_all("img", "images => images.map(image => image.naturalWidth)")
     assert len(widths) == 4 * (3 + 2 + 2) and min(widths) > 0
 
 
 @pytest.mark.parametrize("name", ["busy", "calm", "failed"])
-def test_a_report_prints_to_two_pages_at_most(watched: Watched, run: Path, name: str) -> None:
+def test_a_report_prints_to_two_pages_at_most(watched: PageLog, run: Path, name: str) -> None:
     page = watched.open(run / f"reports/{name}.html")
     printed = page.pdf(prefer_css_page_size=True)
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) == (1 if name == "failed" else 2)
 
 
 def test_a_report_of_ten_levels_prints_to_three_pages_at_most(
-    watched: Watched, graded: StudyResult, model: dict[str, Any], tmp_path: Path
+    watched: PageLog, graded: StudyResult, model: dict[str, Any], tmp_path: Path
 ) -> None:
     axial = with_axial(graded)
     usual = graded.graded_levels
@@ -133,7 +133,7 @@ def test_a_report_of_ten_levels_prints_to_three_pages_at_most(
 
 
 def test_measurements_take_one_printed_page_and_fit_on_a_phone(
-    watched: Watched, graded: StudyResult, model: dict[str, Any], tmp_path: Path
+    watched: PageLog, graded: StudyResult, model: dict[str, Any], tmp_path: Path
 ) -> None:
     sizes = tuple(
         Measurement(level, one.name, 123.4, one.unit, 12.3, 100, "t2")
@@ -151,12 +151,12 @@ def test_measurements_take_one_printed_page_and_fit_on_a_phone(
 
 
 def test_the_worklist_starts_with_the_most_urgent_and_ends_with_what_was_not_graded(
-    watched: Watched, run: Path
+    watched: PageLog, run: Path
 ) -> None:
     assert visible(watched.open(run / "worklist.html")) == ["busy", "calm", "failed"]
 
 
-def test_filters_leave_the_rows_that_fit(watched: Watched, run: Path) -> None:
+def test_filters_leave_the_rows_that_fit(watched: PageLog, run: Path) -> None:
     page = watched.open(run / "worklist.html")
     page.fill("#search", "SACRUM view")
     assert visible(page) == ["failed"] and page.inner_text("#count") == "1 of 3"
@@ -172,7 +172,7 @@ def test_filters_leave_the_rows_that_fit(watched: Watched, run: Path) -> None:
     assert watched.complaints == []
 
 
-def test_columns_sort_both_ways(watched: Watched, run: Path) -> None:
+def test_columns_sort_both_ways(watched: PageLog, run: Path) -> None:
     page = watched.open(run / "worklist.html")
     page.click("[data-key=study]")
     assert visible(page) == ["busy", "calm", "failed"]
@@ -184,14 +184,14 @@ def test_columns_sort_both_ways(watched: Watched, run: Path) -> None:
     assert visible(page)[0] == "failed"
 
 
-def test_a_row_leads_to_its_report(watched: Watched, run: Path) -> None:
+def test_a_row_leads_to_its_report(watched: PageLog, run: Path) -> None:
     page = watched.open(run / "worklist.html")
     page.click("text=busy")
     page.wait_for_url("**/reports/busy.html")
     assert "busy" in page.title()
 
 
-def test_marks_can_be_hidden(watched: Watched, run: Path) -> None:
+def test_marks_can_be_hidden(watched: PageLog, run: Path) -> None:
     page = watched.open(run / "reports/busy.html")
     assert page.locator(".marks").first.is_visible()
     page.click(".toggle input")

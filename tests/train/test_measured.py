@@ -19,7 +19,7 @@ from spinenet.errors import ConfigError, DatasetError, SpinenetError
 from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, TARGETS, UNKNOWN
 from spinenet.model.bundle import LOCATOR, MEASURED, load_bundle
 from spinenet.model.measured_grader import MeasuredGrader, geometric_mean, normal_scores, read_measured_grader
-from spinenet.study import Located
+from spinenet.study import StudyLevels
 from spinenet.train.measured import disc_features
 from spinenet.train.measured.disc_features import (
     REPORTED,
@@ -219,7 +219,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch, phantom_root: Path) -> SimpleNamespac
     state = SimpleNamespace(located=[], soft=None, dies=None)
     known = {study.key: study for study in load_dataset("phantom", phantom_root).studies}
 
-    def locate(study: Any, bundle: Any) -> Located:
+    def locate(study: Any, bundle: Any) -> StudyLevels:
         if study.key == state.dies:
             raise MemoryError
         state.located.append(study.key)
@@ -227,7 +227,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch, phantom_root: Path) -> SimpleNamespac
         series = locate_all(study.series, masks)
         (t2,) = [one for one in series if one.series.name == "t2"]
         state.soft = soft_masks(t2, masks["t2"].values(t2.series))
-        return Located(study, series)
+        return StudyLevels(study, series)
 
     monkeypatch.setattr(disc_features, "locate", locate)
     monkeypatch.setattr(disc_features, "open_segmenter", lambda run: lambda crops: state.soft)

@@ -16,7 +16,7 @@ from spinenet.crops import CropSpec
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, View
 from spinenet.locating.discs import DISC_BELOW
 from spinenet.regions import LUMBAR
-from spinenet.study import Basis, Checked, LevelFrame, Located, LocatedSeries, Note, Scope, Severity, Study
+from spinenet.study import Basis, LevelFrame, LocatedSeries, Note, Scope, Severity, Study, StudyCheck, StudyLevels
 
 ADULT_YEARS = 18.0
 NOT_LOOKED_FOR = (
@@ -44,10 +44,10 @@ MIN_SIGNAL = 4.0
 """Spread of the spine's grey values in units of noise: fewer show little but noise."""
 
 
-def check(located: Located, spec: CropSpec, references: Mapping[View, UsualSeries]) -> Checked:
+def check(located: StudyLevels, spec: CropSpec, references: Mapping[View, UsualSeries]) -> StudyCheck:
     """Judge a located study; ``references`` are the bundle's, by view."""
     if not located.series:
-        return Checked(located, (), (*located.notes, *_notes(located.study)))
+        return StudyCheck(located, (), (*located.notes, *_notes(located.study)))
     flags = [*_study_flags(located)]
     kept: list[LocatedSeries] = []
     doubts: dict[str, list[Note]] = {}
@@ -69,7 +69,7 @@ def check(located: Located, spec: CropSpec, references: Mapping[View, UsualSerie
         seen = set()
     kept = [replace(one, frames=tuple(frame for frame in one.frames if frame.level in seen)) for one in kept]
     series = tuple(one for one in kept if one.frames)
-    return Checked(located, series, tuple(flags), _cautioned(series, flags))
+    return StudyCheck(located, series, tuple(flags), _cautioned(series, flags))
 
 
 def _cautioned(series: Sequence[LocatedSeries], flags: Sequence[Note]) -> frozenset[str]:
@@ -85,7 +85,7 @@ def _cautioned(series: Sequence[LocatedSeries], flags: Sequence[Note]) -> frozen
     return frozenset(flagged[Scope.LEVEL] | (every - sound))
 
 
-def _study_flags(located: Located) -> Iterator[Note]:
+def _study_flags(located: StudyLevels) -> Iterator[Note]:
     age_years = located.study.age_years
     if age_years is not None and age_years < ADULT_YEARS:
         yield _of_study("under_age", "the patient is under 18; the model was made for adults", Severity.REFUSE)

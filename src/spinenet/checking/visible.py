@@ -20,7 +20,7 @@ NOT_SHOWN = "not_shown"
 
 
 @dataclass(frozen=True)
-class Shown:
+class LevelViews:
     """Views that a level was seen in: with None for a slice anywhere, with a side for one beside the midline there.
 
     ``sided`` is the same of the series in which left and right are known.
@@ -69,10 +69,10 @@ def not_shown(
     )
 
 
-def _shown_at(bag: Bag, located: Sequence[LocatedSeries]) -> Iterator[Shown]:
+def _shown_at(bag: Bag, located: Sequence[LocatedSeries]) -> Iterator[LevelViews]:
     names = {one.series.name for one in located if one.series.laterality_known}
     for crops in bag.shown:
-        yield Shown(_views_of(crops), _views_of([crop for crop in crops if crop.series_name in names]))
+        yield LevelViews(_views_of(crops), _views_of([crop for crop in crops if crop.series_name in names]))
 
 
 def _views_of(crops: Sequence[LevelCrop]) -> frozenset[tuple[View, Side | None]]:
@@ -81,7 +81,7 @@ def _views_of(crops: Sequence[LevelCrop]) -> frozenset[tuple[View, Side | None]]
     return frozenset([*((crop.view, None) for crop in crops), *sides])
 
 
-def _is_shown(target: Target, shown: Shown, views: Collection[View]) -> bool:
+def _is_shown(target: Target, shown: LevelViews, views: Collection[View]) -> bool:
     seen = shown.sided if target.side else shown.every
     return any(_is_met(need, target.side, seen) for need in _readable(target, views))
 
@@ -95,7 +95,7 @@ def _is_met(need: Need, side: Side | None, seen: frozenset[tuple[View, Side | No
     return all((view, side if need.lateral else None) in seen for view in need.views)
 
 
-def _lacking(target: Target, shown: Shown, views: Collection[View]) -> str:
+def _lacking(target: Target, shown: LevelViews, views: Collection[View]) -> str:
     """The least that the series would have to have for the target to be shown."""
     needs = _readable(target, views)
     sides = tuple(Side) if target.side else (None,)

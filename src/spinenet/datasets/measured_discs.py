@@ -21,19 +21,19 @@ DIGITS = 4
 
 
 @dataclass(frozen=True)
-class Measured:
+class StudyMeasurements:
     """A study's rows, or why it has none."""
 
     rows: tuple[dict[str, Cell], ...]
     problem: str = ""
 
 
-def measured_study(study: LabelledStudy) -> Measured:
+def measured_study(study: LabelledStudy) -> StudyMeasurements:
     """Every disc of a study as each of its sagittal series with a whole label image shows it."""
     try:
-        return Measured(tuple(_rows(study)))
+        return StudyMeasurements(tuple(_rows(study)))
     except SpinenetError as error:
-        return Measured((), str(error))
+        return StudyMeasurements((), str(error))
 
 
 def _rows(study: LabelledStudy) -> Iterator[dict[str, Cell]]:

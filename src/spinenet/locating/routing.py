@@ -25,14 +25,14 @@ THIN_MM = 2.0
 
 
 @dataclass(frozen=True)
-class Routed:
+class ViewAssignment:
     """A study with each series' view settled, and of each series the discs that were looked for on the way to it."""
 
     study: Study
     seen: tuple[Detection | None, ...]
 
 
-def route(study: Study, segment: Segmenter) -> Routed:
+def route(study: Study, segment: Segmenter) -> ViewAssignment:
     """Settle the view of each series: those not to be graded have none, and a reason that says so."""
     seen = [detect(one, segment) if _is_open(one, "sagittal") else None for one in study.series]
     pairs = zip(study.series, seen, strict=True)
@@ -42,7 +42,7 @@ def route(study: Study, segment: Segmenter) -> Routed:
         sagittal, _ = number_study([discs for discs in seen if discs and discs.series.view in SAGITTAL_VIEWS])
         series = [_told(one, *axial_view(one, sagittal)) if _is_open(one, "axial") else one for one in series]
     series = _without_repeated_axial(_one_fluid_view(_one_of_each(series)))
-    return Routed(replace(study, series=tuple(series)), tuple(seen))
+    return ViewAssignment(replace(study, series=tuple(series)), tuple(seen))
 
 
 def detections(

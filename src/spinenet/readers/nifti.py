@@ -27,7 +27,7 @@ _MM_PER_UNIT = {"meter": 1000.0, "micron": 0.001}
 
 
 @dataclass(frozen=True)
-class _Stored:
+class _NiftiImage:
     """What a file says of its image. ``affine`` takes (i, j, k, 1) to RAS in ``units``, ``zooms`` are as stored."""
 
     image: Any
@@ -82,7 +82,7 @@ def _library(where: str) -> Iterator[None]:
         raise ReadError(f"{where}: not a readable NIfTI file; is it cut short or renamed? Copy it again") from error
 
 
-def _opened(path: Path, where: str) -> _Stored:
+def _opened(path: Path, where: str) -> _NiftiImage:
     """The header as it is stored: nibabel repairs a spacing in silence, zero becomes one there, minus becomes plus."""
     import nibabel as nib
     from nibabel.openers import ImageOpener
@@ -93,7 +93,7 @@ def _opened(path: Path, where: str) -> _Stored:
     with ImageOpener(str(path)) as file:
         stored = type(image.header).from_fileobj(file, check=False)
     header, dtype = image.header, image.header.get_data_dtype()
-    return _Stored(
+    return _NiftiImage(
         image=image,
         shape=tuple(image.shape),
         zooms=tuple(np.asarray(stored["pixdim"], dtype=float)[1 : 1 + min(3, len(image.shape))]),
@@ -105,7 +105,7 @@ def _opened(path: Path, where: str) -> _Stored:
     )
 
 
-def _checked_shape(stored: _Stored, where: str) -> tuple[int, ...]:
+def _checked_shape(stored: _NiftiImage, where: str) -> tuple[int, ...]:
     """Shape with trailing axes of one dropped; odd spacing, colour and complex images are refused."""
     if not np.all(np.isfinite(stored.zooms)) or min(stored.zooms, default=0.0) <= 0:
         told = ", ".join(f"{zoom:g}" for zoom in stored.zooms)

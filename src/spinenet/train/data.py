@@ -32,7 +32,7 @@ from spinenet.train.augment import (
     RandWindowd,
     SampleBagd,
 )
-from spinenet.train.randomise import Normalised, randomise
+from spinenet.train.randomise import NormalisePercentilesd, randomise
 from spinenet.train.training_config import RunConfig, TrainGraderConfig, TrainLocatorConfig
 
 _log = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ def grader_transforms(config: AugmentConfig, spec: CropSpec, labels: str = "trut
     )
 
 
-class Sourced(torch.utils.data.Dataset[Any]):
+class MultiSourceDataset(torch.utils.data.Dataset[Any]):
     """Items to train on; ``sources`` names the data set of every item."""
 
     sources: Sequence[str]
@@ -103,7 +103,7 @@ class Sourced(torch.utils.data.Dataset[Any]):
         return len(self.sources)
 
 
-class StudyBags(Sourced):
+class StudyBags(MultiSourceDataset):
     """One item a study: its bag, augmented or as prediction will see it.
 
     Prepared studies are read when they are needed, the few others once (MONAI's CacheDataset); of these, studies
@@ -198,7 +198,7 @@ class Draws(torch.utils.data.Sampler[Draw]):
         return sequence[start : start + count]
 
 
-class StudyParts(Sourced):
+class StudyParts(MultiSourceDataset):
     """Several items a study, such as its slices: ``read`` once, and changed by chance whenever one is shown."""
 
     def __init__(
@@ -266,13 +266,13 @@ def locator_loaders(split: Split, config: TrainLocatorConfig) -> tuple[DataLoade
     train = shuffled(slices, config, collate_slices)
     if not split.validation:
         return train, None
-    plain = Compose([Normalised(("image",)), PadToMultiple()])
+    plain = Compose([NormalisePercentilesd(("image",)), PadToMultiple()])
     validation = StudyParts(split.validation, ReadSlicesd(1), plain, progress=False)
     return train, DataLoader(validation, batch_size=1, collate_fn=collate_slices)
 
 
 def shuffled(
-    dataset: Sourced, config: RunConfig, collate: Callable[..., Any], draws: type[Draws] = Draws
+    dataset: MultiSourceDataset, config: RunConfig, collate: Callable[..., Any], draws: type[Draws] = Draws
 ) -> DataLoader:
     """Shuffled, or balanced where the sources have shares, in an order fixed by the seed. Whole batches only, as a
     small last one would upset batch statistics."""

@@ -107,7 +107,7 @@ class RandAroundSpined(RandomizableTransform):
         return item
 
 
-class Normalised(MapTransform):
+class NormalisePercentilesd(MapTransform):
     """Percentile normalisation as the locator does it in use."""
 
     def __call__(self, data: Mapping[Hashable, Any]) -> Item:
@@ -121,7 +121,7 @@ def randomise(config: RandomiseConfig) -> Compose:
     """The locator's training transforms, random window of rows x columns included."""
     keys = ("image", "classes")
     steps: list[Transform] = [
-        Normalised(("image",)),
+        NormalisePercentilesd(("image",)),
         RandCutSacrumd(config.cut_sacrum),
         RandTissueContrastd(config.tissue),
         RandInvertd(config.invert),
@@ -139,6 +139,6 @@ def randomise(config: RandomiseConfig) -> Compose:
         RandGaussianSmoothd(("image",), prob=0.2, sigma_x=(0.3, 1.2), sigma_y=(0.3, 1.2)),
         RandSimulateLowResolutiond(("image",), prob=0.15, zoom_range=(0.5, 1.0), upsample_mode="bilinear"),
         RandGaussianNoised(("image",), prob=0.4, std=0.06),
-        Normalised(("image",)),
+        NormalisePercentilesd(("image",)),
     ]
     return Compose(steps)

@@ -25,7 +25,7 @@ _NUMBERED = re.compile(r"heads\.(\d+)\.(.*)")
 
 
 @dataclass(frozen=True)
-class Taken:
+class WeightTransfer:
     """Names of weights: taken over, left as they were because the checkpoint lacks them (``left``) or has them in
     another size (``resized``), and those of the checkpoint that the network has no place for (``unused``)."""
 
@@ -57,7 +57,7 @@ def trained_weights(path: Path, prefix: str = "network.") -> dict[str, Tensor]:
     return _named(weights, path) if any(map(_NUMBERED.match, weights)) else weights
 
 
-def start_from(network: nn.Module, checkpoint: Path) -> Taken:
+def start_from(network: nn.Module, checkpoint: Path) -> WeightTransfer:
     """Give a network those weights of another run that have its names and sizes, and say which.
 
     An older network lends its encoder to a newer one; ConfigError where less than half of the weights fit.
@@ -70,7 +70,7 @@ def start_from(network: nn.Module, checkpoint: Path) -> Taken:
     return taken
 
 
-def load_trained(network: nn.Module, checkpoint: Path, not_learnt: Collection[str] = ()) -> Taken:
+def load_trained(network: nn.Module, checkpoint: Path, not_learnt: Collection[str] = ()) -> WeightTransfer:
     """Give a network its weights from a checkpoint of its own kind and size.
 
     Only what answers the targets or conditions ``not_learnt`` may be missing there; ConfigError where more is.
@@ -89,11 +89,11 @@ def not_learnt(evidence: Collection[str]) -> set[str]:
     return {name for target in TARGETS for name in (target.name, target.condition)} - learnt
 
 
-def _give(network: nn.Module, weights: Weights) -> Taken:
+def _give(network: nn.Module, weights: Weights) -> WeightTransfer:
     own = network.state_dict()
     fitting = {name: one for name, one in weights.items() if name in own and one.shape == own[name].shape}
     network.load_state_dict({**own, **fitting})
-    return Taken(
+    return WeightTransfer(
         taken=tuple(fitting),
         left=tuple(name for name in own if name not in weights),
         resized=tuple(name for name in own if name in weights and name not in fitting),
@@ -101,7 +101,7 @@ def _give(network: nn.Module, weights: Weights) -> Taken:
     )
 
 
-def _say(checkpoint: Path, taken: Taken) -> None:
+def _say(checkpoint: Path, taken: WeightTransfer) -> None:
     partly = taken.left or taken.resized or taken.unused
     _log.log(logging.WARNING if partly else logging.INFO, "%s: %s", checkpoint, taken)
 

@@ -23,7 +23,7 @@ class Reach(NamedTuple):
         return self.least + self.more * share
 
 
-class Skewed(NamedTuple):
+class SkewedReach(NamedTuple):
     """As Reach, the share raised to a power: small values are more frequent than large ones."""
 
     least: float
@@ -108,7 +108,7 @@ class HerniationHabits:
     least_height: float
     extruded: float
     sequestered: float
-    size_mm: Skewed
+    size_mm: SkewedReach
     width_mm: Reach
     migration_sd_mm: float
     farthest_mm: float
@@ -141,7 +141,7 @@ class SlipHabits:
 class EndplateHabits:
     """Schmorl nodes."""
 
-    depth_mm: Skewed
+    depth_mm: SkewedReach
     across: Interval
     along: Interval
     length: Interval

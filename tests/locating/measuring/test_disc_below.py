@@ -9,7 +9,7 @@ from spinenet.labels import LEVELS, View
 from spinenet.locating.discs import DISC_BELOW
 from spinenet.locating.measuring.disc_below import shows_disc_below, with_discs_below
 from spinenet.locating.measuring.fine_crops import COLUMNS, FINE_CLASSES, PIXEL_MM, ROWS, SHIFT_MM
-from spinenet.study import LevelFrame, Located, LocatedSeries, Series, Study
+from spinenet.study import LevelFrame, LocatedSeries, Series, Study, StudyLevels
 
 STEP_MM, HEIGHT_MM, DEPTH_MM = 36.0, 9.0, 34.0
 PAPER, BODY, DISC = 0.0, 50.0, 100.0
@@ -71,7 +71,7 @@ def test_nothing_is_looked_for_where_the_disc_above_the_sacrum_is_not_in_view():
 def test_a_disc_below_makes_the_names_of_all_levels_doubtful():
     told = with_discs_below([spine(), spine(view=View.SAGITTAL_T1)], outlined)
     assert [[note.code for note in one.notes] for one in told] == [[DISC_BELOW], []]  # thresholds are of T2
-    result = check(Located(Study("17", tuple(one.series for one in told)), told), CropSpec(), {})
+    result = check(StudyLevels(Study("17", tuple(one.series for one in told)), told), CropSpec(), {})
     (flag,) = [flag for flag in result.flags if flag.code == DOUBTFUL_NAMES]
     assert "a disc lies below the lowest one counted" in flag.text
     assert result.cautioned == set(LEVELS[:5])

@@ -19,9 +19,9 @@ from spinenet.errors import DatasetError, SpinenetError
 from spinenet.labels import LEVELS, MAX_GRADES, MIRROR, TARGET, TARGET_INDEX, TARGETS, UNKNOWN
 from spinenet.model.bundle import Bundle
 from spinenet.model.calibration import NEUTRAL, TargetCalibration, decision, fit
-from spinenet.predict import Graded, check, grade, locate, placed
+from spinenet.predict import UncalibratedGrades, check, grade, locate, placed
 from spinenet.readers import read_study
-from spinenet.study import Checked, LocatedSeries, Note, Scope, Severity, Study
+from spinenet.study import LocatedSeries, Note, Scope, Severity, Study, StudyCheck
 
 Centers = dict[str, dict[str, NDArray[np.float64]]]
 """``study/series`` -> level -> centre (3,) in mm."""
@@ -34,7 +34,7 @@ UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True)
-class Collected:
+class LabelledPredictions:
     """Uncalibrated predictions beside the truth, of every disc with a known grade.
 
     ``disc_N`` is (study, level). ``logp_NTK`` is nan where a disc was not found, was refused, and for targets that its
@@ -54,7 +54,7 @@ class Collected:
 
 def collect(
     studies: Sequence[LabelledStudy], bundle: Bundle, on_study: Callable[[LabelledStudy], None] = lambda study: None
-) -> Collected:
+) -> LabelledPredictions:
     """Run the bundle over labelled studies, from their files, as ``spinenet predict`` does."""
     parts = []
     for study in studies:
@@ -66,10 +66,10 @@ def collect(
     return merge(parts)
 
 
-def merge(parts: Iterable[Collected]) -> Collected:
+def merge(parts: Iterable[LabelledPredictions]) -> LabelledPredictions:
     """Several collections as one; studies must be different ones."""
     parts = list(parts)
-    return Collected(
+    return LabelledPredictions(
         disc_N=tuple(disc for part in parts for disc in part.disc_N),
         logp_NTK=np.concatenate([part.logp_NTK for part in parts]),
         grades_NT=np.concatenate([part.grades_NT for part in parts]),
@@ -81,7 +81,7 @@ def merge(parts: Iterable[Collected]) -> Collected:
     )
 
 
-def _collect_one(labelled: LabelledStudy, bundle: Bundle) -> Collected:
+def _collect_one(labelled: LabelledStudy, bundle: Bundle) -> LabelledPredictions:
     levels = [level for index, level in enumerate(LEVELS) if (labelled.grades_LT[index] != UNKNOWN).any()]
     try:
         graded = grade(_checked(labelled, bundle), bundle)
@@ -93,7 +93,7 @@ def _collect_one(labelled: LabelledStudy, bundle: Bundle) -> Collected:
     refused = refusals(graded, bundle)
     truth = _true_centers(labelled, checked.located.study)
     refused_NT = np.array([[refused.get((level, target.name), "") for target in TARGETS] for level in levels])
-    return Collected(
+    return LabelledPredictions(
         disc_N=tuple((labelled.key, level) for level in levels),
         logp_NTK=np.stack([predicted.get(level, NOT_GRADED) for level in levels]),
         grades_NT=_shown_grades(labelled, levels, graded, refused_NT != ""),
@@ -105,8 +105,8 @@ def _collect_one(labelled: LabelledStudy, bundle: Bundle) -> Collected:
     )
 
 
-def _unread(labelled: LabelledStudy, levels: Sequence[str], reason: str) -> Collected:
-    return Collected(
+def _unread(labelled: LabelledStudy, levels: Sequence[str], reason: str) -> LabelledPredictions:
+    return LabelledPredictions(
         disc_N=tuple((labelled.key, level) for level in levels),
         logp_NTK=np.stack([NOT_GRADED] * len(levels)),
         grades_NT=_grades(labelled, levels),
@@ -123,7 +123,7 @@ def _grades(labelled: LabelledStudy, levels: Sequence[str]) -> NDArray[np.int64]
 
 
 def _shown_grades(
-    labelled: LabelledStudy, levels: Sequence[str], graded: Graded, refused_NT: NDArray[np.bool_]
+    labelled: LabelledStudy, levels: Sequence[str], graded: UncalibratedGrades, refused_NT: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
     """The grades of these levels, UNKNOWN where no series of the study shows the target, as in training.
 
@@ -135,7 +135,7 @@ def _shown_grades(
     return np.where(shown_NT | refused_NT, _grades(labelled, levels), UNKNOWN)
 
 
-def _checked(labelled: LabelledStudy, bundle: Bundle) -> Checked:
+def _checked(labelled: LabelledStudy, bundle: Bundle) -> StudyCheck:
     """A study from its files, located and checked by the bundle. A prepared one has its levels and its files are not
     read: what is cut to the crops cannot be checked, and the grader alone is judged."""
     if labelled.prepared is not None:
@@ -144,7 +144,7 @@ def _checked(labelled: LabelledStudy, bundle: Bundle) -> Checked:
     return check(locate(read_study(labelled.source), bundle), bundle)
 
 
-def refusals(graded: Graded, bundle: Bundle) -> dict[tuple[str, str], str]:
+def refusals(graded: UncalibratedGrades, bundle: Bundle) -> dict[tuple[str, str], str]:
     """(level, target) -> codes of the notes that kept a grade from being given which the images could have shown."""
     checked = graded.checked
     refused: dict[tuple[str, str], str] = {}
@@ -211,7 +211,7 @@ def _within(
     return {level: center_mm for level, center_mm in discs.items() if low <= center_mm[2] <= high}
 
 
-def fit_calibration(collected: Collected, targets: Sequence[str]) -> dict[str, TargetCalibration]:
+def fit_calibration(collected: LabelledPredictions, targets: Sequence[str]) -> dict[str, TargetCalibration]:
     """Calibration of every named target from discs that were found; neutral where too little is known.
 
     Left and right are calibrated as one, so that a mirrored study gets mirrored grades.
@@ -226,7 +226,9 @@ def fit_calibration(collected: Collected, targets: Sequence[str]) -> dict[str, T
     return calibration
 
 
-def cross_calibration(parts: Sequence[Collected], targets: Sequence[str]) -> list[dict[str, TargetCalibration]]:
+def cross_calibration(
+    parts: Sequence[LabelledPredictions], targets: Sequence[str]
+) -> list[dict[str, TargetCalibration]]:
     """For each part the calibration fitted on all the others, so that no disc chooses its own cuts."""
     if len(parts) == 1:
         return [{name: NEUTRAL for name in targets}]
@@ -235,7 +237,7 @@ def cross_calibration(parts: Sequence[Collected], targets: Sequence[str]) -> lis
 
 
 def to_frame(
-    collected: Collected, bundle: Bundle, calibration: Mapping[str, TargetCalibration] | None = None
+    collected: LabelledPredictions, bundle: Bundle, calibration: Mapping[str, TargetCalibration] | None = None
 ) -> pd.DataFrame:
     """The predictions table of the contract with ``truth``, why a grade was ``refused`` and the uncalibrated ``u_i``,
     one row a disc and target; by another calibration than the bundle's own where one is given."""

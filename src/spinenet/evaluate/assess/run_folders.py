@@ -18,7 +18,7 @@ from spinenet.errors import DatasetError
 from spinenet.evaluate.assess.assessment import Assessment, Beside, Settings
 from spinenet.evaluate.assess.collect import (
     Centers,
-    Collected,
+    LabelledPredictions,
     collect,
     cross_calibration,
     fit_calibration,
@@ -95,7 +95,7 @@ def evaluate_runs(
     return write_evaluation(frame, out, settings, replace(beside or Beside(), levels=levels))
 
 
-def errors_of_levels(collected: Collected, *, samples: int, seed: int) -> LevelErrors:
+def errors_of_levels(collected: LabelledPredictions, *, samples: int, seed: int) -> LevelErrors:
     """How well discs were found and named, series by series, of the discs that are graded and have a mask.
 
     Distances are in the sagittal plane: a level is marked on one slice, which of several slices is no part of it.

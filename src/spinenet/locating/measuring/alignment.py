@@ -22,7 +22,7 @@ MAX_TURN_DEG = 25.0
 
 
 @dataclass(frozen=True)
-class Aligned:
+class LevelGrid:
     """Masks and grey values of one level on the (v, u) grid.
 
     ``soft_CVU`` are probabilities of ``fine_crops.FINE_CLASSES`` (background left 0), ``grey_VU`` grey values of the
@@ -56,7 +56,7 @@ def connected(mask: NDArray[np.bool_], near: tuple[float, float]) -> NDArray[np.
     return labels == int(np.argmax(sums))
 
 
-def align(soft_CHW: NDArray[np.float32], crop_HW: NDArray[np.float32], frame: LevelFrame) -> Aligned | None:
+def align(soft_CHW: NDArray[np.float32], crop_HW: NDArray[np.float32], frame: LevelFrame) -> LevelGrid | None:
     """A level's masks on the grid of its own disc; None where no disc is seen."""
     middle = ((ROWS - 1) / 2, (COLUMNS - 1) / 2 - SHIFT_MM / PIXEL_MM)
     inside = connected(soft_CHW[DISC] > 0.5, middle)
@@ -75,7 +75,7 @@ def align(soft_CHW: NDArray[np.float32], crop_HW: NDArray[np.float32], frame: Le
     disc = connected(soft[DISC] > 0.5, (float(np.searchsorted(V_MM, 0)), float(np.searchsorted(U_MM, 0))))
     if not disc.any():
         return None
-    return Aligned(
+    return LevelGrid(
         soft,
         grey,
         disc,

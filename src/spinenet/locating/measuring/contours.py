@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.locating.measuring.alignment import STEP_MM, U_MM, V_MM, Aligned, connected, edges
+from spinenet.locating.measuring.alignment import STEP_MM, U_MM, V_MM, LevelGrid, connected, edges
 from spinenet.locating.measuring.fine_crops import DISC, LOWER, UPPER
 from spinenet.locating.measuring.lines import Line, fit_line
 
@@ -63,7 +63,7 @@ class Shape:
         return (where >= low) & (where <= high) & ~np.isnan(self.top_U)
 
 
-def outline(level: Aligned) -> Shape:
+def outline(level: LevelGrid) -> Shape:
     """Outlines of a level's disc and of the bodies beside it."""
     bottom, top = edges(level.soft_CVU[DISC], level.disc_VU)
     front, back = edges(level.soft_CVU[DISC].T, level.disc_VU.T)
@@ -77,7 +77,7 @@ def outline(level: Aligned) -> Shape:
     return Shape(top_v, bottom_v, back_u, front_u, first_u, last_u, bodies[0], bodies[1])
 
 
-def _ends(level: Aligned, first: int, last: int) -> tuple[float, float]:
+def _ends(level: LevelGrid, first: int, last: int) -> tuple[float, float]:
     """Front and back end of the disc: the soft mask's half-crossing along the line of its thickest row there."""
     soft = level.soft_CVU[DISC].max(0)
     low = first - np.clip((soft[first] - 0.5) / max(soft[first] - soft[max(first - 1, 0)], 1e-6), 0, 1)
@@ -85,7 +85,7 @@ def _ends(level: Aligned, first: int, last: int) -> tuple[float, float]:
     return float(U_MM[0] + STEP_MM * low), float(U_MM[0] + STEP_MM * high)
 
 
-def body_of(level: Aligned, shape: Shape, channel: int, sign: float) -> Body | None:
+def body_of(level: LevelGrid, shape: Shape, channel: int, sign: float) -> Body | None:
     """The body above (``sign`` 1) or below (-1); None where its mask is too small or its walls are not seen."""
     soft = level.soft_CVU[channel]
     start = (float(np.searchsorted(V_MM, sign * 12.0)), float(np.searchsorted(U_MM, -1.0)))

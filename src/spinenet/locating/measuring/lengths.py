@@ -7,7 +7,7 @@ reaches behind the bodies, places along the normal are positive above the disc's
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.locating.measuring.alignment import STEP_MM, U_MM, V_MM, Aligned, edges
+from spinenet.locating.measuring.alignment import STEP_MM, U_MM, V_MM, LevelGrid, edges
 from spinenet.locating.measuring.contours import Body, Shape
 from spinenet.locating.measuring.fine_crops import CANAL, DISC
 from spinenet.locating.measuring.lines import Line, fit_line
@@ -104,7 +104,7 @@ def _vector(body: Body) -> NDArray[np.float64]:
     return np.array(body.corner_back) - np.array(body.corner_front)
 
 
-def behind(level: Aligned, shape: Shape) -> dict[str, float]:
+def behind(level: LevelGrid, shape: Shape) -> dict[str, float]:
     """How far the disc stands behind the line through the corners of the bodies: greatest distance, where, how wide
     (more than 1 mm), the area, and what of it lies beyond the disc's own height; likewise in front."""
     keys = (
@@ -156,7 +156,7 @@ def rear_span(shape: Shape) -> tuple[float, float]:
     return mean_known(shape.bottom_U[part]), mean_known(shape.top_U[part])
 
 
-def canal(level: Aligned, shape: Shape) -> dict[str, float]:
+def canal(level: LevelGrid, shape: Shape) -> dict[str, float]:
     """Depth of the canal across its own course: at the disc (median, least), half a body above and below, the ratio,
     and how far its front is pushed back at the disc."""
     keys = (

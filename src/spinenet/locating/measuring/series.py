@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spinenet.labels import LEVELS, View
 from spinenet.locating.measuring import lengths, signals, vertebrae
-from spinenet.locating.measuring.alignment import STEP_MM, Aligned, align
+from spinenet.locating.measuring.alignment import STEP_MM, LevelGrid, align
 from spinenet.locating.measuring.contours import Shape, outline
 from spinenet.locating.measuring.fine_crops import DISC, crop_axes, level_crop
 from spinenet.study import LevelFrame, LocatedSeries
@@ -41,7 +41,7 @@ def measure_levels(
     frames: Sequence[LevelFrame], soft_LCHW: NDArray[np.floating], crops_LHW: Sequence[NDArray[np.float32]]
 ) -> dict[str, Numbers]:
     """The same of soft masks and grey values on the crops of these frames."""
-    levels: dict[int, Aligned] = {}
+    levels: dict[int, LevelGrid] = {}
     for frame, soft_CHW, crop_HW in zip(frames, soft_LCHW, crops_LHW, strict=True):
         level = align(soft_CHW.astype(np.float32), crop_HW, frame)
         if level is not None:
@@ -60,7 +60,7 @@ def measure_levels(
     }
 
 
-def _alone(level: Aligned, shape: Shape, scale: signals.GreyScale) -> Numbers:
+def _alone(level: LevelGrid, shape: Shape, scale: signals.GreyScale) -> Numbers:
     """What is measured at one level without any other."""
     return {
         **lengths.heights(shape),
@@ -76,7 +76,7 @@ def _alone(level: Aligned, shape: Shape, scale: signals.GreyScale) -> Numbers:
     }
 
 
-def border_mm(level: Aligned) -> float:
+def border_mm(level: LevelGrid) -> float:
     """Width of the soft border of the disc's mask: its uncertain area over the length of its outline."""
     soft_VU = level.soft_CVU[DISC]
     near = level.disc_VU | (soft_VU > 0.05)

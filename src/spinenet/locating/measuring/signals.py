@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.locating.measuring.alignment import STEP_MM, U_MM, V_MM, Aligned
+from spinenet.locating.measuring.alignment import STEP_MM, U_MM, V_MM, LevelGrid
 from spinenet.locating.measuring.contours import Shape
 from spinenet.locating.measuring.fine_crops import CANAL, LOWER, UPPER
 from spinenet.locating.measuring.lengths import NAN, corner_line, mean_known
@@ -37,7 +37,7 @@ class GreyScale:
         return (grey - self.dark) / max(self.marrow - self.dark, 1e-3)
 
 
-def scale_of(levels: Sequence[Aligned]) -> GreyScale:
+def scale_of(levels: Sequence[LevelGrid]) -> GreyScale:
     """The scale of a series from all its levels together."""
     canal = np.concatenate([level.grey_VU[level.soft_CVU[CANAL] > 0.8] for level in levels])
     bodies = np.concatenate([level.grey_VU[(level.soft_CVU[UPPER] + level.soft_CVU[LOWER]) > 0.8] for level in levels])
@@ -50,7 +50,7 @@ def scale_of(levels: Sequence[Aligned]) -> GreyScale:
     )
 
 
-def disc_signals(level: Aligned, shape: Shape, scale: GreyScale) -> dict[str, float]:
+def disc_signals(level: LevelGrid, shape: Shape, scale: GreyScale) -> dict[str, float]:
     """Nucleus, annulus, percentiles, a grid of six by three places, and how sharply the nucleus stands out."""
     share_VU = scale.by_fluid(level.grey_VU)
     inside = level.disc_VU & (shape.first_u <= U_MM)[None] & (shape.last_u >= U_MM)[None]
@@ -92,13 +92,13 @@ def grouped_means(values_N: NDArray[np.floating], group_N: NDArray[np.integer], 
     return [float(total / number) if number else NAN for total, number in zip(sums, counts, strict=True)]
 
 
-def local_fluid(level: Aligned, scale: GreyScale) -> float:
+def local_fluid(level: LevelGrid, scale: GreyScale) -> float:
     """CSF beside the disc on the scale of the series: coils see some levels better than others."""
     canal = scale.by_fluid(level.grey_VU[level.soft_CVU[CANAL] > 0.7])
     return float(np.percentile(canal, 80)) if canal.size > 40 else 1.0
 
 
-def marrow_signals(level: Aligned, shape: Shape, scale: GreyScale) -> dict[str, float]:
+def marrow_signals(level: LevelGrid, shape: Shape, scale: GreyScale) -> dict[str, float]:
     """Marrow in bands along both end-plates, in thirds of their length; its extremes and the dark line of the plate."""
     grey_VU = scale.by_marrow(level.grey_VU)
     found: dict[str, float] = {}
@@ -141,7 +141,7 @@ def _plate_line(
     return {f"plate_{name}_{what}": float(v) for what, v in zip(("dark", "dark_sd", "dark_p90"), values, strict=True)}
 
 
-def behind_signals(level: Aligned, shape: Shape, scale: GreyScale) -> dict[str, float]:
+def behind_signals(level: LevelGrid, shape: Shape, scale: GreyScale) -> dict[str, float]:
     """What lies behind the line of the bodies' corners: bands at the disc, just above and just below it."""
     line = corner_line(shape)
     part = shape.share(0.75, 0.97)

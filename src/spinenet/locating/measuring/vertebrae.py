@@ -5,12 +5,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from spinenet.locating.measuring.alignment import U_MM, Aligned
+from spinenet.locating.measuring.alignment import U_MM, LevelGrid
 from spinenet.locating.measuring.contours import Shape
 from spinenet.locating.measuring.lengths import NAN
 
 
-def vertebra(levels: Mapping[int, Aligned], shapes: Mapping[int, Shape], index: int) -> dict[str, float]:
+def vertebra(levels: Mapping[int, LevelGrid], shapes: Mapping[int, Shape], index: int) -> dict[str, float]:
     """Heights of the body above a disc, front, middle and back, from its lower end-plate to its upper one, which the
     next disc's crop shows; their ratio (wedge) is front over back."""
     keys = ("body_front_mm", "body_middle_mm", "body_back_mm", "body_wedge")
@@ -28,7 +28,7 @@ def vertebra(levels: Mapping[int, Aligned], shapes: Mapping[int, Shape], index: 
     return dict(zip(keys, (front, middle, back, front / max(back, 1.0)), strict=True))
 
 
-def _middle_mm(levels: Mapping[int, Aligned], shapes: Mapping[int, Shape], index: int) -> float:
+def _middle_mm(levels: Mapping[int, LevelGrid], shapes: Mapping[int, Shape], index: int) -> float:
     points = []
     for number, edge in ((index, shapes[index].top_U), (index + 1, shapes[index + 1].bottom_U)):
         part = shapes[number].share(0.4, 0.6)
@@ -38,7 +38,7 @@ def _middle_mm(levels: Mapping[int, Aligned], shapes: Mapping[int, Shape], index
     return float(np.linalg.norm(points[1] - points[0]))
 
 
-def curve(levels: Mapping[int, Aligned], index: int) -> dict[str, float]:
+def curve(levels: Mapping[int, LevelGrid], index: int) -> dict[str, float]:
     """The disc's tilt against the horizontal, its change to the discs below and above (lordosis), and how far the disc
     stands before or behind the line of its neighbours' centres."""
     tilt = tilt_deg(levels[index])
@@ -56,6 +56,6 @@ def curve(levels: Mapping[int, Aligned], index: int) -> dict[str, float]:
     return found
 
 
-def tilt_deg(level: Aligned) -> float:
+def tilt_deg(level: LevelGrid) -> float:
     """Angle of the disc's axis with the horizontal, positive where its front lies lower, as at the sacrum."""
     return float(np.rad2deg(np.arctan2(level.posterior[2], level.posterior[1])))

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from spinenet.crops import DISC_PAIR, CropSpec
 from spinenet.labels import LEVELS, TARGETS, UNKNOWN
-from spinenet.train.data import Draw, Draws, Sourced, shuffled
+from spinenet.train.data import Draw, Draws, MultiSourceDataset, shuffled
 from spinenet.train.discs.disc_config import DiscAugmentConfig, TrainDiscsConfig
 from spinenet.train.discs.moves import STILL, Moves
 from spinenet.train.discs.packed import PackedStudy, can_show
@@ -26,7 +26,7 @@ Pair = tuple[int, int]
 """Pictures of a disc in the places of DISC_PAIR; -1: none."""
 
 
-class DiscStudies(Sourced):
+class DiscStudies(MultiSourceDataset):
     """One item a study: as prediction shows it, or, of a Draw, moved by its chance. ``numbered`` are all data sets in
     the order by which a batch numbers them."""
 
