@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spinenet.evaluate.experiments.shortcuts import discrimination
+from spinenet.evaluate.robustness.shortcuts import discrimination
 from spinenet.labels import LEVELS
 from spinenet.readers import find_studies, read_study
 from spinenet.system.processes import in_processes

@@ -16,7 +16,7 @@ from spinenet.train.hydra_command import script
 def main(config: CompareConfig) -> None:
     """Compare two tables of predictions and write the folder."""
     from spinenet.evaluate import compare, load_predictions, write_comparison
-    from spinenet.evaluate.stats.samples import load_truth
+    from spinenet.evaluate.samples import load_truth
 
     if not config.first or not config.second:
         raise ConfigError("name two runs: python scripts/compare.py RUN_A RUN_B")

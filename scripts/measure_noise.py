@@ -14,7 +14,7 @@ from spinenet.train.hydra_command import script
 @script("measure_noise", NoiseConfig)
 def main(config: NoiseConfig) -> None:
     """Read every study several times and write the noise of each target and measurement."""
-    from spinenet.evaluate.experiments.noise import Pair, noise_table, repeats
+    from spinenet.evaluate.robustness.noise import Pair, noise_table, repeats
     from spinenet.model.bundle import load_bundle, write_bundle
     from spinenet.readers import find_studies, read_study
 

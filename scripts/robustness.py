@@ -14,8 +14,8 @@ from spinenet.train.hydra_command import script
 @script("robustness", RobustnessConfig)
 def main(config: RobustnessConfig) -> None:
     """Predict every study as it is and changed, and write what moved."""
-    from spinenet.evaluate.experiments.robustness import Retest, retests
-    from spinenet.evaluate.show.retest_outputs import write_retests
+    from spinenet.evaluate.robustness.retest import Retest, retests
+    from spinenet.evaluate.robustness.retest_outputs import write_retests
     from spinenet.model.bundle import load_bundle
     from spinenet.readers import find_studies, read_study
 

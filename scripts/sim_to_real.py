@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from spinenet.datasets import load_dataset
 from spinenet.errors import DatasetError
 from spinenet.evaluate.evaluation_config import SimToRealConfig
-from spinenet.evaluate.experiments import measured_canal
+from spinenet.evaluate.robustness import measured_canal
 from spinenet.labels import RESEARCH_ONLY
 from spinenet.model.bundle import load_bundle
 from spinenet.study import StudyResult

@@ -32,7 +32,7 @@ def main(config: SubmitConfig) -> None:
     import pandas as pd
 
     from spinenet.datasets.rsna2024 import read_tables
-    from spinenet.evaluate.assess.rsna_score import names_of, rsna_score, submission_of, truth_of_grades
+    from spinenet.evaluate.rsna_score import names_of, rsna_score, submission_of, truth_of_grades
 
     folder = Path(config.data.root) / config.images
     if not folder.is_dir() or not Path(config.predictions).is_file():

@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 
 from spinenet.evaluate import PredictionsError, compare
-from spinenet.evaluate.stats.correction import benjamini_hochberg, corrected, holm
-from spinenet.evaluate.stats.delong import areas
+from spinenet.evaluate.correction import benjamini_hochberg, corrected, holm
+from spinenet.evaluate.delong import areas
 
 
 def two_scores(discs=300, seed=0):

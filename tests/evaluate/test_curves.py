@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from spinenet.evaluate.assess.evaluation import make_cohort
-from spinenet.evaluate.stats import curves
-from spinenet.evaluate.stats.samples import check_predictions
+from spinenet.evaluate import curves
+from spinenet.evaluate.evaluation import make_cohort
+from spinenet.evaluate.samples import check_predictions
 
 
 @pytest.fixture

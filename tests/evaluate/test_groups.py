@@ -6,11 +6,11 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from spinenet.evaluate import PredictionsError, load_cases, load_predictions, load_raters
-from spinenet.evaluate.assess.evaluation import make_cohort
-from spinenet.evaluate.assess.raters import MODEL, TRUTH, compare_raters, consensus
-from spinenet.evaluate.assess.subgroups import FEW_PATIENTS, subgroups
-from spinenet.evaluate.assess.verdicts import verdicts
-from spinenet.evaluate.stats.samples import check_predictions
+from spinenet.evaluate.evaluation import make_cohort
+from spinenet.evaluate.raters import MODEL, TRUTH, compare_raters, consensus
+from spinenet.evaluate.samples import check_predictions
+from spinenet.evaluate.subgroups import FEW_PATIENTS, subgroups
+from spinenet.evaluate.verdicts import verdicts
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from spinenet.evaluate.stats.agreement import quadratic_kappa, ratio
-from spinenet.evaluate.stats.intervals import (
+from spinenet.evaluate.agreement import quadratic_kappa, ratio
+from spinenet.evaluate.intervals import (
     Estimate,
     Resamples,
     bca,
@@ -18,7 +18,7 @@ from spinenet.evaluate.stats.intervals import (
     side_by_side,
     without_interval,
 )
-from spinenet.evaluate.stats.ranking import auc_and_precision
+from spinenet.evaluate.ranking import auc_and_precision
 
 
 def share_of(hit_N, patient_N, resamples):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spinenet.evaluate.assess.levels import level_errors
+from spinenet.evaluate.levels import level_errors
 from spinenet.labels import LEVELS
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from spinenet.datasets.masks import CANAL_VALUE
-from spinenet.evaluate.experiments.measured_canal import (
+from spinenet.evaluate.robustness.measured_canal import (
     extremes,
     measure_canal,
     rank_correlations,

@@ -6,11 +6,11 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 from sklearn.linear_model import LogisticRegression
 
-from spinenet.evaluate.assess.evaluation import evaluate
-from spinenet.evaluate.stats import agreement, probability
-from spinenet.evaluate.stats.intervals import Resamples, once
-from spinenet.evaluate.stats.ranking import auc_and_precision
-from spinenet.evaluate.stats.samples import check_predictions
+from spinenet.evaluate import agreement, probability
+from spinenet.evaluate.evaluation import evaluate
+from spinenet.evaluate.intervals import Resamples, once
+from spinenet.evaluate.ranking import auc_and_precision
+from spinenet.evaluate.samples import check_predictions
 
 EXACT = {"abs": 1e-9}
 DISCS = 400

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spinenet.evaluate.experiments.noise import MIN_PAIRS, REPEATS, noise_table
-from spinenet.evaluate.experiments.perturb import SAME_STUDY
+from spinenet.evaluate.robustness.noise import MIN_PAIRS, REPEATS, noise_table
+from spinenet.evaluate.robustness.perturb import SAME_STUDY
 from spinenet.labels import LEVELS
 from spinenet.locating.measuring.quantities import level_measurements
 from spinenet.study import LevelFrame, LocatedSeries, Prediction, Series, StudyResult

@@ -37,7 +37,7 @@ def levels():
 @pytest.fixture
 def undrawn(monkeypatch):
     """Figures take most of the time; where a test is not about them they are made but not drawn."""
-    monkeypatch.setattr("spinenet.evaluate.show.outputs._write_figures", lambda drawn, folder: list(drawn))
+    monkeypatch.setattr("spinenet.evaluate.outputs._write_figures", lambda drawn, folder: list(drawn))
 
 
 def written(frame, folder, samples=50, **beside):
@@ -50,7 +50,7 @@ def written(frame, folder, samples=50, **beside):
 
 
 def schema(name):
-    found = json.loads((files("spinenet.evaluate.assess") / f"{name}.schema.json").read_text())
+    found = json.loads((files("spinenet.evaluate") / f"{name}.schema.json").read_text())
     jsonschema.Draft202012Validator.check_schema(found)
     return found
 

@@ -13,7 +13,7 @@ import pytest
 
 from spinenet.datasets import LabelledStudy
 from spinenet.errors import ReadError
-from spinenet.evaluate.assess import collect
+from spinenet.evaluate import collect
 from spinenet.labels import LEVELS, STENOSIS_LEVELS, TARGETS, UNKNOWN, VIEWS, View
 from spinenet.model.bundle import Bundle
 from spinenet.model.calibration import NEUTRAL

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spinenet.evaluate.experiments import perturb
+from spinenet.evaluate.robustness import perturb
 from spinenet.labels import View
 from spinenet.study import Series, Study
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spinenet.evaluate.experiments import robustness
-from spinenet.evaluate.experiments.robustness import CUT, RENAMED, Retest, level_shifts, movements
-from spinenet.evaluate.show.retest_outputs import write_retests
+from spinenet.evaluate.robustness import robustness
+from spinenet.evaluate.robustness.retest import CUT, RENAMED, Retest, level_shifts, movements
+from spinenet.evaluate.robustness.retest_outputs import write_retests
 from spinenet.labels import LEVELS
 from spinenet.study import Prediction, StudyResult
 

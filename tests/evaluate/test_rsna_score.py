@@ -7,7 +7,7 @@ import pytest
 from spinenet.datasets.labelled import no_grades
 from spinenet.datasets.rsna_names import CONDITIONS, PUBLISHED_COUNTS, RSNA_LEVELS, row_id
 from spinenet.errors import PredictionsError
-from spinenet.evaluate.assess.rsna_score import (
+from spinenet.evaluate.rsna_score import (
     GRADES,
     SUBMISSION,
     TRUTH,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from spinenet.evaluate.experiments.shortcuts import discrimination
+from spinenet.evaluate.robustness.shortcuts import discrimination
 
 
 def test_noise_tells_nothing() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spinenet.errors import PredictionsError
-from spinenet.evaluate.stats.samples import check_predictions, load_predictions, sample_of
+from spinenet.evaluate.samples import check_predictions, load_predictions, sample_of
 from spinenet.labels import TARGET, UNKNOWN
 
 

@@ -4,16 +4,16 @@ Needs the extra ``evaluate``, never torch. A table is evaluated without images; 
 """
 
 from spinenet.errors import PredictionsError
-from spinenet.evaluate.assess.assessment import Assessment, Beside, Settings, assess
-from spinenet.evaluate.assess.comparison import Comparison, compare
-from spinenet.evaluate.assess.evaluation import Metrics, TargetMetrics, evaluate
-from spinenet.evaluate.assess.levels import LevelErrors, level_errors
-from spinenet.evaluate.assess.raters import load_raters
-from spinenet.evaluate.assess.subgroups import load_cases
-from spinenet.evaluate.show.markdown import markdown_table, verdict_table
-from spinenet.evaluate.show.outputs import write_comparison, write_evaluation
-from spinenet.evaluate.stats.intervals import Estimate
-from spinenet.evaluate.stats.samples import check_predictions, load_predictions
+from spinenet.evaluate.assessment import Assessment, Beside, Settings, assess
+from spinenet.evaluate.comparison import Comparison, compare
+from spinenet.evaluate.evaluation import Metrics, TargetMetrics, evaluate
+from spinenet.evaluate.intervals import Estimate
+from spinenet.evaluate.levels import LevelErrors, level_errors
+from spinenet.evaluate.markdown import markdown_table, verdict_table
+from spinenet.evaluate.outputs import write_comparison, write_evaluation
+from spinenet.evaluate.raters import load_raters
+from spinenet.evaluate.samples import check_predictions, load_predictions
+from spinenet.evaluate.subgroups import load_cases
 
 __all__ = [
     "Assessment",

@@ -105,7 +105,7 @@ def export(config: ExportConfig) -> None:
 def evaluate(config: EvaluateConfig) -> None:
     """Evaluate a table of predictions, or predict every run's test patients from their files first."""
     from spinenet.evaluate import Settings, load_predictions, write_evaluation
-    from spinenet.evaluate.assess.inputs import read_beside, read_truth
+    from spinenet.evaluate.inputs import read_beside, read_truth
 
     if bool(config.runs) == bool(config.predictions):
         raise ConfigError("name either runs, such as 'runs=[data/runs/grader]', or predictions=predictions.csv")
@@ -121,7 +121,7 @@ def evaluate(config: EvaluateConfig) -> None:
 
 def _evaluate_runs(config: EvaluateConfig, settings: "Settings", beside: "Beside") -> None:
     """Each run's bundle on the patients it never saw."""
-    from spinenet.evaluate.assess.run_folders import evaluate_runs, open_run
+    from spinenet.evaluate.run_folders import evaluate_runs, open_run
     from spinenet.system.progress import progress_bar
 
     runs = [open_run(Path(run), config.data.name, Path(config.data.root)) for run in config.runs]

@@ -13,9 +13,9 @@ from omegaconf import OmegaConf
 from spinenet.datasets import adapter
 from spinenet.datasets.splits import Split, save_split, split_studies
 from spinenet.errors import ConfigError
-from spinenet.evaluate.assess.assessment import Settings
-from spinenet.evaluate.assess.collect import collect, fit_calibration
-from spinenet.evaluate.assess.run_folders import evaluate_runs, open_run
+from spinenet.evaluate.assessment import Settings
+from spinenet.evaluate.collect import collect, fit_calibration
+from spinenet.evaluate.run_folders import evaluate_runs, open_run
 from spinenet.labels import TARGET, TARGETS, UNKNOWN, VIEWS, Target, View
 from spinenet.model.bundle import MEASURED, SEGMENTER, load_bundle, write_bundle
 from spinenet.model.calibration import NEUTRAL, TargetCalibration

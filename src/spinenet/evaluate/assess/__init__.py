@@ -1,1 +1,0 @@
-"""What is said of predictions with truth: collecting, evaluating, comparing, judging."""

@@ -1,0 +1,189 @@
+"""``predictions.csv`` with a ``truth`` column -> checked rows, and one aligned sample a target.
+
+Rows are known by their key (study, level, target), never by their place in the file. Columns read: ``study, level,
+target, grade, p_0 .. p_4, confident, truth`` and, where an evaluation run kept them, ``u_0 .. u_4``: the probabilities
+before calibration. ``grade`` and ``truth`` are published values; an empty ``truth`` is unknown, an empty ``grade``
+(with empty probabilities) a labelled disc that the model did not grade. A study is a patient unless a column
+``patient`` says whose studies belong together. Shape letters: N discs, K grades.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from spinenet.errors import PredictionsError
+from spinenet.evaluate.questions import SIDES
+from spinenet.labels import LEVELS, MAX_GRADES, TARGET, TARGETS, UNKNOWN, Target
+
+KEY = ["study", "level", "target"]
+PROBABILITIES = [f"p_{index}" for index in range(MAX_GRADES)]
+UNCALIBRATED = [f"u_{index}" for index in range(MAX_GRADES)]
+REQUIRED = [*KEY, "grade", *PROBABILITIES, "confident", "truth"]
+
+_SUM_TOLERANCE = 1e-4  # five probabilities of six decimals each
+_TRUE_FALSE = {"true": True, "false": False, "": False}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The labelled discs of one target, rows aligned: grade indices, probabilities and whose disc it is.
+
+    ``truth_N`` is never UNKNOWN; ``grade_N`` is where the model gave no grade. ``patient_N`` counts the sorted patients
+    of the whole table, ``level_N`` indexes LEVELS, ``row_N`` is the place in the checked table.
+    """
+
+    target: Target
+    truth_N: NDArray[np.int64]
+    grade_N: NDArray[np.int64]
+    probabilities_NK: NDArray[np.float64]
+    uncalibrated_NK: NDArray[np.float64] | None
+    confident_N: NDArray[np.bool_]
+    patient_N: NDArray[np.int64]
+    level_N: NDArray[np.int64]
+    row_N: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.truth_N)
+
+    def where(self, mask_N: NDArray[np.bool_]) -> "Sample":
+        """The same target on some of the discs."""
+        return replace(
+            self,
+            truth_N=self.truth_N[mask_N],
+            grade_N=self.grade_N[mask_N],
+            probabilities_NK=self.probabilities_NK[mask_N],
+            uncalibrated_NK=None if self.uncalibrated_NK is None else self.uncalibrated_NK[mask_N],
+            confident_N=self.confident_N[mask_N],
+            patient_N=self.patient_N[mask_N],
+            level_N=self.level_N[mask_N],
+            row_N=self.row_N[mask_N],
+        )
+
+    @property
+    def predicted(self) -> "Sample":
+        """The discs that the model graded."""
+        return self.where(self.grade_N != UNKNOWN)
+
+
+def load_predictions(path: Path, truth: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Read and check one table, with a truth from elsewhere if given (``load_truth``).
+
+    A disc that the truth holds but the model did not grade is kept as such. ``path`` may be a folder that holds a
+    predictions.csv or predictions.csv.gz. Raises PredictionsError with the file, the row and what is wrong.
+    """
+    if path.is_dir():
+        packed = path / "predictions.csv.gz"
+        path = packed if packed.exists() else path / "predictions.csv"
+    frame = read_table(path)
+    if truth is not None:
+        _need(frame, [*KEY, "grade"], str(path))
+        known = truth.loc[truth["target"].isin(frame["target"].unique()), [*KEY, "truth"]]
+        frame = frame.drop(columns="truth", errors="ignore").merge(known, on=KEY, how="outer")
+        frame = frame.astype(object).where(frame.notna(), "")
+    return check_predictions(frame, str(path))
+
+
+def load_truth(path: Path) -> pd.DataFrame:
+    """Read a table of true grades: ``study, level, target, truth``; raises PredictionsError."""
+    table = read_table(path)
+    _need(table, [*KEY, "truth"], str(path))
+    _refuse(table.duplicated(KEY), table, str(path), "a second row with the same key")
+    return table[[*KEY, "truth"]]
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Any CSV, packed as ``.csv.gz`` or not, with all cells as text; raises PredictionsError."""
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
+    except OSError as error:
+        raise PredictionsError(f"{path}: no such file, or it can't be read; expected a CSV table") from error
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise PredictionsError(f"{path}: not a CSV table: {str(error).strip()}") from error
+
+
+def _need(frame: pd.DataFrame, columns: Sequence[str], name: str) -> None:
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise PredictionsError(f"{name}: no column {', '.join(missing)}; needed are {', '.join(columns)}")
+    if frame.empty:
+        raise PredictionsError(f"{name}: no rows")
+
+
+def check_predictions(frame: pd.DataFrame, name: str = "predictions") -> pd.DataFrame:
+    """The table with numbers as numbers and rows sorted by key; raises PredictionsError naming the first bad row.
+
+    A checked table comes back unchanged.
+    """
+    _need(frame, REQUIRED, name)
+    frame = frame.copy()
+    frame[KEY] = frame[KEY].astype(str)
+    frame["patient"] = frame["patient"].astype(str) if "patient" in frame else frame["study"]
+    _refuse(~frame["level"].isin(LEVELS), frame, name, "unknown level")
+    _refuse(~frame["target"].isin(list(TARGET)), frame, name, "unknown target")
+    _refuse(frame["study"].str.strip() == "", frame, name, "no study")
+    _refuse(frame.duplicated(KEY), frame, name, "a second row with the same key")
+    uncalibrated = [column for column in UNCALIBRATED if column in frame.columns]
+    for column in ["grade", "truth", *PROBABILITIES, *uncalibrated]:
+        frame[column] = _numbers(frame, column, name)
+    confident = frame["confident"].astype(str).str.lower().map(_TRUE_FALSE)
+    _refuse(confident.isna(), frame, name, "confident is neither true nor false")
+    frame["confident"] = confident.astype(bool)
+    for target in TARGETS:
+        _check_target(frame[frame["target"] == target.name], target, bool(uncalibrated), name)
+    return frame.sort_values(KEY, ignore_index=True)
+
+
+def sample_of(frame: pd.DataFrame, target: Target, patients: Sequence[str]) -> Sample:
+    """The discs of a checked table whose true grade is known, for one target or for both sides of one."""
+    rows = frame[frame["target"].isin(SIDES.get(target.name, (target.name,))) & frame["truth"].notna()]
+    grades = len(target.grades)
+    index = {float(grade): position for position, grade in enumerate(target.grades)}
+    uncalibrated = rows[UNCALIBRATED[:grades]].to_numpy(float) if UNCALIBRATED[0] in rows else None
+    whole = uncalibrated is not None and bool(np.isfinite(uncalibrated[rows["grade"].notna()]).all())
+    return Sample(
+        target,
+        truth_N=rows["truth"].map(index).to_numpy(int),
+        grade_N=rows["grade"].map(index).fillna(UNKNOWN).to_numpy(int),
+        probabilities_NK=rows[PROBABILITIES[:grades]].to_numpy(float),
+        uncalibrated_NK=uncalibrated if whole else None,
+        confident_N=rows["confident"].to_numpy(bool),
+        patient_N=pd.Index(patients).get_indexer(rows["patient"]).astype(int),
+        level_N=rows["level"].map({level: position for position, level in enumerate(LEVELS)}).to_numpy(int),
+        row_N=rows.index.to_numpy(int),
+    )
+
+
+def _check_target(rows: pd.DataFrame, target: Target, uncalibrated: bool, name: str) -> None:
+    """Grades on the target's scale, and probabilities that are there exactly where a grade is."""
+    for column in ("grade", "truth"):
+        wrong = rows[column].notna() & ~rows[column].isin(target.grades)
+        _refuse(wrong, rows, name, f"{column} is not one of {target.grades}")
+    graded = rows["grade"].notna()
+    _refuse(~graded & rows[PROBABILITIES].notna().any(axis=1), rows, name, "no grade, but probabilities")
+    for columns in (PROBABILITIES, UNCALIBRATED)[: 1 + uncalibrated]:
+        on_scale, past_end = rows[columns[: len(target.grades)]], rows[columns[len(target.grades) :]]
+        absent = on_scale.isna().all(axis=1) & (~graded if columns is PROBABILITIES else True)
+        fine = ((on_scale >= 0) & (on_scale <= 1)).all(axis=1) & ((on_scale.sum(axis=1) - 1).abs() < _SUM_TOLERANCE)
+        what = f"{columns[0]} to {columns[len(target.grades) - 1]} are not probabilities that sum to 1"
+        _refuse(~absent & ~fine, rows, name, what)
+        _refuse(past_end.fillna(0).ne(0).any(axis=1), rows, name, f"a probability past the {len(target.grades)} grades")
+
+
+def _numbers(frame: pd.DataFrame, column: str, name: str) -> pd.Series:
+    """A column as floats, empty cells as nan."""
+    numbers = pd.to_numeric(frame[column], errors="coerce").astype(float)
+    text = not pd.api.types.is_numeric_dtype(frame[column])
+    empty = frame[column].isna() | (frame[column].astype(str).str.strip() == "") if text else frame[column].isna()
+    _refuse((numbers.isna() & ~empty) | np.isinf(numbers), frame, name, f"{column} is not a number")
+    return numbers
+
+
+def _refuse(wrong: pd.Series, rows: pd.DataFrame, name: str, what: str) -> None:
+    if wrong.any():
+        first = rows.loc[wrong.to_numpy()].iloc[0]
+        where = f"study {first['study']}, level {first['level']}, target {first['target']}"
+        raise PredictionsError(f"{name}: {what} ({where}; {int(wrong.sum())} such rows)")

@@ -1,1 +1,0 @@
-"""An assessment as tables, words and figures."""

@@ -1,1 +1,0 @@
-"""Figures and their intervals: from samples of grades to estimates."""
