@@ -34,7 +34,8 @@ def study(phantom: PhantomStudy) -> LocatedStudy:
     located = [locate_from_mask(item.series, item.mask_SRC) for item in phantom.series]
     source = StudySource("7", Path("nowhere"))
     published_RT = phantom.grades_LT[:3] + 1
-    labelled = LabelledStudy("7", "7", source, phantom.grades_LT, {}, np.stack([phantom.grades_LT] * 3), published_RT)
+    raters_RLT = np.stack([phantom.grades_LT] * 3)
+    labelled = LabelledStudy("7", "7", source, phantom.grades_LT, {}, raters_RLT, published_RT, generator="maker 3")
     return located_study("phantom", labelled, located)
 
 
@@ -84,7 +85,7 @@ def test_so_does_one_whose_frames_were_moved_for_training(
 def test_what_was_saved_is_what_is_read(study: LocatedStudy, path: Path) -> None:
     read, labels = load_study(path, SPEC), load_labels(path)
     for one in (read, labels):
-        assert (one.key, one.patient, one.dataset) == ("7", "7", "phantom")
+        assert (one.key, one.patient, one.dataset, one.generator) == ("7", "7", "phantom", "maker 3")
         assert np.array_equal(one.grades_LT, study.grades_LT) and one.raters_RLT.shape == (3, *study.grades_LT.shape)
         assert one.published_RT is not None and np.array_equal(one.published_RT, study.grades_LT[:3] + 1)
     assert labels.located == () and [one.series.view for one in read.located] == [View.SAGITTAL_T1, View.SAGITTAL_T2]

@@ -11,7 +11,7 @@ from spinenet.datasets.masks import locate_all
 from spinenet.errors import DatasetError
 from spinenet.labels import LEVELS, UNKNOWN, View
 from spinenet.readers import read_study
-from spinephantom import PhantomStudy
+from spinephantom import GENERATOR_VERSION, PhantomStudy, write_spider, write_spider_tables
 from spinephantom.write.nifti_files import stack_name, write_nifti
 from spinephantom.write.truth_files import truth_record, write_truth
 
@@ -57,8 +57,16 @@ def test_a_key_point_lies_where_it_was_marked(dataset: Dataset, study: PhantomSt
 def test_grades_and_raters_come_back(dataset: Dataset, study: PhantomStudy) -> None:
     first = dataset.studies[0]
     assert [one.key for one in dataset.studies] == ["sub-1", "sub-12"] and first.patient == "1"
+    assert {one.generator for one in dataset.studies} == {f"spinephantom {GENERATOR_VERSION}"}
     assert np.array_equal(first.grades_LT, study.grades_LT) and (first.grades_LT != UNKNOWN).sum() > 30
     assert np.array_equal(first.raters_RLT, study.rater_grades_RLT)
+
+
+def test_what_made_them_is_known_in_the_layout_of_spider_too(phantom: PhantomStudy, tmp_path: Path) -> None:
+    write_spider(phantom, tmp_path, "1")
+    write_spider_tables(tmp_path)
+    write_truth(tmp_path, truth_record(phantom, "1", "training"))
+    assert load_dataset("phantom", tmp_path).studies[0].generator == f"spinephantom {GENERATOR_VERSION}"
 
 
 def test_a_collection_that_calls_its_raters_readers_is_the_same(

@@ -47,6 +47,7 @@ def run_folder(folder: Path, files: dict[str, bytes], evidence: dict[str, str], 
         OmegaConf.create({**recipe, "crop": CropSpec(rows=16, columns=24).to_dict()}), folder / "config.yaml"
     )
     (folder / "learnt.json").write_text(json.dumps({"evidence": evidence, "views": ["sagittal_t1", "sagittal_t2"]}))
+    (folder / "run.json").write_text(json.dumps({"commit": "c", "generators": [f"maker {folder.name}"]}))
     save_split(folder / "split.json", {"1": 0, "2": 1}, seed=0)
     return folder
 
@@ -62,6 +63,7 @@ def fixture_exported(tiny_bundle: Bundle, tmp_path: Path, stump_arrays: Any, pac
         for index, odds in enumerate((0.2, 0.6))
     ]
     stale = {**FACTS, "name": "tiny", "version": "0", "noise": {"narrowing": 0.1}, "metrics": {"discs": 3}}
+    stale["made_with"] = {"commit": "before", "generators": ["maker 0"]}
     start = write_bundle(tmp_path / "start", tiny_bundle.parts, tiny_bundle.spec, tiny_bundle.calibration, stale)
     config = ExportConfig(
         out=str(tmp_path / "out"),
@@ -94,6 +96,11 @@ def test_an_exported_folder_can_be_judged_on_the_patients_it_kept_out(exported: 
     assert json.loads((exported / "split.json").read_text())["folds"]
     assert OmegaConf.load(exported / "config.yaml").data.fold == 0
     assert "somewhere" not in (exported / "bundle" / "model.json").read_text()
+
+
+def test_a_bundle_says_what_made_the_synthetic_studies_of_all_its_parts(exported: Path) -> None:
+    made = load_bundle(exported / "bundle").metadata["made_with"]
+    assert made["generators"] == ["maker 0", "maker d0", "maker d1", "maker m", "maker s"] and made["commit"] == "c"
 
 
 def test_figures_of_the_bundle_that_was_started_from_are_not_those_of_the_new_one(exported: Path) -> None:

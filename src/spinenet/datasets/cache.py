@@ -45,7 +45,7 @@ _ARRAYS = ("stored", "grey", "affine", "frames", "sizes", "reference")
 class LocatedStudy:
     """A labelled study after locating: ``dataset`` says where it is from, ``located`` holds its series with frames.
 
-    ``grades_LT``, ``raters_RLT`` and ``published_RT`` as in LabelledStudy.
+    ``grades_LT``, ``raters_RLT``, ``published_RT`` and ``generator`` as in LabelledStudy.
     """
 
     key: str
@@ -55,12 +55,20 @@ class LocatedStudy:
     located: tuple[LocatedSeries, ...]
     raters_RLT: NDArray[np.int64]
     published_RT: NDArray[np.int64] | None = None
+    generator: str = ""
 
 
 def located_study(dataset: str, study: LabelledStudy, located: Sequence[LocatedSeries]) -> LocatedStudy:
     """A labelled study with what was located in it."""
     return LocatedStudy(
-        study.key, study.patient, dataset, study.grades_LT, tuple(located), study.raters_RLT, study.published_RT
+        study.key,
+        study.patient,
+        dataset,
+        study.grades_LT,
+        tuple(located),
+        study.raters_RLT,
+        study.published_RT,
+        study.generator,
     )
 
 
@@ -126,6 +134,7 @@ def save_study(path: Path, study: LocatedStudy, spec: CropSpec) -> LocatedStudy:
         "key": cut.key,
         "patient": cut.patient,
         "dataset": cut.dataset,
+        "generator": cut.generator,
         "targets": [target.name for target in TARGETS],
         "reach_mm": _reaches(spec),
         "series": [_facts_of(one) for one in cut.located],
@@ -179,6 +188,7 @@ def load_prepared(name: str, folder: Path) -> Dataset:
                 raters_RLT=labels.raters_RLT,
                 published_RT=labels.published_RT,
                 prepared=path,
+                generator=labels.generator,
             )
         )
     return Dataset(name, tuple(studies), _differences(studies[0].source.location))
@@ -206,8 +216,9 @@ def _read(path: Path, names: Collection[str] | None = None) -> tuple[dict[str, A
 
 
 def _labels_of(about: dict[str, Any], arrays: Arrays) -> LocatedStudy:
-    grades = {name: _by_name(arrays[name], about["targets"]) for name in _GRADES if name in arrays}
-    return LocatedStudy(about["key"], about["patient"], about["dataset"], located=(), **grades)
+    grades: dict[str, Any] = {name: _by_name(arrays[name], about["targets"]) for name in _GRADES if name in arrays}
+    facts = {name: about.get(name, "") for name in ("key", "patient", "dataset", "generator")}
+    return LocatedStudy(located=(), **facts, **grades)
 
 
 def _by_name(grades_XT: NDArray[np.int64], targets: Sequence[str]) -> NDArray[np.int64]:

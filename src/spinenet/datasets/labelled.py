@@ -30,11 +30,11 @@ class LabelledStudy:
     """One patient's examination with its grades.
 
     ``grades_LT`` is (len(LEVELS), len(TARGETS)): the index of the grade in its scale, or UNKNOWN. ``masks`` maps a
-    series name to its label image. ``raters_RLT`` are
-    the grades of single raters where the data set tells them, else without rows. ``published_RT`` (rows, len(TARGETS))
-    holds every graded disc as the data set has it, whatever of it was found to be no label: splits are drawn by it, so
-    that a repaired label moves no patient to another fold. None where that is ``grades_LT``. ``points`` are None where
-    the data set has none, ``prepared`` where the study does not lie in a cache (``datasets.cache``) already.
+    series name to its label image. ``raters_RLT`` are the grades of single raters where the data set tells them, else
+    without rows. ``published_RT`` (rows, len(TARGETS)) holds every graded disc as the data set has it, whatever of it
+    was found to be no label: splits are drawn by it, so that a repaired label moves no patient to another fold. None
+    where that is ``grades_LT``. ``points`` are None where the data set has none, ``prepared`` where the study does not
+    lie in a cache (``datasets.cache``) already. ``generator`` is what made a synthetic study, with its version.
     """
 
     key: str
@@ -46,6 +46,7 @@ class LabelledStudy:
     published_RT: NDArray[np.int64] | None = None
     points: LevelPoints | None = None
     prepared: Path | None = None
+    generator: str = ""
 
 
 class Kind(StrEnum):

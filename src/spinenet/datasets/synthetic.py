@@ -28,7 +28,9 @@ from spinenet.readers import StudySource, find_studies
 def load_phantom(root: Path) -> Dataset:
     """Read the truth and file lists of phantoms; raises DatasetError where the layout is not the generator's."""
     if (root / "radiological_gradings.csv").is_file():
-        return replace(load_layout(root), name="phantom")
+        dataset = load_layout(root)
+        made = (replace(one, generator=_generator_of(root, one.patient)) for one in dataset.studies)
+        return replace(dataset, name="phantom", studies=tuple(made))
     truths = sorted((root / "truth").glob("*.json"), key=lambda path: (len(path.stem), path.stem))
     if not truths or not (root / "images").is_dir():
         raise DatasetError(
@@ -48,16 +50,37 @@ def load_phantom(root: Path) -> Dataset:
 
 
 def _study(root: Path, path: Path, source: StudySource) -> LabelledStudy:
+    record = _record(path)
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
         grades_LT = table_of(record["grades"])
         raters = record["raters"] if "raters" in record else record["readers"]  # as collections called them once
         raters_RLT = np.array([table_of(rater) for rater in raters]).reshape(-1, *grades_LT.shape)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DatasetError(f"{path}: not a truth file of the phantom ({error!r}); make the study again") from error
     paths = {volume.name: root / "masks" / source.key / volume.path.name for volume in source.volumes}
     masks: dict[str, LabelImage] = {name: MaskFile(mask) for name, mask in paths.items() if mask.is_file()}
-    return LabelledStudy(source.key, path.stem, source, grades_LT, masks, raters_RLT)
+    return LabelledStudy(source.key, path.stem, source, grades_LT, masks, raters_RLT, generator=_generator(record))
+
+
+def _record(path: Path) -> dict[str, Any]:
+    """What is known of a study; DatasetError where its truth file is none."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path}: not a truth file of the phantom ({error}); make the study again") from error
+    if not isinstance(record, dict):
+        raise DatasetError(f"{path}: not a truth file of the phantom; make the study again")
+    return record
+
+
+def _generator_of(root: Path, name: str) -> str:
+    """What made a study in another layout, whose truth file may be missing."""
+    path = root / "truth" / f"{name}.json"
+    return _generator(_record(path) if path.is_file() else {})
+
+
+def _generator(record: Mapping[str, Any]) -> str:
+    return f"spinephantom {record.get('generator_version', 'of a version not known')}"
 
 
 def table_of(grades: Mapping[str, Mapping[str, Any]]) -> NDArray[np.int64]:

@@ -85,6 +85,8 @@ def _made_lines(made: Mapping[str, Any]) -> Iterator[str]:
         yield f"- Commit: {made.get('commit') or 'not known'}"
         yield f"- Labels: {made.get('labels', 'not known')} (digest of studies and grades)"
         yield f"- Versions: {', '.join(f'{name} {version}' for name, version in made.get('versions', {}).items())}"
+        if made.get("generators"):
+            yield f"- Synthetic studies: {', '.join(made['generators'])}"
         fit = made.get("recipe", {}).get("fit", {})
         yield f"- Recipe: {', '.join(f'{key} {value}' for key, value in fit.items())}; the rest is in `model.json`"
 

@@ -38,11 +38,15 @@ def export_run(config: ExportConfig, out: Path) -> None:
         write_bytes(out / name, (_first_run(config) / name).read_bytes())
 
 
-def _first_run(config: ExportConfig) -> Path:
+def _named_runs(config: ExportConfig) -> list[Path]:
     named = [*config.discs, *filter(None, (config.measured, config.segmenter)), *config.graders]
     if not named:
         raise ConfigError("no run is named; name graders=[...], discs=[...], measured=... or segmenter=...")
-    return Path(named[0])
+    return [Path(run) for run in named]
+
+
+def _first_run(config: ExportConfig) -> Path:
+    return _named_runs(config)[0]
 
 
 def _started(
@@ -93,7 +97,11 @@ def _with_parts(
     kept["graded_by"] = {name: [part for part, names in real.items() if name in names] for name in patients}
     views = next((one["views"] for part, one in learnt.items() if part == DISCS), None)
     kept["read_from"] = {name: views or learnt[MEASURED]["views"] for name in patients}
-    kept["made_with"] = made_with([_first_run(config)])
+    made = made_with(_named_runs(config))
+    before = start.metadata.get("made_with", {}).get("generators", ())
+    if generators := sorted({*before, *made.get("generators", ())}):
+        made["generators"] = generators
+    kept["made_with"] = made
     if DISCS in parts:
         kept["disc_crop"] = recipe_of(more[DISCS])["crop"]
     targets = [name for name in TARGET if name in start.targets or name in patients]

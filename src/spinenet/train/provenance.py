@@ -1,4 +1,4 @@
-"""What a run was made with: command, versions, commit, and the labels that it read."""
+"""What a run was made with: command, versions, commit, the labels that it read, and what made its synthetic studies."""
 
 import hashlib
 import json
@@ -23,7 +23,10 @@ def write_provenance(out: Path, tags: Sequence[str], studies: Iterable[LabelledS
     path = out / RUN_FILE
     known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     commands = [*known.get("commands", []), " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])]
+    studies = list(studies)
     facts = {"tags": list(tags), "commit": commit(), "versions": versions(), "labels": digest_of_labels(studies)}
+    generators = sorted({study.generator for study in studies} - {""})
+    facts |= {"generators": generators} if generators else {}
     text = json.dumps({**facts, **known, "commands": commands}, indent=1, ensure_ascii=False)
     write_text(path, text + "\n")
 

@@ -180,12 +180,15 @@ LEARNT = ("evidence", "views", "made_with")
 
 
 def made_with(runs: Sequence[Path]) -> dict[str, Any]:
-    """Where a bundle comes from: commit, versions, labels and recipe of its first run; no folder of this machine."""
+    """Where a bundle comes from: commit, versions, labels and recipe of its first run, and what made the synthetic
+    studies of any; no folder of this machine."""
     recipe = recipe_of(runs[0])
     kept = {key: value for key, value in recipe.items() if key not in ("out", "locator", "init", "resume", "paths")}
     kept = {key: value for key, value in kept.items() if key not in ("segmenters", "predicted_by")}
     kept["data"] = {**kept["data"], "root": "", "extra": sorted(kept["data"]["extra"])}
-    return {**read_provenance(runs[0]), "runs": len(runs), "recipe": kept}
+    made = {**read_provenance(runs[0]), "runs": len(runs), "recipe": kept}
+    generators = {name for run in runs for name in read_provenance(run).get("generators", ())}
+    return made | ({"generators": sorted(generators)} if generators else {})
 
 
 def recipe_of(run: Path) -> dict[str, Any]:
