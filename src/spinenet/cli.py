@@ -106,6 +106,9 @@ def predict(
     identify: Annotated[
         bool, typer.Option("--identify", help="Keep the patient's name and id in page and structured report.")
     ] = False,
+    no_slices: Annotated[
+        bool, typer.Option("--no-slices", help="Leave the slices, and with them the viewer, out of the pages.")
+    ] = False,
 ) -> None:
     """Grade every study: tables, predictions.json, a worklist, and a page and DICOM objects a study."""
     with _one_line_errors():
@@ -123,7 +126,7 @@ def predict(
                 out,
                 bundle,
                 overwrite=overwrite,
-                options=ReportOptions(identify=identify),
+                options=ReportOptions(identify=identify, slices=not no_slices),
                 workers=workers,
                 cluster=ray,
                 wanted=wanted,
@@ -159,6 +162,9 @@ def listen(
     identify: Annotated[
         bool, typer.Option("--identify", help="Keep the patient's name and id in page and structured report.")
     ] = False,
+    no_slices: Annotated[
+        bool, typer.Option("--no-slices", help="Leave the slices, and with them the viewer, out of the pages.")
+    ] = False,
 ) -> None:
     """Be a DICOM node: take studies, grade them when they are complete, send the results on. Ctrl-C ends it."""
     with _one_line_errors("stopped; what was received is kept, the same command goes on with it"):
@@ -169,7 +175,7 @@ def listen(
         from spinenet.serve.batch import grade_folder
         from spinenet.serve.node import Node, NodeConfig, Peer
 
-        bundle, options = load_bundle(model), ReportOptions(identify=identify)
+        bundle, options = load_bundle(model), ReportOptions(identify=identify, slices=not no_slices)
         destination = Peer.parse(send_to) if send_to else None
         config = NodeConfig(aet, port, out, tuple(allow), destination, host, quiet_s=wait, keep_s=3600.0 * keep_hours)
         node = Node(config, lambda folder: grade_folder(folder, out / "results", bundle, options), _say)

@@ -1,4 +1,13 @@
-"""One made-up study with two sagittal series of images that have a DICOM origin, and what a model says of it."""
+"""One made-up study with two sagittal series of images that have a DICOM origin, and what a model says of it.
+
+Pages are looked at in a browser: playwright (extra ``dev``) and a Chromium of the system (apt-get install chromium).
+"""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,6 +37,9 @@ MODEL = {
     "licence": "none",
     "targets": [target.name for target in TARGETS],
 }
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
+)
 SLICES = 5
 SHOWN = ("L5/S1", "L4/L5", "L3/L4", "L2/L3", "L1/L2")
 
@@ -114,3 +126,56 @@ def graded() -> StudyResult:
         crops=crops,
         origin=Origin("1.2.3", "Doe^Jane", "ID4711"),
     )
+
+
+@pytest.fixture
+def complete(graded: StudyResult) -> StudyResult:
+    """The same with an axial stack of three slices, of which every level has crops."""
+    affine = np.array([[0, 0, 1, -50], [0, 1, 0, -50], [4.0, 0, 0, -29], [0, 0, 0, 1]])
+    first = graded.located[0]
+    voxels_SRC = np.random.default_rng(3).random((3, 90, 110), np.float32)
+    series = replace(
+        first.series, name="axial", voxels_SRC=voxels_SRC, affine_vox2mm=affine, plane="axial", images=None
+    )
+    axial = replace(first, series=replace(series, view=View.AXIAL_T2), midline_slice=1)
+    crops = {
+        level: (*several, *(replace(crop, series_name="axial", view=View.AXIAL_T2) for crop in several[:3]))
+        for level, several in graded.crops.items()
+    }
+    return replace(graded, located=(*graded.located, axial), crops=crops)
+
+
+@dataclass
+class PageLog:
+    """A page and everything it asked for or complained about."""
+
+    page: Any
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self, path: Path) -> Any:
+        self.page.goto(path.as_uri())
+        return self.page
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install playwright")
+    if not CHROMIUM:
+        pytest.skip("no Chromium: apt-get install chromium")
+    quiet = ["--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=quiet, chromium_sandbox=False)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def watched(browser: Any) -> Iterator[PageLog]:
+    context = browser.new_context(offline=True)
+    watched = PageLog(context.new_page())
+    watched.page.on("request", lambda request: watched.requests.append(request.url))
+    watched.page.on("console", lambda message: watched.complaints.append(message.text))
+    watched.page.on("pageerror", lambda error: watched.complaints.append(str(error)))
+    yield watched
+    context.close()

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """``identify`` keeps the patient's name and id in page and structured report."""
+    """``identify`` keeps the patient's name and id in page and structured report. ``slices`` puts the slices that
+    were read into the page, with a viewer; without them a page is a fraction of the size."""
 
     identify: bool = False
+    slices: bool = True
 
 
 DEFAULT = ReportOptions()

@@ -1,12 +1,14 @@
 """One page a study: what was found, how sure the model is, what it looked at, and what nobody looked for.
 
-The page is one file without scripts or outside resources; it prints to two pages of A4, with nine or ten levels three
-at most; measurements by outlines take one or two more. It shows the study key, and the patient's name and id only where
-that is asked for.
+The page is one file with its own script and nothing from outside; it prints to two pages of A4, with nine or ten
+levels three at most; measurements by outlines take one or two more. It shows the study key, and the patient's name and
+id only where that is asked for.
 """
 
+import base64
 import functools
 import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from spinenet.report.options import DEFAULT, ReportOptions
 from spinenet.report.page.level_measurements import measured_levels
 from spinenet.report.page.pictures import Overview, overview, sagittal_first
 from spinenet.report.page.strips import Strip, crop_windows, strips_of
+from spinenet.report.page.viewer import viewer_data
 from spinenet.study import LocatedSeries, Note, Prediction, Scope, StudyResult
 from spinenet.system.files import write_text
 
@@ -35,6 +38,8 @@ _STRIPS_MM, _STRIP_TEXT_MM, _CROP_ASPECT = 206.0, 10.0, 1.25
 class Cell:
     """One grade as a page shows it. ``weight`` 0 unremarkable, 1 a finding, 2 the end of its scale."""
 
+    target: str
+    title: str
     words: str
     percent: int
     confident: bool
@@ -117,6 +122,8 @@ def render(result: StudyResult, *, model: Mapping[str, Any], options: ReportOpti
     targets = graded_targets(result, model)
     shown = {} if result.status == "failed" else _shown(result, targets)
     origin = result.origin if options.identify else None
+    slices = viewer_data(result, model) if shown and options.slices else {}
+    script, script_hash = inline_script("viewer.js") if slices else ("", "")
     return _template().render(
         result=result,
         failed=result.status == "failed",
@@ -130,6 +137,9 @@ def render(result: StudyResult, *, model: Mapping[str, Any], options: ReportOpti
         from_dicom=result.origin is not None,
         coverage=round(100 * COVERAGE),
         version=__version__,
+        slices=in_script(slices),
+        script=script,
+        script_hash=script_hash,
         **shown,
     )
 
@@ -266,6 +276,8 @@ def cell_of(prediction: Prediction) -> Cell:
     decided = target.index_of(prediction.grade)
     shares = zip(target.words, prediction.probabilities, strict=True)
     return Cell(
+        target=target.name,
+        title=target.running,
         words=target.words[decided],
         percent=round(100 * prediction.probabilities[decided]),
         confident=prediction.confident,
@@ -283,6 +295,22 @@ def _is_about(flag: Note, level: str) -> bool:
 @functools.cache
 def _template() -> Any:
     return environment().get_template("study.html")
+
+
+def in_script(data: Mapping[str, Any]) -> str:
+    """Data as JSON that may stand in a script element, whatever names it holds; "" where there are none.
+
+    >>> in_script({"name": "</script>"})
+    '{"name":"\\u003c/script>"}'
+    """
+    return json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c") if data else ""
+
+
+@functools.cache
+def inline_script(name: str) -> tuple[str, str]:
+    """A script of this package, and its hash for the page's Content-Security-Policy."""
+    script = environment().get_template(name).render()
+    return script, base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def environment() -> Any:

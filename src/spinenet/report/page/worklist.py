@@ -3,9 +3,7 @@
 One file with its own small script and nothing from outside. A study that was not graded is listed with its reason.
 """
 
-import base64
 import functools
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,7 @@ from spinenet import __version__
 from spinenet.labels import RESEARCH_ONLY
 from spinenet.report.document import notes_of, predictions_of, read_document
 from spinenet.report.findings import SYNTHETIC_NOTE, URGENCIES, in_words, urgency, urgency_of
-from spinenet.report.page.html import environment, model_lines
+from spinenet.report.page.html import environment, inline_script, model_lines
 from spinenet.study import Prediction, Severity
 from spinenet.system.files import write_text
 
@@ -83,7 +81,7 @@ def findings_by_urgency(predictions: Iterable[Prediction]) -> tuple[str, ...]:
 def render(entries: Sequence[Entry], model: Mapping[str, Any]) -> str:
     """The page as text, the most urgent study first, those that were not graded last."""
     ordered = sorted(entries, key=lambda entry: (-entry.urgency, entry.study))
-    script = environment().get_template("worklist.js").render()
+    script, script_hash = inline_script("worklist.js")
     return _template().render(
         entries=ordered,
         not_graded=sum(entry.urgency < 0 for entry in entries),
@@ -92,7 +90,7 @@ def render(entries: Sequence[Entry], model: Mapping[str, Any]) -> str:
         research_only=RESEARCH_ONLY,
         synthetic_note=SYNTHETIC_NOTE,
         script=script,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        script_hash=script_hash,
         version=__version__,
     )
 
