@@ -1,13 +1,16 @@
-"""RLE Lossless: the same pixels as pydicom's decoder, and damaged bytes refused."""
+"""RLE Lossless: the same pixels as pydicom's coders, and damaged bytes refused."""
 
 import contextlib
 
 import numpy as np
 import pytest
+from pydicom.encaps import encapsulate
+from pydicom.pixels import get_decoder
 from pydicom.pixels.encoders import RLELosslessEncoder
+from pydicom.uid import RLELossless
 
 from spinenet.errors import ReadError
-from spinenet.readers.dicom.rle_lossless import decode
+from spinenet.readers.dicom.rle_lossless import decode, encode
 
 
 def encoded(pixels_RC: np.ndarray) -> bytes:
@@ -35,6 +38,30 @@ def test_pixels_come_back_as_they_were_packed(kind: type, shape: tuple[int, int]
     flat = np.repeat(noisy[:, :1], shape[1], axis=1)  # long runs
     for pixels_RC in (noisy, flat):
         np.testing.assert_array_equal(decode(encoded(pixels_RC), shape, 8 * pixels_RC.itemsize), pixels_RC)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (7, 5, 3), (300, 401, 3)])
+def test_what_we_pack_others_unpack(shape: tuple[int, int, int]) -> None:
+    rows, columns, samples = shape
+    picture = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    picture[:, columns // 3 :] //= 64  # short runs, and long ones below
+    picture[rows // 2 :, columns // 2 :] = 7
+    frames = get_decoder(RLELossless).iter_array(
+        encapsulate([encode(picture)]),
+        decoding_plugin="pydicom",
+        rows=rows,
+        columns=columns,
+        number_of_frames=1,
+        samples_per_pixel=samples,
+        planar_configuration=0,
+        bits_allocated=8,
+        bits_stored=8,
+        pixel_representation=0,
+        photometric_interpretation="RGB" if samples == 3 else "MONOCHROME2",
+        pixel_keyword="PixelData",
+        transfer_syntax_uid=RLELossless,
+    )
+    np.testing.assert_array_equal(np.reshape(next(frames)[0], shape), picture)
 
 
 @pytest.mark.parametrize("size", [0, 63, 64, 90])

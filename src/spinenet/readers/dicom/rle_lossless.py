@@ -1,8 +1,9 @@
-"""RLE Lossless frames of one sample a pixel (DICOM PS3.5 annex G), byte planes unpacked by Pillow's PackBits decoder.
+"""RLE Lossless frames (DICOM PS3.5 annex G), whose byte planes Pillow packs and unpacks as PackBits.
 
-Twice as fast as decoding in Python; damaged bytes end in ReadError.
+Several times as fast as in Python; damaged bytes end in ReadError.
 """
 
+import io
 import struct
 
 import numpy as np
@@ -12,6 +13,8 @@ from spinenet.errors import ReadError
 
 HEADER = 64
 """Bytes before the first segment: their number and 15 offsets, unsigned 32-bit little endian."""
+STRIP_OFFSETS, STRIP_BYTE_COUNTS = 273, 279
+"""Tags of TIFF 6.0."""
 
 
 def decode(codestream: bytes, shape: tuple[int, int], bits: int) -> NDArray[np.unsignedinteger]:
@@ -27,6 +30,24 @@ def decode(codestream: bytes, shape: tuple[int, int], bits: int) -> NDArray[np.u
         _plane(codestream[start:end], shape) for start, end in zip(offsets[:count], ends, strict=True)
     ]  # the most significant byte comes first
     return np.stack(planes, -1).view(f">u{count}")[..., 0].astype(f"u{count}")
+
+
+def encode(samples_RCN: NDArray[np.uint8]) -> bytes:
+    """A frame of 8-bit samples (rows, columns, samples a pixel), one segment a sample."""
+    segments = [_packed(samples_RCN[..., sample]) for sample in range(samples_RCN.shape[2])]
+    offsets = HEADER + np.cumsum([0, *map(len, segments)])[:-1]
+    return struct.pack(f"<{HEADER // 4}L", len(segments), *offsets, *[0] * (15 - len(segments))) + b"".join(segments)
+
+
+def _packed(plane_RC: NDArray[np.uint8]) -> bytes:
+    """A plane row by row, padded to even length: the one strip of a TIFF file, as which libtiff writes it."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(plane_RC)).save(file, "TIFF", compression="packbits", strip_size=plane_RC.size)
+    tags = Image.open(file).tag_v2  # type: ignore[attr-defined]
+    (start,), (length,) = tags[STRIP_OFFSETS], tags[STRIP_BYTE_COUNTS]
+    return file.getvalue()[start : start + length] + b"\0" * (length % 2)
 
 
 def _plane(segment: bytes, shape: tuple[int, int]) -> NDArray[np.uint8]:

@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from pydicom.encaps import encapsulate
 from pydicom.uid import RLELossless, SecondaryCaptureImageStorage
 
 from spinenet import __version__
 from spinenet.labels import LEVELS, RESEARCH_ONLY
 from spinenet.locating.discs import NUMBERING
+from spinenet.readers.dicom import rle_lossless
 from spinenet.report.dicom.objects import ObjectSource, new_object
 from spinenet.report.findings import SYNTHETIC_NOTE, findings_of, likely_of, uncertain_of
 from spinenet.report.page.pictures import frames_in, grey_of, mark_of, sagittal_first, spine_window
@@ -68,9 +70,9 @@ def write_capture(made: ObjectSource, path: Path) -> None:
     capture.SamplesPerPixel, capture.PhotometricInterpretation, capture.PlanarConfiguration = 3, "RGB", 0
     capture.Rows, capture.Columns = pixels_HWC.shape[:2]
     capture.BitsAllocated, capture.BitsStored, capture.HighBit, capture.PixelRepresentation = 8, 8, 7, 0
-    capture.PixelData = pixels_HWC.tobytes()
+    capture.file_meta.TransferSyntaxUID = RLELossless
+    capture.PixelData = encapsulate([rle_lossless.encode(pixels_HWC)])
     capture["PixelData"].VR = "OB"
-    capture.compress(RLELossless, generate_instance_uid=False)
     with replacing(path) as partial:
         capture.save_as(partial, enforce_file_format=True)
 
