@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from spinenet.datasets import LabelledStudy, load_dataset
-from spinenet.errors import DatasetError
+from spinenet.errors import DatasetError, PredictionsError
 from spinenet.evaluate.saved import (
     SavedPredictions,
     load_saved,
@@ -94,6 +94,12 @@ def test_slices_are_those_nearest_the_midline_of_each_kept_disc(
         assert pixels_SHW.shape[0] == 3 and pixels_SHW.dtype == np.uint8
         assert np.array_equal(saved.slices[disc], pixels_SHW)
         assert np.ptp(pixels_SHW[0]) > 200  # stretched over the grey values of its own
+
+
+def test_a_folder_from_when_raters_were_called_readers_is_not_opened_without_them(tmp_path: Path) -> None:
+    (tmp_path / "readers.csv.gz").write_bytes(gzip.compress(b"reader,study,level,target,grade\n"))
+    with pytest.raises(PredictionsError, match=r"readers.csv.gz is raters.csv.gz now, .* rename both"):
+        load_saved(tmp_path)
 
 
 def test_a_folder_with_predictions_alone_is_enough(saved: SavedPredictions, folder: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from spinenet.checking.quality import figures_of
 from spinenet.datasets import LabelledStudy, load_dataset
 from spinenet.datasets.masks import locate_all
-from spinenet.errors import DatasetError
+from spinenet.errors import DatasetError, PredictionsError
 from spinenet.evaluate.collect import collect, to_frame
 from spinenet.evaluate.examples import example_discs
 from spinenet.evaluate.samples import load_predictions
@@ -31,6 +31,8 @@ from spinenet.study import LevelCrop
 from spinenet.system.files import replacing, write_bytes, write_text
 
 PREDICTIONS, RATERS, CASES, SLICES = "predictions.csv.gz", "raters.csv.gz", "cases.csv", "slices.npz"
+CALLED_ONCE = "readers.csv.gz"
+"""The raters' table, as folders called it before the word was changed."""
 SLICES_SHOWN = 3
 
 
@@ -49,6 +51,8 @@ def load_saved(folder: Path) -> SavedPredictions:
     from spinenet.evaluate.raters import load_raters
     from spinenet.evaluate.subgroups import load_cases
 
+    if (folder / CALLED_ONCE).exists():
+        raise PredictionsError(f"{folder}: {CALLED_ONCE} is {RATERS} now, and its column reader is rater; rename both")
     slices = {}
     if (folder / SLICES).exists():
         with np.load(folder / SLICES) as archive:
