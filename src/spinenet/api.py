@@ -4,7 +4,7 @@
 >>> model = spinenet.load()
 >>> result = model.predict("data/sample")
 >>> result
-<Result study-b879536c93: ok, 7 levels>
+<Result study-e186ee0c7082bbb2b0aa: ok, 7 levels>
 >>> (row,) = result.grades.at("L4/L5").of("narrowing")
 >>> row.title, row.evidence, len(row.probabilities)
 ('Disc narrowing', 'real', 2)

@@ -45,6 +45,21 @@ class VolumeFile:
 
 
 @dataclass(frozen=True)
+class Person:
+    """Who was examined and when, as the header says it; never shown unless asked for.
+
+    ``details`` tell patients apart where nothing better does: age, size, weight, time and number of the study.
+    """
+
+    id: str = ""
+    name: str = ""
+    birth_date: str = ""
+    sex: str = ""
+    study_date: str = ""
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Frame:
     """One slice in a DICOM file, from its header.
 
@@ -52,8 +67,7 @@ class Frame:
     ``spacing_mm`` (between rows, between columns; None where the header lacks it) are DICOM's, in LPS. ``index`` is the
     frame in a multi-frame file, else 0; ``gap_mm`` the stated distance between slices, or their thickness. ``tags``
     are values that may tell overlapping stacks apart, in the order to be tried. ``frame_of_reference`` names the
-    coordinate system, "" where the header does not. ``patient`` (the header's id) keeps patients apart whose studies
-    share a UID; it and ``patient_name`` are never shown unless asked for.
+    coordinate system, "" where the header does not. ``person`` keeps patients apart whose studies share a UID.
     """
 
     path: Path
@@ -72,8 +86,7 @@ class Frame:
     tags: tuple[str, ...] = ()
     frame_of_reference: str = ""
     sop_class_uid: str = ""
-    patient: str = ""
-    patient_name: str = ""
+    person: Person = field(default_factory=Person)
     age_years: float | None = None
 
 
@@ -91,7 +104,8 @@ class Format(StrEnum):
 class StudySource:
     """A study found on disk, pixels not yet read.
 
-    ``key`` names it in outputs and does not identify the patient. ``location`` is for the user's own screen: it may
+    ``key`` names it in outputs and does not identify the patient; where it is no file's name, it is made from
+    ``identity``, which may identify. ``location`` is for the user's own screen: it may
     hold names and never goes into a result. ``problem`` is the reason where nothing of it can be read. ``folders`` are
     DICOM series that were not looked into yet, each with words that a data set has for it.
     """
@@ -104,3 +118,4 @@ class StudySource:
     notes: tuple[Note, ...] = ()
     problem: str = ""
     folders: tuple[tuple[Path, str], ...] = ()
+    identity: str = ""

@@ -3,15 +3,17 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.errors import ReadError
+from spinenet.readers.dicom.acquisitions import series_of
 from spinenet.readers.dicom.elements import quiet
 from spinenet.readers.dicom.headers import read_headers
+from spinenet.readers.dicom.identity import groups_of
 from spinenet.readers.dicom.pixels import read_pixels
 from spinenet.readers.dicom.stacks import affine_of, arrange, depths_mm, is_uneven, split_series
 from spinenet.readers.names import unique
@@ -21,54 +23,78 @@ from spinenet.study import Basis, Note, Origin, Scope, Series, SourceImages
 
 LOCALISER_SLICES = 10
 """A series with slices in several planes and no more than this in any of them is a localiser."""
+MANY_OF_ONE = 5
+"""So many studies of a single image in one folder are no studies: the UIDs were made image by image."""
 
 
 def dicom_studies(paths: Iterable[Path]) -> list[StudySource]:
-    """Studies among DICOM files wherever they lie, by StudyInstanceUID; unreadable files are noted, or a problem."""
+    """Studies among DICOM files wherever they lie, by StudyInstanceUID and patient; unreadable files are noted, or a
+    problem."""
     headers = read_headers(dict.fromkeys(paths))
-    by_study = _by_study(headers.frames)
+    by_uid: dict[str, list[Frame]] = {}
+    for frame in headers.frames:
+        by_uid.setdefault(frame.study_uid, []).append(frame)
     broken = Counter(path.parent for path in headers.broken)
-    sources = [_source(uid, frames, headers.skipped.pop(uid, []), broken) for uid, frames in by_study.items()]
+    scattered, by_uid = _scattered(by_uid)
+    sources = [_uid_an_image(frames) for frames in scattered]
+    for uid, frames in by_uid.items():
+        groups = groups_of(frames)
+        skipped = headers.skipped.pop(uid, [])
+        sources += [_source(group, skipped, broken, is_alone=len(groups) == 1) for group in groups]
     for uid, skipped in headers.skipped.items():
         problem = f"no MR image in this DICOM study, only {_counted(skipped)}"
-        location = _common({path.parent for path, _ in skipped})
-        sources.append(StudySource(study_key(uid), location, (Format.DICOM,), problem=problem))
+        sources.append(_problem(uid, _common({path.parent for path, _ in skipped}), problem))
     for folder, count in broken.items():
         problem = f"{_files(count)} cannot be read as DICOM; damaged or cut short? Copy the study again"
-        sources.append(StudySource(study_key(str(folder)), folder, (Format.DICOM,), problem=problem))
+        sources.append(_problem(str(folder), folder, problem))
     return sources
 
 
-def _by_study(frames: Iterable[Frame]) -> dict[str, list[Frame]]:
-    """Frames of each study; where patients share a study UID (careless anonymisers), of each patient."""
-    by_study: dict[str, dict[str, list[Frame]]] = {}
-    for frame in frames:
-        by_study.setdefault(frame.study_uid, {}).setdefault(frame.patient, []).append(frame)
-    return {
-        uid if len(patients) == 1 else f"{uid} of {patient}": group
-        for uid, patients in by_study.items()
-        for patient, group in patients.items()
-    }
+def _scattered(by_uid: dict[str, list[Frame]]) -> tuple[list[list[Frame]], dict[str, list[Frame]]]:
+    """Images of one patient in one folder that have a study UID each, where there are many; and the other studies."""
+    single: dict[tuple[Path, str], list[Frame]] = {}
+    for frame in (frames[0] for frames in by_uid.values() if len(frames) == 1):
+        mark = "\n".join([frame.person.id, frame.person.name]).strip() or frame.frame_of_reference
+        if mark:
+            single.setdefault((frame.path.parent, mark), []).append(frame)
+    scattered = [frames for frames in single.values() if len(frames) >= MANY_OF_ONE]
+    taken = {frame.study_uid for frames in scattered for frame in frames}
+    return scattered, {uid: frames for uid, frames in by_uid.items() if uid not in taken}
 
 
-def study_key(study_uid: str) -> str:
-    """A key that does not identify the patient and is the same on every run.
+def _uid_an_image(frames: Sequence[Frame]) -> StudySource:
+    problem = (
+        f"{len(frames)} images of one patient in one folder have a Study Instance UID each, so what belongs together "
+        "cannot be told; were they anonymised one by one? Give those of one study one UID"
+    )
+    folder = frames[0].path.parent
+    return _problem("\n".join([str(folder), frames[0].person.id, frames[0].person.name]), folder, problem)
+
+
+def _problem(identity: str, location: Path, problem: str) -> StudySource:
+    return StudySource(study_key(identity), location, (Format.DICOM,), problem=problem, identity=identity)
+
+
+def study_key(identity: str, salt: bytes = b"") -> str:
+    """A key that does not identify the patient and is the same on every run, and with another salt another one.
 
     >>> study_key("1.2.3")
-    'study-c47f5b18b8'
+    'study-bd0c79b3cc59abc8e596'
     """
-    return "study-" + hashlib.sha256(study_uid.encode()).hexdigest()[:10]
+    return "study-" + hashlib.blake2b(identity.encode("utf-8", "surrogateescape"), key=salt).hexdigest()[:20]
 
 
 def read_dicom(frames: Sequence[Frame]) -> tuple[list[Series], list[Note]]:
     """Series of one study, one a stack, and notes; a series that cannot be read becomes a note."""
     series: list[Series] = []
     notes: list[Note] = []
-    by_uid: dict[str, list[Frame]] = {}
-    for frame in sorted(frames, key=lambda frame: (frame.series_number, frame.series_uid)):
-        by_uid.setdefault(frame.series_uid, []).append(frame)
-    names = unique(f"series-{group[0].series_number}" for group in by_uid.values())
-    for name, group in zip(names, by_uid.values(), strict=True):
+    groups = series_of(frames)
+    names = unique(f"series-{group[0].series_number}" for group in groups)
+    for name, group in zip(names, groups, strict=True):
+        uids = len({frame.series_uid for frame in group})
+        if uids > 1:
+            text = f"its images bear {uids} Series Instance UIDs; they make one stack and were read as one"
+            notes.append(Note("joined", Scope.SERIES, name, text))
         with quiet():
             read, remarks = _read_series(name, group)
         series += read
@@ -76,7 +102,9 @@ def read_dicom(frames: Sequence[Frame]) -> tuple[list[Series], list[Note]]:
     return series, notes
 
 
-def _source(uid: str, frames: list[Frame], skipped: list[tuple[Path, str]], broken: Counter[Path]) -> StudySource:
+def _source(
+    frames: list[Frame], skipped: list[tuple[Path, str]], broken: Counter[Path], *, is_alone: bool
+) -> StudySource:
     """One study; takes the unreadable files that lie beside its images out of ``broken`` and notes them."""
     unique_frames = list({(frame.uid, frame.index, frame.position_mm): frame for frame in reversed(frames)}.values())[
         ::-1
@@ -89,8 +117,21 @@ def _source(uid: str, frames: list[Frame], skipped: list[tuple[Path, str]], brok
     beside = sum(broken.pop(folder, 0) for folder in folders)
     if beside:
         texts["not_dicom"] = f"{_files(beside)} beside its images cannot be read as DICOM and were left out"
+    if not is_alone:
+        texts["several_patients"] = (
+            "its Study Instance UID is borne by images of another patient or examination too; they were kept apart"
+        )
     notes = tuple(Note(code, Scope.STUDY, "", text) for code, text in texts.items())
-    return StudySource(study_key(uid), _common(folders), (Format.DICOM,), frames=tuple(unique_frames), notes=notes)
+    uid, person = frames[0].study_uid, frames[0].person
+    identity = uid if is_alone else "\n".join([uid, *astuple(person)[:5], str(_common(folders))])
+    return StudySource(
+        study_key(identity),
+        _common(folders),
+        (Format.DICOM,),
+        frames=tuple(unique_frames),
+        notes=notes,
+        identity=identity,
+    )
 
 
 def _read_series(name: str, frames: Sequence[Frame]) -> tuple[list[Series], list[Note]]:
@@ -140,8 +181,8 @@ def _read_stack(name: str, frames: list[Frame]) -> tuple[list[Series], list[Note
     good.sort()
     series: list[Series] = []
     kept = [frames[index] for index in good]
-    for places in arrange(depths_mm(kept)):
-        part = [None if place is None else good[place] for place in places]
+    parts = [[None if place is None else good[place] for place in places] for places in arrange(depths_mm(kept))]
+    for part in parts:
         try:
             one, remarks = _series(frames, voxels, part)
         except ReadError as error:
@@ -149,7 +190,32 @@ def _read_stack(name: str, frames: list[Frame]) -> tuple[list[Series], list[Note
             continue
         series.append(one)
         notes += [Note(code, Scope.SERIES, name, text) for code, text in remarks.items()]
+    if len(parts) > 1 and len(series) == len(parts):
+        series = _with_middle(series)
     return series, notes
+
+
+def _with_middle(parts: Sequence[Series]) -> list[Series]:
+    """Parts of one stack with a wide gap between them. Of a sagittal one only that is used which holds the middle: the
+    others do not show the midline, whatever they look like."""
+    if parts[0].plane != "sagittal":
+        return list(parts)
+    across = parts[0].affine_vox2mm[:3, 0] / parts[0].spacing_mm[0]
+    ends_mm = np.array([[part.to_mm(np.array([end, 0.0, 0.0])) @ across for end in _ends(part)] for part in parts])
+    middle_mm = (ends_mm.min() + ends_mm.max()) / 2
+    holds = [low - 1e-3 <= middle_mm <= high + 1e-3 for low, high in ends_mm]
+    where = "the middle of the spine is missing" if not any(holds) else "it lies beside the middle"
+    why = f"a part of a stack with many slices missing within it, and {where}: not used"
+    return [
+        part
+        if is_middle
+        else replace(part, view=None, basis=Basis.EXCLUDED, reason=f"{part.reason.rstrip('.')}; {why}.")
+        for part, is_middle in zip(parts, holds, strict=True)
+    ]
+
+
+def _ends(part: Series) -> tuple[int, int]:
+    return 0, len(part.voxels_SRC) - 1
 
 
 def _series(
@@ -179,18 +245,23 @@ def _series(
         slice_dim=0,
     )
     images = source_images([None if index is None else frames[index] for index in part])
-    if series.affine_vox2mm[:3, 0] @ affine_vox2mm[:3, 0] < 0:
+    if images and series.affine_vox2mm[:3, 0] @ affine_vox2mm[:3, 0] < 0:
         images = replace(images, instances=images.instances[::-1])
     return replace(series, frame_of_reference=kept[0].frame_of_reference, images=images), notes
 
 
 def origin_of(frames: Sequence[Frame]) -> Origin:
     """The DICOM study of these frames."""
-    return Origin(frames[0].study_uid, frames[0].patient_name, frames[0].patient)
+    return Origin(frames[0].study_uid, frames[0].person.name, frames[0].person.id)
 
 
-def source_images(slices: Sequence[Frame | None]) -> SourceImages:
-    """Which image each slice came from, in the order given; None is a slice that was interpolated."""
+def source_images(slices: Sequence[Frame | None]) -> SourceImages | None:
+    """Which image each slice came from, in the order given; None is a slice that was interpolated.
+
+    None where the images bear several series UIDs: no object can refer to them as one series.
+    """
+    if len({frame.series_uid for frame in slices if frame is not None}) > 1:
+        return None
     first = next(frame for frame in slices if frame is not None)
     instances = tuple(None if frame is None else (frame.uid, frame.index + 1) for frame in slices)
     return SourceImages(first.series_uid, first.sop_class_uid, instances)

@@ -24,7 +24,7 @@ from spinenet.readers.dicom.elements import (
     quiet,
     read_dataset,
 )
-from spinenet.readers.sources import Acquisition, Frame
+from spinenet.readers.sources import Acquisition, Frame, Person
 
 LOG = logging.getLogger(__name__)
 
@@ -37,6 +37,12 @@ _KEYWORDS = (
     "PatientName",
     "PatientBirthDate",
     "PatientAge",
+    "PatientSex",
+    "PatientSize",
+    "PatientWeight",
+    "StudyTime",
+    "AccessionNumber",
+    "StudyID",
     "SeriesInstanceUID",
     "SOPInstanceUID",
     "SOPClassUID",
@@ -87,6 +93,7 @@ _OBJECTS = {
     "DOC": "document",
     "OT": "secondary capture",
 }
+_PERSON_DETAILS = ("PatientAge", "PatientSize", "PatientWeight", "StudyTime", "AccessionNumber", "StudyID")
 _NO_AGENT = frozenset({"", "none", "no", "n", "0"})
 _CODES = {
     ("EchoPulseSequence", "GRADIENT"): "GR",
@@ -194,9 +201,20 @@ def _frame(header: Header, path: Path, study_uid: str, index: int) -> Frame | No
         tags=_tags(described),
         frame_of_reference=_words(first_value(described, "FrameOfReferenceUID")),
         sop_class_uid=_words(header.value("SOPClassUID")),
-        patient=_words(header.value("PatientID")).strip(),
-        patient_name=_words(header.value("PatientName")),
+        person=_person(header),
         age_years=_age_years(header),
+    )
+
+
+def _person(header: Header) -> Person:
+    told = {key: _words(header.value(key)).strip() for key in _PERSON_DETAILS}
+    return Person(
+        id=_words(header.value("PatientID")).strip(),
+        name=_words(header.value("PatientName")),
+        birth_date=_words(header.value("PatientBirthDate")).strip(),
+        sex=_words(header.value("PatientSex")).strip(),
+        study_date=_words(header.value("StudyDate")).strip(),
+        details=tuple(told.values()),
     )
 
 

@@ -43,6 +43,13 @@ def split_series(name: str, frames: Sequence[Frame]) -> tuple[list[list[Frame]],
     return sorted(unique, key=len, reverse=True), notes
 
 
+def is_one_stack(frames: Sequence[Frame]) -> bool:
+    """Whether parallel frames make one stack: none at the place of another, none beside it, no wide gap."""
+    if len(_clusters(frames, _shifts_mm(frames), SAME_STACK_SHIFT_MM)) > 1:
+        return False
+    return len(frames) > 1 and _is_even(_sorted(frames))
+
+
 def arrange(depths_mm: NDArray[np.float64]) -> list[list[int | None]]:
     """Indices of sorted slices as evenly spaced stacks; None stands for a missing slice that is to be bridged.
 

@@ -1,0 +1,99 @@
+"""Images are one study where nothing says otherwise of patient and examination: persons are never merged."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spinenet.readers import find_studies, read_study
+
+
+def written(patient: Any, root: Path, folder: str, number: int = 1, **tags: Any) -> None:
+    stack = patient.stack().having(SeriesNumber=number, SeriesInstanceUID=f"1.2.3.{number}", **tags)
+    patient.write(root / folder, stack)
+
+
+NOBODY = {"PatientID": "", "PatientName": "", "FrameOfReferenceUID": "1.9.1"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"PatientID": "", "PatientName": "Anon 3"}, {"PatientID": "", "PatientName": "Anon 4"}),
+        ({"PatientID": "1"}, {"PatientID": "2"}),
+        ({"PatientID": "ANON", "PatientBirthDate": "19700101"}, {"PatientID": "ANON", "PatientBirthDate": "19500505"}),
+        ({"PatientName": "Doe^Jane", "PatientSex": "F"}, {"PatientName": "Roe^John", "PatientSex": "M"}),
+        ({"StudyDate": "20200101"}, {"StudyDate": "20240303"}),
+        ({**NOBODY, "PatientAge": "041Y"}, {**NOBODY, "PatientAge": "067Y"}),
+        ({**NOBODY, "StudyTime": "101500"}, {**NOBODY, "StudyTime": "163000"}),
+        ({**NOBODY, "PatientWeight": "70"}, {**NOBODY, "PatientWeight": "92.5"}),
+    ],
+)
+def test_two_persons_or_examinations_under_one_study_uid_are_two_studies_with_a_note(
+    patient: Any, tmp_path: Path, one: dict[str, str], other: dict[str, str]
+) -> None:
+    written(patient, tmp_path, "a", 1, **one)
+    written(patient, tmp_path, "b", 2, **other)
+    sources = find_studies([tmp_path])
+    assert len(sources) == len({source.key for source in sources}) == 2
+    assert all([note.code for note in source.notes] == ["several_patients"] for source in sources)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"PatientName": "Doe^Jane"}, {"PatientName": "DOE JANE"}),
+        ({"PatientName": "Müller^Jörg"}, {"PatientName": "MULLER^JORG"}),
+        ({"PatientName": "Yamada^Taro"}, {"PatientName": "Yamada^Taro=山田^太郎"}),
+        ({"PatientBirthDate": "19700101"}, {"PatientBirthDate": ""}),
+        ({"PatientName": "Doe^Jane"}, {"PatientName": "ANONYMOUS"}),
+        ({**NOBODY, "PatientWeight": "70"}, {**NOBODY, "PatientWeight": "70.0"}),
+        ({**NOBODY, "StudyTime": "101500"}, {**NOBODY, "StudyTime": "101500.000"}),
+    ],
+)
+def test_one_person_in_two_spellings_is_one_study(
+    patient: Any, tmp_path: Path, one: dict[str, str], other: dict[str, str]
+) -> None:
+    written(patient, tmp_path, "a", 1, **one)
+    written(patient, tmp_path, "b", 2, **other)
+    (source,) = find_studies([tmp_path])
+    assert not source.notes and len(read_study(source).series) == 2
+
+
+def test_folders_that_share_no_frame_of_reference_are_apart_where_headers_name_nobody(
+    patient: Any, tmp_path: Path
+) -> None:
+    for person in ("3", "4"):
+        for number in (1, 2):
+            tags = {**NOBODY, "FrameOfReferenceUID": f"1.9.{person}"}
+            written(patient, tmp_path, f"patient{person}/s{number}", 10 * int(person) + number, **tags)
+    assert len(find_studies([tmp_path])) == 2
+
+
+def test_series_with_a_frame_of_reference_each_are_one_study_where_headers_name_nobody(
+    patient: Any, tmp_path: Path
+) -> None:
+    for number in (1, 2, 3):  # as in public collections, where every series lies in a folder of its own
+        written(patient, tmp_path, f"s{number}", number, **{**NOBODY, "FrameOfReferenceUID": f"1.9.{number}"})
+    assert len(find_studies([tmp_path])) == 1
+
+
+def test_images_with_a_study_uid_each_are_refused_together(patient: Any, tmp_path: Path) -> None:
+    patient.write(tmp_path, patient.stack(), lambda data, index: setattr(data, "StudyInstanceUID", f"1.2.{index + 1}"))
+    (source,) = find_studies([tmp_path])
+    assert "7 images of one patient" in source.problem and "UID" in source.problem
+
+
+def test_single_images_of_several_patients_are_studies_of_their_own(patient: Any, tmp_path: Path) -> None:
+    def one_each(data: Any, index: int) -> None:
+        data.StudyInstanceUID, data.PatientID, data.PatientName = f"1.2.{index + 1}", f"{index}", ""
+
+    patient.write(tmp_path, patient.stack(), one_each)
+    assert [source.problem for source in find_studies([tmp_path])] == [""] * 7
+
+
+def test_an_identity_in_a_key_takes_more_than_a_guess() -> None:
+    from spinenet.readers.dicom.assembly import study_key
+
+    assert len(study_key("1.2.3")) == len("study-") + 20
+    assert study_key("1.2.3", b"a") != study_key("1.2.3", b"b")
