@@ -60,4 +60,4 @@ def test_the_lines_of_python_in_the_readme_run(monkeypatch: pytest.MonkeyPatch, 
 def test_the_readme_is_a_front_door() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"> {RESEARCH_ONLY}" in text
-    assert len(text.splitlines()) <= 130
+    assert len(text.splitlines()) <= 110

@@ -63,10 +63,8 @@ def libraries_of(path: Path) -> set[str]:
 def test_there_is_one_version() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     log = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert PROJECT["project"]["dynamic"] == ["version"]  # read from spinenet/__init__.py
     assert citation["version"] == spinenet.__version__
-    assert f"version = {{{spinenet.__version__}}}" in readme
     assert re.search(r"^## \[(\d[^\]]*)\]", log, re.MULTILINE)[1] == spinenet.__version__  # type: ignore[index]
 
 
