@@ -1,11 +1,12 @@
 """The study that comes with the project: small, synthetic, and readable right after installing."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pydicom
 import pytest
 
-from spinenet.labels import LEVELS, View
+from spinenet.labels import LEVELS, View, columns_of
 from spinenet.model.bundle import load_bundle
 from spinenet.predict import predict_study
 from spinenet.readers import find_studies, read_study
@@ -40,4 +41,8 @@ def test_the_shipped_bundle_grades_it(study: Study) -> None:
     assert result.status == "ok", result.message
     assert set(result.graded_levels) >= set(LEVELS[:5])
     stenoses = [one for one in result.predictions if "stenosis" in one.target]
-    assert len(stenoses) >= 5 and {one.evidence for one in stenoses} == {"synthetic"}
+    assert len(stenoses) >= 5 and all(one.experimental for one in stenoses)
+    assert not any(one.confident or one.grade_set for one in stenoses)
+    assert [flag.code for flag in result.flags].count("experimental") == 1
+    assert {one.target for one in result.reported} == set(columns_of("spider").values())
+    assert replace(result, experimental=True).reported == result.predictions

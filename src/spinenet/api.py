@@ -13,7 +13,7 @@ Research use only, as is said wherever a grade is shown.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from html import escape
 from os import PathLike
 from pathlib import Path
@@ -26,7 +26,16 @@ from spinenet.model.bundle import Bundle, load_bundle
 from spinenet.predict import predict_study
 from spinenet.readers import find_studies, read_study
 from spinenet.serve.batch import predict_source
-from spinenet.study import Measurement, Note, Reason, Severity, Study, StudyResult
+from spinenet.study import (
+    EXPERIMENTAL,
+    Measurement,
+    Note,
+    Reason,
+    Severity,
+    Study,
+    StudyResult,
+    is_experimental,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +65,8 @@ class GradeRow:
     """One grade: ``label`` is it in words, ``probabilities`` are calibrated, over the grades of the target's scale.
 
     ``confident`` is false where the model does not stand by it; ``evidence`` is what the target was learnt from,
-    ``real`` patients or ``synthetic`` studies alone; ``grade_set`` holds the true grade as often as the bundle states.
+    ``real`` patients or ``synthetic`` studies alone, which makes a grade ``experimental``; ``grade_set`` holds the true
+    grade as often as the bundle states.
     ``reasons`` are the measurements that moved it most, for grades that a model on measurements has a say in.
     """
 
@@ -70,6 +80,11 @@ class GradeRow:
     evidence: str
     grade_set: tuple[int, ...]
     reasons: tuple[Reason, ...] = ()
+
+    @property
+    def experimental(self) -> bool:
+        """Whether it was learnt from synthetic studies and not verified on patients."""
+        return is_experimental(self.evidence)
 
 
 class Grades(tuple[GradeRow, ...]):
@@ -95,11 +110,14 @@ class Grades(tuple[GradeRow, ...]):
         return f"<Grades: {len(self)} of {len({row.level for row in self})} levels>"
 
     def __str__(self) -> str:
-        lines = (f"{row.level:8} {row.title:28} {row.label}{_doubt(row)}" for row in self)
+        lines = (f"{row.level:8} {row.title:28} {row.label}{_doubt(row)}" for row in self._experimental_last())
         return "\n".join([*lines, RESEARCH_ONLY])
 
+    def _experimental_last(self) -> list[GradeRow]:
+        return sorted(self, key=lambda row: row.experimental)
+
     def _repr_html_(self) -> str:
-        cells = ((row.level, row.title, row.label + _doubt(row)) for row in self)
+        cells = ((row.level, row.title, row.label + _doubt(row)) for row in self._experimental_last())
         rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in cells)
         return f"<table><tbody>{rows}</tbody></table><p><em>{escape(RESEARCH_ONLY)}</em></p>"
 
@@ -154,8 +172,9 @@ def _cells(row: GradeRow) -> dict[str, Any]:
 
 
 def _doubt(row: GradeRow) -> str:
-    synthetic = "; learnt from synthetic studies alone" if row.evidence == "synthetic" else ""
-    return synthetic if row.confident else f" (uncertain){synthetic}"
+    if row.experimental:
+        return f"? ({EXPERIMENTAL})"
+    return "" if row.confident else " (uncertain)"
 
 
 @dataclass(frozen=True, repr=False)
@@ -165,7 +184,8 @@ class Result(StudyResult):
     ``status`` is ``ok``, ``partial`` or ``failed``. ``flags`` are what was refused or calls for caution: none where
     nothing does. ``notes`` are what reading and locating have to say, ``remarks`` what holds of every result, such as
     what is never looked for. ``levels`` say where each lies in mm and what was measured, ``crops`` are the slices that
-    the grader saw at each. ``measurements`` are a table.
+    the grader saw at each. ``measurements`` are a table. ``reported``
+    are the predictions that go into findings and reports: without experimental ones unless these were asked for.
     """
 
     measurements: Measurements = Measurements()
@@ -234,22 +254,28 @@ class Model:
         return self.bundle.targets
 
     @overload
-    def predict(self, study: Source) -> Result: ...
+    def predict(self, study: Source, *, experimental: bool = False) -> Result: ...
 
     @overload
-    def predict(self, study: list[str] | list[Path] | list[Study]) -> list[Result]: ...
+    def predict(self, study: list[str] | list[Path] | list[Study], *, experimental: bool = False) -> list[Result]: ...
 
-    def predict(self, study: Source | list[str] | list[Path] | list[Study]) -> Result | list[Result]:
+    def predict(
+        self, study: Source | list[str] | list[Path] | list[Study], *, experimental: bool = False
+    ) -> Result | list[Result]:
         """Grade one study, or each of a list of studies.
 
+        With ``experimental`` grades learnt from synthetic studies alone are ``reported``, as ``--experimental`` does.
         A study that cannot be graded is a result too, ``failed`` and with the reasons. ReadError where a path holds no
         study that can be read, or several: ``predict_each`` takes those.
         """
         if isinstance(study, list):
-            return [self.predict(one) for one in study]
-        return Result.of(predict_study(study if isinstance(study, Study) else _only_study(Path(study)), self.bundle))
+            return [self.predict(one, experimental=experimental) for one in study]
+        read = study if isinstance(study, Study) else _only_study(Path(study))
+        return Result.of(replace(predict_study(read, self.bundle), experimental=experimental))
 
-    def predict_each(self, paths: str | PathLike[str] | Iterable[str | PathLike[str]]) -> Iterator[Result]:
+    def predict_each(
+        self, paths: str | PathLike[str] | Iterable[str | PathLike[str]], *, experimental: bool = False
+    ) -> Iterator[Result]:
         """Grade all studies below some paths one after the other, each when it is asked for.
 
         One that cannot be read is a ``failed`` result with the reason, and the others go on. ReadError where there is
@@ -257,7 +283,7 @@ class Model:
         """
         several = [paths] if isinstance(paths, str | PathLike) else paths
         for source in find_studies([Path(path) for path in several]):
-            yield Result.of(predict_source(source, self.bundle))
+            yield Result.of(replace(predict_source(source, self.bundle), experimental=experimental))
 
     def __repr__(self) -> str:
         return f"<Model {self.name}: {len(self.targets)} targets>"

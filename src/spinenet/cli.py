@@ -39,6 +39,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+Experimental = Annotated[
+    bool,
+    typer.Option(
+        "--experimental",
+        help="Report grades that were learnt from synthetic studies alone, not verified on patients, among the "
+        "findings: in structured report, overview and impression.",
+    ),
+]
 Paths = Annotated[
     list[Path],
     typer.Argument(metavar="PATH", help="DICOM studies, folder trees, NIfTI or MHA files.", show_default=False),
@@ -109,6 +117,7 @@ def predict(
     no_slices: Annotated[
         bool, typer.Option("--no-slices", help="Leave the slices, and with them the viewer, out of the pages.")
     ] = False,
+    experimental: Experimental = False,
 ) -> None:
     """Grade every study: tables, predictions.json, a worklist, and a page and DICOM objects a study."""
     with _one_line_errors():
@@ -126,7 +135,7 @@ def predict(
                 out,
                 bundle,
                 overwrite=overwrite,
-                options=ReportOptions(identify=identify, slices=not no_slices),
+                options=ReportOptions(identify, not no_slices, experimental),
                 workers=workers,
                 cluster=ray,
                 wanted=wanted,
@@ -165,6 +174,7 @@ def listen(
     no_slices: Annotated[
         bool, typer.Option("--no-slices", help="Leave the slices, and with them the viewer, out of the pages.")
     ] = False,
+    experimental: Experimental = False,
 ) -> None:
     """Be a DICOM node: take studies, grade them when they are complete, send the results on. Ctrl-C ends it."""
     with _one_line_errors("stopped; what was received is kept, the same command goes on with it"):
@@ -175,7 +185,7 @@ def listen(
         from spinenet.serve.batch import grade_folder
         from spinenet.serve.node import Node, NodeConfig, Peer
 
-        bundle, options = load_bundle(model), ReportOptions(identify=identify, slices=not no_slices)
+        bundle, options = load_bundle(model), ReportOptions(identify, not no_slices, experimental)
         destination = Peer.parse(send_to) if send_to else None
         config = NodeConfig(aet, port, out, tuple(allow), destination, host, quiet_s=wait, keep_s=3600.0 * keep_hours)
         node = Node(config, lambda folder: grade_folder(folder, out / "results", bundle, options), _say)
@@ -290,7 +300,7 @@ def _print_changes(comparison: Any) -> None:
     table = Table("Level", "What", "Earlier", "Later", "Difference", "Noise", "Verdict")
     for one in shown:
         numbers = ["" if value is None else f"{value:.2f}" for value in (one.difference, one.noise)]
-        doubt = "" if one.confident else " (uncertain)"
+        doubt = " (experimental)" if one.experimental else "" if one.confident else " (uncertain)"
         table.add_row(one.level, TITLES[one.target], one.prior, one.current, *numbers, one.verdict + doubt)
     if shown:
         Console(soft_wrap=True).print(table)

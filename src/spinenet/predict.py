@@ -30,6 +30,7 @@ from spinenet.model.calibration import decision
 from spinenet.model.fusion import answer, joined
 from spinenet.model.reasons import reasons
 from spinenet.study import (
+    EXPERIMENTAL,
     LevelCrop,
     LocatedSeries,
     MeasuredSeries,
@@ -42,6 +43,7 @@ from spinenet.study import (
     StudyCheck,
     StudyLevels,
     StudyResult,
+    is_experimental,
 )
 
 
@@ -166,20 +168,28 @@ def decide(graded: UncalibratedGrades, bundle: Bundle) -> StudyResult:
     is_graded = len(graded.bag.level_L) > 0
     notes = [note for note in located.notes if note.severity is not Severity.REFUSE]
     unseen = not_shown(graded.bag, checked.series, bundle.targets, bundle.read_from)
+    predictions = predictions_of(graded, bundle)
     is_whole = not notes and all(flag.severity is not Severity.REFUSE for flag in checked.flags)
     return StudyResult(
         key=located.study.key,
         status="failed" if not is_graded else "ok" if is_whole else "partial",
         seconds=0.0,
         notes=(*notes, *unseen, *((NUMBERING,) if is_graded else ()), *located.study.notes),
-        flags=checked.flags,
+        flags=(*checked.flags, *_experimental(predictions)),
         located=checked.series,
-        predictions=predictions_of(graded, bundle),
+        predictions=predictions,
         crops=crops_shown(graded.bag, graded.attention_LST),
         measured=graded.measured,
         measurements=level_measurements(checked.series, graded.measured, bundle.usual_measurements),
         origin=located.study.origin,
     )
+
+
+def _experimental(predictions: Sequence[Prediction]) -> tuple[Note, ...]:
+    """Which targets of a result are experimental, where any is."""
+    names = dict.fromkeys(TARGET[one.target].running for one in predictions if one.experimental)
+    text = f"{', '.join(names)}: {EXPERIMENTAL}; no finding, and never one that is absent"
+    return (Note("experimental", Scope.STUDY, "", text),) if names else ()
 
 
 def predictions_of(graded: UncalibratedGrades, bundle: Bundle) -> tuple[Prediction, ...]:
@@ -190,7 +200,7 @@ def predictions_of(graded: UncalibratedGrades, bundle: Bundle) -> tuple[Predicti
         target, index = TARGET[name], TARGET_INDEX[name]
         said_L = ~np.isnan(graded.logp_LTK[:, index, 0]) & graded.visible_LT[:, index]
         decided = decision(target, graded.logp_LTK[said_L, index].astype(float), calibration)
-        evidence = bundle.evidence(name)
+        evidence, stood_by = bundle.evidence(name), not is_experimental(bundle.evidence(name))
         for row, level_index in enumerate(graded.bag.level_L[said_L]):
             level = LEVELS[level_index]
             predictions.append(
@@ -199,8 +209,8 @@ def predictions_of(graded: UncalibratedGrades, bundle: Bundle) -> tuple[Predicti
                     target=name,
                     grade=target.grades[int(decided.grade_N[row])],
                     probabilities=tuple(float(p) for p in decided.p_NK[row]),
-                    confident=bool(decided.confident_N[row]) and level not in graded.checked.cautioned,
-                    grade_set=decided.sets_N[row],
+                    confident=stood_by and bool(decided.confident_N[row]) and level not in graded.checked.cautioned,
+                    grade_set=decided.sets_N[row] if stood_by else (),
                     evidence=evidence,
                     reasons=why.get((int(level_index), name), ()),
                 )

@@ -233,9 +233,19 @@ class Reason:
     change: float
 
 
+EXPERIMENTAL = "experimental: learnt from synthetic studies, not verified on patients"
+"""What is said wherever a grade of that kind is shown."""
+
+
+def is_experimental(evidence: str) -> bool:
+    """Whether no patient has shown that grades learnt from this are right: they are shown apart, never confident, and
+    belong into no finding, impression or order of reading."""
+    return evidence == "synthetic"
+
+
 @dataclass(frozen=True)
 class Prediction:
-    """One calibrated grade: ``probabilities`` over the target's grades, ``grade`` a published value of its scale."""
+    """One grade: ``probabilities`` over the target's grades, ``grade`` a published value of its scale."""
 
     level: str
     target: str
@@ -248,6 +258,11 @@ class Prediction:
     """Published grades that hold the true one with the coverage the bundle states; empty where it states none."""
     reasons: tuple[Reason, ...] = ()
     """The measurements that moved the grade most, the strongest first; empty where it was not read from any."""
+
+    @property
+    def experimental(self) -> bool:
+        """``is_experimental`` of what it was learnt from."""
+        return is_experimental(self.evidence)
 
 
 @dataclass(frozen=True)
@@ -309,6 +324,13 @@ class StudyResult:
     """What is reported of it, and of what the locator measured: by level, from the sacrum up."""
     origin: Origin | None = None
     """Where the study came from, for outputs that go back there; None where that is not DICOM."""
+    experimental: bool = False
+    """Whether experimental grades were asked for in what other systems and readers take for findings."""
+
+    @property
+    def reported(self) -> tuple[Prediction, ...]:
+        """What goes into a structured report and an impression: without experimental grades unless asked for."""
+        return tuple(one for one in self.predictions if self.experimental or not one.experimental)
 
     @property
     def graded_levels(self) -> tuple[str, ...]:

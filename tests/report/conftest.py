@@ -77,7 +77,7 @@ def _predictions() -> tuple[Prediction, ...]:
                     target.name,
                     target.grades[index],
                     tuple(float(share) for share in shares),
-                    len(grades) == 1,
+                    len(grades) == 1 and evidence == "real",
                     evidence,
                     tuple(grades),
                 )

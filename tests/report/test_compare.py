@@ -14,7 +14,7 @@ from spinenet.errors import OutputError
 from spinenet.labels import RESEARCH_ONLY, TARGETS
 from spinenet.report.document import document, study_entry, write_document
 from spinenet.report.page.change import Change, compare, page, table
-from spinenet.study import Note, Prediction, Scope, Severity, StudyResult
+from spinenet.study import EXPERIMENTAL, Note, Prediction, Scope, Severity, StudyResult
 
 NOISE = {"pfirrmann": 0.5, "canal_stenosis": 0.4, "modic": 0.3}
 MODEL = {"name": "m", "version": "1", "digest": "0" * 64, "targets": [one.name for one in TARGETS], "noise": NOISE}
@@ -88,6 +88,27 @@ def test_a_level_in_one_study_only_is_said_not_guessed(tmp_path: Path) -> None:
 def test_an_uncertain_grade_makes_the_change_uncertain(tmp_path: Path) -> None:
     unsure = pfirrmann(0, 0, 0, 0, 1, confident=False)
     assert not changed(tmp_path, pfirrmann(1, 0, 0, 0, 0), unsure).confident
+
+
+def test_a_change_that_no_patient_has_verified_comes_after_all_others_and_is_not_pointed_out(tmp_path: Path) -> None:
+    files = [
+        write(
+            tmp_path / f"{key}.json",
+            study(
+                key,
+                Prediction("L4/L5", "canal_stenosis", grade, shares, False, "synthetic"),
+                pfirrmann(0, 0.52, 0.48, 0, 0),
+            ),
+        )
+        for key, grade, shares in (("a", 0, (1.0, 0.0, 0.0)), ("b", 2, (0.0, 0.0, 1.0)))
+    ]
+    comparison = compare(*files)
+    assert [(one.target, one.experimental) for one in comparison.changes] == [
+        ("pfirrmann", False),
+        ("canal_stenosis", True),
+    ]
+    html = page(comparison)
+    assert EXPERIMENTAL in html and 'class="changed"' not in html
 
 
 def test_a_sure_grade_is_not_doubtful_because_the_other_study_lacks_it(tmp_path: Path) -> None:

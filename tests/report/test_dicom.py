@@ -46,7 +46,7 @@ def test_objects_are_valid_to_dciodvfy(
 def test_the_structured_report_reads_back_to_the_same_grades(
     graded: StudyResult, model: dict[str, Any], tmp_path: Path
 ) -> None:
-    write_report(made(graded, model), tmp_path / "report.dcm")
+    write_report(made(replace(graded, experimental=True), model), tmp_path / "report.dcm")
     report = read_report(tmp_path / "report.dcm")
     assert len(report.grades) == len(graded.predictions)
     for read, given in zip(report.grades, graded.predictions, strict=True):
@@ -57,6 +57,15 @@ def test_the_structured_report_reads_back_to_the_same_grades(
         )
     assert report.measurements == {level.name: level.measurements for level in graded.levels}
     assert set(report.flags) == {"low-signal", "numbering"}
+
+
+def test_what_no_patient_has_verified_is_no_finding_of_a_report_unless_asked_for(
+    graded: StudyResult, model: dict[str, Any], tmp_path: Path
+) -> None:
+    write_report(made(graded, model), tmp_path / "report.dcm")
+    report = read_report(tmp_path / "report.dcm")
+    assert {one.evidence for one in report.grades} == {"real"}
+    assert len(report.grades) == sum(not one.experimental for one in graded.predictions)
 
 
 def test_a_caution_stands_in_the_report_to_its_last_word(
@@ -113,6 +122,7 @@ def test_another_implementation_reads_the_same_groups(
     graded: StudyResult, model: dict[str, Any], tmp_path: Path
 ) -> None:
     highdicom = pytest.importorskip("highdicom")
+    graded = replace(graded, experimental=True)
     write_report(made(graded, model), tmp_path / "report.dcm")
     content = highdicom.sr.srread(tmp_path / "report.dcm").content
     groups = content.get_image_measurement_groups(tracking_uid=None)

@@ -10,7 +10,7 @@ import pytest
 from spinenet.labels import RESEARCH_ONLY, TARGET, TARGETS, View
 from spinenet.locating.discs import NUMBERING
 from spinenet.locating.measuring.quantities import level_measurements
-from spinenet.report.findings import findings_of, likely_of, uncertain_of
+from spinenet.report.findings import experimental_of, findings_of, likely_of, uncertain_of, urgency_of
 from spinenet.report.options import ReportOptions
 from spinenet.report.page.html import cell_of, in_words, print_width_mm, render, report_name, write_study_report
 from spinenet.report.page.strips import caption_of
@@ -126,13 +126,14 @@ def test_what_was_not_looked_for_is_said(result: StudyResult) -> None:
     assert "does not grade fracture" in everything
 
 
-def test_what_a_target_was_learnt_from_stands_above_its_grades(result: StudyResult) -> None:
-    predictions = tuple(
-        replace(one, evidence="synthetic" if one.target == "pfirrmann" else "real") for one in result.predictions
-    )
-    text = text_of(render(replace(result, predictions=predictions), model=MODEL))
-    assert "Pfirrmann degeneration learnt from synthetic studies Disc herniation L3/L4" in text
-    assert "Pfirrmann grade V*" in text
+def test_what_no_patient_has_verified_is_shown_apart_and_is_no_finding(result: StudyResult) -> None:
+    severe = Prediction("L5/S1", "canal_stenosis", 2, (0.0, 0.05, 0.95), False, "synthetic")
+    html = render(replace(result, predictions=(*PREDICTIONS, severe)), model=MODEL)
+    before, apart = html.split('<section class="grades experimental">')
+    assert "Spinal canal stenosis" not in before and "severe" not in text_of(before)
+    apart = text_of(apart.split("</section>")[0])
+    assert "Experimental: learnt from synthetic studies, not verified on patients" in apart and "severe? 95 %" in apart
+    assert 'class="grades experimental"' not in render(result, model=MODEL)
 
 
 def test_stenosis_has_a_table_of_its_own_so_that_no_column_is_out_of_view(result: StudyResult) -> None:
@@ -201,7 +202,8 @@ def test_a_likely_finding_is_said_with_its_chance_and_not_left_among_what_is_ope
     synthetic = Prediction("L5/S1", "canal_stenosis", 2, (0.1, 0.1, 0.8), False, "synthetic")
     level = [modic, doubtful, slip, synthetic]
     assert likely_of(level) == "spondylolisthesis 95 %, Modic change 55 %"
-    assert uncertain_of(level) == "disc herniation, spinal canal stenosis*"
+    assert uncertain_of(level) == "disc herniation"
+    assert experimental_of(level) == "Spinal canal stenosis: severe?" and urgency_of([synthetic]) == 0
     assert likely_of([replace(slip, confident=True)]) == ""
     dark = Prediction("L4/L5", "pfirrmann", 3, (0.05, 0.1, 0.4, 0.3, 0.15), False)
     assert likely_of([dark]) == "Pfirrmann degeneration, grade III or more 85 %"

@@ -12,12 +12,12 @@ from spinenet.locating.discs import NUMBERING
 from spinenet.report.document import document, study_entry, write_document
 from spinenet.report.findings import urgency_of
 from spinenet.report.page.worklist import entry_of, findings_by_urgency, render, write_worklist
-from spinenet.study import Note, Prediction, Scope, Severity, StudyResult
+from spinenet.study import EXPERIMENTAL, Note, Prediction, Scope, Severity, StudyResult
 
 
 def stenosis(target: str, grade: int, *, confident: bool = True, level: str = "L4/L5") -> Prediction:
     shares = tuple(0.8 if index == grade else 0.1 for index in range(3))
-    return Prediction(level, target, grade, shares, confident, "synthetic")
+    return Prediction(level, target, grade, shares, confident)
 
 
 SEVERE = stenosis("canal_stenosis", 2)
@@ -41,7 +41,14 @@ def test_severe_stenosis_of_the_canal_comes_first(predictions: tuple[Prediction,
 
 def test_an_uncertain_severe_grade_does_not_sink_down_the_list() -> None:
     assert urgency_of([replace(SEVERE, confident=False)]) == 3
-    assert findings_by_urgency([replace(SEVERE, confident=False)]) == ("L4/L5 Spinal canal stenosis: severe*?",)
+    assert findings_by_urgency([replace(SEVERE, confident=False)]) == ("L4/L5 Spinal canal stenosis: severe?",)
+
+
+def test_what_no_patient_has_verified_neither_moves_a_study_up_nor_stands_in_its_row(model: dict[str, Any]) -> None:
+    tried = replace(SEVERE, confident=False, evidence="synthetic")
+    row = entry_of(entry("a", tried, CALM), "a.html")
+    assert (row.word, row.findings, row.open_grades) == ("none", (), 0)
+    assert EXPERIMENTAL in render([row], model) and "Spinal canal" not in render([row], model)
 
 
 def test_rows_are_sorted_by_urgency_and_what_was_not_graded_is_announced(model: dict[str, Any]) -> None:
@@ -61,7 +68,7 @@ def test_a_study_without_grades_is_not_called_unremarkable(model: dict[str, Any]
 def test_many_findings_are_cut_off_and_counted() -> None:
     several = [stenosis("foraminal_stenosis_left", 1, level=level) for level in ("L5/S1", "L4/L5", "L3/L4", "L2/L3")]
     named = findings_by_urgency([*several, LOW, SEVERE])
-    assert (named[0], named[-1], len(named)) == ("L4/L5 Spinal canal stenosis: severe*", "1 more", 6)
+    assert (named[0], named[-1], len(named)) == ("L4/L5 Spinal canal stenosis: severe", "1 more", 6)
 
 
 def test_cautions_are_listed_with_what_they_are_about() -> None:

@@ -21,7 +21,7 @@ from spinenet.model.bundle import Bundle
 from spinenet.model.calibration import NEUTRAL, TargetCalibration, decision, fit
 from spinenet.predict import UncalibratedGrades, check, grade, locate, placed
 from spinenet.readers import read_study
-from spinenet.study import LocatedSeries, Note, Scope, Severity, Study, StudyCheck
+from spinenet.study import LocatedSeries, Note, Scope, Severity, Study, StudyCheck, is_experimental
 
 Centers = dict[str, dict[str, NDArray[np.float64]]]
 """``study/series`` -> level -> centre (3,) in mm."""
@@ -248,7 +248,7 @@ def to_frame(
         logp_NK = collected.logp_NTK[:, index, : len(target.grades)].astype(float)
         seen_N = ~np.isnan(logp_NK[:, 0])
         decided = decision(target, np.where(seen_N[:, None], logp_NK, 0), one)
-        confident_N = decided.confident_N & ~collected.cautioned_N
+        confident_N = decided.confident_N & ~collected.cautioned_N & ~is_experimental(bundle.evidence(name))
         u_NK = np.exp(logp_NK)
         for row, (study, level) in enumerate(collected.disc_N):
             truth = collected.grades_NT[row, index]

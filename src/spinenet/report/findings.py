@@ -1,12 +1,13 @@
-"""Grades in a few words: what stands out at a level, what the model leaves open, and how urgent a study is."""
+"""Grades in a few words: what stands out at a level, what the model leaves open, and how urgent a study is.
+
+Experimental grades are none of these: ``experimental_of`` alone says them.
+"""
 
 from collections.abc import Iterable, Sequence
 
 from spinenet.labels import TARGET, Scale, Target
 from spinenet.study import Prediction
 
-SYNTHETIC_MARK = "*"
-SYNTHETIC_NOTE = f"{SYNTHETIC_MARK} learnt from synthetic studies alone"
 LIKELY = 0.5
 URGENCIES = ("none", "low", "moderate", "high")
 
@@ -29,7 +30,7 @@ def weight(prediction: Prediction) -> int:
 
 def findings_of(predictions: Sequence[Prediction]) -> str:
     """The confident findings of a level in one line, the weightiest first."""
-    found = [one for one in predictions if one.confident and weight(one)]
+    found = [one for one in predictions if one.confident and weight(one) and not one.experimental]
     return ", ".join(in_words(one) for one in sorted(found, key=weight, reverse=True))
 
 
@@ -43,8 +44,7 @@ def chance(prediction: Prediction) -> float:
 
 
 def likely_of(predictions: Sequence[Prediction]) -> str:
-    """Findings of a level that are more likely than not and yet not confident, the likeliest first. What was learnt
-    from synthetic studies alone is never called likely."""
+    """Findings of a level that are more likely than not and yet not confident, the likeliest first."""
     found = sorted((one for one in predictions if _is_likely(one)), key=chance, reverse=True)
     return ", ".join(f"{_finding(TARGET[one.target])} {100 * chance(one):.0f} %" for one in found)
 
@@ -58,26 +58,37 @@ def _finding(target: Target) -> str:
 
 def uncertain_of(predictions: Sequence[Prediction]) -> str:
     """What the model leaves open at a level without calling a finding likely."""
-    left = [one for one in predictions if not one.confident and not _is_likely(one)]
-    return ", ".join(TARGET[one.target].running + _mark(one) for one in left)
+    left = [one for one in predictions if is_open(one) and not _is_likely(one)]
+    return ", ".join(TARGET[one.target].running for one in left)
+
+
+def is_open(prediction: Prediction) -> bool:
+    """Whether the model could stand by such a grade and does not stand by this one."""
+    return not prediction.confident and not prediction.experimental
 
 
 def _is_likely(prediction: Prediction) -> bool:
-    return not prediction.confident and prediction.evidence != "synthetic" and chance(prediction) >= LIKELY
+    return is_open(prediction) and chance(prediction) >= LIKELY
+
+
+def experimental_of(predictions: Sequence[Prediction]) -> str:
+    """The experimental grades of a level that would be findings, the weightiest first, each with a question mark."""
+    found = [one for one in predictions if one.experimental and weight(one)]
+    return ", ".join(f"{in_words(one)}?" for one in sorted(found, key=weight, reverse=True))
 
 
 def in_words(prediction: Prediction) -> str:
-    """One grade as a phrase, marked where it was learnt from synthetic studies alone.
+    """One grade as a phrase.
 
-    >>> in_words(Prediction("L4/L5", "canal_stenosis", 2, (0.1, 0.1, 0.8), True, "synthetic"))
-    'Spinal canal stenosis: severe*'
+    >>> in_words(Prediction("L4/L5", "canal_stenosis", 2, (0.1, 0.1, 0.8), True))
+    'Spinal canal stenosis: severe'
     """
     target = TARGET[prediction.target]
     step = target.step(prediction.grade)
     told = step.phrase or f"{target.title}: {step.words}"
     if target.scale is Scale.BINARY and prediction.grade:
         told = target.title
-    return told + _mark(prediction)
+    return told
 
 
 def is_by_cut(prediction: Prediction) -> bool:
@@ -104,16 +115,12 @@ def urgency_of(predictions: Iterable[Prediction]) -> int:
     """Index into URGENCIES. High: severe stenosis of the canal. Moderate: another severe stenosis, or moderate of the
     canal, or spondylolisthesis. Low: herniation or moderate stenosis elsewhere.
 
-    An uncertain grade counts like a sure one: a list that is read from the top must not hide what is left open. The
-    order is a rule of thumb for reading, no triage of patients.
+    An uncertain grade counts like a sure one: a list that is read from the top must not hide what is left open. An
+    experimental one does not count. The order is a rule of thumb for reading, no triage of patients.
     """
     return max((urgency(one) for one in predictions), default=0)
 
 
-def _mark(prediction: Prediction) -> str:
-    return SYNTHETIC_MARK if prediction.evidence == "synthetic" else ""
-
-
 def urgency(prediction: Prediction) -> int:
     """Of one grade, as ``urgency_of`` says."""
-    return TARGET[prediction.target].step(prediction.grade).urgency
+    return 0 if prediction.experimental else TARGET[prediction.target].step(prediction.grade).urgency

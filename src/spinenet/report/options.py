@@ -6,10 +6,12 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class ReportOptions:
     """``identify`` keeps the patient's name and id in page and structured report. ``slices`` puts the slices that
-    were read into the page, with a viewer; without them a page is a fraction of the size."""
+    were read into the page, with a viewer; without them a page is a fraction of the size. ``experimental`` reports
+    grades that no patient has verified among the findings (``StudyResult.reported``)."""
 
     identify: bool = False
     slices: bool = True
+    experimental: bool = False
 
 
 DEFAULT = ReportOptions()

@@ -89,6 +89,7 @@ class Worker:
 
     def report(self, result: StudyResult) -> StudyRows:
         """Write the files of a result and keep its rows."""
+        result = replace(result, experimental=self.options.experimental)
         write_study_files(result, self.reports, model=model_facts(self.bundle), options=self.options)
         codes = frozenset(note.code for note in (*result.notes, *result.flags))
         return StudyRows(study_row(result), tuple(prediction_rows(result)), codes)

@@ -19,9 +19,9 @@ from spinenet.labels import LEVELS, RESEARCH_ONLY
 from spinenet.locating.discs import NUMBERING
 from spinenet.readers.dicom import rle_lossless
 from spinenet.report.dicom.objects import ObjectSource, new_object
-from spinenet.report.findings import SYNTHETIC_NOTE, findings_of, likely_of, uncertain_of
+from spinenet.report.findings import experimental_of, findings_of, likely_of, uncertain_of
 from spinenet.report.page.pictures import frames_in, grey_of, mark_of, sagittal_first, spine_window
-from spinenet.study import LocatedSeries, Scope, Severity, StudyResult
+from spinenet.study import EXPERIMENTAL, LocatedSeries, Scope, Severity, StudyResult
 from spinenet.system.files import replacing
 
 SERIES_NUMBER = 9002
@@ -124,7 +124,10 @@ def _paragraphs(result: StudyResult, made_by: str) -> Iterator[Paragraph]:
             yield Paragraph(f"likely: {likely}", WHITE, 14, 20, below=0 if unsure else 4)
         if unsure:
             yield Paragraph(f"uncertain: {unsure}", GREY, 14, 20, below=4)
-    for note in (SYNTHETIC_NOTE, NUMBERING.text, UNLISTED, made_by):
+        tried = experimental_of([one for one in result.reported if one.level == level])
+        if tried:
+            yield Paragraph(f"{EXPERIMENTAL}: {tried}", GREY, 13, 20, below=4)
+    for note in (NUMBERING.text, UNLISTED, made_by):
         yield Paragraph(note[0].upper() + note[1:], GREY, 13)
 
 

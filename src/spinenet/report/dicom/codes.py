@@ -73,7 +73,10 @@ SET_MEMBER = private("grade_set", "Grade in the prediction set")
 STANDS_BY = private("confident", "Model stands by its grade")
 CONFIDENT = {True: private("yes", "Yes"), False: private("no", "No, uncertain")}
 EVIDENCE = private("evidence", "Learnt from")
-EVIDENCES = {"real": private("real", "Patients"), "synthetic": private("synthetic", "Synthetic studies alone")}
+EVIDENCES = {
+    "real": private("real", "Patients"),
+    "synthetic": private("synthetic", "Synthetic studies alone: experimental"),
+}
 CAUTION = private("caution", "Caution")
 IN_WORDS = private("in_words", "In words")
 RESEARCH = private("research_only", "Research use only, not for diagnosis or treatment decisions")

@@ -81,7 +81,7 @@ def _context(made: ObjectSource) -> list[Item]:
 def _measurements(made: ObjectSource) -> Item:
     groups = [_study_group(made)]
     groups += [_level_group(made, level.name, level.measurements) for level in made.result.levels if level.measurements]
-    groups += [_grade_group(made, prediction) for prediction in made.result.predictions]
+    groups += [_grade_group(made, prediction) for prediction in made.result.reported]
     return container(codes.IMAGING_MEASUREMENTS, groups, "")
 
 
@@ -168,7 +168,7 @@ def _instances(made: ObjectSource, slices: Iterable[tuple[str, int]]) -> list[tu
 
 def _evidence(made: ObjectSource) -> Item:
     """The study, series and instances that the content refers to (PS3.3 C.17.2.3)."""
-    shown = [_measured_in(made), *(_read_from(made, prediction) for prediction in made.result.predictions)]
+    shown = [_measured_in(made), *(_read_from(made, prediction) for prediction in made.result.reported)]
     instances: dict[str, dict[str, Item]] = {}
     for images, (uid, _) in _instances(made, chain.from_iterable(shown)):  # stacks of one series share its UID
         reference = encoded(ReferencedSOPClassUID=images.sop_class_uid, ReferencedSOPInstanceUID=uid)

@@ -21,7 +21,7 @@ from spinenet.locating.discs import NUMBERING
 from spinenet.locating.measuring.quantities import QUANTITIES, QUANTITY
 from spinenet.report.document import DOCUMENT_FILE, predictions_of, read_document
 from spinenet.report.page.html import environment
-from spinenet.study import Prediction
+from spinenet.study import EXPERIMENTAL, Prediction
 
 BEYOND, WITHIN, MOVED, SAME, UNKNOWN, ALONE = (
     "changed",
@@ -42,7 +42,8 @@ class Change:
 
     ``difference`` is later minus earlier: of the expected grade, of a measurement in its unit, or for Modic the
     probability that moved, which has no sign. ``noise`` is what it has to exceed, None where that was not measured.
-    ``confident`` is false where the model does not stand by one of the grades.
+    ``confident`` is false where the model does not stand by one of the grades, ``experimental`` true where they were
+    learnt from synthetic studies and not verified on patients: such changes come last and none is pointed out.
     """
 
     prior_study: str
@@ -55,6 +56,7 @@ class Change:
     noise: float | None
     verdict: str
     confident: bool
+    experimental: bool = False
 
 
 COLUMNS = tuple(field.name for field in fields(Change))
@@ -131,6 +133,7 @@ def page(comparison: Comparison) -> str:
             model=comparison.model,
             numbering=NUMBERING.text,
             research_only=RESEARCH_ONLY,
+            experimental=EXPERIMENTAL,
             version=__version__,
         )
     )
@@ -167,12 +170,13 @@ def _of_grade(
     noise: float | None,
 ) -> Change:
     words = [_words(TARGET[place[1]], one) for one in (prior, current)]
-    sure = all(one.confident for one in (prior, current) if one is not None)
+    given = [one for one in (prior, current) if one is not None]
+    sure, tried = all(one.confident for one in given), any(one.experimental for one in given)
     if prior is None or current is None:
-        return Change(*keys, *place, words[0], words[1], None, noise, ALONE, sure)
+        return Change(*keys, *place, words[0], words[1], None, noise, ALONE, sure, tried)
     difference = shift(prior, current)
     verdict = _verdict(prior.grade != current.grade, difference, noise)
-    return Change(*keys, *place, words[0], words[1], difference, noise, verdict, sure)
+    return Change(*keys, *place, words[0], words[1], difference, noise, verdict, sure, tried)
 
 
 def _of_size(
@@ -198,9 +202,9 @@ def _words(target: Target, prediction: Prediction | None) -> str:
     return "" if prediction is None else target.words[target.index_of(prediction.grade)]
 
 
-def _interest(change: Change) -> tuple[str, int, int, float]:
-    place = LEVELS.index(change.level)
-    return change.prior_study, VERDICTS.index(change.verdict), place, -abs(change.difference or 0.0)
+def _interest(change: Change) -> tuple[str, bool, int, int, float]:
+    place, verdict = LEVELS.index(change.level), VERDICTS.index(change.verdict)
+    return change.prior_study, change.experimental, verdict, place, -abs(change.difference or 0.0)
 
 
 def _cell(value: object) -> object:

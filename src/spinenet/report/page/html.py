@@ -26,10 +26,9 @@ from spinenet.report.page.level_measurements import measured_levels
 from spinenet.report.page.pictures import Overview, overview, sagittal_first
 from spinenet.report.page.strips import Strip, crop_windows, strips_of
 from spinenet.report.page.viewer import viewer_data
-from spinenet.study import LocatedSeries, Note, Prediction, Scope, StudyResult
+from spinenet.study import EXPERIMENTAL, LocatedSeries, Note, Prediction, Scope, StudyResult
 from spinenet.system.files import write_text
 
-EVIDENCE_WORDS = {"real": "", "synthetic": "learnt from synthetic studies"}
 _STRIPS_MM, _STRIP_TEXT_MM, _CROP_ASPECT = 206.0, 10.0, 1.25
 """Height for all strips on a page of A4, that of a strip's words, and width over height of a slice."""
 
@@ -54,10 +53,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class GradeTable:
-    """Levels from the head down by targets. ``columns`` are (target's title, what it was learnt from)."""
+    """Levels from the head down by targets; ``columns`` are their titles."""
 
     title: str
-    columns: tuple[tuple[str, str], ...]
+    columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Cell | None, ...]], ...]
 
 
@@ -147,6 +146,7 @@ def render(result: StudyResult, *, model: Mapping[str, Any], options: ReportOpti
 def _shown(result: StudyResult, targets: Sequence[Target]) -> dict[str, Any]:
     """What the page of a graded study holds beside its head."""
     levels = levels_of(result)
+    tried = [TARGET[name] for name in dict.fromkeys(one.target for one in result.predictions if one.experimental)]
     measured = {level.name: level.measurements for level in result.levels}
     coarse = [one for one in QUANTITIES if one.frame and any(one.name in values for values in measured.values())]
     return {
@@ -157,7 +157,9 @@ def _shown(result: StudyResult, targets: Sequence[Target]) -> dict[str, Any]:
         "measured_in": ", ".join(dict.fromkeys(one.series for one in result.measurements if one.series)),
         "ranked": any(one.percentile is not None for one in result.measurements),
         "sizes": measured_levels(result, levels),
-        "tables": grade_tables(result, levels, targets),
+        "tables": grade_tables(result, levels, [one for one in targets if one not in tried]),
+        "experimental": grade_tables(result, levels, tried),
+        "experimental_words": EXPERIMENTAL,
         "sections": level_sections(result, levels),
         "crop_mm": print_width_mm(len(levels)),
     }
@@ -244,14 +246,13 @@ def glance_of(
 def grade_tables(result: StudyResult, levels: Sequence[str], targets: Sequence[Target]) -> list[GradeTable]:
     """One table for the disc and its neighbours and one for what narrows; both fit on a page."""
     by_key = {(prediction.level, prediction.target): prediction for prediction in result.predictions}
-    evidence = {prediction.target: prediction.evidence for prediction in result.predictions}
     tables = []
     for heading in Heading:
         shown = [target for target in targets if target.heading is heading]
         cells = [[by_key.get((level, target.name)) for target in shown] for level in levels]
         rows = [tuple(None if one is None else cell_of(one) for one in row) for row in cells]
-        columns = [(target.title, EVIDENCE_WORDS[evidence.get(target.name, "real")]) for target in shown]
-        tables.append(GradeTable(heading.value, tuple(columns), tuple(zip(levels, rows, strict=True))))
+        columns = tuple(target.title for target in shown)
+        tables.append(GradeTable(heading.value, columns, tuple(zip(levels, rows, strict=True))))
     return [table for table in tables if table.columns]
 
 

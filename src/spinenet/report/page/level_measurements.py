@@ -118,7 +118,7 @@ def reasons_of(prediction: Prediction) -> GradeReasons | None:
     """What moved a finding, or a grade that is left open, by LEAST_CHANGE or more; None where nothing did, or where
     there is nothing to explain."""
     moved = [one for one in prediction.reasons if abs(one.change) >= LEAST_CHANGE]
-    if not moved or (prediction.confident and not weight(prediction)):
+    if not moved or prediction.experimental or (prediction.confident and not weight(prediction)):
         return None
     target = TARGET[prediction.target]
     return GradeReasons(

@@ -13,9 +13,9 @@ from urllib.parse import quote
 from spinenet import __version__
 from spinenet.labels import RESEARCH_ONLY
 from spinenet.report.document import notes_of, predictions_of, read_document
-from spinenet.report.findings import SYNTHETIC_NOTE, URGENCIES, in_words, urgency, urgency_of
+from spinenet.report.findings import URGENCIES, in_words, is_open, urgency, urgency_of
 from spinenet.report.page.html import environment, inline_script, model_lines
-from spinenet.study import Prediction, Severity
+from spinenet.study import EXPERIMENTAL, Prediction, Severity
 from spinenet.system.files import write_text
 
 WORKLIST_FILE = "worklist.html"
@@ -65,7 +65,7 @@ def entry_of(study: Mapping[str, Any], link: str) -> Entry:
         status=study["status"],
         urgency=-1 if failed else urgency_of(predictions),
         findings=findings_by_urgency(predictions),
-        open_grades=sum(not one.confident for one in predictions),
+        open_grades=sum(map(is_open, predictions)),
         levels=len(study["levels"]),
         reasons=tuple(dict.fromkeys(str(note) for note in notes if note.severity is not Severity.NOTE)),
     )
@@ -88,7 +88,7 @@ def render(entries: Sequence[Entry], model: Mapping[str, Any]) -> str:
         urgencies=URGENCIES[::-1],
         model_lines=model_lines(model),
         research_only=RESEARCH_ONLY,
-        synthetic_note=SYNTHETIC_NOTE,
+        experimental=EXPERIMENTAL,
         script=script,
         script_hash=script_hash,
         version=__version__,
