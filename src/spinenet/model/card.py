@@ -5,6 +5,7 @@ from typing import Any
 
 from spinenet.labels import RESEARCH_ONLY, TARGET, Target
 from spinenet.model.calibration import TargetCalibration
+from spinenet.study import EXPERIMENTAL, is_experimental
 
 CARD_METRICS = (
     ("quadratic_kappa", "Quadratic kappa"),
@@ -63,8 +64,8 @@ def _lines(metadata: Mapping[str, Any]) -> Iterator[str]:
     yield from _made_lines(metadata.get("made_with", {}))
     yield "\n## What each target was learnt from\n"
     for name in metadata["calibration"]:
-        synthetic = metadata.get("evidence", {}).get(name) == "synthetic"
-        unsaid = "learnt from synthetic studies" if synthetic else "see training data"
+        synthetic = is_experimental(metadata.get("evidence", {}).get(name, "real"))
+        unsaid = EXPERIMENTAL if synthetic else "see training data"
         yield f"- {TARGET[name].title}: {metadata.get('learnt_from', {}).get(name, unsaid)}"
     metrics = metadata.get("metrics")
     if metrics:

@@ -35,10 +35,11 @@ COLUMN_WORDS = {
     "grade": "The decided grade, a value of the target's published scale; not the most probable one where a cut of the "
     "calibration decides, as for rare findings.",
     "label": "The grade in words.",
-    "p_0": "Calibrated probability of the first grade of the scale, with six decimals; p_1 and so on are the others', "
-    "empty past the end of the scale.",
+    "p_0": "Probability of the first grade of the scale, with six decimals; p_1 and so on are the others', "
+    "empty past the end of the scale. Calibrated on what the target was learnt from (evidence).",
     "confident": "False where the model does not stand by its grade.",
-    "evidence": "What the target was learnt from: real patients, or synthetic studies alone.",
+    "evidence": "What the target was learnt from: real patients, or synthetic studies alone, which makes a grade "
+    "experimental: not verified on patients.",
     "status": "ok; partial: some series or level could not be used; failed: nothing was graded.",
     "levels_found": "Levels that were found, graded or not.",
     "message": "What a reader must know of the study, in one line.",
