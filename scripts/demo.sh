@@ -22,18 +22,20 @@ else
   python scripts/make_phantom.py "out=$out/phantoms" studies=40 seed=1 workers=2 study.axial=false study.slices=3
   data=(data=phantom "data.root=$out/phantoms")
 fi
-python scripts/prepare_data.py "${data[@]}" --check
+spinenet prepare "${data[@]}" --check > "$out/check.txt"
+grep -v '^- ' "$out/check.txt"
+echo "each finding: $out/check.txt"
 
 step "3/6 train the locator"
-python scripts/train_locator.py "${data[@]}" experiment=demo_locator model=locator_small "out=$out/locator"
+spinenet train locator "${data[@]}" experiment=demo_locator model=locator_small "out=$out/locator"
 
 step "4/6 train the grader, export, calibrate and evaluate it"
-python scripts/train_grader.py "${data[@]}" experiment=demo_grader model=grader_small "locator=$out/locator" "out=$out/grader"
+spinenet train grader "${data[@]}" experiment=demo_grader model=grader_small "locator=$out/locator" "out=$out/grader"
 sed -n '5,30p' "$out/grader/report.md"
 
 step "5/6 a study that neither network has seen"
 if [ -n "$spider" ]; then
-  mapfile -t unseen < <(python scripts/prepare_data.py "${data[@]}" "list_fold=$out/grader/split.json" | head -1)
+  mapfile -t unseen < <(spinenet prepare "${data[@]}" "list_fold=$out/grader/split.json" | head -1)
   mkdir -p "$out/unseen"
   ln -sf "$spider"/images/"${unseen[0]}"_t*.mha "$out/unseen/"  # one folder, so that the patient is one study
   study=("$out/unseen")

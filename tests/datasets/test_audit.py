@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spinenet.datasets import Adapter, load_dataset
+from spinenet.datasets import DATASETS, Adapter, load_dataset
 from spinenet.datasets.audit import contradictions, disc_findings, point_names, read_points, unseen_labels
 from spinenet.datasets.check import check_study
 from spinenet.datasets.labelled import Kind, LabelledStudy, no_grades
@@ -42,6 +42,13 @@ def test_grades_that_one_disc_cannot_have_together_are_told(grades: dict[str, in
     found = list(contradictions(study(**grades)))
     assert len(found) == odd
     assert all(one.kind is Kind.DOUBT and "L4/L5 is graded pfirrmann" in one.text for one in found)
+
+
+def test_labels_of_a_synthetic_study_are_beyond_doubt() -> None:
+    doubtful = study(pfirrmann=1, herniation=1)
+    described, prepared = DATASETS["phantom"], Path("7.npz")
+    assert len(check_study(described, replace(doubtful, prepared=prepared), {})) == 1
+    assert check_study(described, replace(doubtful, prepared=prepared, generator="maker 3"), {}) == []
 
 
 def test_a_grade_that_no_series_of_the_study_can_show_is_told() -> None:

@@ -122,6 +122,7 @@ def _quieten() -> None:
     for message in (
         "(Experiment logs|Checkpoint) directory .* is not empty",
         ".isinstance.treespec, LeafSpec.. is dep",
+        "You defined a `validation_step` but have no `val_dataloader`",  # asked for by data.validation=0
     ):
         warnings.filterwarnings("ignore", message)
 
