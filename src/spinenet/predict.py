@@ -200,7 +200,8 @@ def predictions_of(graded: UncalibratedGrades, bundle: Bundle) -> tuple[Predicti
         target, index = TARGET[name], TARGET_INDEX[name]
         said_L = ~np.isnan(graded.logp_LTK[:, index, 0]) & graded.visible_LT[:, index]
         decided = decision(target, graded.logp_LTK[said_L, index].astype(float), calibration)
-        evidence, stood_by = bundle.evidence(name), not is_experimental(bundle.evidence(name))
+        evidence, views = bundle.evidence(name), bundle.read_from(name)
+        stood_by = not is_experimental(evidence)
         for row, level_index in enumerate(graded.bag.level_L[said_L]):
             level = LEVELS[level_index]
             predictions.append(
@@ -209,7 +210,7 @@ def predictions_of(graded: UncalibratedGrades, bundle: Bundle) -> tuple[Predicti
                     target=name,
                     grade=target.grades[int(decided.grade_N[row])],
                     probabilities=tuple(float(p) for p in decided.p_NK[row]),
-                    confident=stood_by and bool(decided.confident_N[row]) and level not in graded.checked.cautioned,
+                    confident=stood_by and bool(decided.confident_N[row]) and not graded.checked.doubts(level, views),
                     grade_set=decided.sets_N[row] if stood_by else (),
                     evidence=evidence,
                     reasons=why.get((int(level_index), name), ()),

@@ -8,7 +8,7 @@ its voxels in one canonical order whatever the file said, so that no later stage
 - coronal: slice index grows backwards, row index downwards, column index to the patient's left.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -210,13 +210,19 @@ class StudyLevels:
 class StudyCheck:
     """What of a located study may be graded, none where ``series`` is empty, and every flag, the gravest first.
 
-    Grades at ``cautioned`` levels are not to be stood by.
+    Grades at ``cautioned`` levels are not to be stood by, nor those that were read from axial slices at
+    ``cautioned_axial`` ones.
     """
 
     located: StudyLevels
     series: tuple[LocatedSeries, ...]
     flags: tuple[Note, ...] = ()
     cautioned: frozenset[str] = frozenset()
+    cautioned_axial: frozenset[str] = frozenset()
+
+    def doubts(self, level: str, views: Collection[View]) -> bool:
+        """Whether a grade at a level that was read from these views is not to be stood by."""
+        return level in self.cautioned or (View.AXIAL_T2 in views and level in self.cautioned_axial)
 
     @property
     def refusal(self) -> str:

@@ -219,17 +219,22 @@ def test_an_axial_level_cut_by_the_edge_is_left_to_the_sagittal_series():
     assert result.cautioned == frozenset()
 
 
-def test_what_is_unlike_synthetic_series_is_flagged_however_far_but_not_refused():
+def test_an_axial_series_unlike_all_that_was_learnt_is_flagged_for_what_was_read_from_it_and_far_beyond_refused():
     one, odd = axial(), axial(reference=(0.0, 100.0, 90.0, 20.0, 50.0))
     assert len(figures_of(one).figures_F) == len(FIGURES) - 1
     learnt = UsualSeries(figures_of(one).figures_F, np.eye(len(FIGURES) - 1) * 1e6, 1.0, 0.9, 100, synthetic=True)
     assert UsualSeries.from_dict(learnt.to_dict()).synthetic
+    distance = learnt.distance(figures_of(odd).figures_F)
     references = {VIEW: reference_around(located()), View.AXIAL_T2: learnt}
     assert codes(checked(located(), one, references=references).flags, Severity.FLAG) == []
-    result = checked(located(), odd, references=references)
+    result = checked(located(), odd, references={**references, View.AXIAL_T2: replace(learnt, flag=distance / 2)})
     assert codes(result.flags, Severity.FLAG) == ["unlike_training"] and codes(result.flags, Severity.REFUSE) == []
     assert any("synthetic series the model learnt from" in flag.text for flag in result.flags)
-    assert result.cautioned == frozenset()
+    assert result.cautioned == frozenset() and result.cautioned_axial == {"L5/S1"}
+    assert result.doubts("L5/S1", [View.AXIAL_T2]) and not result.doubts("L5/S1", [VIEW])
+    far = checked(located(), odd, references={**references, View.AXIAL_T2: replace(learnt, flag=distance / 4)})
+    assert codes(far.flags, Severity.REFUSE) == ["unlike_training"]
+    assert [one.series.name for one in far.series] == ["t2"] and far.cautioned_axial == frozenset()
 
 
 def test_series_left_out_or_told_otherwise_are_noted_with_their_reason():

@@ -69,7 +69,7 @@ def check(located: StudyLevels, spec: CropSpec, references: Mapping[View, UsualS
         seen = set()
     kept = [replace(one, frames=tuple(frame for frame in one.frames if frame.level in seen)) for one in kept]
     series = tuple(one for one in kept if one.frames)
-    return StudyCheck(located, series, tuple(flags), _cautioned(series, flags))
+    return StudyCheck(located, series, tuple(flags), _cautioned(series, flags), _cautioned_axial(series, flags))
 
 
 def _cautioned(series: Sequence[LocatedSeries], flags: Sequence[Note]) -> frozenset[str]:
@@ -83,6 +83,13 @@ def _cautioned(series: Sequence[LocatedSeries], flags: Sequence[Note]) -> frozen
     if any(flag.code == DOUBTFUL_NAMES for flag in flags):
         return frozenset(flagged[Scope.LEVEL] | every)
     return frozenset(flagged[Scope.LEVEL] | (every - sound))
+
+
+def _cautioned_axial(series: Sequence[LocatedSeries], flags: Sequence[Note]) -> frozenset[str]:
+    """Levels that a flagged axial series shows: whatever was read from axial slices was read from it as well."""
+    flagged = {flag.subject for flag in flags if flag.severity is Severity.FLAG and flag.scope is Scope.SERIES}
+    axial = [one for one in series if one.series.plane == "axial" and one.series.name in flagged]
+    return frozenset(frame.level for one in axial for frame in one.frames)
 
 
 def _study_flags(located: StudyLevels) -> Iterator[Note]:
@@ -164,7 +171,7 @@ def _series_flags(located: LocatedSeries, reference: UsualSeries | None) -> Iter
             "synthetic series the model learnt from" if reference.synthetic else "real series the model was judged on"
         )
         text = f"unlike the {usual}, {reference.oddest(figures.figures_F)} above all ({distance:.1f} times the limit)"
-        severity = Severity.REFUSE if distance > REFUSE_FACTOR and not reference.synthetic else Severity.FLAG
+        severity = Severity.REFUSE if distance > REFUSE_FACTOR else Severity.FLAG
         yield Note("unlike_training", Scope.SERIES, name, text, severity)
 
 

@@ -39,13 +39,13 @@ class LabelledPredictions:
 
     ``disc_N`` is (study, level). ``logp_NTK`` is nan where a disc was not found, was refused, and for targets that its
     slices cannot show, whose ``grades_NT`` are UNKNOWN; ``refused_NT`` says why what could have been graded was not,
-    "" elsewhere. Grades of ``cautioned_N`` discs are not stood by. ``failures`` says in words why a study has none.
+    "" elsewhere. Grades of ``cautioned_NT`` are not stood by. ``failures`` says in words why a study has none.
     """
 
     disc_N: tuple[tuple[str, str], ...]
     logp_NTK: NDArray[np.float32]
     grades_NT: NDArray[np.int64]
-    cautioned_N: NDArray[np.bool_]
+    cautioned_NT: NDArray[np.bool_]
     refused_NT: NDArray[np.str_]
     found: Centers
     truth: Centers
@@ -73,7 +73,7 @@ def merge(parts: Iterable[LabelledPredictions]) -> LabelledPredictions:
         disc_N=tuple(disc for part in parts for disc in part.disc_N),
         logp_NTK=np.concatenate([part.logp_NTK for part in parts]),
         grades_NT=np.concatenate([part.grades_NT for part in parts]),
-        cautioned_N=np.concatenate([part.cautioned_N for part in parts]),
+        cautioned_NT=np.concatenate([part.cautioned_NT for part in parts]),
         refused_NT=np.concatenate([part.refused_NT for part in parts]),
         found={key: value for part in parts for key, value in part.found.items()},
         truth={key: value for part in parts for key, value in part.truth.items()},
@@ -97,7 +97,7 @@ def _collect_one(labelled: LabelledStudy, bundle: Bundle) -> LabelledPredictions
         disc_N=tuple((labelled.key, level) for level in levels),
         logp_NTK=np.stack([predicted.get(level, NOT_GRADED) for level in levels]),
         grades_NT=_shown_grades(labelled, levels, graded, refused_NT != ""),
-        cautioned_N=np.array([level in checked.cautioned for level in levels]),
+        cautioned_NT=np.array([[checked.doubts(level, bundle.read_from(name)) for name in TARGET] for level in levels]),
         refused_NT=refused_NT,
         found=where_drawn(_found_centers(labelled, checked.located.series), truth, labelled),
         truth=truth,
@@ -110,7 +110,7 @@ def _unread(labelled: LabelledStudy, levels: Sequence[str], reason: str) -> Labe
         disc_N=tuple((labelled.key, level) for level in levels),
         logp_NTK=np.stack([NOT_GRADED] * len(levels)),
         grades_NT=_grades(labelled, levels),
-        cautioned_N=np.zeros(len(levels), np.bool_),
+        cautioned_NT=np.zeros((len(levels), len(TARGETS)), np.bool_),
         refused_NT=np.full((len(levels), len(TARGETS)), UNREADABLE),
         found={},
         truth={},
@@ -248,7 +248,7 @@ def to_frame(
         logp_NK = collected.logp_NTK[:, index, : len(target.grades)].astype(float)
         seen_N = ~np.isnan(logp_NK[:, 0])
         decided = decision(target, np.where(seen_N[:, None], logp_NK, 0), one)
-        confident_N = decided.confident_N & ~collected.cautioned_N & ~is_experimental(bundle.evidence(name))
+        stood_by_N = ~collected.cautioned_NT[:, index] & (not is_experimental(bundle.evidence(name)))
         u_NK = np.exp(logp_NK)
         for row, (study, level) in enumerate(collected.disc_N):
             truth = collected.grades_NT[row, index]
@@ -258,7 +258,7 @@ def to_frame(
                 grade_index = int(decided.grade_N[row])
                 cells |= {"grade": target.grades[grade_index], "label": target.words[grade_index]}
                 cells |= {f"p_{k}": round(float(p), 6) for k, p in enumerate(decided.p_NK[row])}
-                cells["confident"] = bool(confident_N[row])
+                cells["confident"] = bool(decided.confident_N[row] and stood_by_N[row])
                 cells |= {f"u_{k}": round(float(u), 6) for k, u in enumerate(u_NK[row] / u_NK[row].sum())}
             cells["refused"] = "" if seen_N[row] else str(collected.refused_NT[row, index])
             cells["truth"] = target.grades[int(truth)] if truth != UNKNOWN else None
