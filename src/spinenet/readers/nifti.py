@@ -18,11 +18,22 @@ from spinenet.errors import ReadError
 from spinenet.geometry import RAS_TO_LPS
 from spinenet.labels import View
 from spinenet.readers import names
+from spinenet.readers.name_words import names_no_agent
 from spinenet.readers.sources import Acquisition
 from spinenet.readers.volume import check_affine, check_shape, series_from_volume
 from spinenet.study import Series
 
 SUFFIXES = (".nii", ".nii.gz")
+MAX_SIDECAR_BYTES = 1 << 20
+_CODES = (
+    "ScanningSequence",
+    "SequenceVariant",
+    "ScanOptions",
+    "MRAcquisitionType",
+    "SequenceName",
+    "PulseSequenceName",
+)
+_AGENTS = ("ContrastBolusAgent", "ContrastBolusIngredient")
 _MM_PER_UNIT = {"meter": 1000.0, "micron": 0.001}
 
 
@@ -123,39 +134,47 @@ def _acquisition(path: Path, description: str) -> Acquisition:
     """What name, header text (dcm2niix writes TE there) and sidecar say."""
     sidecar = _sidecar(path)
     echo = re.search(r"\bTE=([0-9.eE+-]+)", description)
-    words = [names.stem_of(path), *(str(sidecar.get(key, "")) for key in ("SeriesDescription", "ProtocolName"))]
-    codes = (sidecar.get(key, "") for key in ("ScanningSequence", "SequenceVariant", "ScanOptions"))
+    words = [names.stem_of(path), *(_words(sidecar.get(key)) for key in ("SeriesDescription", "ProtocolName"))]
+    codes = (_words(sidecar.get(key)) for key in _CODES)
+    echoes = _number(sidecar.get("EchoTrainLength"))
     return Acquisition(
         tr_ms=_milliseconds(sidecar.get("RepetitionTime")),
         te_ms=_milliseconds(sidecar.get("EchoTime")) or (_number(echo.group(1)) if echo else None),
         ti_ms=_milliseconds(sidecar.get("InversionTime")),
-        sequence=" ".join(re.sub(r"[\\_,]", " ", str(code)) for code in codes),
-        image_type=_words(sidecar.get("ImageType")),
+        sequence=" ".join(re.sub(r"[\\_,]", " ", code) for code in codes),
+        image_type=" ".join(_words(sidecar.get(key)) for key in ("ImageType", "ImageTypeText")).strip(),
         description=" ".join(words),
-        body_part=str(sidecar.get("BodyPartExamined", "")),
+        body_part=_words(sidecar.get("BodyPartExamined")),
+        contrast_agent=any(not names_no_agent(_words(sidecar.get(key))) for key in _AGENTS),
         field_t=_number(sidecar.get("MagneticFieldStrength")),
+        echo_train=int(echoes) if echoes else None,
     )
 
 
 def _sidecar(path: Path) -> dict[str, Any]:
-    """The JSON file beside the image, or nothing where there is none or it is no JSON object."""
+    """The JSON file beside the image, or nothing where there is none, it is no JSON object or larger than any is."""
     file = path.with_name(names.stem_of(path) + ".json")
     try:
+        if not file.is_file() or file.stat().st_size > MAX_SIDECAR_BYTES:
+            return {}
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 
 
 def _words(value: object) -> str:
-    """A JSON list as words, text as it is, nothing else."""
-    return " ".join(map(str, value)) if isinstance(value, list) else value if isinstance(value, str) else ""
+    """Text as it is, a list of texts and numbers as words, nothing else; BIDS allows both."""
+    several = value if isinstance(value, list) else [value]
+    return " ".join(str(one) for one in several if isinstance(one, str | int | float) and not isinstance(one, bool))
 
 
 def _number(value: object) -> float | None:
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        return None
     try:
-        number = float(str(value))
-    except ValueError:
+        number = float(value)
+    except (ValueError, OverflowError):
         return None
     return number if np.isfinite(number) and number > 0 else None
 

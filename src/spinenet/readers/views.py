@@ -6,9 +6,10 @@ agent or of another body part are no view of ours: they get None and a reason.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spinenet.labels import View
+from spinenet.readers.name_words import FAT, OPPOSED, WATER, dixon_part, says_contrast, says_fat_dark
 from spinenet.readers.sources import Acquisition
 from spinenet.readers.vocabulary import plain_text
 from spinenet.study import Basis
@@ -25,16 +26,14 @@ MYELOGRAPHY_TE_MS = 400.0
 SINGLE_SHOT_ECHOES = 100
 """A two-dimensional image with so long an echo train is taken in one shot: a localiser or a myelography."""
 
+_MIN_TE_MS, _MAX_TE_MS, _MIN_TR_MS, _MAX_TR_MS = 3.0, 1000.0, 100.0, 30_000.0
+"""Times of spin echoes lie between these whatever their weighting."""
+
 _T = r"(?:(?<![a-z0-9])|(?<=sag)|(?<=ax)|(?<=axial)|(?<=tra)|(?<=cor)|(?<=tse)|(?<=fse)|(?<=se))"
 _PROTON_DENSITY = re.compile(r"(?<![a-z])(dp|pd|proton)w?(?![a-z])")
 _STIR = re.compile(r"(?<![a-z])(stir|tirm|turbo ?ir|tir2d\w*)|short tau|inversion[ -]recuper|inversion[ -]recover")
 _T1 = re.compile(_T + r"t1(?![0-9])")
 _T2 = re.compile(_T + r"t2(?![0-9])")
-_FAT_DARK = re.compile(
-    r"(?<![a-z])(fs|fat ?sat|spair|spir|dixon w|chem ?sat)(?![a-z])|fat[ -]?(sup|sat)|fett(ges|unter|sup|sat)"
-    r"|(satur\w*|sup\w*)( de| di| da)?( la)? ?(gras|grais|gord)|vet(onder|sup)|yag ?bas|tluszcz"
-    r"|t[12]w?[ _-]?fs(?![a-z])"
-)
 _OTHER_BODY_PART = re.compile(
     r"cervi|servik|szyj|c[ -]?spine|t[ -]?spine|thorac|torac|torak|sacro ?ili"
     r"|(?<![a-z])(hws|bws|brain|head|neck|skull|knee|hip|shoulder|ankle|wrist|breast|cerebr\w*|crane|isg|sij)(?![a-z])"
@@ -45,14 +44,11 @@ _NOT_USED = (
     (re.compile(r"localiz|localis|localit|lokali|scout|survey|(?<![a-z])(loc|topo|reperage)(?![a-z])"), "a localiser"),
     (re.compile(r"diffusion|(?<![a-z])(dwi|dti|adc|trace|epi|ep2d)(?![a-z])"), "diffusion imaging"),
     (re.compile(r"t2 ?(\*|star)|(?<![a-z])(medic|merge|swi|gre|fiesta|ciss|trufi|ffe)(?![a-z])"), "a gradient echo"),
-    (
-        re.compile(r"myelo|(?<![a-z])(mip|projection|(?<!in )phase|mosaic|subtraction|t[12] map)(?![a-z])"),
-        "a computed picture",
-    ),
+    (re.compile(r"myelo|(?<![a-z])(mip|projection|mosaic|subtraction|t[12] map)(?![a-z])"), "a computed picture"),
+    (re.compile(r"(?<![a-z])(phase (image|map|contrast)|fat ?frac\w*|pdff)(?![a-z])"), "a computed picture"),
 )
-_CONTRAST = re.compile(r"(?<![a-z])(gad\w*|gd|km|post|contrast\w*|kontrast\w*|inject\w*|ce)(?![a-z])|\+ ?c(?![a-z])")
-_PLAIN = re.compile(r"without|ohne|nativ|sans|sin |sem |bez |(?<![a-z])(pre|non)(?![a-z])")
 
+_DIXON_UNUSED = {FAT: "a picture of fat alone", OPPOSED: "a picture out of phase"}
 _VIEWS = {
     ("sagittal", "T1"): View.SAGITTAL_T1,
     ("sagittal", "T2"): View.SAGITTAL_T2,
@@ -85,7 +81,7 @@ def decide_view(plane: str, acquisition: Acquisition) -> Decision:
         if PLANE_OF_VIEW[wanted] != plane:
             return Decision(None, f"{said}, so it cannot be {wanted} as asked for: not used.", Basis.EXCLUDED)
         return Decision(wanted, f"{said}, {wanted} as asked for.", Basis.USER)
-    text = plain_text(acquisition.description)
+    acquisition, text = in_milliseconds(acquisition), plain_text(acquisition.description)
     unwanted = _unwanted(text, acquisition)
     if unwanted:
         return Decision(None, f"{said}, but {unwanted}: not used.", Basis.EXCLUDED)
@@ -104,13 +100,16 @@ def _unwanted(text: str, acquisition: Acquisition) -> str:
     for pattern, what in _NOT_USED:
         if pattern.search(searched):
             return f"{what} by its name or type"
+    if re.search(r"(?<!in )(?<!out )(?<!op )(?<!opp )(?<!opposed )phase", plain_text(acquisition.image_type)):
+        return "a picture of phases by its type"
     body = f"{text} {plain_text(acquisition.body_part)}"
     if _OTHER_BODY_PART.search(body) and not _LUMBAR.search(body):
         return "of another body part by its header or name"
-    if (acquisition.contrast_agent or _CONTRAST.search(text)) and not _PLAIN.search(text):
+    told = says_contrast(text)
+    if told or (told is None and acquisition.contrast_agent):
         return "after contrast agent by its header or name"
-    if {"f", "fat"} & set(plain_text(acquisition.image_type).split()):
-        return "a picture of fat alone by its type"
+    if dixon_part(text, acquisition.image_type) in _DIXON_UNUSED:
+        return _DIXON_UNUSED[dixon_part(text, acquisition.image_type)]
     return _unwanted_sequence(acquisition)
 
 
@@ -120,6 +119,8 @@ def _unwanted_sequence(acquisition: Acquisition) -> str:
         return "a gradient echo by its sequence"
     if "EP" in codes:
         return "echo planar by its sequence"
+    if acquisition.tr_ms and acquisition.tr_ms < _MIN_TR_MS:
+        return f"repeated too fast for a spin echo (TR {acquisition.tr_ms:.0f} ms)"
     if acquisition.te_ms and acquisition.te_ms > MYELOGRAPHY_TE_MS:
         return f"so heavily weighted (TE {acquisition.te_ms:.0f} ms) that it shows water alone"
     if (acquisition.echo_train or 0) >= SINGLE_SHOT_ECHOES and "3D" not in codes:
@@ -142,8 +143,10 @@ def _weighting(text: str, acquisition: Acquisition) -> tuple[str | None, str, Ba
         return None, why, Basis.UNDECIDED if open_to_image else Basis.EXCLUDED
     if not timed:
         why = "name"
-    kinds = {*acquisition.sequence.upper().split(), *acquisition.image_type.upper().split()}
-    fat_dark = acquisition.fat_suppressed or bool(_FAT_DARK.search(text)) or bool(kinds & {"FS", "W", "WATER"})
+    is_water = dixon_part(text, acquisition.image_type) == WATER
+    fat_dark = (
+        acquisition.fat_suppressed or is_water or says_fat_dark(text) or "FS" in acquisition.sequence.upper().split()
+    )
     if weighting == "T2" and named == "STIR":
         return "STIR", f"name, with {why}" if timed else why, basis
     if weighting == "T2" and fat_dark:
@@ -172,6 +175,28 @@ def _by_times(acquisition: Acquisition) -> tuple[str | None, str]:
     if te >= T2_MIN_TE_MS and (tr is None or tr >= T2_MIN_TR_MS):
         return "T2", said
     return None, f"{said} fit neither T1, T2 nor STIR"
+
+
+def in_milliseconds(acquisition: Acquisition) -> Acquisition:
+    """The same with times a thousand times as long or short where they make sense only so: they were in s, or were
+    taken for s and were not.
+
+    >>> in_milliseconds(Acquisition(tr_ms=3.5, te_ms=0.1)).tr_ms, in_milliseconds(Acquisition(te_ms=90_000)).te_ms
+    (3500.0, 90.0)
+    >>> in_milliseconds(Acquisition(tr_ms=8, te_ms=2.5)).tr_ms  # a fast gradient echo
+    8
+    """
+    tr, te, ti = acquisition.tr_ms, acquisition.te_ms, acquisition.ti_ms
+    if not te or (_make_sense(tr, te) and not (te < _MIN_TE_MS and tr is None)):
+        return acquisition
+    for factor in (1000.0, 0.001):
+        if te * factor >= _MIN_TE_MS and _make_sense(tr and tr * factor, te * factor):
+            return replace(acquisition, te_ms=te * factor, tr_ms=tr and tr * factor, ti_ms=ti and ti * factor)
+    return acquisition
+
+
+def _make_sense(tr_ms: float | None, te_ms: float) -> bool:
+    return te_ms <= _MAX_TE_MS and (tr_ms is None or _MIN_TR_MS <= tr_ms <= _MAX_TR_MS)
 
 
 def nulls_fat(ti_ms: float, field_t: float | None) -> bool:

@@ -11,8 +11,10 @@ _LETTERS = str.maketrans({"ł": "l", "ı": "i", "ø": "o", "đ": "d", "ß": "ss"
 _CYRILLIC_T = re.compile("т(?=[12])")
 
 _TRANSLATED = {
-    "fatsat": "脂肪抑制 脂肪饱和 脂肪飽和 压脂 壓脂 抑脂 지방억제 жироподав подавлени сатурац",
+    "fatsat": "脂肪抑制 脂肪饱和 脂肪飽和 压脂 壓脂 抑脂 지방억제 жироподав подавлени сатурац καταστολη שומן الدهون",
     "contrast": "造影 增强 增強 조영 контраст гадолин σκιαγραφ ניגוד صبغة تباين",
+    "native": "単純 平扫 平掃 造影前 增强前 增強前 조영전 натив",
+    "without": "без 无 無 非 不 なし 없이 비 χωρις ללא بدون",
     "localizer": "定位 位置決 위치잡이 локалайз локализ топограм разметк",
     "cervical": "颈 頸 頚 경추 шейн αυχεν צוואר عنق",
     "thoracic": "胸椎 흉추 грудн θωρακ",
@@ -31,7 +33,7 @@ def plain_text(text: str) -> str:
     >>> plain_text("Т2 саг").split()
     ['t2']
     """
-    latin = _CYRILLIC_T.sub("t", _bare(text).translate(_LETTERS))
+    latin = _CYRILLIC_T.sub("t", _bare(text.replace("+/-", " w wo ")).translate(_LETTERS))
     english = _FOREIGN.sub(lambda found: f" {_ENGLISH[found[0]]} ", latin)
     return re.sub(r"[^a-z0-9*+]+", " ", english)
 

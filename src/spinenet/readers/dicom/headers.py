@@ -7,6 +7,7 @@ the shared ones. Whether an object is multi-frame is told by its content: the SO
 """
 
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from spinenet.readers.dicom.elements import (
     quiet,
     read_dataset,
 )
+from spinenet.readers.name_words import names_no_agent
 from spinenet.readers.sources import Acquisition, Frame, Person
 
 LOG = logging.getLogger(__name__)
@@ -53,6 +55,11 @@ _KEYWORDS = (
     "ProtocolName",
     "BodyPartExamined",
     "ContrastBolusAgent",
+    "ContrastBolusAgentSequence",
+    "ContrastBolusIngredient",
+    "ContrastBolusRoute",
+    "ContrastBolusVolume",
+    "ContrastBolusTotalDose",
     "ScanningSequence",
     "SequenceVariant",
     "ScanOptions",
@@ -94,7 +101,6 @@ _OBJECTS = {
     "OT": "secondary capture",
 }
 _PERSON_DETAILS = ("PatientAge", "PatientSize", "PatientWeight", "StudyTime", "AccessionNumber", "StudyID")
-_NO_AGENT = frozenset({"", "none", "no", "n", "0"})
 _CODES = {
     ("EchoPulseSequence", "GRADIENT"): "GR",
     ("EchoPulseSequence", "SPIN"): "SE",
@@ -251,11 +257,22 @@ def _acquisition(described: Sequence[Header]) -> Acquisition:
         image_type=_words(first_value(described, "FrameType", "ImageType")),
         description=" ".join(dict.fromkeys(name for name in names if name)),
         body_part=_words(first_value(described, "BodyPartExamined")),
-        contrast_agent=_words(first_value(described, "ContrastBolusAgent")).lower() not in _NO_AGENT,
+        contrast_agent=_is_enhanced(described),
         field_t=_positive(described, "MagneticFieldStrength"),
         echo_train=int(echoes) if echoes else None,
         fat_suppressed="FAT" in _words(first_value(described, "SpectrallySelectedSuppression")).upper().split("_"),
     )
+
+
+def _is_enhanced(described: Sequence[Header]) -> bool:
+    """Whether a contrast agent, its route or amount is stated; a word that none was given outweighs the others."""
+    told = [_words(first_value(described, f"ContrastBolus{key}")) for key in ("Agent", "Ingredient", "Route")]
+    if any(re.search(r"\w", text) and names_no_agent(text) for text in told):
+        return False
+    given = any(not names_no_agent(text) for text in told)
+    amounts = [number(first_value(described, f"ContrastBolus{key}")) for key in ("Volume", "TotalDose")]
+    in_sequence = any(header.count("ContrastBolusAgentSequence") for header in described)
+    return given or in_sequence or any(amount is not None and amount > 0 for amount in amounts)
 
 
 def _age_years(header: Header) -> float | None:
