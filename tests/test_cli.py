@@ -1,6 +1,7 @@
 """The command line: exit codes, one line for what a user can get wrong, and no traceback for any of it."""
 
 import errno
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import spinenet
-from spinenet.cli import _warn_of_namesake, app
+from spinenet.cli import app
 from spinenet.crops import CropSpec
 from spinenet.errors import BundleError
 from spinenet.labels import RESEARCH_ONLY, View
@@ -21,6 +22,7 @@ from spinenet.model.calibration import NEUTRAL
 from spinenet.report.tables import StudyRow
 from spinenet.serve import batch
 from spinenet.serve.batch import BatchSummary, StudyRows
+from spinenet.system.namesake import namesakes
 
 
 def call(*arguments: object) -> Result:
@@ -56,16 +58,18 @@ def test_version_and_help() -> None:
     assert " ".join(RESEARCH_ONLY.split()) in " ".join(call("--help").stdout.split())
 
 
-def test_the_other_distribution_of_this_import_name_is_named_where_both_are_installed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize("words", [[], ["train"]])
+def test_each_command_is_said_in_a_whole_sentence(words: list[str]) -> None:
+    listed = call(*words, "--help").stdout.split("Commands:\n")[1].splitlines()
+    assert all(re.fullmatch(r"  [a-z]+ +[A-Z].*[^.]\.", line) for line in listed), listed
+
+
+def test_the_other_distribution_of_this_import_name_is_named_where_both_are_installed(tmp_path: Path) -> None:
     (tmp_path / "spinenet_mri-0.1.0.dist-info").mkdir()
-    _warn_of_namesake(tmp_path)
-    assert capsys.readouterr().err == ""
+    assert list(namesakes(tmp_path)) == []
     (tmp_path / "spinenet-2.1.4.dist-info").mkdir()
-    _warn_of_namesake(tmp_path)
-    said = capsys.readouterr().err
-    assert "the unrelated distribution spinenet 2.1.4" in said and said.count("\n") == 1
+    (said,) = namesakes(tmp_path)
+    assert "the unrelated distribution spinenet 2.1.4" in said
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from spinenet import __version__
 from spinenet.errors import BundleError, SpinenetError, StudyError
 from spinenet.labels import RESEARCH_ONLY
 from spinenet.system import tracebacks
+from spinenet.system.namesake import namesakes
 from spinenet.train.command_line import add_commands
 
 if TYPE_CHECKING:
@@ -39,6 +40,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+Model = Annotated[Path | None, typer.Option(help="Model bundle, folder or zip.", show_default="the one in the package")]
+Identify = Annotated[
+    bool, typer.Option("--identify", help="Keep the patient's name and id in page and structured report.")
+]
+NoSlices = Annotated[
+    bool, typer.Option("--no-slices", help="Leave the slices, and with them the viewer, out of the pages.")
+]
 Experimental = Annotated[
     bool,
     typer.Option(
@@ -55,18 +63,9 @@ Paths = Annotated[
 
 def main() -> None:
     """Entry point of the command."""
-    _warn_of_namesake(Path(__file__).parents[1])
+    for line in namesakes(Path(__file__).parents[1]):
+        _say(f"spinenet: {line}")
     app(prog_name="spinenet")
-
-
-def _warn_of_namesake(installed: Path) -> None:
-    """Oxford's SpineNet is the distribution ``spinenet`` and has the same import name: one overwrites the other."""
-    for other in installed.glob("spinenet-*.dist-info"):
-        name = other.name.removesuffix(".dist-info").replace("-", " ")
-        _say(
-            f"spinenet: {installed} also holds the unrelated distribution {name}, whose files overwrite those of "
-            "spinenet-mri or are overwritten by them; give each an environment of its own"
-        )
 
 
 def _print_version(wanted: bool) -> None:
@@ -93,9 +92,7 @@ def _options(
 def predict(
     paths: Paths,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the tables and reports.", show_default=False)],
-    model: Annotated[
-        Path | None, typer.Option(help="Model bundle, folder or zip.", show_default="the one in the package")
-    ] = None,
+    model: Model = None,
     workers: Annotated[int, typer.Option(min=1, help="Studies predicted at the same time.")] = 1,
     ray: Annotated[
         str | None,
@@ -111,19 +108,20 @@ def predict(
             show_default=False,
         ),
     ] = None,
-    identify: Annotated[
-        bool, typer.Option("--identify", help="Keep the patient's name and id in page and structured report.")
-    ] = False,
-    no_slices: Annotated[
-        bool, typer.Option("--no-slices", help="Leave the slices, and with them the viewer, out of the pages.")
-    ] = False,
+    identify: Identify = False,
+    no_slices: NoSlices = False,
     experimental: Experimental = False,
 ) -> None:
-    """Grade every study: tables, predictions.json, a worklist, and a page and DICOM objects a study."""
+    """Grade studies into tables, pages and DICOM objects.
+
+    Writes tables of grades, studies and measurements, predictions.json, a worklist, and for each study a page, a
+    structured report and an overview.
+    """
     with _one_line_errors():
         from spinenet.model.bundle import load_bundle
         from spinenet.readers import parse_wanted
         from spinenet.report.options import ReportOptions
+        from spinenet.report.tables import MEASUREMENTS_FILE
         from spinenet.serve.batch import REPORTS_FOLDER, predict_paths
 
         wanted = [parse_wanted(text) for text in series or ()]
@@ -144,7 +142,8 @@ def predict(
         typer.echo(_in_words(summary))
         if summary.counts["failed"]:
             typer.echo("`spinenet inspect` with the same paths says which files a study is and how they are understood")
-        typer.echo(f"tables: {out / 'predictions.csv'}, {out / 'studies.csv'}, {out / 'predictions.json'}")
+        measured = "measurements.csv, " if (out / MEASUREMENTS_FILE).is_file() else ""
+        typer.echo(f"tables in {out}: predictions.csv, {measured}studies.csv, predictions.json")
         typer.echo(f"worklist: {out / 'worklist.html'}\nreports: {out / REPORTS_FOLDER}")
         typer.echo(RESEARCH_ONLY)
     raise typer.Exit(summary.exit_code)
@@ -165,18 +164,15 @@ def listen(
     ] = None,
     wait: Annotated[float, typer.Option(min=0.0, help="Seconds without a new image that complete a study.")] = 30.0,
     keep_hours: Annotated[float, typer.Option(min=0.0, help="Hours that images are kept after grading.")] = 24.0,
-    model: Annotated[
-        Path | None, typer.Option(help="Model bundle, folder or zip.", show_default="the one in the package")
-    ] = None,
-    identify: Annotated[
-        bool, typer.Option("--identify", help="Keep the patient's name and id in page and structured report.")
-    ] = False,
-    no_slices: Annotated[
-        bool, typer.Option("--no-slices", help="Leave the slices, and with them the viewer, out of the pages.")
-    ] = False,
+    model: Model = None,
+    identify: Identify = False,
+    no_slices: NoSlices = False,
     experimental: Experimental = False,
 ) -> None:
-    """Be a DICOM node: take studies, grade them when they are complete, send the results on. Ctrl-C ends it."""
+    """Be a DICOM node that grades what it is sent.
+
+    A study is graded when it is complete, and the results are sent on. Ctrl-C ends it.
+    """
     with _one_line_errors("stopped; what was received is kept, the same command goes on with it"):
         import threading
 
@@ -214,11 +210,12 @@ def _say_apart(paths: list[Path]) -> None:
 @app.command()
 def inspect(
     paths: Paths,
-    model: Annotated[
-        Path | None, typer.Option(help="Model bundle, folder or zip.", show_default="the one in the package")
-    ] = None,
+    model: Model = None,
 ) -> None:
-    """Say what was found, and which series would be graded as what, without predicting."""
+    """Say which series would be graded as what.
+
+    Nothing is predicted, and nothing written.
+    """
     with _one_line_errors():
         from spinenet.readers import find_studies, read_study
 
@@ -274,7 +271,10 @@ def compare(
         Path | None, typer.Option("--out", "-o", help="Folder for changes.csv and changes.html.", show_default=False)
     ] = None,
 ) -> None:
-    """Say what changed between two studies of a patient, and whether it is more than the model's own noise."""
+    """Say what changed between two studies of a patient.
+
+    And whether it is more than the model's own noise.
+    """
     with _one_line_errors():
         from spinenet.report.page import change as pairs
         from spinenet.system.files import write_text
@@ -313,7 +313,10 @@ def _print_changes(comparison: Any) -> None:
 def verify(
     bundle: Annotated[Path | None, typer.Argument(help="Model bundle, folder or zip.", show_default=False)] = None,
 ) -> None:
-    """Check a model bundle byte for byte (by default the one in the package) and say what it is."""
+    """Check a model bundle byte for byte, and say what it is.
+
+    By default the one in the package.
+    """
     with _one_line_errors():
         from spinenet.model.bundle import load_bundle
         from spinenet.report.bundle_facts import lines_of

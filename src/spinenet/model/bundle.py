@@ -302,4 +302,4 @@ def _read(path: Path, names: tuple[str, ...]) -> dict[str, bytes]:
         return {name: (path / name).read_bytes() for name in names}
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         what = "no such file or folder" if not path.exists() else f"not a model bundle ({', '.join(names)} expected)"
-        raise BundleError(f"{path}: {what}; without --model the one in the package is used") from error
+        raise BundleError(f"{path}: {what}; where none is named the one in the package is used") from error

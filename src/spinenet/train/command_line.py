@@ -11,13 +11,13 @@ from spinenet.errors import SpinenetError
 LOG = logging.getLogger(__name__)
 
 COMMANDS = {
-    ("prepare",): ("prepare_data", "train", "Look at a data set (--check), or turn it into files that train fast."),
+    ("prepare",): ("prepare_data", "train", "Check a data set, or turn it into files that train fast."),
     ("train", "locator"): ("train_locator", "train", "Train the network that finds the levels."),
     ("train", "segmenter"): ("train_segmenter", "train", "Train the network that outlines discs to be measured."),
     ("train", "measured"): ("train_measured", "train", "Fit what grades discs by their measurements."),
-    ("train", "grader"): ("train_grader", "train", "Train the network that grades them; with locator= a whole bundle."),
-    ("train", "discs"): ("train_discs", "train", "Train the network that grades discs from midline slices of T1, T2."),
-    ("evaluate",): ("evaluate", "evaluate", "Evaluate a predictions.csv with truth, or runs on their test patients."),
+    ("train", "grader"): ("train_grader", "train", "Train the network that grades levels; makes a bundle."),
+    ("train", "discs"): ("train_discs", "train", "Train the network that grades discs in midline slices."),
+    ("evaluate",): ("evaluate", "evaluate", "Hold predictions, or runs on test patients, against truth."),
     ("export",): ("export", "train", "Join runs into a bundle that predicts without torch."),
 }
 """Words of the command: function of ``train.commands``, extra that it needs, help."""
