@@ -26,7 +26,7 @@ def main(config: CompareConfig) -> None:
     if names[0] == names[1]:
         names = [str(run) for run in runs]
     first, second = (load_predictions(run, truth) for run in runs)
-    chosen: dict[str, Any] = {"samples": config.samples, "seed": config.seed, "correction": config.correction}
+    chosen: dict[str, Any] = {"samples": config.samples, "seed": config.seed}
     write_comparison(compare(first, second, (names[0], names[1]), **chosen), Path(config.out))
     print(f"report: {Path(config.out) / 'report.md'}")
 

@@ -48,10 +48,17 @@ def test_precision_at_full_recall_is_that_of_the_lowest_positive(made):
     assert curves.precision_recall(sample, draws).y_G[-1] == pytest.approx(positive_N[called].mean())
 
 
-def test_reliability_bins_hold_their_own_means(made):
+def test_reliability_bins_hold_their_own_means_and_as_much_information(made):
     sample, draws = made
-    curve = curves.reliability(sample, draws)
-    order = np.argsort(sample.probabilities_NK[:, 1], kind="stable")
-    lowest = order[: len(order) // 10]
-    assert curve.x_G[0] == pytest.approx(sample.probabilities_NK[lowest, 1].mean())
-    assert curve.y_G[0] == pytest.approx(sample.truth_N[lowest].mean())
+    curve, p_N = curves.reliability(sample, draws), sample.probabilities_NK[:, 1]
+    bin_N = curves.equal_information(p_N)
+    held_B = np.bincount(bin_N, p_N * (1 - p_N))
+    assert held_B == pytest.approx(held_B.mean(), rel=0.3)
+    assert curve.x_G[-1] == pytest.approx(p_N[bin_N == 7].mean())
+    assert curve.y_G[-1] == pytest.approx(sample.truth_N[bin_N == 7].mean())
+
+
+def test_the_bins_of_a_rare_finding_do_not_all_lie_at_the_origin():
+    stated_N = np.random.default_rng(1).beta(0.2, 4, 2000)
+    middles = [stated_N[curves.equal_information(stated_N) == index].mean() for index in range(curves.BINS)]
+    assert sum(middle > 0.05 for middle in middles) >= 6

@@ -20,29 +20,29 @@ def test_the_figures_are_scikit_learns_on_the_same_rows(predictions):
     value = {name: {key: e.value for key, e in target.estimates.items()} for name, target in result.targets.items()}
     rows_p, rows_h, rows_m = rows["pfirrmann"], rows["herniation"], rows["modic"]
     kappa = sklearn_metrics.cohen_kappa_score(rows_p.truth, rows_p.grade, weights="quadratic")
-    assert value["pfirrmann"]["quadratic_kappa"] == pytest.approx(kappa, abs=1e-9)
+    assert value["pfirrmann"]["quadratic_kappa"] == pytest.approx(kappa, rel=1e-12)
     auc = sklearn_metrics.roc_auc_score(rows_p.truth >= 3, rows_p.p_2 + rows_p.p_3 + rows_p.p_4)
-    assert value["pfirrmann"]["auc"] == pytest.approx(auc, abs=1e-9)
+    assert value["pfirrmann"]["auc"] == pytest.approx(auc, rel=1e-12)
     auc = sklearn_metrics.roc_auc_score(rows_p.truth >= 4, rows_p.p_3 + rows_p.p_4)
-    assert result.targets["pfirrmann"].severe["auc"].value == pytest.approx(auc, abs=1e-9)
+    assert result.targets["pfirrmann"].severe["auc"].value == pytest.approx(auc, rel=1e-12)
     f1 = sklearn_metrics.f1_score(rows_m.truth, rows_m.grade, average="macro")
-    assert value["modic"]["macro_f1"] == pytest.approx(f1, abs=1e-9)
+    assert value["modic"]["macro_f1"] == pytest.approx(f1, rel=1e-12)
     auc = sklearn_metrics.roc_auc_score(rows_m.truth > 0, 1 - rows_m.p_0)
-    assert value["modic"]["auc"] == pytest.approx(auc, abs=1e-9)
+    assert value["modic"]["auc"] == pytest.approx(auc, rel=1e-12)
     auc = sklearn_metrics.roc_auc_score(rows_h.truth, rows_h.p_1)
-    assert value["herniation"]["auc"] == pytest.approx(auc, abs=1e-9)
+    assert value["herniation"]["auc"] == pytest.approx(auc, rel=1e-12)
     recall = sklearn_metrics.recall_score(rows_h.truth, rows_h.grade)
-    assert value["herniation"]["sensitivity"] == pytest.approx(recall, abs=1e-9)
+    assert value["herniation"]["sensitivity"] == pytest.approx(recall, rel=1e-12)
     recall = sklearn_metrics.recall_score(rows_h.truth, rows_h.grade, pos_label=0)
-    assert value["herniation"]["specificity"] == pytest.approx(recall, abs=1e-9)
+    assert value["herniation"]["specificity"] == pytest.approx(recall, rel=1e-12)
     precision = sklearn_metrics.precision_score(rows_h.truth, rows_h.grade)
-    assert value["herniation"]["ppv"] == pytest.approx(precision, abs=1e-9)
+    assert value["herniation"]["ppv"] == pytest.approx(precision, rel=1e-12)
     matrix = sklearn_metrics.confusion_matrix(rows_p.truth, rows_p.grade, labels=[1, 2, 3, 4, 5])
     assert (result.targets["pfirrmann"].confusion_KK == matrix).all()
 
 
 def test_intervals_hold_their_value(predictions):
-    for target in evaluate(predictions("pfirrmann", "herniation"), samples=200).targets.values():
+    for target in evaluate(predictions("pfirrmann", "herniation", patients=120), samples=200).targets.values():
         for name, figure in (target.estimates | target.severe).items():
             assert figure.low <= figure.value <= figure.high, name
             assert figure.low < figure.high, name
@@ -90,12 +90,12 @@ def test_one_class_gives_undefined_figures_never_zero(predictions):
     assert target.estimates["specificity"].value > 0
 
 
-def test_a_grade_held_by_one_patient_does_not_lift_the_interval(predictions):
+def test_where_one_patient_alone_has_a_grade_the_mean_over_grades_has_no_interval(predictions):
     frame = predictions("modic", patients=60)
     frame["truth"] = np.where(frame.truth.isin([1, 3]), 0, frame.truth)
     frame.loc[0, "truth"] = 3
     with_it = evaluate(frame, samples=400).targets["modic"].estimates["macro_f1"]
-    assert with_it.high < 0.9 * sklearn_metrics.f1_score(frame.truth, frame.grade, average="macro", labels=[0, 2])
+    assert np.isfinite(with_it.value) and np.isnan(with_it.high)
 
 
 def test_levels_are_the_same_figures_on_their_own_discs(predictions):
@@ -139,7 +139,7 @@ def test_left_and_right_are_also_judged_together(predictions):
     both = result.sides["foraminal_stenosis"]
     assert both.n == sum(result.targets[name].n for name in names)
     kappa = sklearn_metrics.cohen_kappa_score(frame.truth, frame.grade, weights="quadratic")
-    assert both.estimates["quadratic_kappa"].value == pytest.approx(kappa, abs=1e-9)
+    assert both.estimates["quadratic_kappa"].value == pytest.approx(kappa, rel=1e-12)
     assert evaluate(frame[frame.target == names[0]], samples=30).sides == {}
 
 
@@ -147,7 +147,7 @@ def test_a_stated_threshold_decides_instead_of_the_cuts(predictions):
     frame = predictions("herniation")
     stated = evaluate(frame, samples=30, threshold=0.2).targets["herniation"].estimates
     recall = sklearn_metrics.recall_score(frame.truth, frame.p_1 >= 0.2)
-    assert stated["sensitivity"].value == pytest.approx(recall, abs=1e-9)
+    assert stated["sensitivity"].value == pytest.approx(recall, rel=1e-12)
     assert stated["macro_f1"] == evaluate(frame, samples=30).targets["herniation"].estimates["macro_f1"]
 
 
@@ -162,7 +162,7 @@ def test_two_studies_of_a_patient_are_drawn_together(predictions):
 
 
 def test_nothing_is_said_without_an_interval(predictions):
-    metrics = evaluate(predictions(*(target.name for target in TARGETS), patients=60), samples=100)
+    metrics = evaluate(predictions(*(target.name for target in TARGETS), patients=220), samples=60)
     for target in (metrics.targets | metrics.sides).values():
         for name, figure in (target.estimates | target.severe).items():
             assert np.isfinite([figure.value, figure.low, figure.high]).all(), (target.target.name, name)

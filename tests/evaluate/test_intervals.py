@@ -4,21 +4,21 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from spinenet.evaluate.agreement import quadratic_kappa, ratio
 from spinenet.evaluate.intervals import (
+    FAMILY_ERROR,
     Estimate,
     Resamples,
     bca,
     draw_patients,
+    max_t,
     once,
-    p_value,
     percentile,
     reflected,
+    resting,
     share,
     side_by_side,
-    without_interval,
 )
-from spinenet.evaluate.ranking import auc_and_precision
+from spinenet.evaluate.metrics import auc_and_precision, quadratic_kappa, ratio
 
 
 def share_of(hit_N, patient_N, resamples):
@@ -74,12 +74,13 @@ def test_each_patient_is_left_out_once():
         assert len(left_out_GP) == min(patients, 200)
 
 
-def test_one_patient_has_no_interval():
-    resamples = draw_patients(3, 50, 0)
-    patient_N = np.array([1, 1])
-    figure = bca(without_interval(share_of(np.array([1.0, 0.0]), patient_N, resamples), patient_N), resamples)
-    assert figure.value == 0.5
-    assert np.isnan([figure.low, figure.high]).all()
+def test_a_figure_of_fewer_than_ten_patients_has_no_interval():
+    resamples = draw_patients(12, 50, 0)
+    for patients in (1, 9, 10):
+        patient_N = np.arange(patients).repeat(2)
+        figure = bca(resting(share_of(patient_N % 2, patient_N, resamples), patient_N), resamples)
+        assert figure.value == pytest.approx((patient_N % 2).mean())
+        assert np.isfinite([figure.low, figure.high]).all() == (patients == 10)
 
 
 def test_few_defined_draws_give_no_interval():
@@ -109,14 +110,49 @@ def test_a_mirrored_interval_reaches_below_what_noise_added():
     assert mirrored.low <= mirrored.value <= mirrored.high
 
 
-def test_p_and_interval_say_the_same():
+def test_the_p_of_one_question_and_its_interval_say_the_same():
     rng = np.random.default_rng(4)
     resamples = draw_patients(100, 2000, 0)
-    for shift in (0.0, 0.1, 0.2, 0.3):
+    for shift in (0.0, 0.1, 0.35, 0.5):
         values_C = share_of(rng.normal(shift, 1, 100), np.arange(100), resamples)
         interval = percentile(values_C, resamples)
-        assert (p_value(values_C, resamples) < 0.05) == (interval.low > 0 or interval.high < 0)
-    assert p_value(np.zeros(len(resamples.weights_CP)), resamples) == 1
+        assert (max_t([values_C], resamples)[0] < 0.05) == (interval.low > 0 or interval.high < 0)
+    assert max_t([np.zeros(len(resamples.weights_CP))], resamples)[0] == 1
+    assert max_t([], resamples).shape == (0,)
+
+
+def questions(shifted, patients, rng):
+    """60 questions asked of the same patients, whose answers hang together; the first ``shifted`` are not 0."""
+    shared_P1 = rng.normal(0, 1, (patients, 1))
+    return 0.7 * shared_P1 + rng.normal(0, 1, (patients, 60)) + 0.55 * (np.arange(60) < shifted)
+
+
+def answers_of(value_PM, resamples):
+    return max_t(list((resamples.weights_CP @ value_PM / resamples.weights_CP.sum(axis=1, keepdims=True)).T), resamples)
+
+
+def test_of_60_questions_the_6_that_truly_differ_are_found_and_no_other():
+    rng = np.random.default_rng(7)
+    resamples = draw_patients(200, 1000, 1)
+    found = np.array([answers_of(questions(6, 200, rng), resamples) < FAMILY_ERROR for _ in range(20)])
+    assert found[:, :6].mean() > 0.95
+    assert found[:, 6:].any(axis=1).sum() <= 1
+
+
+def test_a_family_of_60_equal_questions_is_called_different_in_one_of_a_hundred():
+    rng = np.random.default_rng(8)
+    resamples = draw_patients(200, 1000, 2)
+    wrong = [(answers_of(questions(0, 200, rng), resamples) < FAMILY_ERROR).any() for _ in range(300)]
+    assert np.mean(wrong) <= 0.03  # 1 % is expected of 300: 0 to 8
+
+
+def test_a_question_is_cheaper_where_questions_hang_together():
+    resamples = draw_patients(150, 1000, 3)
+    rng = np.random.default_rng(5)
+    one_P1 = rng.normal(0.25, 1, (150, 1))
+    apart = answers_of(np.hstack([one_P1, rng.normal(0, 1, (150, 59))]), resamples)[0]
+    together = answers_of(np.hstack([one_P1, one_P1 - 0.25 + 0.01 * rng.normal(0, 1, (150, 59))]), resamples)[0]
+    assert answers_of(one_P1, resamples)[0] <= together < apart
 
 
 def test_undefined_is_null_in_json():

@@ -63,3 +63,11 @@ def test_fractions_have_intervals_over_patients():
 def test_no_true_disc_is_an_error_not_a_perfect_score():
     with pytest.raises(ValueError, match="no graded disc"):
         level_errors({"a": spine()}, {"a": {}})
+
+
+def test_two_series_of_one_patient_are_drawn_together():
+    truth = {f"{patient}/{series}": spine() for patient in range(30) for series in ("t1", "t2")}
+    found = {key: centres for key, centres in truth.items() if int(key.split("/")[0]) >= 6}
+    apart, together = (level_errors(found, truth, patient_of=of) for of in (str, lambda key: key.split("/")[0]))
+    widths = [one.fractions["right"].high - one.fractions["right"].low for one in (apart, together)]
+    assert widths[1] == pytest.approx(2**0.5 * widths[0], rel=0.2)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spinenet.evaluate.robustness import robustness
+from spinenet.evaluate.robustness import retest as robustness
 from spinenet.evaluate.robustness.retest import CUT, RENAMED, Retest, level_shifts, movements
 from spinenet.evaluate.robustness.retest_outputs import write_retests
 from spinenet.labels import LEVELS

@@ -9,9 +9,9 @@ from spinenet.evaluate.comparison import Comparison, compare
 from spinenet.evaluate.evaluation import Metrics, TargetMetrics, evaluate
 from spinenet.evaluate.intervals import Estimate
 from spinenet.evaluate.levels import LevelErrors, level_errors
-from spinenet.evaluate.markdown import markdown_table, verdict_table
-from spinenet.evaluate.outputs import write_comparison, write_evaluation
+from spinenet.evaluate.markdown import area_table, baseline_table, markdown_table
 from spinenet.evaluate.raters import load_raters
+from spinenet.evaluate.report import write_comparison, write_evaluation
 from spinenet.evaluate.samples import check_predictions, load_predictions
 from spinenet.evaluate.subgroups import load_cases
 
@@ -25,7 +25,9 @@ __all__ = [
     "PredictionsError",
     "Settings",
     "TargetMetrics",
+    "area_table",
     "assess",
+    "baseline_table",
     "check_predictions",
     "compare",
     "evaluate",
@@ -34,7 +36,6 @@ __all__ = [
     "load_predictions",
     "load_raters",
     "markdown_table",
-    "verdict_table",
     "write_comparison",
     "write_evaluation",
 ]

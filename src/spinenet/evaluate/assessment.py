@@ -2,34 +2,36 @@
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from spinenet.evaluate.comparison import Comparison, compare
-from spinenet.evaluate.competition import rsna_estimates
 from spinenet.evaluate.curves import CURVES, Curve, CurveOf, reliability_before
+from spinenet.evaluate.discrimination import Discrimination, Twins, discriminations, twins
 from spinenet.evaluate.evaluation import Cohort, Metrics, TargetMetrics, evaluate_cohort, make_cohort
-from spinenet.evaluate.intervals import COVERAGE, Estimate, Resamples, side_by_side
+from spinenet.evaluate.evaluation_config import EvaluateConfig
+from spinenet.evaluate.intervals import COVERAGE, FAMILY_ERROR, Estimate, Resamples, side_by_side
 from spinenet.evaluate.levels import LevelErrors
-from spinenet.evaluate.questions import SIDES
-from spinenet.evaluate.raters import Raters, compare_raters
-from spinenet.evaluate.samples import Sample, check_predictions
-from spinenet.evaluate.subgroups import Subgroup, subgroups
-from spinenet.evaluate.verdicts import Verdict, verdicts
+from spinenet.evaluate.raters import Raters, compare_raters, consensus, load_raters
+from spinenet.evaluate.rsna_score import rsna_estimates
+from spinenet.evaluate.samples import SIDES, Sample, check_predictions, load_predictions, load_truth
+from spinenet.evaluate.subgroups import Subgroup, load_cases, subgroups
 from spinenet.labels import RESEARCH_ONLY
+
+CONSENSUS = "consensus"
 
 
 @dataclass(frozen=True)
 class Settings:
     """How an evaluation is made. ``threshold`` is the probability from which a finding counts as present; None takes
-    the decided grades. ``correction`` is a method of ``correction.CORRECTIONS``."""
+    the decided grades."""
 
     title: str
     samples: int = 1000
     seed: int = 0
     threshold: float | None = None
-    correction: str = "holm"
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ class Assessment:
     curves: dict[str, dict[str, Curve]]
     curves_before: dict[str, Curve | None]
     subgroups: tuple[Subgroup, ...]
-    verdicts: tuple[Verdict, ...]
+    discriminations: tuple[Discrimination, ...]
+    twins: Twins | None
     rsna: dict[str, Estimate]
     levels: LevelErrors | None
     raters: Raters | None
@@ -88,12 +91,13 @@ class Assessment:
             "discs": metrics.discs,
             "bootstrap": {"unit": "patient", "samples": metrics.samples, "seed": metrics.seed, "interval": COVERAGE},
             "threshold": settings.threshold,
-            "correction": settings.correction,
+            "family_error": FAMILY_ERROR,
             "targets": {name: target.to_dict() for name, target in metrics.targets.items()},
             "sides": {name: target.to_dict() for name, target in metrics.sides.items()},
             "levels": None if self.levels is None else self.levels.to_dict(),
             "rsna_score": {name: estimate.to_dict() for name, estimate in self.rsna.items()} or None,
-            "verdicts": [verdict.to_dict() for verdict in self.verdicts],
+            "discrimination": [one.to_dict() for one in self.discriminations],
+            "endplates": None if self.twins is None else self.twins.to_dict(),
             "subgroups": [subgroup.to_dict() for subgroup in self.subgroups],
             "raters": None if self.raters is None else self.raters.to_dict(),
             "previous": None if self.previous is None else self.previous.to_dict(),
@@ -109,17 +113,17 @@ def assess(frame: pd.DataFrame, settings: Settings, beside: Beside) -> Assessmen
     raters = None if beside.raters is None else compare_raters(cohort, beside.raters)
     previous = None
     if beside.previous is not None:
-        chosen: dict[str, Any] = {"samples": settings.samples, "seed": settings.seed, "correction": settings.correction}
-        previous = compare(frame, beside.previous, ("this run", "previous run"), **chosen)
-    judged = verdicts(cohort, previous, raters, consensus=beside.consensus, correction=settings.correction)
+        names = ("this run", "previous run")
+        previous = compare(frame, beside.previous, names, samples=settings.samples, seed=settings.seed)
     curves, before = _curves(cohort)
     return Assessment(
         settings=settings,
         metrics=metrics,
         curves=curves,
         curves_before=before,
-        subgroups=tuple(subgroups(cohort, beside.cases, settings.correction)),
-        verdicts=tuple(judged),
+        subgroups=tuple(subgroups(cohort, beside.cases)),
+        discriminations=tuple(discriminations(cohort)),
+        twins=twins(cohort),
         rsna=rsna_estimates(cohort),
         levels=beside.levels,
         raters=raters,
@@ -157,3 +161,20 @@ def _refused(frame: pd.DataFrame) -> dict[str, int]:
         return {}
     reasons = frame.loc[frame["truth"].notna() & frame["grade"].isna(), "refused"].fillna("").astype(str)
     return {str(code): int(count) for code, count in reasons[reasons != ""].value_counts().items()}
+
+
+def read_truth(truth: str | None, raters: str | None) -> pd.DataFrame | None:
+    """The truth of a table of predictions that has none of its own: from a CSV, or the raters' consensus."""
+    if truth is None:
+        return None
+    return consensus(load_raters(Path(raters or ""))) if truth == CONSENSUS else load_truth(Path(truth))
+
+
+def read_beside(config: EvaluateConfig, truth: pd.DataFrame | None) -> Beside:
+    """Whatever else a configuration names: cases, raters and a previous run."""
+    return Beside(
+        cases=load_cases(Path(config.cases)) if config.cases else None,
+        raters=load_raters(Path(config.raters)) if config.raters else None,
+        previous=load_predictions(Path(config.previous), truth) if config.previous else None,
+        consensus=config.truth == CONSENSUS,
+    )

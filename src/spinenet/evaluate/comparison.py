@@ -6,30 +6,22 @@ Both are weighed by the same resamples of the same patients, so the differences 
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from spinenet.errors import PredictionsError
-from spinenet.evaluate.correction import corrected
-from spinenet.evaluate.delong import areas
+from spinenet.evaluate.estimates import LOWER_IS_BETTER, MAIN, NEITHER_IS_BETTER, difference, figures_of, severe_figures
 from spinenet.evaluate.evaluation import make_cohort
-from spinenet.evaluate.intervals import COVERAGE, Estimate, Resamples, p_value, side_by_side
-from spinenet.evaluate.metrics import MAIN, difference, figures_of, score, severe_figures
-from spinenet.evaluate.questions import PRESENCE, target_named
-from spinenet.evaluate.samples import KEY, Sample, check_predictions
+from spinenet.evaluate.intervals import COVERAGE, Estimate, Floats, Resamples, finite, max_t, side_by_side, verdict
+from spinenet.evaluate.samples import KEY, Sample, check_predictions, target_named
 from spinenet.labels import RESEARCH_ONLY
-
-LOWER_IS_BETTER = ("brier", "log_loss", "ece", "ece_adaptive", "ece_uncalibrated", "called_normal")
-NEITHER_IS_BETTER = ("prevalence", "coverage")
 
 
 @dataclass(frozen=True)
 class Difference:
     """One figure of one target in both runs; ``gap`` is the first minus the second.
 
-    ``p`` is the paired bootstrap's, ``p_delong`` that of the areas under the ROC curve with patients as clusters, else
-    nan; ``p_corrected`` corrects ``p`` for the number of targets compared by this figure. ``question`` is "grades" or
-    "severe".
+    ``p_corrected`` is corrected for all targets that are compared by this figure (``intervals.max_t``). ``question`` is
+    "grades" or "severe".
     """
 
     target: str
@@ -39,24 +31,21 @@ class Difference:
     first: Estimate
     second: Estimate
     gap: Estimate
-    p: float
-    p_delong: float
+    gap_C: Floats
     p_corrected: float = float("nan")
 
     @property
     def verdict(self) -> str:
-        """``better``, ``worse`` (of the first run) or ``not shown``, by the corrected p at 0.05."""
-        if self.metric in NEITHER_IS_BETTER or not self.p_corrected < 0.05:
-            return "not shown"
-        return "better" if (self.gap.value > 0) != (self.metric in LOWER_IS_BETTER) else "worse"
+        """``better``, ``worse`` (of the first run) or ``not shown``, with FAMILY_ERROR over the targets."""
+        if self.metric in NEITHER_IS_BETTER:
+            return "not asked"
+        return verdict(-self.gap.value if self.metric in LOWER_IS_BETTER else self.gap.value, self.p_corrected)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON and tables."""
         plain = {name: getattr(self, name) for name in ("target", "question", "metric", "n")}
         figures = {name: getattr(self, name).to_dict() for name in ("first", "second", "gap")}
-        chances = {name: getattr(self, name) for name in ("p", "p_delong", "p_corrected")}
-        finite = {name: value if np.isfinite(value) else None for name, value in chances.items()}
-        return {**plain, **figures, **finite, "verdict": self.verdict}
+        return {**plain, **figures, "p_corrected": finite(self.p_corrected), "verdict": self.verdict}
 
 
 @dataclass(frozen=True)
@@ -69,7 +58,6 @@ class Comparison:
     left_out: int
     samples: int
     seed: int
-    correction: str
     differences: tuple[Difference, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -81,7 +69,6 @@ class Comparison:
             "discs": self.discs,
             "left_out": self.left_out,
             "bootstrap": {"unit": "patient", "samples": self.samples, "seed": self.seed, "interval": COVERAGE},
-            "correction": self.correction,
             "differences": [row.to_dict() for row in self.differences],
         }
 
@@ -98,7 +85,6 @@ def compare(
     *,
     samples: int = 1000,
     seed: int = 0,
-    correction: str = "holm",
 ) -> Comparison:
     """Compare two checked tables of predictions; PredictionsError where they share no disc or disagree on the truth."""
     ours, theirs, left_out = _on_common_discs(check_predictions(first), check_predictions(second), names)
@@ -112,8 +98,7 @@ def compare(
         left_out=left_out,
         samples=samples,
         seed=seed,
-        correction=correction,
-        differences=tuple(_corrected(rows, correction)),
+        differences=tuple(_corrected(rows, cohort.resamples)),
     )
 
 
@@ -150,25 +135,18 @@ def _differences(ours: Sample, theirs: Sample, resamples: Resamples) -> list[Dif
                     first=first[metric].estimate(resamples),
                     second=second[metric].estimate(resamples),
                     gap=gap.estimate(resamples),
-                    p=p_value(gap.values_C, resamples),
-                    p_delong=_delong(ours, theirs) if (question, metric) == ("grades", "auc") else float("nan"),
+                    gap_C=gap.values_C,
                 )
             )
     return rows
 
 
-def _delong(ours: Sample, theirs: Sample) -> float:
-    question = PRESENCE[ours.target.name]
-    scores_RN = np.stack([score(ours, question), score(theirs, question)])
-    return areas(ours.truth_N >= question.first, scores_RN, ours.patient_N).p_of_difference(0, 1)
-
-
-def _corrected(rows: list[Difference], correction: str) -> list[Difference]:
+def _corrected(rows: list[Difference], resamples: Resamples) -> list[Difference]:
     """p-values corrected over the targets that are compared by the same figure."""
     result = list(rows)
     for family in sorted({(row.question, row.metric) for row in rows}):
         places = [place for place, row in enumerate(rows) if (row.question, row.metric) == family]
-        p_values = corrected(np.array([rows[place].p for place in places]), correction)
+        p_values = max_t([rows[place].gap_C for place in places], resamples)
         for place, p in zip(places, p_values, strict=True):
             result[place] = replace(rows[place], p_corrected=float(p))
     return result

@@ -12,9 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spinenet.errors import PredictionsError
-from spinenet.evaluate.agreement import ratio
 from spinenet.evaluate.evaluation import make_cohort
-from spinenet.evaluate.intervals import Estimate, Resamples, bca, patients_of, share, without_interval
+from spinenet.evaluate.intervals import Estimate, Resamples, bca, patients_of, resting, share
+from spinenet.evaluate.metrics import ratio
 from spinenet.evaluate.samples import Sample, check_predictions
 from spinenet.labels import TARGET, Target
 from spinenet.model.calibration import decide, fit, probabilities
@@ -58,7 +58,7 @@ def _figures(sample: Sample, fold_P: NDArray[np.int64], resamples: Resamples) ->
     def mean(values_N: NDArray[Any], mask_N: NDArray[np.bool_] | slice = slice(None)) -> Estimate:
         patient_N = sample.patient_N[mask_N]
         discs_C, sum_C = resamples.totals(patient_N, values_N[mask_N]).T
-        return share(without_interval(ratio(sum_C, discs_C), patient_N), resamples, patients_of(patient_N))
+        return share(resting(ratio(sum_C, discs_C), patient_N), resamples, patients_of(patient_N))
 
     discs_C, sizes_C = resamples.totals(sample.patient_N, size_N).T
     grades = {grade: sample.truth_N == index for index, grade in enumerate(sample.target.grades)}
@@ -66,7 +66,7 @@ def _figures(sample: Sample, fold_P: NDArray[np.int64], resamples: Resamples) ->
         target=sample.target,
         n=len(sample),
         coverage=mean(held_N),
-        size=bca(without_interval(ratio(sizes_C, discs_C), sample.patient_N), resamples),
+        size=bca(resting(ratio(sizes_C, discs_C), sample.patient_N), resamples),
         single=mean(size_N == 1),
         confident=mean(confident_N),
         coverage_of_grade={grade: mean(held_N, mask_N) for grade, mask_N in grades.items() if mask_N.any()},

@@ -9,16 +9,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import precision_recall_curve, roc_curve
 
-from spinenet.evaluate.agreement import ratio
-from spinenet.evaluate.intervals import ENDS, Floats, Indices, Resamples, patients_of
-from spinenet.evaluate.metrics import score, stated_and_happened
-from spinenet.evaluate.probability import BINS, equal_mass
-from spinenet.evaluate.questions import PRESENCE
-from spinenet.evaluate.samples import Sample
+from spinenet.evaluate.estimates import score, stated_and_happened
+from spinenet.evaluate.intervals import ENDS, Floats, Indices, Resamples, resting
+from spinenet.evaluate.metrics import ratio
+from spinenet.evaluate.samples import PRESENCE, Sample
 
 UNIT_GRID = np.linspace(0, 1, 101)
 PROBABILITY_GRID = np.linspace(0.01, 0.99, 99)
+BINS = 8
+"""Bins of a reliability diagram."""
 _THRESHOLDS = 200
 _FEWEST_IN_BIN = 5
 
@@ -42,7 +43,23 @@ def roc(sample: Sample, resamples: Resamples) -> Curve:
     sensitivity_CU, false_CU = _over_last(hits_CU), _over_last(alarms_CU)
     zero_C1 = np.zeros((len(hits_CU), 1))
     x_CU, y_CU = np.hstack([zero_C1, false_CU]), np.hstack([zero_C1, sensitivity_CU])
-    return _curve(UNIT_GRID, np.stack([np.interp(UNIT_GRID, x, y) for x, y in zip(x_CU, y_CU, strict=True)]), sample)
+    y_CG = np.stack([np.interp(UNIT_GRID, x, y) for x, y in zip(x_CU, y_CU, strict=True)])
+    positive_N, score_N = _asked(sample)
+    if positive_N.any() and not positive_N.all():
+        false_U, found_U, _ = roc_curve(positive_N, score_N, drop_intermediate=False)
+        y_CG[0] = np.interp(UNIT_GRID, false_U, found_U)
+    return _curve(UNIT_GRID, y_CG, *_by_class(sample))
+
+
+def _asked(sample: Sample) -> tuple[NDArray[np.bool_], Floats]:
+    """Whether each disc has the finding, and its score, both (N,)."""
+    question = PRESENCE[sample.target.name]
+    return sample.truth_N >= question.first, score(sample, question)
+
+
+def _by_class(sample: Sample) -> tuple[Indices, Indices]:
+    positive_N, _ = _asked(sample)
+    return sample.patient_N[positive_N], sample.patient_N[~positive_N]
 
 
 def precision_recall(sample: Sample, resamples: Resamples) -> Curve:
@@ -52,7 +69,12 @@ def precision_recall(sample: Sample, resamples: Resamples) -> Curve:
     grid_G = UNIT_GRID[1:]
     last = recall_CU.shape[1] - 1
     reached = [np.minimum(np.searchsorted(recall, grid_G - 1e-12), last) for recall in recall_CU]
-    return _curve(grid_G, np.take_along_axis(precision_CU, np.stack(reached), axis=1), sample)
+    y_CG = np.take_along_axis(precision_CU, np.stack(reached), axis=1)
+    positive_N, score_N = _asked(sample)
+    if positive_N.any() and not positive_N.all():
+        precision_U, recall_U, _ = precision_recall_curve(positive_N, score_N)  # recall falls; the last is not a point
+        y_CG[0] = precision_U[np.searchsorted(-recall_U[:-1], -(grid_G - 1e-12), side="right") - 1]
+    return _curve(grid_G, y_CG, *_by_class(sample))
 
 
 def net_benefit(sample: Sample, resamples: Resamples) -> Curve:
@@ -63,7 +85,7 @@ def net_benefit(sample: Sample, resamples: Resamples) -> Curve:
     hits_CU, alarms_CU = _called(sample, resamples, PROBABILITY_GRID[::-1])
     odds_G = PROBABILITY_GRID / (1 - PROBABILITY_GRID)
     discs_C1 = resamples.totals(sample.patient_N)[:, :1]
-    return _curve(PROBABILITY_GRID, ratio(hits_CU[:, ::-1] - alarms_CU[:, ::-1] * odds_G, discs_C1), sample)
+    return _curve(PROBABILITY_GRID, ratio(hits_CU[:, ::-1] - alarms_CU[:, ::-1] * odds_G, discs_C1), *_by_class(sample))
 
 
 def net_benefit_of_all(prevalence: float) -> Floats:
@@ -88,7 +110,7 @@ def risk_coverage(sample: Sample, resamples: Resamples) -> Curve:
     risk_CU, share_CU = ratio(wrong_CU, kept_CU), _over_last(kept_CU)
     grid_G = UNIT_GRID[5:]
     curves = [np.interp(grid_G, shares, risks) for shares, risks in zip(share_CU, risk_CU, strict=True)]
-    return _curve(grid_G, np.stack(curves), sample)
+    return _curve(grid_G, np.stack(curves), sample.patient_N)
 
 
 def decided_probability(sample: Sample) -> Floats:
@@ -97,11 +119,20 @@ def decided_probability(sample: Sample) -> Floats:
 
 
 def reliability(sample: Sample, resamples: Resamples) -> Curve:
-    """Observed frequency over mean stated probability, in bins of equally many discs, as the adaptive error bins them.
+    """Observed frequency over mean stated probability, in bins of equal information, p (1 - p) summed over the discs:
+    where a finding is rare, equally many discs a bin would put nearly all bins at the origin.
 
     Bins of fewer than five discs are left out.
     """
     return _reliability(sample, sample.probabilities_NK, resamples)
+
+
+def equal_information(stated_N: Floats) -> Indices:
+    """Bin (N,) of each probability among BINS that hold as much binomial variance; equal probabilities share a bin."""
+    values_U, place_N, discs_U = np.unique(stated_N, return_inverse=True, return_counts=True)
+    held_U = discs_U * np.maximum(values_U * (1 - values_U), 1e-6)
+    middle_U = (np.cumsum(held_U) - held_U / 2) / held_U.sum()
+    return np.minimum((middle_U * BINS).astype(int), BINS - 1)[place_N]
 
 
 def reliability_before(sample: Sample, resamples: Resamples) -> Curve | None:
@@ -111,14 +142,14 @@ def reliability_before(sample: Sample, resamples: Resamples) -> Curve | None:
 
 def _reliability(sample: Sample, probabilities_NK: Floats, resamples: Resamples) -> Curve:
     stated_N, happened_N = stated_and_happened(sample, probabilities_NK)
-    bin_N = equal_mass(stated_N)
+    bin_N = equal_information(stated_N)
     discs_B = np.bincount(bin_N, minlength=BINS)
     enough_B = discs_B >= _FEWEST_IN_BIN
     sums_B = np.bincount(bin_N, stated_N, minlength=BINS).astype(float)
     stated_B = ratio(sums_B, discs_B.astype(float))
     seen_CB = resamples.counts(sample.patient_N, bin_N, BINS)
     happened_CB = resamples.counts(sample.patient_N, bin_N, BINS, happened_N.astype(float))
-    return _curve(stated_B[enough_B], ratio(happened_CB, seen_CB)[:, enough_B], sample)
+    return _curve(stated_B[enough_B], ratio(happened_CB, seen_CB)[:, enough_B], *_by_class(sample))
 
 
 CURVES: dict[str, CurveOf] = {
@@ -131,20 +162,19 @@ CURVES: dict[str, CurveOf] = {
 """Each kind of curve by the name of its table and figure."""
 
 
-def _curve(x_G: Floats, y_CG: Floats, sample: Sample) -> Curve:
-    """The sample's curve with its band over the bootstrap draws; no band where there is one patient alone."""
+def _curve(x_G: Floats, y_CG: Floats, *patients_N: Indices) -> Curve:
+    """The sample's curve with its band over the draws; no band where it rests on too few of these patients."""
     drawn_SG = y_CG[1:]
     mostly_G = np.isfinite(drawn_SG).mean(axis=0) >= 0.5 if len(drawn_SG) else np.zeros(len(x_G), bool)
     ends_2G = np.full((2, len(x_G)), np.nan)
-    if patients_of(sample.patient_N) > 1 and mostly_G.any():
+    if np.isfinite(resting(np.zeros(2), *patients_N)[1]) and mostly_G.any():
         ends_2G[:, mostly_G] = np.nanquantile(drawn_SG[:, mostly_G], ENDS, axis=0)
     return Curve(x_G, y_CG[0], *ends_2G)
 
 
 def _thresholds(sample: Sample) -> Floats:
     """Falling scores at which the curves are computed: all that occur, or so many quantiles of each class."""
-    question = PRESENCE[sample.target.name]
-    score_N, positive_N = score(sample, question), sample.truth_N >= question.first
+    positive_N, score_N = _asked(sample)
     distinct = np.unique(score_N)
     if len(distinct) > _THRESHOLDS:
         classes = [score_N[of_class] for of_class in (positive_N, ~positive_N) if of_class.any()]
@@ -155,8 +185,7 @@ def _thresholds(sample: Sample) -> Floats:
 
 def _called(sample: Sample, resamples: Resamples, threshold_U: Floats) -> tuple[Floats, Floats]:
     """True and false positives (C, U) at falling thresholds."""
-    question = PRESENCE[sample.target.name]
-    score_N, positive_N = score(sample, question), sample.truth_N >= question.first
+    positive_N, score_N = _asked(sample)
     hits, alarms = (
         _at_least(score_N[of_class], threshold_U, sample.patient_N[of_class], resamples)
         for of_class in (positive_N, ~positive_N)

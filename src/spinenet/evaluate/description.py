@@ -1,14 +1,16 @@
-"""What data sets hold: labels by level, example studies, grey values and shapes, as tables and figures."""
+"""What data sets hold, as tables and figures: labels by level, grey values and shapes, example studies, and the discs
+where a model is surest and wrong, or right and least sure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from spinenet.datasets import LabelledStudy
 from spinenet.datasets.masks import locate_all
-from spinenet.labels import LEVELS, RESEARCH_ONLY, TARGET, TARGETS, View
+from spinenet.labels import LEVELS, MAX_GRADES, RESEARCH_ONLY, TARGET, TARGETS, View
 from spinenet.readers import read_study
 from spinenet.study import LocatedSeries, Series
 
@@ -111,3 +113,59 @@ def _slice(series: Series, place: float) -> np.ndarray:
     slice_RC = series.voxels_SRC[int(place * len(series.voxels_SRC))]
     low, high = np.quantile(slice_RC, (0.01, 0.995))
     return np.clip((slice_RC - low) / max(high - low, 1e-6), 0, 1)
+
+
+# ---- which discs to look at
+
+SHOWN_TARGETS = ("pfirrmann", "modic", "herniation", "narrowing")
+EACH = 6
+
+
+def ranked(frame: pd.DataFrame, target: str, *, right: bool) -> pd.DataFrame:
+    """Discs of one target decided rightly, least sure first, or wrongly, surest first; ``p`` is of the decided grade.
+
+    ``frame`` is a predictions table with ``truth``; discs without a grade or a truth are left out.
+    """
+    rows = frame[(frame["target"] == target) & frame["truth"].notna() & frame["grade"].notna()]
+    grades = np.array(TARGET[target].grades)
+    index_N = np.searchsorted(grades, rows["grade"].to_numpy(int))
+    p_NK = rows[[f"p_{k}" for k in range(MAX_GRADES)]].to_numpy(float)
+    rows = rows.assign(p=p_NK[np.arange(len(rows)), index_N])
+    rows = rows[(rows["grade"] == rows["truth"]) == right]
+    return rows.sort_values("p", ascending=right, kind="stable")
+
+
+def example_discs(frame: pd.DataFrame) -> pd.DataFrame:
+    """The first of each ranking of each shown target: the discs whose slices are worth keeping."""
+    targets = [target for target in SHOWN_TARGETS if target in set(frame["target"])]
+    parts = [ranked(frame, target, right=right).head(EACH) for target in targets for right in (False, True)]
+    return pd.concat(parts) if parts else frame.head(0)
+
+
+def gallery(
+    frame: pd.DataFrame, slices: Mapping[tuple[str, str], NDArray[np.uint8]], target: str, *, right: bool
+) -> Figure:
+    """One column a disc: its slices with what was true, what was decided and how surely; discs without slices are
+    left out."""
+    rows = [row for row in ranked(frame, target, right=right).head(EACH).itertuples() if _key(row) in slices]
+    figure = Figure(figsize=(2.0 * max(len(rows), 1), 5.6), layout="constrained")
+    kind = "least sure rights" if right else "surest mistakes"
+    figure.suptitle(f"{TARGET[target].title}: {kind}. {RESEARCH_ONLY}", fontsize=8)
+    deepest = max((len(slices[_key(row)]) for row in rows), default=1)
+    axes = figure.subplots(deepest, max(len(rows), 1), squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for column, row in enumerate(rows):
+        axes[0, column].set_title(
+            f"{row.level}, study {row.study}\ntrue {int(row.truth)}, decided {int(row.grade)}\np = {row.p:.2f}",
+            fontsize=7,
+        )
+        for axis, pixels_HW in zip(axes[:, column], slices[_key(row)], strict=False):
+            axis.imshow(pixels_HW, cmap="gray", vmin=0, vmax=255)
+    if not rows:
+        axes[0, 0].text(0.5, 0.5, "no such disc", ha="center")
+    return figure
+
+
+def _key(row: object) -> tuple[str, str]:
+    return str(row.study), str(row.level)  # type: ignore[attr-defined]

@@ -9,10 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spinenet.errors import PredictionsError
+from spinenet.evaluate.estimates import Figure, confusions, figures_of, severe_figures
 from spinenet.evaluate.intervals import Estimate, Resamples, draw_patients, once, patients_of, side_by_side
-from spinenet.evaluate.metrics import Figure, confusions, figures_of, severe_figures
-from spinenet.evaluate.questions import PRESENCE, SEVERE, SIDES, both_sides
-from spinenet.evaluate.samples import Sample, check_predictions, sample_of
+from spinenet.evaluate.samples import PRESENCE, SEVERE, SIDES, Sample, both_sides, check_predictions, sample_of
 from spinenet.labels import LEVELS, TARGETS, UNKNOWN, Target
 
 

@@ -6,7 +6,7 @@ BCa interval needs. Shape letters: C columns of weights, P patients, N discs, F 
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -20,6 +20,11 @@ Indices = NDArray[np.int64]
 
 COVERAGE = 0.95
 ENDS = ((1 - COVERAGE) / 2, (1 + COVERAGE) / 2)
+FEWEST_PATIENTS = 10
+"""With fewer patients who have a finding, or who lack it, a figure of it has no interval."""
+FEWEST_DEFINED = 0.9
+FAMILY_ERROR = 0.01
+"""Chance that is accepted of calling even one of a family of questions different where none is."""
 _LEAVE_OUT_GROUPS = 200
 _THREADS = min(4, os.cpu_count() or 1)
 
@@ -52,7 +57,7 @@ class Estimate:
     def to_dict(self) -> dict[str, Any]:
         """Numbers for JSON, None where not defined."""
         ends = {"value": self.value, "low": self.low, "high": self.high}
-        return {name: float(value) if np.isfinite(value) else None for name, value in ends.items()}
+        return {name: finite(value) for name, value in ends.items()}
 
 
 @dataclass(frozen=True)
@@ -164,28 +169,54 @@ def share(values_C: Floats, resamples: Resamples, patients: int) -> Estimate:
     '1.00 [0.69, 1.00]'
     """
     found = bca(values_C, resamples)
-    if found.low < found.high or found.value not in (0.0, 1.0) or patients < 2:
+    if found.low < found.high or found.value not in (0.0, 1.0) or patients < FEWEST_PATIENTS:
         return found
     margin = 1 - ENDS[0] ** (1 / patients)
     return Estimate(found.value, 0.0, margin) if found.value == 0 else Estimate(found.value, 1 - margin, 1.0)
 
 
-def p_value(values_C: Floats, resamples: Resamples, null: float = 0.0) -> float:
-    """Two-sided p of "the true value is ``null``" by inverting the percentile interval (Davison and Hinkley 1997, 4.4).
+def max_t(values_MC: Sequence[Floats], resamples: Resamples) -> Floats:
+    """p-values (M,) of "each of these M figures is 0", two-sided and corrected for all being asked (Westfall and Young
+    1993, step-down max-T).
 
-    At least 2 / (samples + 1); nan where the figure has no interval.
+    The joint draws stand for the null once each figure is centred: they carry how the questions hang together, so that
+    many questions on the same patients cost less than independent ones would. The smallest p is 1 / (samples + 1).
+    A figure that is nan in a tenth of the draws, or that never varies without being 0, is not asked: nan.
     """
-    value, drawn_S, _ = _parts(values_C, resamples)
-    defined = drawn_S[np.isfinite(drawn_S)]
-    if not np.isfinite(value) or 2 * len(defined) < len(drawn_S):
-        return float("nan")
-    tails = (np.sum(defined <= null) + 1, np.sum(defined >= null) + 1)
-    return float(min(1.0, 2 * min(tails) / (len(defined) + 1)))
+    table_MC = np.reshape(np.array(values_MC, float), (len(values_MC), len(resamples.weights_CP)))
+    value_M, drawn_MS = table_MC[:, 0], table_MC[:, 1 : 1 + resamples.samples]
+    p_M = np.full(len(value_M), np.nan)
+    asked = np.flatnonzero(np.isfinite(value_M) & (np.isfinite(drawn_MS).mean(axis=1) > FEWEST_DEFINED))
+    gap_M, drawn_MS = value_M[asked], drawn_MS[asked]
+    spread_M = np.nanstd(drawn_MS, axis=1) if len(asked) else gap_M
+    certain_M = spread_M > 0
+    p_M[asked[~certain_M & (gap_M == 0)]] = 1.0
+    asked, gap_M, drawn_MS, spread_M = asked[certain_M], gap_M[certain_M], drawn_MS[certain_M], spread_M[certain_M]
+    size_M = np.abs(gap_M) / spread_M
+    null_MS = np.nan_to_num(np.abs(drawn_MS - gap_M[:, None]) / spread_M[:, None])
+    order = np.argsort(-size_M)
+    largest_MS = np.maximum.accumulate(null_MS[order[::-1]], axis=0)[::-1]
+    beaten_M = (1 + (largest_MS >= size_M[order][:, None]).sum(axis=1)) / (resamples.samples + 1)
+    p_M[asked[order]] = np.maximum.accumulate(beaten_M)
+    return p_M
 
 
-def without_interval(values_C: Floats, patient_N: Indices) -> Floats:
-    """The values as they are, but nothing said of other patients where all discs are of fewer than two."""
-    if patients_of(patient_N) >= 2:
+def verdict(gap: float, p: float) -> str:
+    """What may be said of a gap with the p-value of its family: ``better``, ``worse``, ``not shown``, ``not asked``."""
+    if not np.isfinite(p):
+        return "not asked"
+    return "not shown" if p >= FAMILY_ERROR else "better" if gap > 0 else "worse"
+
+
+def finite(value: float) -> float | None:
+    """A number for JSON, None where it is not defined."""
+    return float(value) if np.isfinite(value) else None
+
+
+def resting(values_C: Floats, *patients_N: Indices) -> Floats:
+    """The values as they are, but nothing said of other patients where one of these sets of discs is of fewer than
+    FEWEST_PATIENTS: with 9 positive patients the intervals held the truth in 88 %, with 2 in 76 % of simulations."""
+    if all(patients_of(patient_N) >= FEWEST_PATIENTS for patient_N in patients_N):
         return values_C
     return np.concatenate([values_C[:1], np.full(len(values_C) - 1, np.nan)])
 

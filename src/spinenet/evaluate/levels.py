@@ -3,15 +3,15 @@
 Shape letters: P patients (studies), O outcomes.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spinenet.evaluate.agreement import ratio
-from spinenet.evaluate.intervals import Estimate, draw_patients, share
+from spinenet.evaluate.intervals import Estimate, draw_patients, resting, share
+from spinenet.evaluate.metrics import ratio
 
 OUTCOMES = ("right", "misnamed", "missed", "extra")
 
@@ -54,6 +54,7 @@ def level_errors(
     truth: Centres,
     *,
     graded: Mapping[str, Collection[str]] | None = None,
+    patient_of: Callable[[str], str] = str,
     tolerance_mm: float = 5.0,
     samples: int = 1000,
     seed: int = 0,
@@ -62,7 +63,8 @@ def level_errors(
 
     ``truth`` holds every disc that is really there, else a rightly found disc counts as extra. ``graded`` names the
     discs that the fractions are of (default: all in ``truth``). A study in ``truth`` but not in ``found`` has every
-    disc missed; one in ``found`` alone is left out. Raises ValueError where no disc is left to count.
+    disc missed; one in ``found`` alone is left out. ``patient_of`` a study (a series)
+    says which are drawn together. Raises ValueError where no disc is left to count.
     """
     discs = {study: set(truth[study]) & set((graded or truth).get(study, ())) for study in truth}
     studies = sorted(study for study in truth if discs[study])
@@ -75,10 +77,11 @@ def level_errors(
         sizes_P.append(len(discs[study]))
         distances += near
     table_PO, discs_P = np.array(counts_PO, float), np.array(sizes_P, float)
-    resamples, patient_P = draw_patients(len(studies), samples, seed), np.arange(len(studies))
+    patients, patient_P = np.unique([patient_of(study) for study in studies], return_inverse=True)
+    resamples = draw_patients(len(patients), samples, seed)
     discs_C, *counts_C = resamples.totals(patient_P, discs_P, *table_PO.T)[:, 1:].T
     fractions = {
-        name: share(ratio(count_C, discs_C), resamples, len(studies))
+        name: share(resting(ratio(count_C, discs_C), patient_P), resamples, len(patients))
         for name, count_C in zip(OUTCOMES, counts_C, strict=True)
     }
     return LevelErrors(

@@ -1,43 +1,106 @@
-"""An assessment in words and Markdown tables: ``report.md``, and tables for notebooks and the README."""
+"""The words of every figure, and what an assessment found as Markdown tables, for the report and for notebooks."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from spinenet.evaluate.assessment import Assessment
 from spinenet.evaluate.comparison import Comparison
+from spinenet.evaluate.discrimination import Discrimination
+from spinenet.evaluate.estimates import MAIN
 from spinenet.evaluate.evaluation import Metrics, TargetMetrics
-from spinenet.evaluate.figure_words import METRIC_WORDS, cells, digits, markdown, size
-from spinenet.evaluate.human import LEVELS_MISNAMED, agreement_on
-from spinenet.evaluate.intervals import Estimate
-from spinenet.evaluate.levels import LevelErrors
-from spinenet.evaluate.metrics import MAIN
-from spinenet.evaluate.questions import PRESENCE, SEVERE, target_named
-from spinenet.evaluate.raters import Raters
-from spinenet.evaluate.subgroups import FEW_PATIENTS, Subgroup
-from spinenet.evaluate.verdicts import Verdict
-from spinenet.labels import RESEARCH_ONLY, Scale
-from spinenet.model.calibration import MAX_ERROR
+from spinenet.evaluate.intervals import FAMILY_ERROR, Estimate
+from spinenet.evaluate.raters import agreement_on
+from spinenet.evaluate.samples import SEVERE, target_named
+from spinenet.labels import Scale
 
-_MAIN = {
-    Scale.ORDINAL: ("quadratic_kappa", "linear_kappa", "gwet_ac1", "macro_f1", "balanced_accuracy", "matthews"),
+METRIC_WORDS = {
+    "quadratic_kappa": ("Quadratic kappa", "agreement beyond chance, far misses counting more; 1 is perfect"),
+    "linear_kappa": ("Linear kappa", "the same, misses counting by their distance"),
+    "kappa": ("Kappa", "agreement beyond chance, without weights"),
+    "gwet_ac1": ("Gwet's AC1", "agreement beyond chance that rare grades do not sink"),
+    "matthews": ("MCC", "correlation of decided and true grades; 0 is chance"),
+    "macro_f1": ("Macro F1", "F1 of each grade, averaged with equal weight"),
+    "macro_f1_neutral": ("Macro F1, most probable", "the same where the most probable grade is decided, without cuts"),
+    "macro_f1_gain": ("Gain by cuts", "macro F1 as decided minus that of the most probable grade"),
+    "balanced_accuracy": ("Balanced accuracy", "share decided rightly of each true grade, averaged with equal weight"),
+    "accuracy": ("Accuracy", "share decided rightly; high for rare findings whatever the model does"),
+    "auc": ("AUC", "chance that a disc with the finding scores above one without it"),
+    "average_precision": ("Average precision", "precision averaged over recall; its floor is the prevalence"),
+    "sensitivity": ("Sensitivity", "share of discs with the finding that are decided so"),
+    "specificity": ("Specificity", "share of discs without the finding that are decided so"),
+    "ppv": ("PPV", "share of discs decided to have the finding that have it, at this prevalence"),
+    "npv": ("NPV", "share of discs decided not to have the finding that do not, at this prevalence"),
+    "prevalence": ("Prevalence", "share of discs with the finding"),
+    "called_normal": ("Severe called normal", "share of severe discs that are decided to be normal"),
+    "calibration_slope": ("Slope", "of the line from stated log-odds of the finding to true ones; below 1 is too sure"),
+    "calibration_intercept": ("Intercept", "of that line; 0 is perfect, more is stated too rarely"),
+    "brier": ("Brier", "mean squared error of the probabilities; 0 is perfect"),
+    "brier_skill": ("Brier skill", "share of the Brier error of stating the prevalence that is saved; 1 is perfect"),
+    "log_loss": ("Log loss", "mean of minus the log of the true grade's probability; 0 is perfect"),
+    "ece": ("ECE", "expected calibration error over ten equal bins; a perfect model of this size has about 0.03"),
+    "ece_adaptive": ("Adaptive ECE", "the same over ten bins of equally many discs"),
+    "ece_uncalibrated": ("ECE before", "ECE before calibration"),
+    "coverage": ("Confident", "share of discs on which the model stands by its grade"),
+    "confident_error": ("Error among confident", "share decided wrongly where the model stands by its grade"),
+    "finding_coverage": ("Findings confident", "share stood by of the discs decided to have the finding"),
+    "confident_finding_error": (
+        "Error among confident findings",
+        "share decided wrongly of the discs decided to have the finding, where the model stands by that",
+    ),
+}
+"""Name in tables and meaning of every metric."""
+_SMALL = ("ece", "ece_adaptive", "ece_uncalibrated", "brier", "log_loss")
+"""Figures near 0 that need a third decimal."""
+_OF_SCALE = {
+    Scale.ORDINAL: (
+        "quadratic_kappa",
+        "linear_kappa",
+        "kappa",
+        "gwet_ac1",
+        "macro_f1",
+        "balanced_accuracy",
+        "matthews",
+    ),
     Scale.NOMINAL: ("auc", "average_precision", "kappa", "macro_f1", "balanced_accuracy"),
     Scale.BINARY: ("auc", "average_precision", "kappa", "gwet_ac1", "matthews", "macro_f1", "balanced_accuracy"),
 }
-_ANSWERS = ("prevalence", "auc", "average_precision", "sensitivity", "specificity", "ppv", "npv")
-_CALIBRATION = (
-    *("ece_uncalibrated", "ece", "ece_adaptive", "brier", "log_loss"),
-    *("calibration_slope", "calibration_intercept"),
-)
-_CONFIDENT = ("coverage", "confident_error", "finding_coverage", "confident_finding_error")
-_FIGURES = {
-    "levels": "The main figure of each target by level; orange rests on fewer than 30 patients, dotted is chance.",
-    "confusion": "Discs by true and decided grade; the shade is the share of the true grade.",
-    "roc": "ROC curves with 95 % bands over patients; the dot is where the decided grades lie.",
-    "precision_recall": "Precision over recall with 95 % bands; the dotted floor is the prevalence.",
-    "reliability": "Observed frequency over stated probability, ten bins of equally many discs, 95 % intervals.",
-    "decision": "Net benefit of acting on the probability, beside acting on every disc and on none.",
-    "risk_coverage": "Share decided wrongly among the discs the model is surest of; the dot is where it abstains now.",
-    "raters": "Kappa of the model and of raters; grey is what raters reached in publications.",
-}
+ANSWERS = ("prevalence", "auc", "average_precision", "sensitivity", "specificity", "ppv", "npv")
+_HEADINGS = {Scale.ORDINAL: "Ordinal grades", Scale.NOMINAL: "Types", Scale.BINARY: "Findings"}
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """
+    >>> print(markdown(["a", "b"], [["1", 2]]))
+    | a | b |
+    |---|---|
+    | 1 | 2 |
+    """
+    lines = ["| " + " | ".join(map(str, cells)) + " |" for cells in (head, *rows)]
+    return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
+
+
+def size(target: TargetMetrics) -> str:
+    """Discs, and how many of them have the finding where the grades are not ordinal."""
+    return f"{target.n} ({target.positives})" if target.target.scale is not Scale.ORDINAL else f"{target.n}"
+
+
+def figure_text(name: str, found: Mapping[str, Estimate]) -> str:
+    """A figure as "value [low, high]"; a dash for one that is not there."""
+    return found[name].text(3 if name in _SMALL else 2) if name in found else "–"
+
+
+def signed(estimate: Estimate) -> str:
+    """A difference, with its sign."""
+    return f"{'+' if estimate.value >= 0 else ''}{estimate}"
+
+
+def chance(p: float) -> str:
+    """A p-value for a table."""
+    return "–" if p != p else f"{p:.3f}" if p >= 0.001 else "< 0.001"
+
+
+def percent(fraction: Estimate) -> str:
+    """A share in percent."""
+    return f"{100 * fraction.value:.1f} % [{100 * fraction.low:.1f}, {100 * fraction.high:.1f}]"
 
 
 def markdown_table(
@@ -56,261 +119,110 @@ def markdown_table(
     every = metrics.targets | metrics.sides
     chosen = [every[name] for name in (metrics.targets if targets is None else targets)]
     head = ["Target", "Discs (positive)", *(METRIC_WORDS[name][0] for name in names)]
-    rows = [[target.target.title, size(target), *cells(target, names)] for target in chosen]
-    if asked is not None:
-        head.append(heading)
-        rows = [[*row, asked.get(target.target.name, "–")] for row, target in zip(rows, chosen, strict=True)]
+    rows = [
+        [one.target.title, size(one), *(figure_text(name, one.estimates) for name in names)]
+        + ([] if asked is None else [asked.get(one.target.name, "–")])
+        for one in chosen
+    ]
+    return markdown(head if asked is None else [*head, heading], rows)
+
+
+def baseline_table(found: Sequence[Discrimination]) -> str:
+    """The main figure beside those of names without an image, and what is left of it within a level or a patient."""
+    head = ["Target", "Figure", "Value", "Level alone", "Level and readers' companion", "Better than both?"]
+    rows = []
+    for one in found:
+        beside = f"{one.with_companion} ({one.companion})" if one.companion else "–"
+        answers = set(one.answers) - {"not asked"}
+        said = "–" if not answers else "yes" if answers == {"better"} else "not shown"
+        rows.append(
+            [target_named(one.target).title, METRIC_WORDS[one.metric][0], one.estimate, one.level_alone, beside, said]
+        )
     return markdown(head, rows)
 
 
-def verdict_table(verdicts: Sequence[Verdict]) -> str:
-    """Better than chance, than the previous run, than a rater? One row a target."""
-    rows = []
-    for verdict in verdicts:
-        chance, previous, rater = verdict.answers
-        gap = "" if verdict.previous is None else f" ({_signed(verdict.previous.gap)})"
-        apart = "" if verdict.rater_gap is None else f" ({_signed(verdict.rater_gap)})"
-        named = [target_named(verdict.target).title, METRIC_WORDS[verdict.metric][0], str(verdict.estimate)]
-        rows.append([*named, chance, previous + gap, rater + apart])
-    return markdown(["Target", "Figure", "Value", "Than chance", "Than the previous run", "Than a rater"], rows)
-
-
-def _signed(estimate: Estimate) -> str:
-    return f"{'+' if estimate.value >= 0 else ''}{estimate}"
-
-
-def report(assessment: Assessment, figure_names: Sequence[str]) -> str:
-    """The whole ``report.md``; ``figure_names`` are the stems of the figures beside it."""
-    sections = [
-        f"# {assessment.settings.title}",
-        f"> {RESEARCH_ONLY}",
-        _introduction(assessment),
-        "## Better than chance, than the previous run, than a rater?",
-        verdict_table(assessment.verdicts),
-        _how_judged(assessment),
-        *_results(assessment),
-        *_level_names(assessment.levels),
-        "## By level",
-        "Quadratic kappa for ordinal targets, AUC for the others, with the number of discs (positive).",
-        _by_level(assessment.targets),
-        *_figure("levels", figure_names),
-        "## Calibration",
-        markdown_table(assessment.metrics, _CALIBRATION, targets=assessment.targets),
-        "## Is it right where it is confident?",
-        f"A grade is called confident where at most {MAX_ERROR:.0%} of such grades are expected to be wrong.",
-        markdown_table(assessment.metrics, _CONFIDENT, targets=assessment.targets),
-        *(line for name in ("reliability", "risk_coverage") for line in _figure(name, figure_names)),
-        "## Curves and decisions",
-        *(
-            line
-            for name in ("confusion", "roc", "precision_recall", "decision")
-            for line in _figure(name, figure_names)
-        ),
-        *_subgroups(assessment.subgroups, figure_names),
-        *_raters(assessment.raters, figure_names),
-        *_previous(assessment.previous),
-        *_human(assessment),
-        "## What the figures mean",
-        "\n".join(f"- {name}: {meaning}." for name, meaning in METRIC_WORDS.values()),
-    ]
-    return "\n\n".join(sections) + "\n"
-
-
-def _introduction(assessment: Assessment) -> str:
-    metrics, threshold = assessment.metrics, assessment.settings.threshold
-    decided = (
-        "A finding counts as present where the decided grade says so; the cuts of that must come from other patients."
-        if threshold is None
-        else f"A finding counts as present from a probability of {threshold:g}."
-    )
-    words = (
-        f"{metrics.patients} patients, {metrics.discs} discs with a known grade. Brackets hold 95 % intervals from "
-        f"{metrics.samples} bootstrap samples of patients (seed {metrics.seed}; BCa, shares of 0 or 1 by Clopper and "
-        f"Pearson over patients). {decided} A dash means that the figure is not defined."
-    )
-    if assessment.synthetic:
-        titles = ", ".join(target_named(name).title for name in assessment.synthetic)
-        words += f"\n\nLearnt from synthetic studies alone, not from patients: {titles}."
-    return words
-
-
-def _how_judged(assessment: Assessment) -> str:
-    if assessment.consensus:
-        rater = "agrees with raters as well as they do among themselves (the truth is their consensus)"
-    else:
-        rater = "agrees with the truth as well as raters do (mean kappa)"
-    return (
-        f"Better or worse: p below 0.05 after correction over the targets ({assessment.settings.correction}). Not "
-        f"shown is not the same as equal. Than a rater: whether the model {rater}; differences in brackets."
-    )
-
-
-def _results(assessment: Assessment) -> Iterator[str]:
-    targets = assessment.targets
-    known = {name: published.text() for name in targets if (published := agreement_on(name))}
-    for scale, heading in ((Scale.ORDINAL, "Ordinal grades"), (Scale.NOMINAL, "Types"), (Scale.BINARY, "Findings")):
-        names = [name for name, target in targets.items() if target.target.scale is scale]
-        if names:
-            yield f"## {heading}"
-            yield markdown_table(
-                assessment.metrics, _MAIN[scale], targets=names, asked=known, heading="Raters among themselves"
-            )
-    yield "## Presence"
-    asked = {name: PRESENCE[name].title for name in targets}
-    yield markdown_table(assessment.metrics, _ANSWERS, targets=targets, asked=asked, heading="Question")
-    yield from _severe(targets)
-    yield from _rsna(assessment.rsna)
-    left_out = [f"{one.target.title} {one.not_graded}" for one in assessment.metrics.targets.values() if one.not_graded]
-    if left_out:
-        yield f"Discs with a known grade but without a prediction, in none of these figures: {', '.join(left_out)}."
-    if assessment.refused:
-        reasons = ", ".join(f"{code} {count}" for code, count in assessment.refused.items())
-        yield f"Of these grades, refused as spinenet predict refuses them: {reasons}."
-
-
-def _severe(targets: Mapping[str, TargetMetrics]) -> Iterator[str]:
-    graded = {name: target for name, target in targets.items() if target.severe}
-    if graded:
-        names = ("called_normal", *_ANSWERS)
-        rows = [
-            [
-                f"{target.target.title}: {question.title}",
-                f"{target.n} ({target.severe_positives})",
-                *(target.severe[metric].text(digits(metric)) for metric in names),
-            ]
-            for name, target in graded.items()
-            if (question := SEVERE[name])
-        ]
-        yield "## Severe"
-        yield markdown(["Question", "Discs (positive)", *(METRIC_WORDS[name][0] for name in names)], rows)
-
-
-def _rsna(rsna: Mapping[str, Estimate]) -> Iterator[str]:
-    if rsna:
-        yield "## RSNA 2024 score"
-        yield markdown(["Part", "Weighted log loss"], [[name, estimate.text(3)] for name, estimate in rsna.items()])
-        yield "Lower is better; 1.0986 is knowing nothing. A level without a grade gets the weighted frequencies."
-
-
-def _level_names(levels: LevelErrors | None) -> Iterator[str]:
-    if levels is None:
-        return
-    median, high = levels.distance_mm
-    yield "## Levels found and named"
-    yield markdown(
-        [f"Of {levels.graded} graded discs, {levels.studies} series", "Discs", "Fraction"],
-        [[name, str(levels.counts[name]), _percent(levels.fractions[name])] for name in levels.counts],
-    )
-    yield (
-        f"Right: a located centre within {levels.tolerance_mm:g} mm under the disc's name; misnamed: under another; "
-        "extra: a located centre at no disc, or a second one at a disc. From true to located centre "
-        f"{median:.1f} mm (median), {high:.1f} mm (95th percentile). Raters numbered a level wrongly from lumbar "
-        f"images alone in {100 * LEVELS_MISNAMED:.1f} % of patients."
-    )
-
-
-def _percent(fraction: Estimate) -> str:
-    return f"{100 * fraction.value:.1f} % [{100 * fraction.low:.1f}, {100 * fraction.high:.1f}]"
-
-
-def _by_level(targets: Mapping[str, TargetMetrics]) -> str:
-    names = list(dict.fromkeys(level for target in targets.values() for level in target.levels))
-    rows = []
-    for target in targets.values():
-        metric = MAIN[target.target.scale]
-        parts = [target.levels.get(level) for level in names]
-        figures = (f"{part.estimates[metric]} <br> {size(part)}" if part else "–" for part in parts)
-        rows.append([target.target.title, *figures])
-    return markdown(["Target", *names], rows)
-
-
-def _figure(name: str, figure_names: Sequence[str]) -> Iterator[str]:
-    if name in figure_names:
-        yield f"![{_FIGURES[name]}](figures/{name}.png)"
-        yield f"*{_FIGURES[name]}*"
-
-
-def _subgroups(groups: Sequence[Subgroup], figure_names: Sequence[str]) -> Iterator[str]:
-    if not groups:
-        return
-    asked = [group for group in groups if group.p_corrected == group.p_corrected]
-    apart = sorted((group for group in asked if group.p_corrected < 0.05), key=lambda group: group.p_corrected)
-    yield "## Subgroups"
-    yield (
-        f"{len(asked)} gaps between a group and the largest group of its variable were looked at; {len(apart)} differ "
-        "after correction. All of them: tables/subgroups.csv."
-    )
-    if apart:
-        head = ["Target", "Group", "Patients", "Figure", "Decided wrongly", "Gap to", "Gap", "p, corrected"]
-        yield markdown(head, [_gap_row(group) for group in apart])
-    few = dict.fromkeys(f"{one.variable} {one.group} ({one.patients})" for one in groups if one.few)
-    if few:
-        yield f"**Fewer than {FEW_PATIENTS} patients, so hardly anything can be said:** {', '.join(few)}."
-    for name in figure_names:
-        if name.startswith("subgroup_"):
-            yield f"![By {name.removeprefix('subgroup_')}](figures/{name}.png)"
-
-
-def _gap_row(group: Subgroup) -> list[str]:
-    few = " **few**" if group.few else ""
-    title = target_named(group.target).title
-    named = [title, f"{group.variable} {group.group}", f"{group.patients}{few}", str(group.estimate), str(group.wrong)]
-    return [*named, group.reference, _signed(group.gap), f"{group.p_corrected:.3f}"]
-
-
-def _raters(raters: Raters | None, figure_names: Sequence[str]) -> Iterator[str]:
-    if raters is None or not raters.means:
-        return
-    names = ("model_truth", "rater_truth", "gap_truth", "model_rater", "rater_rater", "gap")
-    head = [
-        "Target",
-        "Model, truth",
-        "Raters, truth",
-        "Difference",
-        "Model, raters",
-        "Raters, raters",
-        "Difference",
-    ]
+def area_table(found: Sequence[Discrimination]) -> str:
+    """AUC of "present" over all pairs, within a level, within a patient, and of patients; and the count of findings."""
+    names = ("pooled", "within_level", "within_patient", "anywhere")
+    head = ["Target", "AUC, pooled", "Within a level", "Within a patient", "Has this patient one anywhere"]
+    counts = ("wholly_right", "errors", "missed", "false_calls")
+    head += ["Patients without an error", "Errors a patient", "Missed", "False calls", "Right finding, wrong level"]
     rows = [
-        [
-            target_named(name).title,
-            *(str(means[key]) for key in names),
-            published.text() if (published := agreement_on(name)) else "–",
-        ]
-        for name, means in raters.means.items()
+        [target_named(one.target).title, *(one.areas[name] for name in names), *(one.count[name] for name in counts)]
+        + [f"{one.wrong_level} patients"]
+        for one in found
     ]
-    yield "## Raters"
-    yield "Mean kappas (quadratic for ordinal grades); every pair, with AC1, in tables/raters.csv."
-    yield markdown([*head, "Published, raters"], rows)
-    yield from _figure("raters", figure_names)
-
-
-def _previous(previous: Comparison | None) -> Iterator[str]:
-    if previous is not None:
-        yield "## Against the previous run"
-        yield comparison_table(previous)
+    return markdown(head, rows)
 
 
 def comparison_table(comparison: Comparison) -> str:
     """The main figure of each target in both runs, with the paired difference."""
-    first, second = comparison.names
-    head = ["Target", "Figure", "Discs", first, second, "Difference", "p", "p, corrected", "p, DeLong", "First run is"]
+    head = ["Target", "Figure", "Discs", *comparison.names, "Difference", "p, corrected", "First run is"]
     rows = [
-        [
-            *(target_named(name).title, METRIC_WORDS[row.metric][0], str(row.n), str(row.first), str(row.second)),
-            *(_signed(row.gap), _chance(row.p), _chance(row.p_corrected), _chance(row.p_delong), row.verdict),
-        ]
+        [target_named(name).title, METRIC_WORDS[row.metric][0], row.n, row.first, row.second]
+        + [signed(row.gap), chance(row.p_corrected), row.verdict]
         for name, row in comparison.main().items()
     ]
     return markdown(head, rows)
 
 
-def _chance(p: float) -> str:
-    return "–" if p != p else f"{p:.3f}" if p >= 0.001 else "< 0.001"
+def results(assessment: Assessment) -> Iterator[tuple[str, str]]:
+    """Heading and table of the grades of each scale."""
+    known = {name: one.text() for name in assessment.targets if (one := agreement_on(name))}
+    for scale, heading in _HEADINGS.items():
+        names = [name for name, target in assessment.targets.items() if target.target.scale is scale]
+        if names:
+            columns = _OF_SCALE[scale]
+            raters = {"asked": known, "heading": "Raters, linear kappa"} if set(names) & set(known) else {}
+            yield heading, markdown_table(assessment.metrics, columns, targets=names, **raters)  # type: ignore[arg-type]
 
 
-def _human(assessment: Assessment) -> Iterator[str]:
-    known = {published.text(): None for name in assessment.targets if (published := agreement_on(name))}
-    if known:
-        yield "## What raters reach among themselves"
-        yield "\n".join(f"- {words}" for words in known)
+def severe_table(targets: Mapping[str, TargetMetrics]) -> str:
+    """The question whether a disc is severe, of targets that have such grades; empty where none has."""
+    names = ("called_normal", *ANSWERS)
+    rows = [
+        [f"{target.target.title}: {question.title}", f"{target.n} ({target.severe_positives})"]
+        + [figure_text(metric, target.severe) for metric in names]
+        for name, target in targets.items()
+        if target.severe and (question := SEVERE[name])
+    ]
+    return markdown(["Question", "Discs (positive)", *(METRIC_WORDS[name][0] for name in names)], rows) if rows else ""
+
+
+def level_table(targets: Mapping[str, TargetMetrics]) -> str:
+    """The main figure of each target at each level."""
+    names = list(dict.fromkeys(level for target in targets.values() for level in target.levels))
+    rows = []
+    for target in targets.values():
+        metric = MAIN[target.target.scale]
+        parts = [target.levels.get(level) for level in names]
+        cells = (f"{part.estimates[metric]} <br> {size(part)}" if part else "–" for part in parts)
+        rows.append([target.target.title, *cells])
+    return markdown(["Target", *names], rows)
+
+
+def gap_table(assessment: Assessment) -> str:
+    """Groups that differ from the largest of their variable; empty where none does."""
+    apart = [group for group in assessment.subgroups if group.p_corrected < FAMILY_ERROR]
+    head = ["Target", "Group", "Patients", "Figure", "Decided wrongly", "Gap to", "Gap", "p, corrected"]
+    rows = [
+        [target_named(one.target).title, f"{one.variable} {one.group}", f"{one.patients}{' **few**' * one.few}"]
+        + [one.estimate, one.wrong, one.reference, signed(one.gap), chance(one.p_corrected)]
+        for one in sorted(apart, key=lambda group: group.p_corrected)
+    ]
+    return markdown(head, rows) if rows else ""
+
+
+def rater_table(assessment: Assessment) -> str:
+    """Model and raters with the truth and with each other; empty without raters."""
+    if assessment.raters is None or not assessment.raters.means:
+        return ""
+    names = ("model_truth", "rater_truth", "gap_truth", "model_rater", "rater_rater", "gap")
+    gap, p = "Difference", "p, corrected"
+    head = ["Target", "Model, truth", "Raters, truth", gap, p, "Model, raters", "Raters, raters", gap, p]
+    rows = []
+    for name, means in assessment.raters.means.items():
+        cells = [str(means[key]) for key in names]
+        cells.insert(3, chance(assessment.raters.p_truth[name]))
+        rows.append([target_named(name).title, *cells, chance(assessment.raters.p[name])])
+    return markdown(head, rows)

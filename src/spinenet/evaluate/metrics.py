@@ -1,224 +1,260 @@
-"""Every figure of one target on one set of discs, for all columns of weights at once, with its kind of interval.
+"""The formulas, for many weightings of the patients at once: agreement, ranking, and how good probabilities are.
 
-Shape letters: C columns of weights, N discs, K grades.
+``confusion`` is (..., K, K), counts or weights, rows the truth (or one rater), columns the decision (or the other).
+Each function returns a value for each column of weights, nan where the figure is not defined; scikit-learn's values
+where it has the figure. Quadratic kappa and macro F1, which also choose the cuts of a calibration, live in
+``spinenet.model.cut_points``. Shape letters: C columns of weights, P patients, N discs, K grades, B bins, U thresholds.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
-from spinenet.evaluate import agreement
-from spinenet.evaluate.agreement import ratio
-from spinenet.evaluate.intervals import (
-    Estimate,
-    Floats,
-    Indices,
-    Interval,
-    Resamples,
-    bca,
-    patients_of,
-    percentile,
-    reflected,
-    share,
-    without_interval,
-)
-from spinenet.evaluate.probability import (
-    brier_errors,
-    calibration_error,
-    calibration_line,
-    equal_mass,
-    equal_width,
-    log_losses,
-)
-from spinenet.evaluate.questions import NORMAL_BELOW, PRESENCE, SEVERE, Question
-from spinenet.evaluate.ranking import auc_and_precision
-from spinenet.evaluate.samples import Sample
-from spinenet.labels import Scale
+from spinenet.evaluate.intervals import Floats, Indices, Resamples
+from spinenet.model.cut_points import macro_f1 as macro_f1
+from spinenet.model.cut_points import quadratic_kappa as quadratic_kappa
 
 
-@dataclass(frozen=True)
-class Figure:
-    """A figure's value in every column of weights (C,), and how its interval is made of them."""
-
-    values_C: Floats
-    interval: Interval = bca
-
-    def estimate(self, resamples: Resamples) -> Estimate:
-        """The sample's value with its interval."""
-        return self.interval(self.values_C, resamples)
+def ratio(numerator: Floats, denominator: Floats) -> Floats:
+    """Element by element, nan where the denominator is not positive."""
+    numerator, denominator = np.broadcast_arrays(numerator, denominator)
+    return np.divide(numerator, denominator, out=np.full(denominator.shape, np.nan), where=denominator > 0)
 
 
-MAIN = {Scale.ORDINAL: "quadratic_kappa", Scale.NOMINAL: "auc", Scale.BINARY: "auc"}
-"""The one figure that stands for a target where there is room for one."""
-
-CHANCE = {"quadratic_kappa": 0.0, "auc": 0.5}
-"""What a main figure is for a rater who guesses."""
+def recall(confusion: Floats) -> Floats:
+    """Share of each true grade that was decided so (..., K), nan for a grade that does not occur."""
+    return ratio(np.diagonal(confusion, axis1=-2, axis2=-1), confusion.sum(axis=-1))
 
 
-def figures_of(sample: Sample, resamples: Resamples, threshold: float | None = None) -> dict[str, Figure]:
-    """Figures of a target's grades, of the question whether the finding is present, and of its probabilities.
+def precision(confusion: Floats) -> Floats:
+    """Share of each decided grade that is true (..., K), nan for a grade that was never decided."""
+    return ratio(np.diagonal(confusion, axis1=-2, axis2=-1), confusion.sum(axis=-2))
 
-    ``sample`` holds graded discs only. ``threshold`` is the probability from which a disc counts as present; None
-    takes the decided grades.
+
+def accuracy(confusion: Floats) -> Floats:
+    """Share decided rightly."""
+    return ratio(np.trace(confusion, axis1=-2, axis2=-1), confusion.sum(axis=(-2, -1)))
+
+
+def balanced_accuracy(confusion: Floats) -> Floats:
+    """Mean recall over the grades that occur in the truth.
+
+    >>> balanced_accuracy(np.array([[[8.0, 0.0], [1.0, 1.0]]])).tolist()
+    [0.75]
     """
-    figures = dict(_of_grades(sample, resamples))
-    figures |= answer_figures(sample, PRESENCE[sample.target.name], resamples, threshold)
-    figures |= dict(_of_probabilities(sample, resamples))
-    figures |= dict(_of_confidence(sample, resamples))
-    return _where_patients_vary(figures, sample)
+    each = recall(confusion)
+    return ratio(np.nansum(each, axis=-1), np.isfinite(each).sum(axis=-1))
 
 
-def severe_figures(sample: Sample, resamples: Resamples, threshold: float | None = None) -> dict[str, Figure]:
-    """Figures of the question whether a disc is severe, for an ordinal target; empty for others."""
-    question = SEVERE[sample.target.name]
-    if question is None:
-        return {}
-    figures = answer_figures(sample, question, resamples, threshold)
-    severe_N = sample.truth_N >= question.first
-    normal_N = sample.grade_N[severe_N] < NORMAL_BELOW[sample.target.name]
-    severe_C, overlooked_C = resamples.totals(sample.patient_N[severe_N], normal_N).T
-    figures["called_normal"] = _share(ratio(overlooked_C, severe_C), sample.patient_N[severe_N])
-    return _where_patients_vary(figures, sample)
+def cohen_kappa(confusion: Floats) -> Floats:
+    """Cohen's kappa without weights (Cohen 1960)."""
+    return _kappa(confusion, 1 - np.eye(confusion.shape[-1]))
 
 
-def answer_figures(
-    sample: Sample, question: Question, resamples: Resamples, threshold: float | None = None
-) -> dict[str, Figure]:
-    """How well a yes-or-no question is answered and ranked."""
-    positive_N, score_N = sample.truth_N >= question.first, score(sample, question)
-    called_N = answered(sample, question, threshold)
-    area_C, precision_C = auc_and_precision(positive_N, score_N, sample.patient_N, resamples)
-    counts_CKK = confusions_of(positive_N.astype(int), called_N.astype(int), 2, sample.patient_N, resamples)
-    recall_CK, precision_CK = agreement.recall(counts_CKK), agreement.precision(counts_CKK)
-    patient_N = sample.patient_N
-    return {
-        "auc": Figure(area_C),
-        "average_precision": Figure(precision_C),
-        "sensitivity": _share(recall_CK[:, 1], patient_N[positive_N]),
-        "specificity": _share(recall_CK[:, 0], patient_N[~positive_N]),
-        "ppv": _share(precision_CK[:, 1], patient_N[called_N]),
-        "npv": _share(precision_CK[:, 0], patient_N[~called_N]),
-        "prevalence": _share(ratio(counts_CKK[:, 1].sum(axis=1), counts_CKK.sum(axis=(1, 2))), patient_N),
-    }
+def linear_kappa(confusion: Floats) -> Floats:
+    """Cohen's kappa with linear weights."""
+    index = np.arange(confusion.shape[-1], dtype=float)
+    return _kappa(confusion, np.abs(index[:, None] - index))
 
 
-def score(sample: Sample, question: Question) -> Floats:
-    """Probability (N,) that the answer is yes."""
-    return sample.probabilities_NK[:, question.first :].sum(axis=1)
+def _kappa(confusion: Floats, disagreement_KK: Floats) -> Floats:
+    rows, columns = confusion.sum(axis=-1), confusion.sum(axis=-2)
+    seen = (confusion * disagreement_KK).sum(axis=(-2, -1)) * rows.sum(axis=-1)
+    by_chance = (rows[..., :, None] * columns[..., None, :] * disagreement_KK).sum(axis=(-2, -1))
+    return 1 - ratio(seen, by_chance)
 
 
-def answered(sample: Sample, question: Question, threshold: float | None) -> NDArray[np.bool_]:
-    """Whether the answer is yes (N,): by the decided grade, or by a threshold on its probability."""
-    return sample.grade_N >= question.first if threshold is None else score(sample, question) >= threshold
+def gwet_ac1(confusion: Floats) -> Floats:
+    """Gwet's AC1 (Gwet 2008): chance agreement from the mean of both margins, so that rare grades do not sink it.
 
-
-def confusions(sample: Sample, resamples: Resamples) -> Floats:
-    """(C, K, K) weighted counts, rows the truth, columns the decided grade."""
-    return confusions_of(sample.truth_N, sample.grade_N, len(sample.target.grades), sample.patient_N, resamples)
-
-
-def confusions_of(first_N: Indices, second_N: Indices, grades: int, patient_N: Indices, resamples: Resamples) -> Floats:
-    """(C, K, K) weighted counts of two sets of grade indices."""
-    counts = resamples.counts(patient_N, first_N * grades + second_N, grades**2)
-    return counts.reshape(-1, grades, grades)
-
-
-def agreement_figures(confusion_CKK: Floats, scale: Scale) -> dict[str, Figure]:
-    """Chance-corrected agreement, weighted by distance where the grades have an order."""
-    measures: dict[str, Callable[[Floats], Floats]] = {"kappa": agreement.cohen_kappa}
-    if scale is Scale.ORDINAL:
-        measures = {"quadratic_kappa": agreement.quadratic_kappa, "linear_kappa": agreement.linear_kappa}
-    measures["gwet_ac1"] = agreement.gwet_ac1
-    return {name: Figure(measure(confusion_CKK)) for name, measure in measures.items()}
-
-
-def stated_and_happened(sample: Sample, probabilities_NK: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """What the calibration errors compare, both (N,).
-
-    Of a binary target P(present) and presence, of others the top probability and whether its grade is true.
+    >>> round(float(gwet_ac1(np.array([[118.0, 5.0], [2.0, 0.0]]))), 4)
+    0.9408
     """
-    if sample.target.scale is Scale.BINARY:
-        return probabilities_NK[:, 1], sample.truth_N == 1
-    return probabilities_NK.max(axis=1), probabilities_NK.argmax(axis=1) == sample.truth_N
+    total = confusion.sum(axis=(-2, -1))
+    share = ratio(confusion.sum(axis=-1) + confusion.sum(axis=-2), 2 * total[..., None])
+    by_chance = (share * (1 - share)).sum(axis=-1) / (confusion.shape[-1] - 1)
+    return ratio(accuracy(confusion) - by_chance, 1 - by_chance)
 
 
-def _of_grades(sample: Sample, resamples: Resamples) -> Iterator[tuple[str, Figure]]:
-    confusion_CKK = confusions(sample, resamples)
-    yield from agreement_figures(confusion_CKK, sample.target.scale).items()
-    yield "matthews", Figure(agreement.matthews(confusion_CKK))
-    # A mean over grades is undefined in a draw that lost a grade, so that all draws average the same grades.
-    occurs_K = np.bincount(sample.truth_N, minlength=confusion_CKK.shape[1]) > 0
-    lost_C = (occurs_K & (confusion_CKK.sum(axis=2) == 0)).any(axis=1)
-    for name, mean in (("macro_f1", agreement.macro_f1), ("balanced_accuracy", agreement.balanced_accuracy)):
-        yield name, Figure(np.where(lost_C, np.nan, mean(confusion_CKK)))
-    yield "accuracy", Figure(agreement.accuracy(confusion_CKK))
+def matthews(confusion: Floats) -> Floats:
+    """Matthews' correlation, for several grades Gorodkin's R_K (2004)."""
+    rows, columns, total = confusion.sum(axis=-1), confusion.sum(axis=-2), confusion.sum(axis=(-2, -1))
+    hits = np.trace(confusion, axis1=-2, axis2=-1)
+    covariance = hits * total - (rows * columns).sum(axis=-1)
+    spread = (total**2 - (rows**2).sum(axis=-1)) * (total**2 - (columns**2).sum(axis=-1))
+    return ratio(covariance, np.sqrt(spread))
 
 
-def _of_probabilities(sample: Sample, resamples: Resamples) -> Iterator[tuple[str, Figure]]:
-    patient_N = sample.patient_N
-    losses_N = [errors(sample.truth_N, sample.probabilities_NK) for errors in (brier_errors, log_losses)]
-    discs_C, brier_C, log_C = resamples.totals(patient_N, *losses_N).T
-    yield "brier", Figure(ratio(brier_C, discs_C))
-    yield "log_loss", Figure(ratio(log_C, discs_C))
-    stated_N, happened_N = stated_and_happened(sample, sample.probabilities_NK)
-    for name, bins in (("ece", equal_width), ("ece_adaptive", equal_mass)):
-        error_C = calibration_error(stated_N, happened_N, bins(stated_N), patient_N, resamples)
-        yield name, Figure(error_C, reflected)
-    if sample.uncalibrated_NK is not None:
-        stated_N, happened_N = stated_and_happened(sample, sample.uncalibrated_NK)
-        error_C = calibration_error(stated_N, happened_N, equal_width(stated_N), patient_N, resamples)
-        yield "ece_uncalibrated", Figure(error_C, reflected)
-    question = PRESENCE[sample.target.name]
-    is_present_N = sample.truth_N >= question.first
-    slope_C, intercept_C = calibration_line(score(sample, question), is_present_N, patient_N, resamples)
-    yield "calibration_slope", Figure(slope_C, percentile)
-    yield "calibration_intercept", Figure(intercept_C, percentile)
+# ---- ranking
+
+Bools = NDArray[np.bool_]
+
+_CELLS_AT_ONCE = 500_000  # what a core's cache holds
 
 
-def _of_confidence(sample: Sample, resamples: Resamples) -> Iterator[tuple[str, Figure]]:
-    """How many grades are stood by and how many of those are wrong, of all discs and of those decided as findings."""
-    finding_N = sample.grade_N >= PRESENCE[sample.target.name].first
-    for among, mask_N in (("", np.ones(len(sample), bool)), ("finding_", finding_N)):
-        confident_N = mask_N & sample.confident_N
-        wrong_N = sample.grade_N[confident_N] != sample.truth_N[confident_N]
-        discs_C = resamples.totals(sample.patient_N[mask_N])[:, 0]
-        called_C, wrong_C = resamples.totals(sample.patient_N[confident_N], wrong_N).T
-        yield f"{among}coverage", _share(ratio(called_C, discs_C), sample.patient_N[mask_N])
-        yield f"confident_{among}error", _share(ratio(wrong_C, called_C), sample.patient_N[confident_N])
+def auc_and_precision(
+    positive_N: Bools, score_N: Floats, patient_N: Indices, resamples: Resamples
+) -> tuple[Floats, Floats]:
+    """Area under the ROC curve and average precision, both (C,); nan in columns that lack a class.
+
+    The area is the chance that a positive disc scores above a negative one, ties counting half; average precision is
+    the precision at each positive disc, averaged, not interpolated. Both as scikit-learn defines them.
+
+    >>> from spinenet.evaluate.intervals import once
+    >>> positive, score = np.array([False, True, True]), np.array([0.2, 0.2, 0.9])
+    >>> area, precision = auc_and_precision(positive, score, np.arange(3), once(3))
+    >>> area.tolist(), round(float(precision[0]), 4)
+    ([0.75], 0.8333)
+    """
+    columns = len(resamples.weights_CP)
+    if positive_N.all() or not positive_N.any():
+        return np.full(columns, np.nan), np.full(columns, np.nan)
+    hits_UP, ties_UP, between_UP = _cells(positive_N, score_N, patient_N, resamples.patients)
+    parts = [
+        _areas(hits_UP @ weights_PC, ties_UP @ weights_PC, between_UP @ weights_PC)
+        for weights_PC in _blocks(resamples.weights_CP, max(1, _CELLS_AT_ONCE // hits_UP.shape[0]))
+    ]
+    areas, precisions = zip(*parts, strict=True)
+    return np.concatenate(areas), np.concatenate(precisions)
 
 
-def _share(values_C: Floats, patient_N: Indices) -> Figure:
-    """A share, with an interval that knows of how many patients the discs are that it is of."""
-    return Figure(values_C, partial(share, patients=patients_of(patient_N)))
+def _areas(hits_UC: Floats, ties_UC: Floats, between_UC: Floats) -> tuple[Floats, Floats]:
+    """From positives and tied negatives at each threshold, and negatives between it and the one above."""
+    alarms_UC = np.cumsum(between_UC[:-1] + ties_UC, axis=0)
+    positives_C, negatives_C = hits_UC.sum(axis=0), alarms_UC[-1] + between_UC[-1]
+    beaten_UC = negatives_C - alarms_UC + ties_UC / 2
+    area_C = ratio(np.einsum("uc,uc->c", hits_UC, beaten_UC), positives_C * negatives_C)
+    found_UC = np.cumsum(hits_UC, axis=0)
+    called_UC = found_UC + alarms_UC
+    precision_UC = np.divide(found_UC, called_UC, out=np.zeros_like(called_UC), where=called_UC > 0)
+    precision_C = ratio(np.einsum("uc,uc->c", hits_UC, precision_UC), positives_C)
+    return area_C, np.where(negatives_C > 0, precision_C, np.nan)
 
 
-def _where_patients_vary(figures: dict[str, Figure], sample: Sample) -> dict[str, Figure]:
-    return {
-        name: Figure(without_interval(figure.values_C, sample.patient_N), figure.interval)
-        for name, figure in figures.items()
-    }
+def _cells(
+    positive_N: Bools, score_N: Floats, patient_N: Indices, patients: int
+) -> tuple[sparse.csr_array, sparse.csr_array, sparse.csr_array]:
+    """Discs counted by threshold and patient: positives (U, P), tied negatives (U, P), negatives between (U + 1, P)."""
+    threshold_U, of_positive = np.unique(-score_N[positive_N], return_inverse=True)
+    negative, patient = -score_N[~positive_N], patient_N[~positive_N]
+    cell = np.searchsorted(threshold_U, negative, side="left")
+    tied = np.zeros(len(cell), bool)
+    inside = cell < len(threshold_U)
+    tied[inside] = threshold_U[cell[inside]] == negative[inside]
+    rows = len(threshold_U)
+    return (
+        _count(of_positive, patient_N[positive_N], (rows, patients)),
+        _count(cell[tied], patient[tied], (rows, patients)),
+        _count(cell[~tied], patient[~tied], (rows + 1, patients)),
+    )
 
 
-def difference(first: Figure, second: Figure) -> Figure:
-    """First minus second in every column: a paired comparison, because both weigh the same patients alike."""
-    return Figure(first.values_C - second.values_C, percentile)
+def _count(row: Indices, column: Indices, shape: tuple[int, int]) -> sparse.csr_array:
+    return sparse.csr_array((np.ones(len(row)), (row, column)), shape=shape)
 
 
-def main_figure(sample: Sample, resamples: Resamples) -> Figure:
-    """The figure of MAIN alone: quadratic kappa of an ordinal target, else the area of "present"."""
-    if sample.target.scale is Scale.ORDINAL:
-        values_C = agreement.quadratic_kappa(confusions(sample, resamples))
-    else:
-        question = PRESENCE[sample.target.name]
-        positive_N = sample.truth_N >= question.first
-        values_C, _ = auc_and_precision(positive_N, score(sample, question), sample.patient_N, resamples)
-    return Figure(without_interval(values_C, sample.patient_N))
+def _blocks(weights_CP: Floats, block: int) -> Iterator[Floats]:
+    """Columns of weights (P, C), a block at a time to bound the memory."""
+    for start in range(0, len(weights_CP), block):
+        yield np.ascontiguousarray(weights_CP[start : start + block].T)
 
 
-def error_figure(sample: Sample, resamples: Resamples) -> Figure:
-    """Share of the discs decided wrongly."""
-    discs_C, wrong_C = resamples.totals(sample.patient_N, sample.grade_N != sample.truth_N).T
-    return Figure(without_interval(ratio(wrong_C, discs_C), sample.patient_N))
+# ---- probabilities
+
+BINS = 10
+"""Bins of the calibration errors and the reliability diagrams."""
+LINE_BINS = 300
+NEWTON_STEPS, STILL = 12, 1e-3
+"""Steps of the logistic regression, and the last one's length if it found its end."""
+
+
+def brier_errors(truth_N: Indices, probabilities_NK: Floats) -> Floats:
+    """Squared error of each disc (N,): of "present" for two grades (0 to 1), else of all, summed (0 to 2)."""
+    error_NK = (probabilities_NK - np.eye(probabilities_NK.shape[1])[truth_N]) ** 2
+    return error_NK[:, 1] if error_NK.shape[1] == 2 else error_NK.sum(axis=1)
+
+
+def log_losses(truth_N: Indices, probabilities_NK: Floats) -> Floats:
+    """Minus the log of the true grade's probability (N,); probabilities are clipped at machine precision."""
+    tiny = np.finfo(float).eps
+    return -np.log(np.clip(probabilities_NK[np.arange(len(truth_N)), truth_N], tiny, 1 - tiny))
+
+
+def brier_of_prevalence(counts_CK: Floats) -> Floats:
+    """The Brier error (C,) of stating each grade's own frequency in the column for every disc."""
+    share_CK = ratio(counts_CK, counts_CK.sum(axis=1, keepdims=True))
+    return share_CK.prod(axis=1) if counts_CK.shape[1] == 2 else 1 - (share_CK**2).sum(axis=1)
+
+
+def calibration_line(
+    stated_N: Floats, happened_N: NDArray[np.bool_], patient_N: Indices, resamples: Resamples
+) -> tuple[Floats, Floats]:
+    """Slope and intercept (C,) of the line from stated log-odds to those of what happened; 1 and 0 are perfect.
+
+    Logistic regression (Cox 1958) by Newton's method; a slope below 1: too sure, an intercept above 0: too rarely
+    stated. Nan where all happened or nothing did, and where the stated tell them apart without error. The first column
+    is exact; the others stand on at most LINE_BINS groups of discs of nearly the same log-odds in each class.
+    """
+    tiny = 1e-6
+    stated_N = np.clip(stated_N, tiny, 1 - tiny)
+    logit_N = np.log(stated_N / (1 - stated_N))
+    exact = _line(logit_N, happened_N.astype(float), resamples.weights_CP[:1, patient_N])
+    group_N = np.zeros(len(logit_N), int)
+    for offset, class_N in ((0, ~happened_N), (LINE_BINS, happened_N)):
+        rank_N = np.argsort(np.argsort(logit_N[class_N], kind="stable"))
+        group_N[class_N] = offset + rank_N * LINE_BINS // max(len(rank_N), LINE_BINS)
+    discs_G = np.bincount(group_N, minlength=2 * LINE_BINS).astype(float)
+    used_G = discs_G > 0
+    mean_G = np.bincount(group_N, logit_N, 2 * LINE_BINS)[used_G] / discs_G[used_G]
+    counts_CG = resamples.counts(patient_N, group_N, 2 * LINE_BINS)[1:, used_G]
+    rest = _line(mean_G, np.repeat([0.0, 1.0], LINE_BINS)[used_G], counts_CG)
+    return np.concatenate([exact[0], rest[0]]), np.concatenate([exact[1], rest[1]])
+
+
+def _line(logit_N: Floats, happened_N: Floats, weights_CN: Floats) -> tuple[Floats, Floats]:
+    tiny = 1e-6
+    slope_C, intercept_C = np.ones(len(weights_CN)), np.zeros(len(weights_CN))
+    slope_step_C = intercept_step_C = spread_C = slope_C
+    for _ in range(NEWTON_STEPS):
+        fitted_CN = 1 / (1 + np.exp(-np.clip(slope_C[:, None] * logit_N + intercept_C[:, None], -30, 30)))
+        miss_CN, curve_CN = weights_CN * (happened_N - fitted_CN), weights_CN * fitted_CN * (1 - fitted_CN)
+        first_C, second_C = miss_CN @ logit_N, miss_CN.sum(axis=1)
+        a_C, b_C, c_C = curve_CN @ logit_N**2, curve_CN @ logit_N, curve_CN.sum(axis=1)
+        spread_C = np.where((spread_C := a_C * c_C - b_C**2) > tiny, spread_C, np.nan)
+        slope_step_C, intercept_step_C = (c_C * first_C - b_C * second_C), (a_C * second_C - b_C * first_C)
+        slope_C, intercept_C = slope_C + slope_step_C / spread_C, intercept_C + intercept_step_C / spread_C
+    settled_C = (np.abs(slope_step_C) < STILL * spread_C) & (np.abs(intercept_step_C) < STILL * spread_C)
+    return np.where(settled_C, slope_C, np.nan), np.where(settled_C, intercept_C, np.nan)
+
+
+def equal_width(stated_N: Floats) -> Indices:
+    """Bin (N,) of each probability among ``BINS`` of equal width; 1 belongs to the last.
+
+    >>> equal_width(np.array([0.0, 0.3, 0.99, 1.0])).tolist()
+    [0, 3, 9, 9]
+    """
+    return np.minimum((stated_N * BINS).astype(int), BINS - 1)
+
+
+def equal_mass(stated_N: Floats) -> Indices:
+    """Bin (N,) of each probability among at most ``BINS`` with equally many discs; equal probabilities share a bin.
+
+    >>> equal_mass(np.array([0.1, 0.1, 0.2, 0.9])).tolist()
+    [0, 0, 5, 7]
+    """
+    order = np.sort(stated_N)
+    return np.searchsorted(order, stated_N, side="left") * BINS // len(order) if len(order) else stated_N.astype(int)
+
+
+def calibration_error(
+    stated_N: Floats, happened_N: NDArray[np.bool_], bin_N: Indices, patient_N: Indices, resamples: Resamples
+) -> Floats:
+    """Mean gap between stated probability and observed frequency (C,), over bins, weighted by their discs.
+
+    With ``equal_width`` bins the expected calibration error (Naeini et al. 2015), with ``equal_mass`` bins the adaptive
+    one (Nguyen and O'Connor 2015).
+    """
+    gaps_CB = resamples.counts(patient_N, bin_N, BINS, stated_N - happened_N)
+    return ratio(np.abs(gaps_CB).sum(axis=1), resamples.totals(patient_N)[:, 0])

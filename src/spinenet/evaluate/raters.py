@@ -4,7 +4,7 @@ A rater's table is a CSV of ``rater, study, level, target, grade``, published gr
 Shape letters: N discs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -14,18 +14,19 @@ import numpy as np
 import pandas as pd
 
 from spinenet.errors import PredictionsError
+from spinenet.evaluate.estimates import Figure, agreement_figures, confusions_of
 from spinenet.evaluate.evaluation import Cohort, estimates
 from spinenet.evaluate.intervals import (
     Estimate,
+    Floats,
     Indices,
     Resamples,
-    p_value,
+    finite,
+    max_t,
     patients_of,
     percentile,
-    without_interval,
 )
-from spinenet.evaluate.metrics import Figure, agreement_figures, confusions_of
-from spinenet.evaluate.samples import KEY, Sample, read_table
+from spinenet.evaluate.samples import KEY, Sample, read_table, target_named
 from spinenet.labels import TARGET, UNKNOWN, Scale
 
 MODEL, TRUTH = "model", "truth"
@@ -65,12 +66,8 @@ class Raters:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         means = {name: {key: one.to_dict() for key, one in mean.items()} for name, mean in self.means.items()}
-        chances = {name: {"p": _finite(self.p[name]), "p_truth": _finite(self.p_truth[name])} for name in self.means}
+        chances = {name: {"p": finite(self.p[name]), "p_truth": finite(self.p_truth[name])} for name in self.means}
         return {"pairs": [pair.to_dict() for pair in self.pairs], "means": means, "p": chances}
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
 
 
 def load_raters(path: Path) -> pd.DataFrame:
@@ -117,16 +114,24 @@ def compare_raters(cohort: Cohort, raters: pd.DataFrame) -> Raters:
     keys = pd.MultiIndex.from_frame(cohort.frame[KEY])
     given = {name: grades.reindex(keys).to_numpy(float) for name, grades in by_key.items()}
     pairs: list[Pair] = []
-    means, p, p_truth = {}, {}, {}
+    means, gaps_C = {}, []
     for name, sample in cohort.graded.items():
-        raters = _raters(sample, given)
-        if len(raters) < 3:
+        graded_by = _raters(sample, given)
+        if len(graded_by) < 3:
             continue
-        found = dict(_pairs(sample, raters, cohort.resamples))
+        found = dict(_pairs(sample, graded_by, cohort.resamples))
         pairs += [pair for pair, _ in found.values()]
-        kappas = {names: kappa for names, (_, kappa) in found.items()}
-        means[name], p[name], p_truth[name] = _means(kappas, list(raters)[2:], cohort.resamples)
+        values = _means({names: kappa for names, (_, kappa) in found.items()}, list(graded_by)[2:], cohort.resamples)
+        means[name] = {key: percentile(values_C, cohort.resamples) for key, values_C in values.items()}
+        gaps_C.append([values["gap"], values["gap_truth"]])
+    p, p_truth = ({}, {}) if not means else (_family(means, gaps_C, which, cohort.resamples) for which in (0, 1))
     return Raters(tuple(pairs), means, p, p_truth)
+
+
+def _family(
+    names: Iterable[str], gaps_C: Sequence[Sequence[Floats]], which: int, resamples: Resamples
+) -> dict[str, float]:
+    return dict(zip(names, max_t([gaps[which] for gaps in gaps_C], resamples).tolist(), strict=True))
 
 
 def _raters(sample: Sample, given: dict[str, np.ndarray]) -> dict[str, Indices]:
@@ -149,19 +154,14 @@ def _pairs(
         if both_N.any():
             patient_N = sample.patient_N[both_N]
             counts = confusions_of(raters[first][both_N], raters[second][both_N], grades, patient_N, resamples)
-            figures = {
-                name: Figure(without_interval(figure.values_C, patient_N), figure.interval)
-                for name, figure in agreement_figures(counts, scale).items()
-            }
+            figures = agreement_figures(counts, scale, patient_N)
             kappa = figures["quadratic_kappa" if scale is Scale.ORDINAL else "kappa"]
             size = (int(both_N.sum()), patients_of(patient_N))
             pair = Pair(sample.target.name, first, second, *size, estimates(figures, resamples))
             yield (first, second), (pair, kappa)
 
 
-def _means(
-    kappas: dict[tuple[str, str], Figure], raters: list[str], resamples: Resamples
-) -> tuple[dict[str, Estimate], float, float]:
+def _means(kappas: dict[tuple[str, str], Figure], raters: list[str], resamples: Resamples) -> dict[str, Floats]:
     among = [kappas[pair] for pair in combinations(raters, 2) if pair in kappas]
     values = {
         "rater_rater": _mean(among, resamples),
@@ -171,11 +171,44 @@ def _means(
     }
     values["gap"] = values["model_rater"] - values["rater_rater"]
     values["gap_truth"] = values["model_truth"] - values["rater_truth"]
-    found = {name: percentile(values_C, resamples) for name, values_C in values.items()}
-    return found, p_value(values["gap"], resamples), p_value(values["gap_truth"], resamples)
+    return values
 
 
-def _mean(figures: list[Figure], resamples: Resamples) -> np.ndarray:
+def _mean(figures: list[Figure], resamples: Resamples) -> Floats:
     if not figures:
         return np.full(len(resamples.weights_CP), np.nan)
     return np.mean([figure.values_C for figure in figures], axis=0)
+
+
+@dataclass(frozen=True)
+class PublishedAgreement:
+    """Kappa of raters among themselves with linear weights, on ``n`` patients: what was graded and where it is said."""
+
+    kappa: float
+    n: int
+    source: str
+
+    def text(self) -> str:
+        """For a table.
+
+        >>> PublishedAgreement(0.54, 60, "thecal sac, Lurie 2008").text()
+        '0.54 (60 patients; thecal sac, Lurie 2008)'
+        """
+        return f"{self.kappa:.2f} ({self.n} patients; {self.source})"
+
+
+_LURIE = "4 raters of SPORT, Lurie et al., Spine 2008;33:991"
+AGREEMENT = {
+    "herniation": PublishedAgreement(0.81, 60, f"disc morphology, {_LURIE}"),
+    "canal_stenosis": PublishedAgreement(0.54, 60, f"compression of the thecal sac, {_LURIE}"),
+    "subarticular_stenosis": PublishedAgreement(0.47, 60, f"impingement of the root, {_LURIE}"),
+}
+"""By condition. Published agreements whose weights or number of patients are not known to us are not here."""
+
+LEVELS_MISNAMED = 0.141
+"""Share of patients in whom a level is numbered wrongly from lumbar images alone."""
+
+
+def agreement_on(name: str) -> PublishedAgreement | None:
+    """What is published for a target, or for both sides of one under their condition."""
+    return AGREEMENT.get(target_named(name).condition)

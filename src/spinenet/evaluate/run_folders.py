@@ -26,7 +26,7 @@ from spinenet.evaluate.collect import (
     to_frame,
 )
 from spinenet.evaluate.levels import LevelErrors, level_errors
-from spinenet.evaluate.outputs import write_evaluation
+from spinenet.evaluate.report import write_evaluation
 from spinenet.labels import UNKNOWN
 from spinenet.model.bundle import Bundle, load_bundle
 from spinenet.model.calibration import TargetCalibration
@@ -104,9 +104,14 @@ def errors_of_levels(collected: LabelledPredictions, *, samples: int, seed: int)
     for (study, level), grades_T in zip(collected.disc_N, collected.grades_NT, strict=True):
         if (grades_T != UNKNOWN).any():
             graded.setdefault(study, set()).add(level)
-    by_series = {key: graded.get(key.rsplit("/", 1)[0], set()) for key in collected.truth}
+    by_series = {key: graded.get(_study_of(key), set()) for key in collected.truth}
     found, truth = (_in_plane(centers) for centers in (collected.found, collected.truth))
-    return level_errors(found, truth, graded=by_series, samples=samples, seed=seed)
+    return level_errors(found, truth, graded=by_series, patient_of=_study_of, samples=samples, seed=seed)
+
+
+def _study_of(series_key: str) -> str:
+    """Two series of one patient are one draw."""
+    return series_key.rsplit("/", 1)[0]
 
 
 def _in_plane(centers: Centers) -> Centers:

@@ -16,8 +16,67 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spinenet.errors import PredictionsError
-from spinenet.evaluate.questions import SIDES
-from spinenet.labels import LEVELS, MAX_GRADES, TARGET, TARGETS, UNKNOWN, Target
+from spinenet.labels import LEVELS, MAX_GRADES, MIRROR, TARGET, TARGETS, UNKNOWN, Scale, Side, Target
+
+# ---- questions asked of a target
+
+
+@dataclass(frozen=True)
+class Question:
+    """``first`` is the index of the lowest grade that means yes; all above it mean yes too."""
+
+    name: str
+    title: str
+    first: int
+
+
+def _presence(target: Target) -> Question:
+    first = target.finding_from
+    if target.scale is Scale.ORDINAL:
+        return Question("presence", f"{target.words[first]} or worse", first)
+    return Question("presence", "present" if target.scale is Scale.BINARY else "any type", first)
+
+
+def _severe(target: Target) -> Question | None:
+    if target.severe_from is None:
+        return None
+    lowest, *worse = target.steps[target.severe_from :]
+    return Question("severe", " or ".join([lowest.words, *(step.short for step in worse)]), target.severe_from)
+
+
+SIDES = {
+    left.condition: (left.name, TARGETS[MIRROR[index]].name)
+    for index, left in enumerate(TARGETS)
+    if left.side is Side.LEFT
+}
+"""Condition -> the targets of its left and right side."""
+
+
+def both_sides(name: str) -> Target:
+    """The target that a name of SIDES stands for: the scale of its sides under its own name.
+
+    >>> both_sides("foraminal_stenosis").title
+    'Foraminal stenosis, both sides'
+    """
+    left = TARGET[SIDES[name][0]]
+    return replace(left, side=None, term=f"{left.term}, both sides")
+
+
+_ALL = {target.name: target for target in (*TARGETS, *map(both_sides, SIDES))}
+
+
+def target_named(name: str) -> Target:
+    """A target of the label space, or both sides of one under the name of SIDES."""
+    return _ALL[name]
+
+
+PRESENCE = {name: _presence(target) for name, target in _ALL.items()}
+SEVERE = {name: _severe(target) for name, target in _ALL.items()}
+NORMAL_BELOW = {name: target.finding_from for name, target in _ALL.items()}
+"""Grade indices below this are normal: a severe disc that is decided so was overlooked."""
+
+
+# ---- tables
 
 KEY = ["study", "level", "target"]
 PROBABILITIES = [f"p_{index}" for index in range(MAX_GRADES)]
@@ -73,7 +132,8 @@ def load_predictions(path: Path, truth: pd.DataFrame | None = None) -> pd.DataFr
     """Read and check one table, with a truth from elsewhere if given (``load_truth``).
 
     A disc that the truth holds but the model did not grade is kept as such. ``path`` may be a folder that holds a
-    predictions.csv or predictions.csv.gz. Raises PredictionsError with the file, the row and what is wrong.
+    predictions.csv or predictions.csv.gz. Raises PredictionsError with the file, the row and what is wrong, and where
+    not one disc of the truth is in the table.
     """
     if path.is_dir():
         packed = path / "predictions.csv.gz"
@@ -82,16 +142,31 @@ def load_predictions(path: Path, truth: pd.DataFrame | None = None) -> pd.DataFr
     if truth is not None:
         _need(frame, [*KEY, "grade"], str(path))
         known = truth.loc[truth["target"].isin(frame["target"].unique()), [*KEY, "truth"]]
+        if not len(known.merge(frame[KEY], on=KEY)):
+            theirs, ours = (_first(table) for table in (truth, frame))
+            raise PredictionsError(
+                f"{path}: none of its discs ({ours}, ...) has a truth ({theirs}, ...); see their keys"
+            )
         frame = frame.drop(columns="truth", errors="ignore").merge(known, on=KEY, how="outer")
         frame = frame.astype(object).where(frame.notna(), "")
     return check_predictions(frame, str(path))
 
 
+def _first(table: pd.DataFrame) -> str:
+    return " ".join(str(cell) for cell in table[KEY].iloc[0]) if len(table) else "no row"
+
+
 def load_truth(path: Path) -> pd.DataFrame:
-    """Read a table of true grades: ``study, level, target, truth``; raises PredictionsError."""
+    """Read a table of true grades: ``study, level, target, truth``; PredictionsError names this file and the row."""
     table = read_table(path)
     _need(table, [*KEY, "truth"], str(path))
+    _refuse(~table["level"].isin(LEVELS), table, str(path), "unknown level")
+    _refuse(~table["target"].isin(list(TARGET)), table, str(path), "unknown target")
     _refuse(table.duplicated(KEY), table, str(path), "a second row with the same key")
+    grades = _numbers(table, "truth", str(path))
+    scales = table["target"].map({name: set(target.grades) for name, target in TARGET.items()})
+    on_scale = pd.Series([grade in scale for grade, scale in zip(grades, scales, strict=True)], table.index, dtype=bool)
+    _refuse(grades.notna() & ~on_scale, table, str(path), "truth is not on the target's scale")
     return table[[*KEY, "truth"]]
 
 

@@ -5,7 +5,7 @@ more than six different values are cut into thirds of the studies; everything el
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,10 @@ import numpy as np
 import pandas as pd
 
 from spinenet.errors import PredictionsError
-from spinenet.evaluate.correction import corrected
+from spinenet.evaluate.estimates import MAIN, Figure, difference, error_figure, main_figure
 from spinenet.evaluate.evaluation import Cohort
-from spinenet.evaluate.intervals import Estimate, Resamples, p_value, patients_of, side_by_side
-from spinenet.evaluate.metrics import MAIN, Figure, difference, error_figure, main_figure
-from spinenet.evaluate.questions import PRESENCE, SIDES
-from spinenet.evaluate.samples import Sample, read_table
+from spinenet.evaluate.intervals import Estimate, Floats, Resamples, finite, max_t, patients_of, side_by_side
+from spinenet.evaluate.samples import PRESENCE, SIDES, Sample, read_table
 from spinenet.labels import LEVELS, TARGET
 
 FEW_PATIENTS = 30
@@ -32,7 +30,7 @@ class Subgroup:
     """One target in one group of discs: its main figure, the share decided wrongly, and how far it is from the rest.
 
     ``gap`` is the main figure minus that of ``reference``, the largest group of the same variable (nan for itself);
-    ``p`` belongs to it, ``p_corrected`` knows how many gaps were looked at.
+    ``p_corrected`` knows how many gaps were looked at (``intervals.max_t``).
     """
 
     variable: str
@@ -46,7 +44,7 @@ class Subgroup:
     wrong: Estimate
     reference: str
     gap: Estimate
-    p: float
+    gap_C: Floats
     p_corrected: float = float("nan")
 
     @property
@@ -58,12 +56,8 @@ class Subgroup:
         """Plain values for JSON and tables."""
         plain = {name: getattr(self, name) for name in ("variable", "group", "target", "n", "patients", "positives")}
         figures = {name: getattr(self, name).to_dict() for name in ("estimate", "wrong", "gap")}
-        chances = {name: _finite(getattr(self, name)) for name in ("p", "p_corrected")}
-        return {**plain, "metric": self.metric, **figures, "reference": self.reference, **chances, "few": self.few}
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
+        asked = {"metric": self.metric, "reference": self.reference, "few": self.few}
+        return {**plain, **asked, **figures, "p_corrected": finite(self.p_corrected)}
 
 
 def load_cases(path: Path) -> pd.DataFrame:
@@ -96,7 +90,7 @@ def grouped(values: pd.Series, name: str) -> pd.Series:
     return text.where(known, UNKNOWN_GROUP)
 
 
-def subgroups(cohort: Cohort, cases: pd.DataFrame | None = None, correction: str = "holm") -> list[Subgroup]:
+def subgroups(cohort: Cohort, cases: pd.DataFrame | None = None) -> list[Subgroup]:
     """Every target in every group of every variable; p-values corrected over all gaps together."""
     asked = [
         (sample, variable, group_N)
@@ -104,8 +98,10 @@ def subgroups(cohort: Cohort, cases: pd.DataFrame | None = None, correction: str
         for variable, group_N in _groupings(cohort.frame, sample, cases)
     ]
     rows = sum(side_by_side(lambda one: list(_compare_groups(*one, cohort.resamples)), asked), [])
-    p_corrected = corrected(np.array([row.p for row in rows], float), correction)
-    return [Subgroup(**{**vars(row), "p_corrected": float(p)}) for row, p in zip(rows, p_corrected, strict=True)]
+    if not rows:
+        return []
+    p_corrected = max_t([row.gap_C for row in rows], cohort.resamples)
+    return [replace(row, p_corrected=float(p)) for row, p in zip(rows, p_corrected, strict=True)]
 
 
 def _groupings(frame: pd.DataFrame, sample: Sample, cases: pd.DataFrame | None) -> Iterator[tuple[str, np.ndarray]]:
@@ -159,5 +155,5 @@ def _subgroup(
         wrong=error_figure(part, resamples).estimate(resamples),
         reference=reference,
         gap=Estimate(np.nan, np.nan, np.nan) if itself else gap.estimate(resamples),
-        p=float("nan") if itself else p_value(gap.values_C, resamples),
+        gap_C=np.full(len(gap.values_C), np.nan) if itself else gap.values_C,
     )

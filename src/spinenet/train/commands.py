@@ -105,11 +105,11 @@ def export(config: ExportConfig) -> None:
 def evaluate(config: EvaluateConfig) -> None:
     """Evaluate a table of predictions, or predict every run's test patients from their files first."""
     from spinenet.evaluate import Settings, load_predictions, write_evaluation
-    from spinenet.evaluate.inputs import read_beside, read_truth
+    from spinenet.evaluate.assessment import read_beside, read_truth
 
     if bool(config.runs) == bool(config.predictions):
         raise ConfigError("name either runs, such as 'runs=[data/runs/grader]', or predictions=predictions.csv")
-    settings = Settings(config.title, config.samples, config.seed, config.threshold, config.correction)
+    settings = Settings(config.title, config.samples, config.seed, config.threshold)
     truth = read_truth(config.truth, config.raters)
     beside = read_beside(config, truth)
     if config.predictions:

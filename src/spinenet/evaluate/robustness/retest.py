@@ -10,16 +10,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.evaluate.agreement import ratio
 from spinenet.evaluate.intervals import (
     Estimate,
     Resamples,
     bca,
     draw_patients,
     patients_of,
+    resting,
     share,
-    without_interval,
 )
+from spinenet.evaluate.metrics import ratio
 from spinenet.evaluate.robustness.perturb import MISSING_VIEW, SAME_STUDY, cut_below
 from spinenet.labels import LEVELS, MIRROR, TARGETS, Scale, Target
 from spinenet.model.bundle import Bundle
@@ -171,12 +171,12 @@ def _movement(
         target=target.name,
         n=len(pairs),
         studies=studies,
-        changed=share(without_interval(changed, study_N), resamples, studies),
-        far=Estimate(np.nan, np.nan, np.nan) if nominal else share(without_interval(far, study_N), resamples, studies),
-        shifted=bca(without_interval(shifted, study_N), resamples),
+        changed=share(resting(changed, study_N), resamples, studies),
+        far=Estimate(np.nan, np.nan, np.nan) if nominal else share(resting(far, study_N), resamples, studies),
+        shifted=bca(resting(shifted, study_N), resamples),
         drift=Estimate(np.nan, np.nan, np.nan)
         if target.scale is Scale.NOMINAL
-        else bca(without_interval(drift, study_N), resamples),
+        else bca(resting(drift, study_N), resamples),
     )
 
 
@@ -196,8 +196,8 @@ def level_shifts(found: Sequence[Retest], *, samples: int, seed: int) -> list[Le
                 studies=len(mine),
                 levels=sum(one.levels for one in mine),
                 refused=sum(bool(one.refused) for one in mine),
-                lost=share(without_interval(ratio(lost_C, levels_C), study_N), resamples, len(mine)),
-                misnamed=share(without_interval(ratio(misnamed_C, levels_C), study_N), resamples, len(mine)),
+                lost=share(resting(ratio(lost_C, levels_C), study_N), resamples, len(mine)),
+                misnamed=share(resting(ratio(misnamed_C, levels_C), study_N), resamples, len(mine)),
             )
         )
     return rows

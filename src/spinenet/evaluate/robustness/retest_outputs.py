@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from spinenet.evaluate.csv_tables import flat, write_table
-from spinenet.evaluate.drawing import INK, panels, save
-from spinenet.evaluate.figure_words import markdown
+from spinenet.evaluate.figures import INK, panels, save
+from spinenet.evaluate.markdown import markdown
+from spinenet.evaluate.report import flat, write_table
 from spinenet.evaluate.robustness.retest import CUT, RENAMED, LevelShift, Movement, Retest, level_shifts, movements
 from spinenet.labels import RESEARCH_ONLY, TARGET
 from spinenet.system.files import write_text
