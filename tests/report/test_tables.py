@@ -11,7 +11,7 @@ import pytest
 from spinenet.errors import OutputError
 from spinenet.locating.discs import NUMBERING
 from spinenet.report import tables
-from spinenet.report.tables import StudyRow, append, drop, prediction_rows, recover, study_row, write_table
+from spinenet.report.tables import StudyRow, append, prediction_rows, recover, study_row, write_table
 from spinenet.study import Prediction, StudyResult
 
 RESULT = StudyResult(
@@ -39,7 +39,7 @@ def test_columns_are_those_of_the_contract_in_order() -> None:
     assert ", ".join(tables.PREDICTION_COLUMNS) == (
         "study, level, target, grade, label, p_0, p_1, p_2, p_3, p_4, confident, evidence"
     )
-    assert ", ".join(tables.STUDY_COLUMNS) == "study, status, levels_found, message, seconds"
+    assert ", ".join(tables.STUDY_COLUMNS) == "study, status, levels_found, grades, images, message, seconds"
 
 
 def test_grades_are_published_values_and_probabilities_end_with_the_scale() -> None:
@@ -98,13 +98,26 @@ def test_a_cut_line_is_removed_with_its_study_only(tmp_path: Path, lost_bytes: i
     assert len(rows_of(tmp_path / "predictions.csv")) == 2
 
 
-def test_dropping_a_study_leaves_the_others(tmp_path: Path) -> None:
+def test_of_a_study_that_was_completed_twice_the_later_result_counts(tmp_path: Path) -> None:
     recover(tmp_path)
-    for key in ("a", "b", "c"):
+    for key in ("a", "b", "a"):
         add(tmp_path, key)
-    drop(tmp_path, {"b"})
-    assert [row["study"] for row in rows_of(tmp_path / "studies.csv")] == ["a", "c"]
-    assert [row["study"] for row in rows_of(tmp_path / "predictions.csv")] == ["a", "a", "c", "c"]
+    failed = replace(RESULT, key="b", status="failed")
+    append(tmp_path, study_row(failed), [])
+    assert [(key, row.status) for key, row in recover(tmp_path).items()] == [("a", RESULT.status), ("b", "failed")]
+    assert [row["study"] for row in rows_of(tmp_path / "predictions.csv")] == ["a"] * len(RESULT.predictions)
+
+
+def test_a_message_is_bounded_and_no_formula_and_an_endless_one_can_be_read_again(tmp_path: Path) -> None:
+    recover(tmp_path)
+    append(tmp_path, StudyRow("a", "failed", 0, "=HYPERLINK(1)", 0.1), [])
+    append(tmp_path, StudyRow("b", "failed", 0, "; ".join(["a note"] * 40_000), 0.1), [])
+    found = {row["study"]: row["message"] for row in rows_of(tmp_path / "studies.csv")}
+    assert found["a"] == "'=HYPERLINK(1)" and len(found["b"]) < 5000
+    assert recover(tmp_path)["a"].message == "=HYPERLINK(1)"
+    with (tmp_path / "studies.csv").open("a", encoding="utf-8") as file:
+        file.write(f"c,failed,0,0,,{'x' * 200_000},0.1\n")
+    assert list(recover(tmp_path)) == ["a", "b", "c"]
 
 
 def test_a_foreign_table_is_refused_and_kept(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from spinenet.crops import CropSpec
 from spinenet.errors import OutputError, ReadError, StudyError
 from spinenet.model.bundle import load_bundle, write_bundle
 from spinenet.readers import StudySource
+from spinenet.readers.sources import VolumeFile
 from spinenet.report.document import read_document
 from spinenet.serve import batch
 from spinenet.serve.batch import StudyRows, predict_paths, without_location
@@ -38,19 +39,35 @@ class Clinic:
     faults: dict[str, BaseException] = field(default_factory=dict)
     predicted: list[str] = field(default_factory=list)
     place: str = "/archive"
+    identity: str = ""
 
     def find(self, paths: list[Path]) -> list[StudySource]:
-        return [StudySource(key, Path(self.place) / key) for key in self.keys]
+        return [
+            StudySource(
+                key,
+                Path(self.place) / key,
+                volumes=(VolumeFile(Path(self.place) / f"{key}.nii", "t2"),),
+                identity=self.identity and f"{self.identity}.{key}",
+            )
+            for key in self.keys
+        ]
+
+    def archive(self, folder: Path) -> None:
+        """Put a file of its own for each study into a folder, where studies lie from now on."""
+        folder.mkdir()
+        for key in self.keys:
+            (folder / f"{key}.nii").write_text(f"{key} of {folder.name}")
+        self.place = str(folder)
 
     def read(self, source: StudySource) -> Study:
         if source.key in self.faults:
             raise self.faults[source.key]
-        return Study(source.key, ())
+        return Study(source.key, (), source.notes)
 
     def predict(self, study: Study, bundle: FakeBundle) -> StudyResult:
         self.predicted.append(study.key)
         prediction = Prediction("L4/L5", "bulging", 1, (0.1, 0.9), True)
-        return StudyResult(study.key, "ok", 0.0, predictions=(prediction,))
+        return StudyResult(study.key, "ok", 0.0, study.notes, predictions=(prediction,))
 
 
 @pytest.fixture
@@ -149,12 +166,65 @@ def test_results_of_two_models_are_not_mixed(clinic: Clinic, tmp_path: Path) -> 
     assert run(tmp_path, bundle=other, overwrite=True).counts["ok"] == 3
 
 
-def test_two_files_of_one_name_are_not_taken_for_one_patient(clinic: Clinic, tmp_path: Path) -> None:
+def test_a_study_elsewhere_is_not_taken_for_another_of_its_name(clinic: Clinic, tmp_path: Path) -> None:
+    for place in ("site1", "site2"):
+        clinic.archive(tmp_path / place)
+        run(tmp_path / "out")
+    found = rows(tmp_path / "out" / "studies.csv")
+    assert sorted(found) == ["a", "a-2", "b", "b-2", "c", "c-2"]
+    assert len({row["images"] for row in found.values()}) == 6
+    assert run(tmp_path / "out").skipped == 3 and len(clinic.predicted) == 6
+
+
+def test_images_that_were_changed_or_completed_are_read_again(clinic: Clinic, tmp_path: Path) -> None:
+    clinic.archive(tmp_path / "site")
+    run(tmp_path / "out")
+    (tmp_path / "site" / "b.nii").write_bytes(b"another patient under the same name")
+    run(tmp_path / "out")
+    assert clinic.predicted == ["a", "b", "c", "b"]
+    assert "images are not those" in rows(tmp_path / "out" / "studies.csv")["b"]["message"]
+    assert run(tmp_path / "out").skipped == 3
+
+
+def test_images_that_were_moved_or_touched_alone_are_not_read_again(clinic: Clinic, tmp_path: Path) -> None:
+    clinic.archive(tmp_path / "site")
+    run(tmp_path / "out")
+    (tmp_path / "site" / "a.nii").touch()
+    (tmp_path / "site").rename(tmp_path / "moved")
+    clinic.place = str(tmp_path / "moved")
+    assert run(tmp_path / "out").skipped == 3
+
+
+def test_a_study_whose_report_was_deleted_is_predicted_again(clinic: Clinic, tmp_path: Path) -> None:
     run(tmp_path)
-    clinic.place = "/elsewhere"
-    with pytest.raises(OutputError, match="a come from other files"):
-        run(tmp_path)
-    assert clinic.predicted == ["a", "b", "c"]
+    (tmp_path / "reports" / "b.json").unlink()
+    run(tmp_path)
+    assert clinic.predicted == ["a", "b", "c", "b"]
+    clinic.keys = ["a", "c"]
+    (tmp_path / "reports" / "b.json").unlink()  # b is gone for good, and the folder's own files are made without it
+    run(tmp_path)
+    assert {study["study"] for study in read_document(tmp_path / "predictions.json")["studies"]} == {"a", "c"}
+
+
+def test_a_killed_overwriting_run_leaves_every_study_a_result(clinic: Clinic, tmp_path: Path) -> None:
+    run(tmp_path)
+    clinic.faults["b"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, overwrite=True)
+    assert sorted(rows(tmp_path / "studies.csv")) == ["a", "b", "c"]
+    clinic.faults.clear()
+    assert run(tmp_path).skipped == 3
+    assert len((tmp_path / "predictions.csv").read_text(encoding="utf-8").splitlines()) == 4
+
+
+def test_keys_made_of_identifiers_differ_from_folder_to_folder(clinic: Clinic, tmp_path: Path) -> None:
+    clinic.identity = "1.2.3"
+    found = []
+    for out in ("one", "other"):
+        run(tmp_path / out)
+        found.append(set(rows(tmp_path / out / "studies.csv")))
+    assert not found[0] & found[1] and all(len(key) == len("study-") + 20 for key in found[0])
+    assert run(tmp_path / "one").skipped == 3
 
 
 def test_two_runs_do_not_write_into_one_folder(clinic: Clinic, tmp_path: Path) -> None:

@@ -51,14 +51,14 @@ def find_studies(paths: Sequence[Path]) -> list[StudySource]:
             found.append(files.find_files(path))
         except ReadError as error:
             LOG.debug("%s: left out", path, exc_info=True)
-            failed.append(StudySource(names.safe_key([names.stem_of(path)]), path, problem=str(error)))
+            failed.append(StudySource(study_key(str(path)), path, problem=str(error), identity=str(path)))
     if not found:
         raise ReadError(failed[0].problem if failed else "no path given; name a file or folder of images")
     sources = [
         *(study for each in files.without_repeats(found) for study in files.volume_studies(each)),
         *dicom_studies(file for each in found for file in each.dicom),
         *(
-            StudySource(study_key(str(path)), path, (Format.ZIP,), problem=why)
+            StudySource(study_key(str(path)), path, (Format.ZIP,), problem=why, identity=str(path))
             for each in found
             for path, why in each.problems
         ),

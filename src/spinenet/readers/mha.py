@@ -40,6 +40,17 @@ def read_mha(path: Path, name: str | None = None, wanted: View | None = None) ->
     )
 
 
+def data_file(path: Path) -> Path | None:
+    """The file beside a header that holds its voxels; None where they follow the header, or there is no header."""
+    if path.suffix.lower() not in SUFFIXES:
+        return None
+    try:
+        name = _header(path)["ElementDataFile"]
+    except ReadError:
+        return None
+    return None if name.upper() == "LOCAL" or Path(name).name != name or name in ("", "LIST") else path.with_name(name)
+
+
 def _header(path: Path) -> dict[str, str]:
     """The ``key = value`` lines before the voxels; ReadError where it does not begin like a MetaImage."""
     try:

@@ -20,7 +20,7 @@ from spinenet.report.tables import MEASUREMENT_COLUMNS, MEASUREMENTS_FILE, write
 from spinenet.study import StudyResult
 
 REPORTS_FOLDER = "reports"
-DOCUMENT_SUFFIX, REPORT_SUFFIX, CAPTURE_SUFFIX = ".json", ".sr.dcm", ".overview.dcm"
+PAGE_SUFFIX, DOCUMENT_SUFFIX, REPORT_SUFFIX, CAPTURE_SUFFIX = ".html", ".json", ".sr.dcm", ".overview.dcm"
 
 
 def write_study_files(
@@ -39,7 +39,8 @@ def write_study_files(
 
 def write_folder_files(out: Path, keys: Sequence[str]) -> None:
     """Write what is about all studies of a folder, given the keys of those that are complete."""
-    documents = [path_of(out / REPORTS_FOLDER, key, DOCUMENT_SUFFIX) for key in keys]
+    paths = [path_of(out / REPORTS_FOLDER, key, DOCUMENT_SUFFIX) for key in keys]
+    documents = [path for path in paths if path.exists()]  # a report may be deleted, for a patient who asks for it
     merge_documents(documents, out / DOCUMENT_FILE)
     _write_measurements(documents, out / MEASUREMENTS_FILE)
     write_worklist(documents, out / WORKLIST_FILE)

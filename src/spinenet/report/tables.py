@@ -8,7 +8,7 @@ replaces the old one, so a reader never meets half of one.
 import csv
 import io
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,11 @@ PREDICTION_COLUMNS = (
     "evidence",
 )
 MEASUREMENT_COLUMNS = ("study", "level", "measurement", "value", "unit", "error_95", "percentile", "series")
-STUDY_COLUMNS = ("study", "status", "levels_found", "message", "seconds")
+STUDY_COLUMNS = ("study", "status", "levels_found", "grades", "images", "message", "seconds")
+MAX_FIELD = 1 << 24
+"""Longest cell that is read: earlier versions wrote messages of any length."""
+MAX_MESSAGE = 4000
+"""Characters of a message in the table; all notes are in the study's own document."""
 COLUMN_WORDS = {
     "study": "Key of the study, made from its identifier or its file name; the same in every output.",
     "level": "Disc level, counted from the lowest disc; a transitional vertebra would shift it.",
@@ -42,6 +46,8 @@ COLUMN_WORDS = {
     "experimental: not verified on patients.",
     "status": "ok; partial: some series or level could not be used; failed: nothing was graded.",
     "levels_found": "Levels that were found, graded or not.",
+    "grades": "Rows that the study has in predictions.csv.",
+    "images": "Digest of headers and pixels of the images it was made from; other images are read again.",
     "message": "What a reader must know of the study, in one line.",
     "seconds": "Time it took.",
     "measurement": "What was measured; the table below has the names.",
@@ -53,6 +59,9 @@ COLUMN_WORDS = {
     "series": "Series whose outlines it was read from; empty: by the locator, the mean over sagittal series.",
 }
 """What the columns of the tables hold, for the documentation."""
+
+_FORMULA = tuple("=+-@")
+"""What begins with one of these is calculated when a spreadsheet opens the table."""
 
 Row = Mapping[str, str]
 
@@ -66,14 +75,21 @@ class StudyRow:
     levels_found: int
     message: str
     seconds: float
+    grades: int = 0
+    images: str = ""
 
     def cells(self) -> dict[str, str]:
-        """The line as text, the message in one line whatever it came as."""
+        """The line as text, the message in one line whatever it came as, no formula for a spreadsheet, and bounded."""
+        message = " ".join(self.message.split())
+        if len(message) > MAX_MESSAGE:
+            message = message[:MAX_MESSAGE].rsplit(";", 1)[0] + "; and more, see the study's own document"
         return {
             "study": self.study,
             "status": self.status,
             "levels_found": str(self.levels_found),
-            "message": " ".join(self.message.split()),
+            "grades": str(self.grades),
+            "images": self.images,
+            "message": f"'{message}" if message[:1] in _FORMULA else message,
             "seconds": f"{self.seconds:.3f}",
         }
 
@@ -81,7 +97,8 @@ class StudyRow:
 def study_row(result: StudyResult) -> StudyRow:
     """The line of a study; levels count once however many series show them."""
     found = {frame.level for located in result.located for frame in located.frames}
-    return StudyRow(result.key, result.status, len(found), result.message, result.seconds)
+    grades = len(prediction_rows(result))
+    return StudyRow(result.key, result.status, len(found), result.message, result.seconds, grades)
 
 
 def prediction_rows(result: StudyResult) -> list[dict[str, str]]:
@@ -126,24 +143,24 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None
 def recover(folder: Path) -> dict[str, StudyRow]:
     """Make a folder ready for ``append`` and return its complete studies by key.
 
-    Creates the tables where there are none. A cut line and rows of a study that was not completed are removed. Raises
-    OutputError where a table of that name has other columns.
+    Creates the tables where there are none. A cut line, rows of a study that was not completed, and those of one that
+    was completed again since are removed. Raises OutputError where a table of that name has other columns.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    studies = {row["study"]: _study_row(row, folder) for row in _read_whole_lines(folder / STUDIES_FILE, STUDY_COLUMNS)}
-    predictions = _read_whole_lines(folder / PREDICTIONS_FILE, PREDICTION_COLUMNS)
-    complete = [row for row in predictions if row["study"] in studies]
+    lines = [_study_row(row, folder) for row in _read_whole_lines(folder / STUDIES_FILE, STUDY_COLUMNS)]
+    written: dict[str, list[dict[str, str]]] = {}
+    for row in _read_whole_lines(folder / PREDICTIONS_FILE, PREDICTION_COLUMNS):
+        written.setdefault(row["study"], []).append(row)
+    studies: dict[str, StudyRow] = {}
+    begins: dict[str, int] = {}
+    for line in lines:
+        before = studies.pop(line.study, None)
+        begins[line.study] = begins.get(line.study, 0) + (before.grades if before else 0)
+        studies[line.study] = line
+    kept = [row for key, line in studies.items() for row in written.get(key, [])[begins[key] :][: line.grades]]
     _write_if_different(folder / STUDIES_FILE, STUDY_COLUMNS, [row.cells() for row in studies.values()])
-    _write_if_different(folder / PREDICTIONS_FILE, PREDICTION_COLUMNS, complete)
+    _write_if_different(folder / PREDICTIONS_FILE, PREDICTION_COLUMNS, kept)
     return studies
-
-
-def drop(folder: Path, keys: Collection[str]) -> None:
-    """Take studies out of both tables, because they will be predicted again."""
-    for name, columns in ((STUDIES_FILE, STUDY_COLUMNS), (PREDICTIONS_FILE, PREDICTION_COLUMNS)):
-        rows = _read_whole_lines(folder / name, columns)
-        kept = [row for row in rows if row["study"] not in keys]
-        _write_if_different(folder / name, columns, kept)
 
 
 def arrange(folder: Path, keys: Sequence[str]) -> None:
@@ -184,6 +201,7 @@ def _read_whole_lines(path: Path, columns: Sequence[str]) -> list[dict[str, str]
         return []
     content = path.read_bytes()
     text = content[: content.rfind(b"\n") + 1].decode("utf-8", errors="replace")
+    csv.field_size_limit(MAX_FIELD)
     reader = csv.DictReader(io.StringIO(text))
     if text and tuple(reader.fieldnames or ()) != tuple(columns):
         raise OutputError(f"{path}: not a table of an earlier run (other columns); choose another output folder")
@@ -192,7 +210,15 @@ def _read_whole_lines(path: Path, columns: Sequence[str]) -> list[dict[str, str]
 
 def _study_row(row: Row, folder: Path) -> StudyRow:
     try:
-        return StudyRow(row["study"], row["status"], int(row["levels_found"]), row["message"], float(row["seconds"]))
+        return StudyRow(
+            study=row["study"],
+            status=row["status"],
+            levels_found=int(row["levels_found"]),
+            message=row["message"].removeprefix("'"),
+            seconds=float(row["seconds"]),
+            grades=int(row["grades"]),
+            images=row["images"],
+        )
     except ValueError as error:
         raise OutputError(f"{folder / STUDIES_FILE}: study {row['study']} has a broken line; remove it") from error
 

@@ -21,7 +21,8 @@ from spinenet import __version__
 from spinenet.errors import SpinenetError
 from spinenet.model.bundle import Bundle, load_bundle
 from spinenet.predict import predict_study
-from spinenet.readers import StudySource, Wanted, find_studies, read_study, with_views
+from spinenet.readers import StudySource, Wanted, find_studies, names, read_study, with_views
+from spinenet.readers.fingerprints import images_digest
 from spinenet.report.options import DEFAULT, ReportOptions
 from spinenet.report.study_files import (
     CAPTURE_SUFFIX,
@@ -31,7 +32,7 @@ from spinenet.report.study_files import (
     write_folder_files,
     write_study_files,
 )
-from spinenet.report.tables import Row, StudyRow, append, arrange, drop, prediction_rows, recover, study_row
+from spinenet.report.tables import Row, StudyRow, append, arrange, prediction_rows, recover, study_row
 from spinenet.serve.cluster import on_cluster
 from spinenet.serve.output_folder import claim, locked
 from spinenet.study import Note, Scope, Severity, StudyResult
@@ -49,6 +50,8 @@ class BatchSummary:
 
     counts: Counter[str]
     skipped: int
+    keys: tuple[str, ...] = ()
+    """Of all studies that were given, skipped or not, in their order."""
 
     @property
     def exit_code(self) -> int:
@@ -83,16 +86,16 @@ class Worker:
 
     def __call__(self, source: StudySource) -> StudyRows:
         """Read, predict and report one study; its own faults become its ``failed`` row."""
-        start = time.perf_counter()
+        start, images = time.perf_counter(), images_digest(source)
         result = predict_source(source, self.bundle, self.reports.parent / FAULTS_FILE)
-        return self.report(replace(result, seconds=time.perf_counter() - start))
+        return self.report(replace(result, seconds=time.perf_counter() - start), images)
 
-    def report(self, result: StudyResult) -> StudyRows:
-        """Write the files of a result and keep its rows."""
+    def report(self, result: StudyResult, images: str = "") -> StudyRows:
+        """Write the files of a result and keep its rows; ``images`` is the digest of what it was made from."""
         result = replace(result, experimental=self.options.experimental)
         write_study_files(result, self.reports, model=model_facts(self.bundle), options=self.options)
         codes = frozenset(note.code for note in (*result.notes, *result.flags))
-        return StudyRows(study_row(result), tuple(prediction_rows(result)), codes)
+        return StudyRows(replace(study_row(result), images=images), tuple(prediction_rows(result)), codes)
 
 
 def predict_paths(
@@ -115,32 +118,27 @@ def predict_paths(
     or another run is writing there, ClusterError where the cluster cannot be used, OSError where nothing can be
     written.
     """
-    sources = [with_views(source, wanted) for source in find_studies(paths)]
+    found = [with_views(source, wanted) for source in find_studies(paths)]
     with locked(out):
-        existing = recover(out)
-        kept = {key for key, row in existing.items() if row.status != "failed"}
-        kept -= {source.key for source in sources} if overwrite else set()
-        claim(out, bundle.metadata, sources, kept)
-        todo = [source for source in sources if source.key not in kept]
-        drop(out, {source.key for source in todo})
+        claimed = claim(out, bundle.metadata, found, recover(out), again=overwrite)
+        todo = [source for source in claimed.sources if source.key not in claimed.kept]
         counts: Counter[str] = Counter()
         on_progress(0, len(todo), None)
         for rows in predict_sources(todo, Worker(bundle, out / REPORTS_FOLDER, options), workers, cluster):
             append(out, rows.study, rows.predictions)
             counts[rows.study.status] += 1
             on_progress(counts.total(), len(todo), rows)
-        arrange(out, [source.key for source in sources])
+        recover(out)
+        arrange(out, [source.key for source in claimed.sources])
         write_folder_files(out, list(recover(out)))
-    return BatchSummary(counts, len(sources) - len(todo))
+    return BatchSummary(counts, len(claimed.kept), tuple(source.key for source in claimed.sources))
 
 
 def grade_folder(images: Path, out: Path, bundle: Bundle, options: ReportOptions) -> list[Path]:
     """Predict the studies in a folder, again if need be; returns the DICOM objects that were made of them."""
-    predict_paths([images], out, bundle, overwrite=True, options=options)
+    summary = predict_paths([images], out, bundle, overwrite=True, options=options)
     made = [
-        path_of(out / REPORTS_FOLDER, source.key, suffix)
-        for source in find_studies([images])
-        for suffix in (REPORT_SUFFIX, CAPTURE_SUFFIX)
+        path_of(out / REPORTS_FOLDER, key, suffix) for key in summary.keys for suffix in (REPORT_SUFFIX, CAPTURE_SUFFIX)
     ]
     return [path for path in made if path.exists()]
 
@@ -228,9 +226,14 @@ def without_location(message: str, source: StudySource) -> str:
     >>> without_location("/a/Doe/t2.mha: cut off", StudySource("t2", Path("/a/Doe")))
     't2/t2.mha: cut off'
     """
-    for place in {str(source.location), str(source.location.resolve())}:
+    for place in {str(source.location), str(source.location.resolve()), *_own_name(source)}:
         message = re.sub(rf"(?<!\S){re.escape(place)}(?=[/\\:])", lambda _: source.key, message)
     return message
+
+
+def _own_name(source: StudySource) -> list[str]:
+    """What messages call a place whose key is not made of its name."""
+    return [names.shown(source.location)] if source.identity and source.location.name else []
 
 
 def model_facts(bundle: Bundle) -> dict[str, Any]:

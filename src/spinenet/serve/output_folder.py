@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,22 @@ from filelock import FileLock, Timeout
 
 from spinenet.errors import OutputError
 from spinenet.readers import StudySource
-from spinenet.system.files import remove_partials, write_text
+from spinenet.readers.dicom.assembly import study_key
+from spinenet.readers.fingerprints import glance, images_digest
+from spinenet.report.study_files import DOCUMENT_SUFFIX, PAGE_SUFFIX, REPORTS_FOLDER, path_of
+from spinenet.report.tables import StudyRow
+from spinenet.study import Note, Scope
+from spinenet.system.files import remove_partials, write_private, write_text
 
 RUN_FILE = "run.json"
 LOCK_FILE = ".lock"
+SALT_FILE = ".salt"
+CHANGED = Note(
+    "images_changed",
+    Scope.STUDY,
+    "",
+    "its images are not those that the earlier result in this folder was made from; this result takes its place",
+)
 
 
 @contextmanager
@@ -41,39 +55,90 @@ def locked(out: Path) -> Iterator[None]:
         lock.release()
 
 
-def claim(out: Path, model: Mapping[str, Any], sources: Sequence[StudySource], kept: Collection[str]) -> None:
-    """Note in ``out`` the model and where each study comes from; ``kept`` are the keys whose results stay.
+@dataclass(frozen=True)
+class Claimed:
+    """The studies of a run under their keys in its folder, and the keys of those whose results stay."""
 
-    Raises OutputError where kept results are another model's, or where a study has the key of a kept one but lies
-    elsewhere: two patients' ``t2.mha`` must not pass for one.
+    sources: tuple[StudySource, ...]
+    kept: frozenset[str]
+
+
+def claim(
+    out: Path, model: Mapping[str, Any], sources: Sequence[StudySource], results: Mapping[str, StudyRow], *, again: bool
+) -> Claimed:
+    """Give every study its key in ``out``, and note there the model and which files the studies are.
+
+    A result stays where its images are those it was made from, byte for byte, and its report is there; none stays that
+    is asked for ``again``. A study is never taken for another of its name: one that lies elsewhere and has other images
+    gets a key of its own. Raises OutputError where results would stay that are another model's.
     """
-    path = out / RUN_FILE
-    earlier = _read(path)
+    known = _read(out / RUN_FILE)
     digest = digest_of(json.dumps(model, sort_keys=True, default=str))
-    advice = "choose another output folder, or overwrite"
-    if kept and earlier.get("model", digest) != digest:
-        raise OutputError(f"{out}: holds results of another model; {advice} all of them")
-    known = earlier.get("sources", {})
-    origins = {key: known[key] for key in kept if key in known}
+    salt = salt_of(out)
+    files: dict[str, dict[str, str]] = dict(known.get("sources", {}))
+    claimed: dict[str, StudySource] = {}
+    kept: set[str] = set()
     for source in sources:
-        origin = origin_of(source)
-        if origins.get(source.key, origin) != origin:
-            raise OutputError(f"{out}: the results of {source.key} come from other files of that name; {advice} them")
-        origins[source.key] = origin
-    write_text(path, json.dumps({"model": digest, "sources": origins}, indent=1, sort_keys=True))
+        record = {"place": digest_of(str(source.location.resolve()), salt), "files": glance(source)}
+        named = replace(source, key=study_key(source.identity, salt)) if source.identity else source
+        key, is_same = _key_of(named, record, files, results, set(claimed))
+        if key in results and results[key].status != "failed" and not again:
+            if is_same and _is_complete(out, key):
+                kept.add(key)
+            elif not is_same:
+                named = replace(named, notes=(*named.notes, CHANGED))
+        files[key] = record
+        claimed[key] = replace(named, key=key)
+    staying = kept | (set(results) - set(claimed))
+    if known.get("model", digest) != digest and any(results[key].status != "failed" for key in staying):
+        raise OutputError(
+            f"{out}: holds results of another model; choose another output folder, or overwrite all of them"
+        )
+    write_text(out / RUN_FILE, json.dumps({"model": digest, "sources": files}, indent=1, sort_keys=True))
+    return Claimed(tuple(claimed.values()), frozenset(kept))
 
 
-def origin_of(source: StudySource) -> str:
-    """Digest of where a study lies; constant for DICOM, whose key is made from its own identifier already."""
-    if source.frames:
-        return "dicom"
-    places = sorted(str(volume.path.resolve()) for volume in source.volumes) or [str(source.location.resolve())]
-    return digest_of("\n".join(places))
+def _key_of(
+    source: StudySource,
+    record: Mapping[str, str],
+    files: Mapping[str, Mapping[str, str]],
+    results: Mapping[str, StudyRow],
+    taken: Collection[str],
+) -> tuple[str, bool]:
+    """The key of a study, and whether the result under it, if any, was made from these very images."""
+    count, images = 1, None
+    while True:
+        key = source.key if count == 1 else f"{source.key}-{count}"
+        count += 1
+        if any(key.lower() == one.lower() for one in taken):
+            continue
+        earlier = files.get(key)
+        if earlier is None or key not in results:
+            return key, False
+        if dict(earlier) == dict(record):
+            return key, True
+        images = images_digest(source) if images is None else images
+        if images == results[key].images:
+            return key, True
+        if earlier.get("place") == record["place"]:
+            return key, False
 
 
-def digest_of(text: str) -> str:
+def _is_complete(out: Path, key: str) -> bool:
+    return all(path_of(out / REPORTS_FOLDER, key, suffix).exists() for suffix in (DOCUMENT_SUFFIX, PAGE_SUFFIX))
+
+
+def salt_of(out: Path) -> bytes:
+    """What keys in this folder are made with, made the first time; whoever has it can try out ids and UIDs."""
+    path = out / SALT_FILE
+    if not path.exists():
+        write_private(path, secrets.token_hex(16).encode())
+    return path.read_bytes()[:64]
+
+
+def digest_of(text: str, salt: bytes = b"") -> str:
     """Twenty hex digits that stand for a text."""
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
+    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), key=salt).hexdigest()[:20]
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -49,6 +49,14 @@ def write_safely(path: Path, content: bytes) -> None:
     sync_names(path.parent)
 
 
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all that its owner alone may read."""
+    with replacing(path) as partial:
+        opened = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(opened, "wb") as file:
+            file.write(content)
+
+
 def sync_names(folder: Path) -> None:
     """Wait until the names in a folder are on disk too, where the system keeps them apart from the files."""
     if os.name != "posix":
