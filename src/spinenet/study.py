@@ -95,8 +95,7 @@ class Series:
     ``basis`` and in words ``reason`` say why it is what it is. ``laterality_known`` is false where the source does not
     say which side is left, ``original`` where the images were computed from others (a reformatted series). Series with
     different ``frame_of_reference`` do not share world coordinates; "" is not known, taken as shared. ``images`` is
-    None where the source is not DICOM.
-    """
+    None where the source is not DICOM. ``remarks`` are of its reading."""
 
     name: str
     voxels_SRC: NDArray[np.float32]
@@ -109,6 +108,7 @@ class Series:
     images: SourceImages | None = None
     basis: Basis = Basis.PHYSICS
     original: bool = True
+    remarks: tuple[str, ...] = ()
 
     @cached_property
     def spacing_mm(self) -> NDArray[np.float64]:

@@ -114,6 +114,7 @@ def read_study(source: StudySource) -> Study:
     # a stack of one series may come to bear the name of another series
     named = zip(series, names.unique(one.name for one in series), strict=True)
     series = [one if one.name == name else replace(one, name=name) for one, name in named]
+    problems += [Note("header", Scope.SERIES, one.name, text) for one in series for text in one.remarks]
     if not series:
         raise ReadError(sentence([*problems, *source.notes]) or "no image series in it") from next(iter(unread), None)
     origin = origin_of(source.frames) if source.frames else None

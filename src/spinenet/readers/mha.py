@@ -11,11 +11,12 @@ from spinenet.errors import ReadError
 from spinenet.labels import View
 from spinenet.readers import names
 from spinenet.readers.sources import Acquisition
-from spinenet.readers.volume import check_affine, check_shape, series_from_volume
+from spinenet.readers.volume import check_affine, check_file, check_shape, not_oriented, series_from_volume
 from spinenet.study import Series
 
 SUFFIXES = (".mha", ".mhd")
 _HEADER_BYTES = 65_536
+MAX_SIZE = 1e6
 _ORIENTATION_KEYS = ("TransformMatrix", "Rotation", "Orientation")
 
 
@@ -26,11 +27,13 @@ def read_mha(path: Path, name: str | None = None, wanted: View | None = None) ->
     verified in files named as in SPIDER.
     """
     where = names.shown(path)
+    check_file(path, where)
     header = _header(path)
     _check_header(header, where)
+    _check_data(path, header["ElementDataFile"], where)
     voxels, affine_vox2mm = _read(path)
     oriented = any(key in header for key in _ORIENTATION_KEYS)
-    return series_from_volume(
+    series = series_from_volume(
         voxels,
         affine_vox2mm,
         name=name or names.stem_of(path),
@@ -38,6 +41,7 @@ def read_mha(path: Path, name: str | None = None, wanted: View | None = None) ->
         acquisition=Acquisition(description=names.stem_of(path), wanted=wanted),
         laterality_known=oriented and not names.is_spider(path),
     )
+    return series if oriented else not_oriented(series)
 
 
 def data_file(path: Path) -> Path | None:
@@ -73,11 +77,26 @@ def _header(path: Path) -> dict[str, str]:
     return header
 
 
+def _check_data(path: Path, name: str, where: str) -> None:
+    """Refuse voxels anywhere but behind the header or in a plain file beside it: a header must not reach other files,
+    pipes or devices."""
+    if name.upper() == "LOCAL":
+        return
+    data = data_file(path)
+    if data is None or "%" in name:
+        raise ReadError(f"{where}: its data file '{_excerpt(name)}' is not one beside it; write it as one .mha file")
+    if data.is_symlink() or not data.is_file():
+        raise ReadError(f"{where}: its data file {names.shown(data)} is not there; copy it too")
+    check_file(data, names.shown(data))
+
+
 def _check_header(header: dict[str, str], where: str) -> None:
     """Refuse what is no 3-D grey-value image with positive spacing, before a voxel is read."""
     sizes = _numbers(header, "DimSize", where)
     if not np.all(np.isfinite(sizes)):
         raise ReadError(f"{where}: DimSize is '{_excerpt(header['DimSize'])}', not sizes; the header is damaged")
+    if max(map(abs, sizes)) > MAX_SIZE:
+        raise ReadError(f"{where}: DimSize is '{_excerpt(header['DimSize'])}'; the header is damaged")
     check_shape(tuple(map(int, sizes)), where)
     channels = header.get("ElementNumberOfChannels", "1")
     if channels != "1":

@@ -15,15 +15,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.errors import ReadError
-from spinenet.geometry import RAS_TO_LPS
+from spinenet.geometry import RAS_TO_LPS, spacing_mm
 from spinenet.labels import View
 from spinenet.readers import names
 from spinenet.readers.name_words import names_no_agent
 from spinenet.readers.sources import Acquisition
-from spinenet.readers.volume import check_affine, check_shape, series_from_volume
+from spinenet.readers.volume import (
+    check_affine,
+    check_file,
+    check_shape,
+    not_oriented,
+    series_from_volume,
+    told,
+)
 from spinenet.study import Series
 
 SUFFIXES = (".nii", ".nii.gz")
+SIDES = "left and right"
+MAX_TURN_DEGREES = 10.0
+_UNITS = {1: "meter", 2: "mm", 3: "micron"}
 MAX_SIDECAR_BYTES = 1 << 20
 _CODES = (
     "ScanningSequence",
@@ -49,14 +59,18 @@ class _NiftiImage:
     is_oriented: bool
     is_grey: bool
     description: str
+    contradiction: str = ""
+    """What sform and qform say differently."""
 
 
 def read_nifti(path: Path, name: str | None = None, wanted: View | None = None) -> Series:
     """Read a .nii or .nii.gz file as one series; ReadError where it is damaged or no 3-D grey-value image.
 
-    sform is preferred to qform; where neither is set, sides are unknown. Units other than mm are converted.
+    sform is preferred to qform; where neither is set, or they contradict each other about left and right, sides are
+    unknown. Units other than mm are converted.
     """
     where = names.shown(path)
+    check_file(path, where)
     with _library(where), np.errstate(all="ignore"):  # what overflows is refused later, in words
         stored = _opened(path, where)
     shape = _checked_shape(stored, where)
@@ -66,14 +80,17 @@ def read_nifti(path: Path, name: str | None = None, wanted: View | None = None) 
     check_affine(affine_vox2mm, where)
     with _library(where), np.errstate(all="ignore"):
         voxels = stored.image.get_fdata(dtype=np.float32, caching="unchanged")
-    return series_from_volume(
+    series = series_from_volume(
         voxels.reshape(shape),
         affine_vox2mm,
         name=name or names.stem_of(path),
         where=where,
         acquisition=replace(_acquisition(path, stored.description), wanted=wanted),
-        laterality_known=stored.is_oriented,
+        laterality_known=stored.is_oriented and SIDES not in stored.contradiction,
     )
+    if stored.contradiction:
+        series = replace(series, remarks=(*series.remarks, stored.contradiction))
+    return series if stored.is_oriented else not_oriented(series)
 
 
 @contextmanager
@@ -87,9 +104,11 @@ def _library(where: str) -> Iterator[None]:
     damage = (ImageFileError, HeaderDataError, WrapStructError, gzip.BadGzipFile, zlib.error, EOFError, OSError)
     try:
         yield
-    except FileNotFoundError as error:
-        raise ReadError(f"{where}: no such file") from error
-    except (*damage, ValueError, KeyError, MemoryError) as error:
+    except MemoryError as error:
+        raise ReadError(f"{where}: not enough memory to read it") from error
+    except (HeaderDataError, KeyError) as error:
+        raise ReadError(f"{where}: its header holds what NIfTI does not know ({told(error)}); correct it") from error
+    except (*damage, ValueError) as error:
         raise ReadError(f"{where}: not a readable NIfTI file; is it cut short or renamed? Copy it again") from error
 
 
@@ -98,29 +117,54 @@ def _opened(path: Path, where: str) -> _NiftiImage:
     import nibabel as nib
     from nibabel.openers import ImageOpener
 
-    image: Any = nib.load(path)
+    image: Any = nib.load(path, mmap=False)  # a mapped file that is cut short while it is read ends the process
     if not isinstance(image, nib.Nifti1Image):
         raise ReadError(f"{where}: a {type(image).__name__}, not NIfTI; convert it")
     with ImageOpener(str(path)) as file:
         stored = type(image.header).from_fileobj(file, check=False)
     header, dtype = image.header, image.header.get_data_dtype()
+    affine, contradiction = _placed(image)
     return _NiftiImage(
         image=image,
         shape=tuple(image.shape),
         zooms=tuple(np.asarray(stored["pixdim"], dtype=float)[1 : 1 + min(3, len(image.shape))]),
-        affine=np.asarray(image.affine, dtype=float),
-        units=header.get_xyzt_units()[0],
+        affine=affine,
+        units=_UNITS.get(int(header["xyzt_units"]) & 7, "unknown"),
         is_oriented=bool(header["sform_code"] > 0 or header["qform_code"] > 0),
         is_grey=dtype.fields is None and dtype.kind != "c",
         description=bytes(header["descrip"]).decode("latin-1"),
+        contradiction=contradiction,
     )
+
+
+def _placed(image: Any) -> tuple[NDArray[np.float64], str]:
+    """The affine to RAS that the header states, and what its two forms say differently."""
+    header, affine = image.header, np.asarray(image.affine, dtype=float)
+    if not (header["sform_code"] > 0 and header["qform_code"] > 0):
+        return affine, ""
+    other = np.asarray(header.get_qform(), dtype=float)
+    spacing, others = spacing_mm(affine), spacing_mm(other)
+    if not np.all(np.isfinite(affine)) or spacing.min() < 1e-6:
+        return other, "its sform is empty; it was placed by its qform"
+    if others.min() < 1e-6 or not np.all(np.isfinite(other)):
+        return affine, ""
+    directions, turned = affine[:3, :3] / spacing, other[:3, :3] / others
+    mirrored = np.sign(np.linalg.det(directions)) != np.sign(np.linalg.det(turned))
+    # where the axis that runs most from side to side points
+    side = int(np.argmax(np.abs(directions[0])))
+    if mirrored or directions[0, side] * turned[0, side] < 0 or np.argmax(np.abs(turned[0])) != side:
+        return affine, f"its sform and qform contradict each other about {SIDES}"
+    angle = np.degrees(np.arccos(np.clip((directions * turned).sum(axis=0).min(), -1, 1)))
+    if angle > MAX_TURN_DEGREES:
+        return affine, f"its sform and qform are turned by {angle:.0f} degrees against each other; sform was taken"
+    return affine, ""
 
 
 def _checked_shape(stored: _NiftiImage, where: str) -> tuple[int, ...]:
     """Shape with trailing axes of one dropped; odd spacing, colour and complex images are refused."""
     if not np.all(np.isfinite(stored.zooms)) or min(stored.zooms, default=0.0) <= 0:
-        told = ", ".join(f"{zoom:g}" for zoom in stored.zooms)
-        raise ReadError(f"{where}: voxel spacing ({told}) is not positive; correct pixdim in the header")
+        stated = ", ".join(f"{zoom:g}" for zoom in stored.zooms)
+        raise ReadError(f"{where}: voxel spacing ({stated}) is not positive; correct pixdim in the header")
     if not stored.is_grey:
         raise ReadError(f"{where}: a colour or complex image; give one grey value a voxel")
     shape = stored.shape

@@ -1,10 +1,16 @@
 """From an array and its affine to a checked series: the one gate that every format passes."""
 
+import os
+import stat
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
 from spinenet import geometry
 from spinenet.errors import ReadError
+from spinenet.readers import names
 from spinenet.readers.sources import Acquisition
 from spinenet.readers.views import decide_view
 from spinenet.study import Series
@@ -19,6 +25,38 @@ MAX_COORDINATE_MM = 1e6
 """A kilometre: larger numbers come from damaged headers and overflow what follows."""
 SPACING_RANGE_MM = (0.02, 100.0)
 _REFORMATTED = {"MPR", "REFORMATTED", "RESAMPLED", "INTERPOLATED"}
+
+
+PADDING_SHARE, PADDING_GAP = 0.001, 0.05
+"""One value that fills so much of the image and lies so far beside the others, in their range, is a border."""
+
+
+def check_file(path: Path, where: str) -> None:
+    """Raise ReadError where a path is no file that can be opened and holds something."""
+    try:
+        found = path.stat()
+    except FileNotFoundError as error:
+        what = "points to a file that is not there" if path.is_symlink() else "no such file"
+        raise ReadError(f"{where}: {what}") from error
+    except OSError as error:
+        raise ReadError(f"{where}: cannot be opened ({error.strerror})") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise ReadError(f"{where}: not a file; only files are read")
+    if found.st_size == 0:
+        raise ReadError(f"{where}: the file is empty; copy it again")
+    if not os.access(path, os.R_OK):
+        raise ReadError(f"{where}: may not be read (permission denied)")
+
+
+def told(error: Exception) -> str:
+    """What a library says, on one line and bounded."""
+    return names.printable(" ".join(str(error).split()))[:80]
+
+
+def not_oriented(series: Series) -> Series:
+    """The series with words that say that its plane was not stated."""
+    words = "by the order of its axes, since the file states no orientation"
+    return replace(series, reason=series.reason.replace("by orientation", words))
 
 
 def check_shape(shape: tuple[int, ...], where: str) -> None:
@@ -77,6 +115,7 @@ def series_from_volume(
     check_shape(voxels.shape, where)
     check_affine(affine_vox2mm, where)
     check_extent(voxels.shape, affine_vox2mm, where)
+    voxels = without_padding(voxels)
     check_voxels(voxels, where)
     if slice_dim is None and voxels.shape.count(1) == 1:
         slice_dim = voxels.shape.index(1)
@@ -93,6 +132,22 @@ def series_from_volume(
         basis=decision.basis,
         original=not _REFORMATTED & set(acquisition.image_type.upper().split()),
     )
+
+
+def without_padding(voxels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Voxels with a negative value that fills what was not imaged made as dark as the darkest of the others: a
+    magnitude is never negative, and such a border would leave the image no grey values."""
+    low = float(voxels.min())
+    if not (np.isfinite(low) and low < 0):
+        return voxels
+    padded = voxels == low
+    if not PADDING_SHARE < padded.mean() < 1:
+        return voxels
+    rest = voxels[~padded]
+    darkest, brightest = float(rest.min()), float(rest.max())
+    if darkest - low <= PADDING_GAP * (brightest - darkest):
+        return voxels
+    return np.where(padded, np.float32(darkest), voxels)
 
 
 def _times(shape: tuple[int, ...]) -> str:

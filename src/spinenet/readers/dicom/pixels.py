@@ -74,11 +74,35 @@ def _grey_values(dataset: Any, frame: Frame) -> NDArray[np.float32]:
         raise ReadError("the frame is not of the size its header states")
     described = layers(Header(dataset, Memory()), frame.index)
     slope, intercept = (number(first_value(described, key)) for key in ("RescaleSlope", "RescaleIntercept"))
+    pixels_RC = _without_padding(pixels_RC, described, stored)
     with np.errstate(all="ignore"):  # what overflows is refused later, in words
         grey = pixels_RC.astype(np.float32)
         if stored.is_inverted:
             grey = (0 if stored.is_signed else 2**stored.bits) - 1 - grey
         return grey * np.float32(slope or 1.0) + np.float32(intercept or 0.0)
+
+
+def _without_padding(
+    pixels_RC: NDArray[np.integer], described: Sequence[Header], stored: StoredPixels
+) -> NDArray[np.integer]:
+    """Stored values with what the header calls padding, which is no grey value, as low as the lowest of the others.
+
+    One value or a range of them (PS3.3 C.7.5.1.1.2), signed or not as the pixels are, whatever its own element says.
+    """
+    limits = [number(first_value(described, key)) for key in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
+    values = [_as_stored(int(value), stored) for value in limits if value is not None]
+    if not values or values == [0]:
+        return pixels_RC
+    padded_RC = (pixels_RC >= min(values)) & (pixels_RC <= max(values))
+    if not padded_RC.any() or padded_RC.all():
+        return pixels_RC
+    rest = pixels_RC[~padded_RC]
+    return np.where(padded_RC, rest.max() if stored.is_inverted else rest.min(), pixels_RC)
+
+
+def _as_stored(value: int, stored: StoredPixels) -> int:
+    value &= (1 << stored.bits_allocated) - 1
+    return value - (1 << stored.bits_allocated) if stored.is_signed and value >> (stored.bits_allocated - 1) else value
 
 
 def _stored(dataset: Any, index: int) -> StoredPixels:
