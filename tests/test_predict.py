@@ -105,6 +105,28 @@ def test_a_series_counted_differently_takes_the_names_of_the_surer_one_and_that_
     assert same_places(result)
 
 
+def moved_up(series, by_mm, frame):
+    """The patient lay elsewhere in that series, which has a frame of reference of its own."""
+    affine = series.affine_vox2mm.copy()
+    affine[2, 3] += by_mm
+    return replace(series, affine_vox2mm=affine, frame_of_reference=frame)
+
+
+def test_a_patient_laid_anew_between_series_keeps_the_names_of_each_and_one_who_lay_still_is_named_once(
+    predict, masked
+):
+    (t1, t1_mask), (t2, t2_mask) = masked["t1"], masked["t2"]
+    t2 = replace(t2, frame_of_reference="1.2")
+    right = predict((t1, t1_mask), (t2, t2_mask))
+    for by_mm in (35.0, 0.0):  # by a level, and a public set that gives each series a frame of its own
+        result = predict((moved_up(t1, by_mm, "1.9"), t1_mask), (t2, t2_mask))
+        assert result.status == "ok" and not any(note.code == "named_as_other" for note in result.notes)
+        named = {one.series.name: {frame.level: frame.center_mm[2] for frame in one.frames} for one in result.located}
+        expected = {one.series.name: {frame.level: frame.center_mm[2] for frame in one.frames} for one in right.located}
+        assert named["t2"] == pytest.approx(expected["t2"], abs=2.0)
+        assert named["t1"] == pytest.approx({level: mm + by_mm for level, mm in expected["t1"].items()}, abs=2.0)
+
+
 def test_a_series_whose_sacrum_is_not_seen_is_named_like_the_other(predict, masked):
     series, mask_SRC = masked["t1"]
     result = predict((series, np.where(mask_SRC == FIRST_DISC, 0, mask_SRC)), masked["t2"])

@@ -1,18 +1,22 @@
 """Axial stacks in the frames of the sagittal levels: which discs a stack crosses, and its scale of grey values.
 
-Discs are found in sagittal series alone. Where an axial stack lies in the same frame of reference, world coordinates
-say which of its slices cross which disc, whatever their tilt and in however many stacks they were acquired.
+Discs are found in sagittal series alone. Where an axial stack lies in the same frame of reference, or in another one
+whose coordinates the image bears out (``agreement``), world coordinates say which of its slices cross which disc,
+whatever their tilt and in however many stacks they were acquired.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.crops import CropSpec, LevelSlices, levels_shown
 from spinenet.labels import LEVELS, View
+from spinenet.locating.agreement import axial_points, displacement, share_frame
 from spinenet.study import LevelFrame, LocatedSeries, Note, Scope, Series, Severity
 
+VIEWS_LIKE_AXIAL = (View.SAGITTAL_T2, View.SAGITTAL_STIR, View.SAGITTAL_T1)
 FIELD = CropSpec()
 """Which slices cross a disc, and where grey values are measured: the default crop, whatever a bundle's own is."""
 CANAL_BEHIND_MM = 8.0
@@ -26,22 +30,46 @@ def locate_axial(
 ) -> tuple[tuple[LocatedSeries, ...], list[Note]]:
     """The axial T2 stacks that cross a level of the sagittal series, and why others were left out."""
     located, notes = [], []
-    for one in series:
-        if one.view is not View.AXIAL_T2:
-            continue
-        shared = [other for other in sagittal if _same_frame(one, other.series)]
-        crossed = levels_shown(one, study_frames(shared), FIELD)
+    stacks = [one for one in series if one.view is View.AXIAL_T2]
+    anchors = {key: _anchor([one for one in stacks if one.frame_of_reference == key], sagittal)
+               for key in dict.fromkeys(one.frame_of_reference for one in stacks)}  # fmt: skip
+    for one in stacks:
+        anchor = anchors[one.frame_of_reference]
+        crossed = levels_shown(one, study_frames(anchor.sagittal), FIELD)
         if not one.laterality_known:
             notes.append(_left_out(one, "sides_unknown", "it does not say which side is left"))
-        elif not shared:
-            reason = "in another frame of reference than the sagittal series, so it cannot be placed"
-            notes.append(_left_out(one, "not_placed", reason))
+        elif not anchor.sagittal:
+            notes.append(_left_out(one, "not_placed", anchor.text))
         elif not crossed:
             notes.append(_left_out(one, "no_disc_crossed", "crosses none of the discs that were found"))
         else:
             frames = tuple(level.frame for level in crossed)
-            located.append(LocatedSeries(one, frames, len(one.voxels_SRC) // 2, axial_reference(crossed)))
+            said = (Note("placed_by_image", Scope.SERIES, one.name, anchor.text),) if anchor.text else ()
+            located.append(LocatedSeries(one, frames, len(one.voxels_SRC) // 2, axial_reference(crossed), said))
     return tuple(located), notes
+
+
+@dataclass(frozen=True)
+class _Anchor:
+    """The sagittal series in whose coordinates axial stacks lie, none where they cannot be placed, and what to say."""
+
+    sagittal: tuple[LocatedSeries, ...]
+    text: str = ""
+
+
+def _anchor(stacks: Sequence[Series], sagittal: Sequence[LocatedSeries]) -> _Anchor:
+    """Where stacks of one frame of reference belong: with the sagittal series of that frame, else with those of the
+    frame of the series most like them, if its image bears out that they lie where the coordinates say."""
+    shared = tuple(other for other in sagittal if share_frame(stacks[0], other.series))
+    if shared:
+        return _Anchor(shared)
+    best = min(sagittal, key=lambda one: VIEWS_LIKE_AXIAL.index(one.series.view or View.SAGITTAL_T1))
+    found = displacement(axial_points(stacks, best.frames), best.series)
+    where = "in another frame of reference than the sagittal series"
+    if not found.agrees:
+        return _Anchor((), f"{where}, and {found.words}, so it cannot be placed")
+    with_best = tuple(other for other in sagittal if share_frame(best.series, other.series))
+    return _Anchor(with_best, f"{where}; placed by its coordinates, which the image of {best.series.name} bears out")
 
 
 def _left_out(series: Series, code: str, reason: str) -> Note:
@@ -49,10 +77,9 @@ def _left_out(series: Series, code: str, reason: str) -> Note:
 
 
 def study_frames(sagittal: Sequence[LocatedSeries]) -> tuple[LevelFrame, ...]:
-    """One frame a level, from the sacrum up: T2 before STIR before T1, since axial slices are T2 as well."""
-    order = (View.SAGITTAL_T2, View.SAGITTAL_STIR, View.SAGITTAL_T1)
+    """One frame a level, from the sacrum up, from the view most like axial T2."""
     best: dict[str, LevelFrame] = {}
-    for view in order:
+    for view in VIEWS_LIKE_AXIAL:
         for one in sagittal:
             for frame in one.frames if one.series.view is view else ():
                 best.setdefault(frame.level, frame)
@@ -84,9 +111,3 @@ def _patch(pixels_HW: NDArray[np.float32], middle: NDArray[np.float64], behind_m
     half = PATCH_MM / FIELD.axial_pixel_mm
     rows, columns = (slice(int(max(0, place - half)), int(max(1, place + half))) for place in (row, column))
     return pixels_HW[rows, columns].ravel()
-
-
-def _same_frame(one: Series, other: Series) -> bool:
-    return not (one.frame_of_reference and other.frame_of_reference) or (
-        one.frame_of_reference == other.frame_of_reference
-    )

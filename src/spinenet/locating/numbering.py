@@ -1,7 +1,8 @@
 """One numbering for all series of a study.
 
 T1 and T2 of one examination show the same discs. The series in which the lowest disc is recognised most surely decides
-how levels are counted; another that lies in the same coordinates takes its names, and that is said.
+how levels are counted; another that lies in the same coordinates takes its names, and that is said. Coordinates are the
+same where the frame of reference is, or where the image bears them out (``agreement``).
 """
 
 from collections.abc import Sequence
@@ -10,8 +11,9 @@ from dataclasses import replace
 import numpy as np
 
 from spinenet.labels import LEVELS
+from spinenet.locating.agreement import displacement, sagittal_points, share_frame
 from spinenet.locating.discs import Detection, located_series, name_levels
-from spinenet.study import LevelFrame, LocatedSeries, Note, Scope, Severity
+from spinenet.study import LevelFrame, LocatedSeries, Note, Scope, Series, Severity
 
 SAME_DISC_MM = 10.0
 """Centres nearer than this, in one coordinate system, are of the same disc: about half of the 19 mm that neighbours
@@ -30,12 +32,23 @@ def number_study(detections: Sequence[Detection]) -> tuple[tuple[LocatedSeries, 
     if not sure:
         return (), [one for one in named if isinstance(one, Note)]
     first = max(sure, key=lambda one: one.certainty)
-    located, notes = [], []
+    located, elsewhere, notes = [], [], []
     for detection, own in zip(detections, named, strict=True):
+        if not _shares_coordinates(first, detection.series):
+            elsewhere.extend([own] if isinstance(own, LocatedSeries) else [])
+            notes.extend([] if isinstance(own, LocatedSeries) else [own])
+            continue
         one, note = _numbered_like(first, detection, own)
         located.extend([one] if one else [])
         notes.extend([note] if note else [])
-    return completed(located), notes
+    return (*completed(located), *elsewhere), notes
+
+
+def _shares_coordinates(first: LocatedSeries, series: Series) -> bool:
+    """Whether places in ``first`` are the same places in another series."""
+    if share_frame(first.series, series):
+        return True
+    return displacement(sagittal_points(first.series, first.midline_slice, first.frames), series).agrees
 
 
 def _numbered_like(

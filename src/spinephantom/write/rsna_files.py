@@ -4,8 +4,9 @@
     ROOT/train.csv, train_series_descriptions.csv, train_label_coordinates.csv
 
 Habits kept (counts of the public training part): RLE Lossless; Enhanced MR named in the file meta of single frames; few
-tags, numbers for UIDs; differently tilted axial stacks in one series, several axial series in 17 % of studies; instance
-numbers in any order; frames of several sizes; spacing tags, series and labels missing now and then. Labels are one
+tags, numbers for UIDs; a Frame of Reference UID a series, though all lie in the same coordinates; differently tilted
+axial stacks in one series, several axial series in 17 % of studies; instance numbers in any order; frames of several
+sizes; spacing tags, series and labels missing now and then. Labels are one
 simulated rater's. Some points are swapped, far off or one level wrong; the truth file lists these under ``mistakes``.
 """
 
@@ -204,6 +205,7 @@ def _dataset(study_id: str, order: int, one: RsnaSeries, instance: int, piece: R
     dataset.SeriesInstanceUID = UID(f"{study_id}.{one.number}")
     dataset.InstanceNumber = instance
     dataset.PatientPosition = "HFS"
+    dataset.FrameOfReferenceUID = uid("frame", study_id, one.number)
     describe_plane(dataset, piece.series, piece.place[2])
     rows, columns = piece.shape
     set_pixels(dataset, piece.series.voxels_SRC[piece.place[2], :rows, :columns])

@@ -1,0 +1,159 @@
+"""Do the images of two series bear out that their coordinates are the same patient's in the same place?
+
+Series of one frame of reference share coordinates. De-identified studies often give every series a frame of its own
+though the coordinates agree, and a patient who was laid anew has another frame because they do not. The image tells:
+what two series show of one place depends on each other, whatever their weighting, and at no other place as much. One
+series is moved over the other, and where their grey values tell most of each other is where it lies.
+
+Measured on phantoms and on real SPACE volumes cut axially beside another sequence of the same patient
+(``notebooks/EXPERIMENTS.md``, 2026-11-27). Shape letters: N points, B bins.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinenet.crops import CropSpec, Placement, levels_shown, place
+from spinenet.study import LevelFrame, Series
+
+Floats = NDArray[np.float64]
+
+FIELD = CropSpec(
+    rows=18, columns=26, pixel_mm=2.5, axial_pixel_mm=3.0, axial_shift_mm=17.0, axial_reach_mm=16.0, max_axial=9
+)
+"""Where points are taken at each level: disc, bodies, canal and what lies before and behind them."""
+STEP_MM = 4.0
+UP_MM, BACK_MM, LEFT_MM = 40.0, 12.0, 24.0
+"""How far series are moved over each other: beyond the next disc, by a canal's depth, and past the foramina."""
+NEAR_MM = 6.0
+"""Displacements up to a step each way are none: discs are found to 2 mm, and patients move a little."""
+APART_MM = 9.0
+"""Farther away is another place."""
+CLEAR = 1.5
+"""In its place a series tells so many times as much of the other as anywhere else. Stacks of one patient reached 1.9
+and more (phantoms), those of another laid over at L4/L5 1.5 seldom."""
+BINS = 12
+FEWEST_POINTS, MOST_POINTS = 200, 4000
+SLICE_REACH_MM = 4.0
+"""So far beside a single slice points still count as shown by it."""
+BLUR_MM = 1.2
+
+
+def share_frame(one: Series, other: Series) -> bool:
+    """Whether the files say that two series share their coordinates; a frame that is not known is taken as shared."""
+    frames = {one.frame_of_reference, other.frame_of_reference}
+    return "" in frames or len(frames) == 1
+
+
+@dataclass(frozen=True)
+class Points:
+    """Where a series shows levels, (N, 3) in LPS mm, and its grey values there, (N,)."""
+
+    places_mm: Floats
+    values_N: Floats
+
+
+@dataclass(frozen=True)
+class Displacement:
+    """How far a series lies from where its coordinates put it in another one, (3,) LPS mm, and how many times as much
+    they tell of each other there as anywhere farther away: 0 where too little of them overlaps."""
+
+    offset_mm: Floats
+    clearness: float
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the images have anything to do with each other."""
+        return self.clearness >= CLEAR
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the image bears the coordinates out."""
+        return self.is_clear and float(np.linalg.norm(self.offset_mm)) <= NEAR_MM
+
+    @property
+    def words(self) -> str:
+        """What speaks against the coordinates."""
+        if not self.is_clear:
+            return "what it shows there is not what they show"
+        return f"what it shows lies about {np.linalg.norm(self.offset_mm):.0f} mm from where its coordinates put it"
+
+
+def axial_points(stacks: Sequence[Series], frames: Sequence[LevelFrame]) -> Points:
+    """Points of axial stacks around these levels."""
+    shown = [(level.placement, level.slices) for stack in stacks for level in levels_shown(stack, frames, FIELD)]
+    return _points([(placement, index) for placement, slices in shown for index in slices])
+
+
+def sagittal_points(series: Series, slice_index: int, frames: Sequence[LevelFrame]) -> Points:
+    """Points of one sagittal slice around the levels found in it."""
+    return _points([(place(series, frame, FIELD), slice_index) for frame in frames])
+
+
+def displacement(points: Points, fixed: Series) -> Displacement:
+    """Where the series that ``points`` are of lies in ``fixed``, a sagittal series."""
+    image = _blurred(fixed)
+    up, back = (np.arange(-reach, reach + 1, STEP_MM) for reach in (UP_MM, BACK_MM))
+    offsets_mm = [np.array([0.0, y, z]) for z in up for y in back]
+    if len(fixed.voxels_SRC) > 1:
+        sides = [x for x in np.arange(-LEFT_MM, LEFT_MM + 1, 2 * STEP_MM) if x]
+        near = np.array([-STEP_MM, 0.0, STEP_MM])
+        offsets_mm += [np.array([x, y, z]) for x in sides for y in near for z in near]
+    shared = np.array([_shared_information(points, fixed, image, offset_mm) for offset_mm in offsets_mm])
+    best = int(shared.argmax())
+    apart = np.linalg.norm(np.array(offsets_mm) - offsets_mm[best], axis=1) > APART_MM
+    return Displacement(-offsets_mm[best], float(shared[best] / max(shared[apart].max(), 1e-6)))
+
+
+def _points(slices: Sequence[tuple[Placement, int]]) -> Points:
+    if not slices:
+        return Points(np.zeros((0, 3)), np.zeros(0))
+    pixels = np.stack([*np.indices((FIELD.rows, FIELD.columns)).reshape(2, -1), np.ones(FIELD.rows * FIELD.columns)])
+    places, values = [], []
+    for placement, index in slices:
+        in_slice = placement.matrix(index) @ pixels
+        far = np.array(placement.series.voxels_SRC.shape[1:])[:, None] - 1
+        inside = ((in_slice >= 0) & (in_slice <= far)).all(axis=0)
+        places.append(placement.series.to_mm(np.insert(in_slice.T, 0, index, axis=1))[inside])
+        values.append(placement.pixels(index).ravel()[inside])
+    places_mm, values_N = np.concatenate(places), np.concatenate(values).astype(float)
+    stride = max(1, len(values_N) // MOST_POINTS)
+    return Points(places_mm[::stride], values_N[::stride])
+
+
+def _blurred(series: Series) -> NDArray[np.float32]:
+    """The slices as sharp as the points are dense."""
+    from scipy import ndimage
+
+    sigma = BLUR_MM / series.spacing_mm[1:]
+    return np.asarray(ndimage.gaussian_filter(series.voxels_SRC, (0, *sigma)), np.float32)
+
+
+def _shared_information(points: Points, fixed: Series, image: NDArray[np.float32], offset_mm: Floats) -> float:
+    """Normalised mutual information (Studholme et al. 1999, less 1) of the points and what ``fixed`` shows when they
+    are moved by ``offset_mm``; 0 where less than half of them lies in it, or too few."""
+    from scipy import ndimage
+
+    places = fixed.to_vox(points.places_mm + offset_mm)
+    if len(image) == 1:
+        beside = np.abs(places[:, 0]) * fixed.spacing_mm[0] > SLICE_REACH_MM
+        places[:, 0] = np.where(beside, np.nan, 0.0)
+    inside = ((places >= 0) & (places <= np.array(image.shape) - 1)).all(axis=1)
+    if inside.sum() < max(FEWEST_POINTS, len(places) * (0.5 if len(image) > 1 else 0.0)):
+        return 0.0
+    seen = ndimage.map_coordinates(image, places[inside].T, order=1)
+    joint_BB = np.histogram2d(_ranks(points.values_N[inside]), _ranks(seen), bins=BINS)[0] / inside.sum()
+    return (_entropy(joint_BB.sum(axis=0)) + _entropy(joint_BB.sum(axis=1))) / _entropy(joint_BB) - 1
+
+
+def _ranks(values_N: Floats) -> NDArray[np.int64]:
+    """Which of BINS equally frequent bins each value falls into."""
+    limits = np.quantile(values_N, np.linspace(0, 1, BINS + 1)[1:-1])
+    return np.searchsorted(limits, values_N)
+
+
+def _entropy(shares: Floats) -> float:
+    present = shares[shares > 0]
+    return float(-(present * np.log(present)).sum())
