@@ -1,12 +1,17 @@
-"""``spinenet prepare``, ``train``, ``evaluate`` and ``export``: what each needs is imported when it runs."""
+"""``spinenet prepare``, ``train``, ``evaluate``, ``export``, ``accept`` and ``monitor``: what each needs is imported
+late."""
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from spinenet.errors import SpinenetError
+from spinenet.labels import RESEARCH_ONLY
 
 LOG = logging.getLogger(__name__)
 
@@ -38,31 +43,88 @@ def add_commands(app: typer.Typer) -> None:
             short_help=text,
         )
         add(_passing(words))
+    app.command(short_help="Hold a bundle against your own readers by bars stated before.")(accept)
+    app.command(short_help="Draw control charts of results by month and scanner.")(monitor)
+
+
+def accept(
+    studies: Annotated[Path, typer.Argument(help="Folder of studies.", show_default=False)],
+    truth: Annotated[
+        Path,
+        typer.Argument(metavar="TRUTH.csv", help="Your readers' grades: study,level,target,truth.", show_default=False),
+    ],
+    protocol: Annotated[Path, typer.Option(help="TOML file of bars, stated before.", show_default=False)],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the page and what it rests on.", show_default=False)
+    ],
+    model: Annotated[
+        Path | None, typer.Option(help="Model bundle, folder or zip.", show_default="the one in the package")
+    ] = None,
+) -> None:
+    """Acceptance test: grade studies, compare with your readers, judge bars that were stated before: one page."""
+    with _told(("accept",), "evaluate"):
+        from spinenet.evaluate import local_test
+        from spinenet.model.bundle import load_bundle
+        from spinenet.system.progress import progress_bar
+
+        wanted, bundle = local_test.load_protocol(protocol), load_bundle(model)
+        with progress_bar() as progress:
+            task = progress.add_task("grading", total=None)
+            verdict = local_test.accept(
+                [studies],
+                truth,
+                wanted,
+                bundle,
+                out,
+                lambda done, total: progress.update(task, completed=done, total=total),
+            )
+        typer.echo(f"{verdict}; page to sign: {out / 'acceptance.html'}\n{RESEARCH_ONLY}")
+    raise typer.Exit(0 if verdict == "pass" else 1)
+
+
+def monitor(
+    results: Annotated[Path, typer.Argument(help="Folder that `spinenet predict` wrote.", show_default=False)],
+    days: Annotated[Path, typer.Option(help="CSV: study,date and, where known, scanner.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for charts and report.", show_default=False)],
+) -> None:
+    """Control charts of grades, sets, refusals and measurements, by month and scanner; 1 where use should stop."""
+    with _told(("monitor",), "evaluate"):
+        from spinenet.evaluate import monitoring
+
+        points = monitoring.charts(monitoring.load_results(results), monitoring.load_days(days))
+        stop = monitoring.write_monitoring(points, out)
+        typer.echo(f"{'STOP: beyond the limits' if stop else 'within the limits'}; report: {out / 'report.md'}")
+    raise typer.Exit(1 if stop else 0)
 
 
 def _passing(words: tuple[str, ...]) -> Callable[[typer.Context], None]:
     def command(context: typer.Context) -> None:
-        try:
+        with _told(words, COMMANDS[words][1]):
             run(words, context.args)
-        except SpinenetError as error:
-            LOG.debug("stopped", exc_info=True)
-            typer.echo(f"spinenet: {error}", err=True)
-            raise typer.Exit(2) from error
 
     return command
 
 
-def run(words: tuple[str, ...], arguments: list[str]) -> None:
-    """Run one of COMMANDS; SpinenetError where its extra is not installed."""
-    name, extra, _ = COMMANDS[words]
-    sys.argv = [" ".join(["spinenet", *words]), *arguments]  # where Hydra looks
+@contextmanager
+def _told(words: tuple[str, ...], extra: str) -> Iterator[None]:
+    """What a user can meet ends in one line; a library that is not installed names its extra."""
     try:
-        from spinenet.train import commands
-
-        getattr(commands, name)()
+        yield
     except ModuleNotFoundError as error:
         if (error.name or "spinenet").split(".")[0] in ("spinenet", "spinephantom"):
             raise
-        raise SpinenetError(
-            f"{' '.join(words)} needs {error.name}, which is not installed: pip install 'spinenet-mri[{extra}]'"
-        ) from error
+        lacking = f"{' '.join(words)} needs {error.name}, which is not installed: pip install 'spinenet-mri[{extra}]'"
+        typer.echo(f"spinenet: {lacking}", err=True)
+        raise typer.Exit(2) from error
+    except SpinenetError as error:
+        LOG.debug("stopped", exc_info=True)
+        typer.echo(f"spinenet: {error}", err=True)
+        raise typer.Exit(2) from error
+
+
+def run(words: tuple[str, ...], arguments: list[str]) -> None:
+    """Run one of COMMANDS."""
+    sys.argv = [" ".join(["spinenet", *words]), *arguments]  # where Hydra looks
+    from spinenet.train import commands
+
+    getattr(commands, COMMANDS[words][0])()
