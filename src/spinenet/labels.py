@@ -282,9 +282,9 @@ TARGETS = (
         Scale.NOMINAL,
         (
             _type(0, "no Modic change", "none"),
-            _type(1, "Modic type 1", "1"),
-            _type(2, "Modic type 2", "2"),
-            _type(3, "Modic type 3", "3"),
+            _type(1, "Modic type 1", "type 1"),
+            _type(2, "Modic type 2", "type 2"),
+            _type(3, "Modic type 3", "type 3"),
         ),
         # A type is a pair of signals in T1 and T2 (Modic et al., Radiology 1988;166:193). Fat-suppressed series show
         # more of type 1 than T2 does: 156 segments against 93 (Finkenstaedt et al., Rofo 2018;190:152).

@@ -1,0 +1,133 @@
+"""How a grade is said: plainly, as likely, or as what cannot be excluded; there is no fourth way, least "uncertain".
+
+Said plainly is what the model stands by. Of the others, a finding that is more probable than not is likely; one that is
+less probable, and yet in the prediction set or above what the set may miss, cannot be excluded; what is left is likely
+unremarkable.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from spinenet.labels import TARGET, Scale, Target
+from spinenet.model.conformal import COVERAGE
+from spinenet.report.findings import LIKELY, chance, short_words
+from spinenet.study import Prediction
+
+
+class Certainty(StrEnum):
+    """The three ways; each value is the word before the grade."""
+
+    STANDS = ""
+    LIKELY = "likely"
+    OPEN = "cannot exclude"
+
+
+EXPLAINED = (
+    "Said plainly: the model stands by it. Likely: more probable than not, and the model does not stand by it. Cannot "
+    f"exclude: less probable, and yet among the grades that hold the true one of {COVERAGE:.0%} of such discs, or more "
+    "probable than they leave out."
+).replace("90%", "90 %")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A grade as it is said: which ``grades`` (published values, in order), how surely, and their probability.
+
+    ``is_finding`` tells a finding from what is unremarkable.
+    """
+
+    certainty: Certainty
+    grades: tuple[int, ...]
+    percent: int
+    is_finding: bool
+
+
+def reading_of(prediction: Prediction) -> Reading:
+    """How one grade is said.
+
+    >>> reading_of(Prediction("L4/L5", "canal_stenosis", 1, (0.1, 0.5, 0.4), False, grade_set=(1, 2)))
+    Reading(certainty=<Certainty.LIKELY: 'likely'>, grades=(1, 2), percent=90, is_finding=True)
+    >>> reading_of(Prediction("L4/L5", "herniation", 0, (0.7, 0.3), False, grade_set=(0, 1)))
+    Reading(certainty=<Certainty.OPEN: 'cannot exclude'>, grades=(1,), percent=30, is_finding=True)
+    """
+    target, finding = TARGET[prediction.target], chance(prediction)
+    if prediction.confident:
+        is_finding = target.index_of(prediction.grade) >= target.finding_from
+        return _reading(prediction, Certainty.STANDS, (prediction.grade,), is_finding)
+    listed = prediction.grade_set or (prediction.grade,)
+    found = tuple(grade for grade in listed if target.index_of(grade) >= target.finding_from)
+    if finding >= LIKELY:
+        return _reading(prediction, Certainty.LIKELY, found or (_most_probable_finding(prediction),), True)
+    if found or finding > 1 - COVERAGE:
+        grades = found or (_most_probable_finding(prediction),)
+        return Reading(Certainty.OPEN, grades, round(100 * finding), True)
+    return _reading(prediction, Certainty.LIKELY, listed, False)
+
+
+def _reading(prediction: Prediction, certainty: Certainty, grades: tuple[int, ...], is_finding: bool) -> Reading:
+    target = TARGET[prediction.target]
+    share = sum(prediction.probabilities[target.index_of(grade)] for grade in grades)
+    return Reading(certainty, grades, round(100 * share), is_finding)
+
+
+def _most_probable_finding(prediction: Prediction) -> int:
+    target = TARGET[prediction.target]
+    return max(target.grades[target.finding_from :], key=lambda grade: prediction.probabilities[target.index_of(grade)])
+
+
+def said(prediction: Prediction) -> str:
+    """A grade below its target's title, with how surely.
+
+    >>> said(Prediction("L4/L5", "pfirrmann", 3, (0.0, 0.1, 0.5, 0.4, 0.0), False, grade_set=(3, 4)))
+    'likely III or IV'
+    >>> said(Prediction("L4/L5", "herniation", 0, (0.7, 0.3), False, grade_set=(0, 1)))
+    'cannot exclude'
+    """
+    reading, target = reading_of(prediction), TARGET[prediction.target]
+    words = alternatives([short_words(target, grade) for grade in reading.grades])
+    if reading.certainty is Certainty.OPEN and target.scale is Scale.BINARY:
+        return reading.certainty.value
+    return f"{reading.certainty.value} {words}".strip()
+
+
+def alternatives(words: Sequence[str], *, either: str = "or", until: str = "to") -> str:
+    """Grades in a row as words.
+
+    >>> alternatives(["II", "III"]), alternatives(["II", "III", "IV"]), alternatives(["type 1", "type 2"])
+    ('II or III', 'II to IV', 'type 1 or 2')
+    """
+    first, *others = words
+    if not others:
+        return first
+    last = others[-1].removeprefix(first.rpartition(" ")[0]).strip() if " " in first else others[-1]
+    return f"{first} {until if len(words) > 2 else either} {last}"
+
+
+def in_full(prediction: Prediction) -> str:
+    """A grade as a phrase of its own, with how surely and how probable.
+
+    >>> in_full(Prediction("L4/L5", "canal_stenosis", 1, (0.1, 0.5, 0.4), False, grade_set=(1, 2)))
+    'L4/L5 spinal canal stenosis: likely moderate or severe (90 %)'
+    """
+    what = f"{prediction.level} {TARGET[prediction.target].running}"
+    return f"{what}: {said(prediction)} ({reading_of(prediction).percent} %)"
+
+
+def severity_of(prediction: Prediction) -> tuple[int, int, int]:
+    """Orders findings, the gravest last: urgency of the worst grade that is said, place on its scale, probability."""
+    reading, target = reading_of(prediction), TARGET[prediction.target]
+    worst = max(reading.grades, key=target.index_of)
+    return target.step(worst).urgency, _place(target, worst), reading.percent
+
+
+def _place(target: Target, grade: int) -> int:
+    return target.index_of(grade) - target.finding_from
+
+
+def leading(predictions: Sequence[Prediction]) -> tuple[list[Prediction], list[Prediction]]:
+    """The findings that stand or are likely, and those that cannot be excluded, the gravest first in both."""
+    ordered = sorted(predictions, key=severity_of, reverse=True)
+    read = [(one, reading_of(one)) for one in ordered]
+    found = [one for one, reading in read if reading.is_finding and reading.certainty is not Certainty.OPEN]
+    return found, [one for one, reading in read if reading.certainty is Certainty.OPEN]

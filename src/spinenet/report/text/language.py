@@ -1,0 +1,72 @@
+"""The words of a report in one language: a table of phrases a language, all with the same keys and the same places."""
+
+import functools
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+from spinenet.report.certainty import alternatives
+
+LANGUAGES = ("en", "de", "fr", "es", "ar")
+"""English first: the others are translations of it."""
+Table = Mapping[str, Any]
+
+
+@functools.cache
+def phrases(language: str) -> "Phrases":
+    """The phrases of one of LANGUAGES; KeyError for another."""
+    if language not in LANGUAGES:
+        raise KeyError(language)
+    return Phrases(tomllib.loads((files(__package__) / f"{language}.toml").read_text(encoding="utf-8")))
+
+
+class Phrases:
+    """Phrases by key; in those of a table the places in braces are filled."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def __call__(self, key: str, **values: object) -> str:
+        """A phrase of the table's top."""
+        return str(self._table[key]).format(**values)
+
+    def of(self, group: str, key: str, **values: object) -> str:
+        """A phrase of a group, such as ``finding`` or ``view``."""
+        return str(self._table[group][key]).format(**values)
+
+    def brief(self, key: str, **values: object) -> str:
+        """A finding where levels follow or many stand in a row."""
+        return self.of("brief" if key in self._table["brief"] else "finding", key, **values)
+
+    def listed(self, words: Sequence[str], last: str | None = None) -> str:
+        """Words in a row; before the last one stands ``last``, a key such as ``nor``, where it is given.
+
+        >>> phrases("en").listed(["a", "b", "c"], "nor")
+        'a, b or c'
+        """
+        comma = self("comma")
+        if last is None or len(words) < 2:
+            return comma.join(words)
+        return f"{comma.join(words[:-1])} {self(last)} {words[-1]}"
+
+    def either(self, words: Sequence[str]) -> str:
+        """Grades of which one is right.
+
+        >>> phrases("en").either(["III", "IV"])
+        'III or IV'
+        """
+        return alternatives(words, either=self("or"), until=self("to"))
+
+    def number(self, text: str) -> str:
+        """A number as written in this language."""
+        return text.replace(".", self("decimal"))
+
+
+def sentence(words: str) -> str:
+    """Words as a sentence.
+
+    >>> sentence("no disc herniation")
+    'No disc herniation.'
+    """
+    return f"{words[:1].upper()}{words[1:]}."

@@ -1,0 +1,222 @@
+"""The report of a study as radiologists write it: what was read, findings by level, impression, what was not assessed.
+
+Only grades that stand are said as they are; likely findings are said to be possible, and what cannot be excluded is
+named as such. Experimental grades have no part in it. Nothing is said of what was not graded.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from spinenet import __version__
+from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, TARGET, TARGETS, VIEWS, Scale
+from spinenet.locating.measuring.quantities import MEYERDING
+from spinenet.report.certainty import Certainty, Reading, reading_of, severity_of
+from spinenet.report.text.language import Phrases, phrases, sentence
+from spinenet.study import Prediction, StudyResult
+
+FEWEST_OTHERS = 2
+"""A height is compared with so many other discs at least."""
+LEAST_SLIP_MM = 2.0
+"""A slip measured below this does not say its direction."""
+
+
+@dataclass(frozen=True)
+class Narrative:
+    """The text of a study in parts. ``findings`` are (level, sentences) from the head down."""
+
+    title: str
+    notice: str
+    made_by: str
+    technique: tuple[str, ...]
+    findings: tuple[tuple[str, tuple[str, ...]], ...]
+    impression: tuple[str, ...]
+    not_assessed: tuple[str, ...]
+    headings: tuple[str, str, str, str]
+
+    def lines(self) -> Iterator[str]:
+        """The whole text, line by line."""
+        technique, findings, impression, not_assessed = self.headings
+        yield from (self.title, self.made_by, self.notice, "", technique, *self.technique, "", findings)
+        yield from (f"{level}: {' '.join(sentences)}" for level, sentences in self.findings)
+        yield from ("", impression, *(f"{number}. {line}" for number, line in enumerate(self.impression, 1)))
+        yield from ("", not_assessed, *self.not_assessed)
+
+    def text(self) -> str:
+        """The whole text."""
+        return "\n".join(self.lines()) + "\n"
+
+
+def narrative(result: StudyResult, model: Mapping[str, Any], language: str = "en") -> Narrative:
+    """The text of a graded study in one of ``language.LANGUAGES``."""
+    words, levels = phrases(language), level_names(result)
+    reported = [one for one in result.predictions if one.evidence != "synthetic"]
+    name = " ".join(str(model[part]) for part in ("name", "version") if model.get(part))
+    return Narrative(
+        title=words("title"),
+        notice=words("notice"),
+        made_by=words("made_by", model=name, program=f"spinenet {__version__}"),
+        technique=tuple(_technique(result, model, words)),
+        findings=tuple((level, tuple(level_sentences(result, level, reported, words))) for level in levels),
+        impression=tuple(_impression(reported, words, result)),
+        not_assessed=tuple(_not_assessed(result, words)),
+        headings=(words("technique"), words("findings"), words("impression"), words("not_assessed")),
+    )
+
+
+def level_names(result: StudyResult) -> list[str]:
+    """The levels from the head down, those found but not graded too."""
+    found = {level.name for level in result.levels} | set(result.graded_levels)
+    return sorted(found, key=LEVELS.index, reverse=True)
+
+
+def level_sentences(result: StudyResult, level: str, reported: Sequence[Prediction], words: Phrases) -> Iterator[str]:
+    """The sentences of one level: findings, those that are possible, what is absent, what cannot be excluded."""
+    read = [(one, reading_of(one)) for one in reported if one.level == level]
+    found = [pair for pair in read if pair[1].is_finding and pair[1].certainty is Certainty.STANDS]
+    likely = [pair for pair in read if pair[1].is_finding and pair[1].certainty is Certainty.LIKELY]
+    still = [pair for pair in read if pair[1].certainty is Certainty.OPEN]
+    absent = [pair for pair in read if not pair[1].is_finding and pair[1].certainty is Certainty.STANDS]
+    yield from (sentence(_in_full(one, reading, words, result)) for one, reading in (*found, *likely))
+    if absent:
+        yield sentence(words("none_of", findings=words.listed(_absences(absent, words), "nor")))
+    if still:
+        names = [with_share(brief(one, reading, words, result), reading, words) for one, reading in still]
+        yield sentence(words("open", findings=words.listed(names)))
+    if not (found or likely or absent or still):
+        yield sentence(words("undecided"))
+
+
+def finding_key(prediction: Prediction, result: StudyResult) -> str:
+    """The key of a finding in a table: a slip is named by its direction where that was measured."""
+    if prediction.target != "spondylolisthesis":
+        return prediction.target
+    slip_mm = _value(result, prediction.level, "slip_mm")
+    if slip_mm is None or abs(slip_mm) < LEAST_SLIP_MM:
+        return prediction.target
+    return "anterolisthesis" if slip_mm > 0 else "retrolisthesis"
+
+
+def brief(prediction: Prediction, reading: Reading, words: Phrases, result: StudyResult) -> str:
+    """A finding in as few words as it has."""
+    upper, lower = prediction.level.split("/")
+    grade = _grades(prediction, reading, words)
+    return words.brief(finding_key(prediction, result), grade=grade, upper=upper, lower=lower)
+
+
+def with_share(finding: str, reading: Reading, words: Phrases) -> str:
+    """A finding with its probability behind it."""
+    return words("more", finding=finding, details=words("share", percent=reading.percent))
+
+
+def _absences(absent: Sequence[tuple[Prediction, Reading]], words: Phrases) -> list[str]:
+    """What is absent, both end-plates in one word."""
+    names = {one.target: words.of("none", one.target, grade=_grades(one, reading, words)) for one, reading in absent}
+    if {"endplate_upper", "endplate_lower"} <= set(names):
+        names["endplate_upper"] = words.of("none", "endplates")
+        del names["endplate_lower"]
+    return list(names.values())
+
+
+def _in_full(prediction: Prediction, reading: Reading, words: Phrases, result: StudyResult) -> str:
+    """A finding in full, with its probability where it is possible and the measurements that belong to it."""
+    upper, lower = prediction.level.split("/")
+    grade = _grades(prediction, reading, words)
+    finding = words.of("finding", finding_key(prediction, result), grade=grade, upper=upper, lower=lower)
+    likely = reading.certainty is Certainty.LIKELY
+    details = [words("share", percent=reading.percent)] if likely else []
+    if prediction.target == "narrowing":
+        details += _height(prediction.level, words, result)
+    elif prediction.target == "spondylolisthesis":
+        details += _slip(prediction.level, words, result)
+    told = words("possible", finding=finding) if likely else finding
+    return words("more", finding=told, details="; ".join(details)) if details else told
+
+
+def _grades(prediction: Prediction, reading: Reading, words: Phrases) -> str:
+    """The grades that are said, in the words of the language; numerals are the same in all."""
+    target = TARGET[prediction.target]
+    if target.scale is Scale.BINARY:
+        return ""
+    if target.name in ("pfirrmann", "modic"):
+        return words.either([target.step(grade).short.split()[-1] for grade in reading.grades])
+    return words.either([words.of("severity", str(grade)) for grade in reading.grades]) if reading.is_finding else ""
+
+
+def _height(level: str, words: Phrases, result: StudyResult) -> list[str]:
+    here = _value(result, level, "disc_height_mm")
+    if here is None:
+        return []
+    others = [one.value for one in result.measurements if one.name == "disc_height_mm" and one.level != level]
+    value = words.number(f"{here:.1f}")
+    if len(others) < FEWEST_OTHERS:
+        return [words("height", value=value)]
+    return [words("height_compared", value=value, others=words.number(f"{float(np.median(others)):.1f}"))]
+
+
+def _slip(level: str, words: Phrases, result: StudyResult) -> list[str]:
+    slip_mm, share = _value(result, level, "slip_mm"), _value(result, level, "slip_percent")
+    grade = _value(result, level, f"{MEYERDING}_grade")
+    if slip_mm is None or abs(slip_mm) < LEAST_SLIP_MM:
+        return []
+    value = words.number(f"{abs(slip_mm):.1f}")
+    if share is None or not grade:
+        return [words("slip", value=value)]
+    numeral = ("I", "II", "III", "IV", "V")[min(int(grade), 5) - 1]
+    return [words("slip_share", value=value, share=f"{abs(share):.0f}", grade=numeral)]
+
+
+def _value(result: StudyResult, level: str, name: str) -> float | None:
+    return next((one.value for one in result.measurements if one.level == level and one.name == name), None)
+
+
+def _technique(result: StudyResult, model: Mapping[str, Any], words: Phrases) -> Iterator[str]:
+    """What was read, what was not there, what was therefore not graded, and how levels are counted."""
+    there = {one.series.view for one in result.located}
+    usual = [view for view in VIEWS if view.value in model.get("views", ())]
+    yield words("read", series=words.listed([words.of("view", view.value) for view in VIEWS if view in there]))
+    lacking = lacking_views(there, usual)
+    if lacking:
+        yield words("absent_views", series=words.listed([words.of("view", view.value) for view in lacking]))
+    graded = {one.target for one in result.predictions}
+    left_out = [name for name in model.get("targets", ()) if name not in graded]
+    if left_out:
+        yield words("not_graded", targets=words.listed([words.of("target", name) for name in left_out]))
+    yield words("numbering")
+
+
+def lacking_views(there: set[Any], usual: Sequence[Any]) -> list[Any]:
+    """The views that a model can use and a study lacks; of T2 and STIR one is enough."""
+    t2_like = {"sagittal_t2", "sagittal_stir"}
+    has_t2 = any(view is not None and view.value in t2_like for view in there)
+    return [view for view in usual if view not in there and not (has_t2 and view.value in t2_like)]
+
+
+def _impression(reported: Sequence[Prediction], words: Phrases, result: StudyResult) -> Iterator[str]:
+    """Findings with their levels, the gravest first; those that are possible are said so."""
+    ordered = sorted(reported, key=severity_of, reverse=True)
+    grouped: dict[str, list[str]] = {}
+    for one in ordered:
+        reading = reading_of(one)
+        if not reading.is_finding or reading.certainty is Certainty.OPEN:
+            continue
+        finding, level = brief(one, reading, words, result), one.level
+        if reading.certainty is Certainty.LIKELY:
+            finding, level = words("possible", finding=finding), with_share(level, reading, words)
+        grouped.setdefault(finding, []).append(level)
+    for finding, levels in grouped.items():
+        yield sentence(words("at_levels", finding=finding, levels=words.listed(levels)))
+    if not grouped:
+        yield words("nothing")
+
+
+def _not_assessed(result: StudyResult, words: Phrases) -> Iterator[str]:
+    """What was left out or never looked for, and that silence is not absence."""
+    left_out = {one.target for one in result.predictions if one.evidence == "synthetic"}
+    if left_out:
+        names = [words.of("target", target.name) for target in TARGETS if target.name in left_out]
+        yield words("experimental", targets=words.listed(names))
+    yield words("not_looked_for", things=words.listed([words.of("never", thing) for thing in NEVER_LOOKED_FOR]))
+    yield words("silence")
