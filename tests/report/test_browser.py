@@ -12,6 +12,7 @@ import pytest
 
 from spinenet.labels import LEVELS, RESEARCH_ONLY
 from spinenet.locating.measuring.quantities import QUANTITIES
+from spinenet.report.options import ReportOptions
 from spinenet.report.page.html import write_study_report
 from spinenet.report.study_files import REPORTS_FOLDER, write_folder_files, write_study_files
 from spinenet.study import Measurement, Note, Reason, Scope, Severity, StudyResult
@@ -31,6 +32,8 @@ def run(complete: StudyResult, model: dict[str, Any], folder: Path) -> Path:
     if not (folder / "worklist.html").exists():
         for result in (replace(complete, key="busy"), replace(complete, key="calm", predictions=calm), failed):
             write_study_files(result, folder / REPORTS_FOLDER, model=model)
+        without = replace(complete, key="without")
+        write_study_report(without, folder / REPORTS_FOLDER, model=model, options=ReportOptions(slices=False))
         write_folder_files(folder, ["failed", "calm", "busy"])
     return folder
 
@@ -77,11 +80,11 @@ def test_a_report_of_ten_levels_prints_to_three_pages_at_most(
         crops={level: complete.crops[like] for level, like in likened.items()},
     )
     page = watched.open(write_study_report(tall, tmp_path, model=model))
-    assert page.locator(".glance tbody tr").count() == len(LEVELS) == 10
+    assert page.locator(".grades tbody tr").first.locator("xpath=..").locator("tr").count() == len(LEVELS) == 10
     assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))) <= 3
 
 
-def test_measurements_take_one_printed_page_and_fit_on_a_phone(
+def test_measurements_stay_off_paper_and_fit_on_a_phone(
     watched: Any, complete: StudyResult, model: dict[str, Any], tmp_path: Path
 ) -> None:
     sizes = tuple(
@@ -93,8 +96,9 @@ def test_measurements_take_one_printed_page_and_fit_on_a_phone(
     told = tuple(replace(one, reasons=moved) for one in complete.predictions)
     path = write_study_report(replace(complete, measurements=sizes, predictions=told), tmp_path, model=model)
     page = watched.open(path)
-    assert page.locator(".sizes article").count() == len(complete.graded_levels) + 1  # one was found, not graded
-    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))) == 3
+    assert page.locator("details.sizes").count() == len(complete.graded_levels) + 1  # one was found, not graded
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))) == 2
+    page.eval_on_selector_all("details", "all => all.forEach(one => { one.open = true; })")
     page.set_viewport_size({"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") == 390
 
@@ -139,7 +143,7 @@ def test_a_row_leads_to_its_report(watched: Any, run: Path) -> None:
 
 
 def test_marks_can_be_hidden(watched: Any, run: Path) -> None:
-    page = watched.open(run / "reports/busy.html")
+    page = watched.open(run / "reports/without.html")
     assert page.locator(".marks").first.is_visible()
     page.click(".toggle input")
     assert not page.locator(".marks").first.is_visible()

@@ -10,9 +10,11 @@ import pytest
 from spinenet.labels import RESEARCH_ONLY, TARGET, TARGETS, View
 from spinenet.locating.discs import NUMBERING
 from spinenet.locating.measuring.quantities import level_measurements
+from spinenet.report.certainty import EXPLAINED
 from spinenet.report.findings import experimental_of, findings_of, likely_of, uncertain_of, urgency_of
 from spinenet.report.options import ReportOptions
-from spinenet.report.page.html import cell_of, in_words, print_width_mm, render, report_name, write_study_report
+from spinenet.report.page.grade_table import cell_of
+from spinenet.report.page.html import in_words, print_width_mm, render, report_name, write_study_report
 from spinenet.report.page.strips import caption_of
 from spinenet.study import (
     LevelCrop,
@@ -69,8 +71,8 @@ def result() -> StudyResult:
 
 
 def text_of(html: str) -> str:
-    """What one who reads it sees: no style, no markup, single spaces."""
-    body = re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)
+    """What one who reads it sees: no style, no markup, single spaces, and without the report text."""
+    body = re.sub(r"<(style|script|pre)\b.*?</\1>", "", html, flags=re.DOTALL)
     return " ".join(re.sub(r"<[^>]+>", " ", body).split())
 
 
@@ -83,19 +85,41 @@ def test_the_page_says_research_only_twice_and_names_its_model(result: StudyResu
 
 def test_levels_are_listed_from_the_head_down_as_in_the_picture(result: StudyResult) -> None:
     rows = re.findall(r'<th scope="row">([^<]+)</th>', render(result, model=MODEL))
-    assert rows == ["L3/L4", "L4/L5", "L5/S1"] * 2  # at a glance, and the table
+    assert rows == ["L3/L4", "L4/L5", "L5/S1"]
 
 
 def test_a_level_found_but_not_graded_is_shown_as_such(result: StudyResult) -> None:
     text = text_of(render(result, model=MODEL))
-    assert "L3/L4 found, not graded 8.0 30.0" in text
-    assert "L3/L4 not graded L4/L5" in text
+    assert "L3/L4 found, not graded 8.0 L4/L5" in text
+    assert "L3/L4 No grade here that the model stands by" in text
 
 
-def test_what_the_model_abstains_from_is_called_uncertain(result: StudyResult) -> None:
+def test_what_the_model_does_not_stand_by_is_said_in_words_and_never_bare_uncertain(result: StudyResult) -> None:
     text = text_of(render(result, model=MODEL))
-    assert "uncertain present? 60 %" in text
+    assert "likely present 60 %" in text
     assert "absent 97 %" in text
+    assert EXPLAINED in text and "uncertain" not in text
+
+
+def test_the_first_line_says_the_worst_finding_and_how_likely_it_is(result: StudyResult) -> None:
+    canal = (0.1, 0.5, 0.4)
+    worst = Prediction("L4/L5", "canal_stenosis", 1, canal, False, "real", (1, 2))
+    unlikely = Prediction("L4/L5", "spondylolisthesis", 0, (0.7, 0.3), False, "real", (0, 1))
+    synthetic = Prediction("L5/S1", "canal_stenosis", 2, (0.0, 0.0, 1.0), False, "synthetic")
+    text = text_of(render(replace(result, predictions=(*PREDICTIONS, unlikely, worst)), model=MODEL))
+    assert (
+        "L4/L5 spinal canal stenosis: likely moderate or severe (90 %) Then: L5/S1 disc herniation: likely present"
+        in text
+    )
+    assert "Cannot exclude: L4/L5 spondylolisthesis (30 %)." in text
+    text = text_of(render(replace(result, predictions=(*PREDICTIONS, synthetic)), model=MODEL))
+    assert "L5/S1 disc herniation: likely present (60 %) Then: L5/S1 Pfirrmann degeneration: V (90 %)." in text
+
+
+def test_the_series_that_are_missing_stand_at_the_top_with_what_is_therefore_not_graded(result: StudyResult) -> None:
+    model = {**MODEL, "views": ["sagittal_t1", "sagittal_t2", "axial_t2"], "targets": ("pfirrmann", "modic")}
+    text = text_of(render(result, model=model))
+    assert "Series read: sagittal T2. Not available: sagittal T1, axial T2. Not graded: Modic changes." in text
 
 
 def test_every_level_is_marked_and_every_crop_shown(result: StudyResult) -> None:
@@ -131,16 +155,10 @@ def test_what_no_patient_has_verified_is_shown_apart_and_is_no_finding(result: S
     html = render(replace(result, predictions=(*PREDICTIONS, severe)), model=MODEL)
     before, apart = html.split('<section class="grades experimental">')
     assert "Spinal canal stenosis" not in before and "severe" not in text_of(before)
+    assert "severe" not in re.sub(r".*<pre|</pre>.*", "", html, flags=re.DOTALL)
     apart = text_of(apart.split("</section>")[0])
     assert "Experimental: learnt from synthetic studies, not verified on patients" in apart and "severe? 95 %" in apart
     assert 'class="grades experimental"' not in render(result, model=MODEL)
-
-
-def test_stenosis_has_a_table_of_its_own_so_that_no_column_is_out_of_view(result: StudyResult) -> None:
-    html = render(result, model={**MODEL, "targets": [target.name for target in TARGETS]})
-    columns = [table.count('scope="col"') - 1 for table in html.split("<table>")[2:]]
-    assert columns == [8, 5]
-    assert render(result, model=MODEL).count("<table>") == 2
 
 
 def test_the_numbering_is_never_shown_as_verified(result: StudyResult) -> None:
@@ -212,7 +230,7 @@ def test_a_likely_finding_is_said_with_its_chance_and_not_left_among_what_is_ope
 def test_a_level_that_was_not_graded_says_so_and_one_with_a_likely_finding_does_not(result: StudyResult) -> None:
     slip = Prediction("L4/L5", "spondylolisthesis", 1, (0.05, 0.95), False)
     text = text_of(render(replace(result, predictions=(slip,)), model=MODEL))
-    assert "L4/L5 likely: spondylolisthesis 95 %" in text
+    assert "L4/L5 Possible spondylolisthesis of L4 on L5 (95 %)." in text
     assert text.count("found, not graded") == len(result.levels) - 1
 
 
@@ -242,7 +260,7 @@ def test_flags_stand_where_they_belong(result: StudyResult) -> None:
     text = text_of(render(replace(result, flags=flags), model=MODEL))
     assert "Caution metal in view" in text
     assert "Refused t1: blurred by motion" in text
-    assert "L4/L5 no confident finding partly out of view" in text
+    assert re.search(r"L4/L5 (No|Cannot)[^:]*\. partly out of view", text)
 
 
 def test_what_stands_elsewhere_on_the_page_is_not_said_again(result: StudyResult) -> None:
@@ -258,17 +276,19 @@ def test_what_stands_elsewhere_on_the_page_is_not_said_again(result: StudyResult
 def test_a_prediction_set_is_shown_where_it_holds_more_than_the_grade(result: StudyResult) -> None:
     sets = {("L5/S1", "pfirrmann"): (4, 5), ("L5/S1", "herniation"): (0, 1), ("L4/L5", "pfirrmann"): (2,)}
     predictions = tuple(replace(one, grade_set=sets.get((one.level, one.target), ())) for one in result.predictions)
-    text = text_of(render(replace(result, predictions=predictions), model=MODEL))
-    assert "grade V 90 % {IV, V}" in text
-    assert "{absent, present}" in text
-    assert "{II}" not in text
+    html = render(replace(result, predictions=predictions), model=MODEL)
+    assert "grade V 90 %; set: IV, V" in html
+    assert "present 60 %; set: absent, present" in html
 
 
 def test_the_slices_that_decided_are_shown_with_their_attention(graded: StudyResult, model: dict[str, object]) -> None:
-    html = render(graded, model=model)
-    strip = text_of(html).split("L2/L3 ")[-1]
+    real = tuple(replace(one, evidence="real") for one in graded.predictions)
+    html = render(replace(graded, predictions=real), model=model)
+    strip = text_of(html).split("Each level")[-1].split("L2/L3 ")[1]
     assert re.search(r"sagittal T2 \(t2\), 3 of 5 (\d mm|midline).* \d+ %", strip)
-    for section in html.split("<article>")[1:]:
+    shown = [one for one in re.split("<article[^>]*>", html)[1:] if 'class="crops"' in one]
+    assert len(shown) == len(graded.crops)
+    for section in shown:
         lengths = [float(one) for one in re.findall(r'class="attention"[^>]*><i style="width:([\d.]+)%', section)]
         assert len(lengths) == 3 + 2 and max(lengths) == 100.0
         assert ", 3 of 5</h4>" in section and ", 2 of 5</h4>" in section
@@ -317,13 +337,15 @@ def test_the_page_says_why_there_is_no_dicom_report(result: StudyResult, graded:
 
 def test_slices_are_printed_smaller_where_there_are_many_levels() -> None:
     widths = [print_width_mm(levels) for levels in range(1, 11)]
-    assert widths[0] == widths[6] == 24.0 and widths[9] >= 10.0
+    assert widths[0] == widths[4] == 24.0 and widths[9] >= 10.0
     assert widths == sorted(widths, reverse=True)
 
 
 def test_a_grade_that_is_not_the_most_probable_one_says_that_a_cut_decided(result):
     rare = Prediction("L5/S1", "herniation", 1, (0.66, 0.34), False)
     page = text_of(render(replace(result, predictions=(rare,)), model=MODEL))
-    assert "present? 34 %, by cut" in page
+    assert "cannot exclude 34 %" in page and "present? " not in page
+    stood = text_of(render(replace(result, predictions=(replace(rare, confident=True),)), model=MODEL))
+    assert "present 34 %, by cut" in stood
     assert "given although another grade is more probable" in page
-    assert ", by cut" not in text_of(render(result, model=MODEL))
+    assert "%, by cut" not in text_of(render(result, model=MODEL))

@@ -80,7 +80,7 @@ def test_without_outlines_nothing_is_said_that_was_not_said_before(graded: Study
         assert set(level) == {"level", "measurements", "grades"}
         assert all("reasons" not in grade for grade in level["grades"])
     page = render(graded, model=model)
-    assert "Measured by the locator" in page and 'class="sizes"' not in page and ".sizes" not in page
+    assert "Sizes by the locator" in page and 'class="sizes"' not in page and ".sizes" not in page
     assert measurement_rows(study_entry(graded)) == []
 
 
@@ -91,7 +91,7 @@ def test_the_page_sets_a_disc_beside_the_patients_others_and_beside_patients(
     assert "disc height 8.1 ± 1.1 mm 10.0 33rd" in text  # others: 6.4, 10.0, 10.4
     assert "signal of the nucleus 0.13 ± 0.02 below 5th" in text
     assert "slip -1.5 mm" in text
-    assert "Measured by the locator" not in text and text.count(RESEARCH_ONLY) == 3
+    assert "Sizes by the locator" not in text and text.count(RESEARCH_ONLY) == 3
 
 
 def test_the_reasons_of_a_finding_reach_the_page(outlined: StudyResult, model: dict[str, Any]) -> None:
@@ -105,7 +105,7 @@ def test_what_hardly_moved_a_grade_or_is_no_finding_is_not_explained() -> None:
     calm = Prediction("L4/L5", "bulging", 0, (0.8, 0.2), True, reasons=REASONS)
     told = reasons_of(replace(calm, confident=False))
     assert reasons_of(weak) is None and reasons_of(calm) is None
-    assert told is not None and (told.raised, told.grade) == ("disc behind the bodies", "absent?")
+    assert told is not None and (told.raised, told.grade) == ("disc behind the bodies", "cannot exclude")
 
 
 def test_the_structured_report_holds_every_measurement(

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 class ReportOptions:
     """``identify`` keeps the patient's name and id in page and structured report. ``slices`` puts the slices that
     were read into the page, with a viewer; without them a page is a fraction of the size. ``experimental`` reports
-    grades that no patient has verified among the findings (``StudyResult.reported``)."""
+    grades that no patient has verified among the findings (``StudyResult.reported``). ``language`` is that of the
+    report text, one of ``text.language.LANGUAGES``."""
 
     identify: bool = False
     slices: bool = True
     experimental: bool = False
+    language: str = "en"
 
 
 DEFAULT = ReportOptions()

@@ -11,7 +11,8 @@ import numpy as np
 from spinenet.labels import TARGET
 from spinenet.locating.measuring.quantities import QUANTITIES, Quantity
 from spinenet.locating.measuring.usual import ABOVE, BELOW
-from spinenet.report.findings import short_words, weight
+from spinenet.report.certainty import said
+from spinenet.report.findings import weight
 from spinenet.study import Measurement, Prediction, StudyResult
 
 LEAST_CHANGE = 0.1
@@ -123,7 +124,7 @@ def reasons_of(prediction: Prediction) -> GradeReasons | None:
     target = TARGET[prediction.target]
     return GradeReasons(
         target.title,
-        short_words(target, prediction.grade) + ("" if prediction.confident else "?"),
+        said(prediction),
         ", ".join(one.measurement for one in moved if one.change > 0),
         ", ".join(one.measurement for one in moved if one.change < 0),
     )

@@ -1,14 +1,17 @@
 """A result in a notebook: a summary, and the slices that the grader saw at a level as one picture."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
 from spinenet.errors import StudyError
 from spinenet.labels import RESEARCH_ONLY, View
-from spinenet.report.page.html import environment, glance_of, levels_of
+from spinenet.report.findings import findings_of, likely_of, uncertain_of
+from spinenet.report.page.html import environment
 from spinenet.report.page.pictures import Window, grey_of
 from spinenet.report.page.strips import attention_of, caption_of, crop_windows
+from spinenet.report.text.narrative import level_names
 from spinenet.study import LevelCrop, StudyResult
 
 TILE = 160
@@ -17,10 +20,26 @@ GAP, LINE, MARGIN = 8, 16, 12
 INK, PAPER = 230, 24
 
 
+@dataclass(frozen=True)
+class Glance:
+    """One level in a line: findings, what is likely and what is left open."""
+
+    level: str
+    findings: str
+    likely: str
+    uncertain: str
+    graded: bool
+
+
 def summary(result: StudyResult) -> str:
     """What there is to know of a study as HTML, with what must be said wherever a grade is."""
-    glances = [glance_of(level, result, {}, ()) for level in levels_of(result)]
+    glances = [_glance(level, result) for level in level_names(result)]
     return str(environment().get_template("notebook.html").render(result=result, glances=glances, notice=RESEARCH_ONLY))
+
+
+def _glance(level: str, result: StudyResult) -> Glance:
+    given = [one for one in result.predictions if one.level == level]
+    return Glance(level, findings_of(given), likely_of(given), uncertain_of(given), bool(given))
 
 
 def slices_seen(result: StudyResult, level: str) -> Image.Image:

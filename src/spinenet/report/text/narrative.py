@@ -1,7 +1,7 @@
 """The report of a study as radiologists write it: what was read, findings by level, impression, what was not assessed.
 
 Only grades that stand are said as they are; likely findings are said to be possible, and what cannot be excluded is
-named as such. Experimental grades have no part in it. Nothing is said of what was not graded.
+named as such. Experimental grades have no part in it unless asked for. Nothing is said of what was not graded.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -52,7 +52,7 @@ class Narrative:
 def narrative(result: StudyResult, model: Mapping[str, Any], language: str = "en") -> Narrative:
     """The text of a graded study in one of ``language.LANGUAGES``."""
     words, levels = phrases(language), level_names(result)
-    reported = [one for one in result.predictions if one.evidence != "synthetic"]
+    reported = result.reported
     name = " ".join(str(model[part]) for part in ("name", "version") if model.get(part))
     return Narrative(
         title=words("title"),
@@ -127,6 +127,8 @@ def _in_full(prediction: Prediction, reading: Reading, words: Phrases, result: S
     finding = words.of("finding", finding_key(prediction, result), grade=grade, upper=upper, lower=lower)
     likely = reading.certainty is Certainty.LIKELY
     details = [words("share", percent=reading.percent)] if likely else []
+    if prediction.experimental:
+        details.append(words("untried"))
     if prediction.target == "narrowing":
         details += _height(prediction.level, words, result)
     elif prediction.target == "spondylolisthesis":
@@ -214,7 +216,7 @@ def _impression(reported: Sequence[Prediction], words: Phrases, result: StudyRes
 
 def _not_assessed(result: StudyResult, words: Phrases) -> Iterator[str]:
     """What was left out or never looked for, and that silence is not absence."""
-    left_out = {one.target for one in result.predictions if one.evidence == "synthetic"}
+    left_out = {one.target for one in result.predictions} - {one.target for one in result.reported}
     if left_out:
         names = [words.of("target", target.name) for target in TARGETS if target.name in left_out]
         yield words("experimental", targets=words.listed(names))

@@ -1,0 +1,82 @@
+"""The table a page opens with: levels by findings, every grade as it is said, and the sizes beside them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from spinenet.labels import TARGET, Target
+from spinenet.locating.measuring.quantities import QUANTITY, Quantity
+from spinenet.report.certainty import Certainty, in_full, reading_of, said
+from spinenet.report.findings import is_by_cut, short_words, weight_of
+from spinenet.study import Prediction, StudyResult
+
+SIZES = ("disc_height_mm", "canal_depth_mm", "slip_mm")
+"""The measurements that stand in the table."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One grade as a page shows it. ``kind`` is ``stands``, ``likely`` or ``open``; ``weight`` 0 unremarkable, 1 a
+    finding, 2 the end of its scale; ``full`` says it where nothing else tells level and target."""
+
+    target: str
+    words: str
+    percent: int
+    kind: str
+    weight: int
+    bar: tuple[tuple[str, float, bool], ...]
+    """(words, percent, decided) of every grade on the scale."""
+    grade_set: str
+    """The grades of the prediction set in words; empty where the model states no coverage."""
+    by_cut: bool
+    """Another grade is more probable."""
+    full: str
+
+
+@dataclass(frozen=True)
+class GradeTable:
+    """Levels from the head down by targets; a row is a level, its cells and its sizes as text."""
+
+    columns: tuple[str, ...]
+    sizes: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Cell | None, ...], tuple[str, ...]], ...]
+
+
+def grade_table(result: StudyResult, levels: Sequence[str], targets: Sequence[Target], *sizes: str) -> GradeTable:
+    """The table of these targets, with the named measurements that are known at any level."""
+    by_key = {(prediction.level, prediction.target): prediction for prediction in result.predictions}
+    values = {(one.level, one.name): one.value for one in result.measurements}
+    shown = [QUANTITY[name] for name in sizes if any(one.name == name for one in result.measurements)]
+    rows = []
+    for level in levels:
+        given = [by_key.get((level, target.name)) for target in targets]
+        cells = tuple(None if one is None else cell_of(one) for one in given)
+        rows.append((level, cells, tuple(_written(one, values.get((level, one.name))) for one in shown)))
+    return GradeTable(tuple(target.title for target in targets), tuple(one.title for one in shown), tuple(rows))
+
+
+def _written(quantity: Quantity, value: float | None) -> str:
+    return "–" if value is None else quantity.written(value)
+
+
+def cell_of(prediction: Prediction) -> Cell:
+    """A grade as it is said, with its probability and those of the whole scale."""
+    target, reading = TARGET[prediction.target], reading_of(prediction)
+    decided = target.index_of(prediction.grade)
+    shares = zip(target.words, prediction.probabilities, strict=True)
+    worst = max(target.index_of(grade) for grade in reading.grades)
+    bar = tuple((words, round(100 * share, 2), index == decided) for index, (words, share) in enumerate(shares))
+    if prediction.experimental:
+        words, percent = f"{short_words(target, prediction.grade)}?", round(bar[decided][1])
+        full = f"{prediction.level} {target.running}: {words} (experimental, {percent} %)"
+        return Cell(target.name, words, percent, "open", 0, bar, "", False, full)
+    return Cell(
+        target=target.name,
+        words=said(prediction),
+        percent=reading.percent,
+        kind={Certainty.STANDS: "stands", Certainty.LIKELY: "likely", Certainty.OPEN: "open"}[reading.certainty],
+        weight=0 if reading.certainty is Certainty.OPEN else weight_of(target, worst),
+        bar=bar,
+        grade_set=", ".join(short_words(target, grade) for grade in prediction.grade_set),
+        by_cut=is_by_cut(prediction),
+        full=in_full(prediction),
+    )
