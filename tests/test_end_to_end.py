@@ -206,7 +206,7 @@ def test_an_interrupted_run_goes_on_to_its_last_epoch(
 def test_a_run_can_start_from_another_runs_weights(runs: tuple[Path, Path], phantom_root: Path, tmp_path: Path) -> None:
     import torch
 
-    from spinenet.train.loop import exported_checkpoint
+    from spinenet.train.run_folder import exported_checkpoint
     from spinenet.train.runs import train_grader
     from spinenet.train.weights import trained_weights
 

@@ -152,7 +152,7 @@ def test_what_is_typed_wins_over_files(composed: Any) -> None:
 
 
 def test_a_saved_configuration_gives_the_same_run_again(composed: Any, tmp_path: Path) -> None:
-    from spinenet.train.loop import save_config
+    from spinenet.train.run_folder import save_config
     from spinenet.train.training_config import TrainGraderConfig
 
     config = composed("train_grader", "seed=3", "augment.zoom=0.1", "crop.rows=48")

@@ -13,8 +13,9 @@ from spinenet.errors import ConfigError
 from spinenet.labels import TARGETS, UNKNOWN
 from spinenet.train.data import Draws
 from spinenet.train.grader import GraderModule
-from spinenet.train.loop import SCORE, exported_checkpoint, fit, save_config, trainer_of
+from spinenet.train.loop import SCORE, fit, trainer_of
 from spinenet.train.optimise import one_cycle
+from spinenet.train.run_folder import exported_checkpoint, save_config
 from spinenet.train.training_config import (
     CallbacksConfig,
     FitConfig,

@@ -12,7 +12,6 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from monai.data import DataLoader
-from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import (
     EarlyStopping,
     LearningRateMonitor,
@@ -22,15 +21,13 @@ from pytorch_lightning.callbacks import (
 )
 from pytorch_lightning.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import Tensor
 
 from spinenet.errors import ConfigError
-from spinenet.system.files import write_text
 from spinenet.system.progress import is_watched
-from spinenet.train.training_config import FitConfig, LearningConfig, RunConfig, TrainerConfig
+from spinenet.train.run_folder import BEST, LAST
+from spinenet.train.training_config import FitConfig, RunConfig, TrainerConfig
 
-LAST, BEST = "last.ckpt", "best.ckpt"
 SCORE = "validation_score"
 """What every network logs of each epoch's validation, higher is better; the epoch that has most of it is exported."""
 OTHER_TARGETS = (
@@ -214,37 +211,3 @@ class SeededSteps(pl.Callback):
     def on_train_batch_start(self, trainer: pl.Trainer, *unused: object) -> None:
         """Seed torch for this step; ranks differ."""
         torch.manual_seed((self.seed * 1009 + trainer.global_rank) * 10_000_019 + trainer.global_step)
-
-
-def exported_checkpoint(run: Path) -> Path:
-    """The checkpoint of a run that its bundle is made of: the best epoch's, or the last of a run without validation."""
-    best = run / "checkpoints" / BEST
-    return best if best.is_file() else run / "checkpoints" / LAST
-
-
-@rank_zero_only  # the other ranks find the file that the first has just written
-def _refuse_used(out: Path) -> None:
-    if (out / "config.yaml").is_file():
-        raise ConfigError(f"{out}: holds a run already; choose another out=, or go on with it by resume=true")
-
-
-def save_config(config: LearningConfig, out: Path) -> None:
-    """Write the composed configuration, from which the run can be repeated, to ``out/config.yaml``.
-
-    A run that is resumed keeps its settings, on which its learning-rate schedule rests. ConfigError where they differ,
-    and where a new run would write over an old one.
-    """
-    path = out / "config.yaml"
-    now = OmegaConf.structured(config)
-    if not now.resume:
-        _refuse_used(out)
-    if now.resume and path.is_file():
-        was = OmegaConf.load(path)
-        changed = [key for key in now if key not in ("resume", "out") and was.get(key) != now[key]]
-        if changed:
-            raise ConfigError(
-                f"{path}: {', '.join(changed)} changed since the run was started; resume it with the same settings, "
-                "or start a new run from its weights with init="
-            )
-    out.mkdir(parents=True, exist_ok=True)
-    write_text(path, OmegaConf.to_yaml(now))

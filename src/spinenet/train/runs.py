@@ -26,11 +26,12 @@ from spinenet.train.data import grader_loaders, locator_loaders
 from spinenet.train.export import TOLERANCE, export_grader, export_locator, export_segmenter
 from spinenet.train.grader import GraderModule
 from spinenet.train.locator import LocatorModule
-from spinenet.train.loop import exported_checkpoint, fit, save_config, trainer_of
+from spinenet.train.loop import fit, trainer_of
 from spinenet.train.measured.disc_features import features_of_study, open_locator, open_segmenter_run, outline_for
 from spinenet.train.measured.forest_and_kernel import fitted_arrays, joined_discs, learnable
 from spinenet.train.networks import Locator
 from spinenet.train.provenance import read_provenance, write_provenance
+from spinenet.train.run_folder import exported_checkpoint, save_config
 from spinenet.train.segmenter.disc_loaders import segmenter_loaders
 from spinenet.train.segmenter.exported import open_segmenter
 from spinenet.train.segmenter.held_out import judge
