@@ -170,20 +170,19 @@ def test_a_saved_configuration_gives_the_same_run_again(composed: Any, tmp_path:
         ("train_grader", "callbacks.average=1.5", "callbacks.average"),
         ("train_grader", "data.fold=9", "data.fold"),
         ("train_grader", "trainer.precision=fp8", "trainer.precision is fp8; choose one of 32-true"),
-        ("train_grader", "trainer.accelerator=abacus", "trainer.accelerator=abacus"),
-        ("train_grader", "trainer.strategy=telepathy", "strategy=telepathy"),
         ("train_grader", "model.kind=vit", "model.kind is vit, no grader; choose one of attention"),
         ("train_grader", "model=locator", "model.kind is unet, no grader"),
         ("train_locator", "model=grader", "features"),
-        ("train_grader", "data=nowhere", "data/nowhere"),
+        ("train_grader", "data=nowhere", "data has no choice nowhere, but joint, label_images"),
         ("train_discs", "model.weights=thought", "model.weights is thought; choose one of imagenet, random"),
         ("train_discs", "model.width=30", "multiple of 4"),
         ("train_discs", "crop.rows=100", "multiples of 32"),
         ("train_discs", "fit.freeze_after=2", "fit.freeze_after"),
         ("train_discs", "+loss.targets.fracture=1", "loss.targets names what is no target: fracture"),
-        ("train_grader", "debug=quick", "debug/quick"),
+        ("train_grader", "data=spidr", "; is spider meant?"),
         ("train_grader", "data.root=/nowhere/at/all", "not SPIDER's layout"),
-        ("train_grader", "fit.epochs", "fit.epochs"),
+        ("train_grader", "fit.epochs", "a key takes a value: fit.epochs=VALUE"),
+        ("train_grader", "zzz=1", "--help lists the keys"),
         ("train_locator", "model.features=3", "features"),
         ("train_locator", "resume=perhaps", "resume"),
         ("train_grader", "labels=reader", "labels is reader; choose truth or rater"),
@@ -191,11 +190,21 @@ def test_a_saved_configuration_gives_the_same_run_again(composed: Any, tmp_path:
         ("evaluate", "samples=7", "samples"),
         ("evaluate", "seed=1", "name either runs"),
         ("evaluate", "runs=[/nowhere]", "/nowhere"),
+        ("evaluate", "runs=/nowhere", "runs takes a list: 'runs=[A,B]'"),
+        ("train_measured", "seed=1", "segmenters=... is missing; --help says what it is"),
         ("prepare_data", "data.root=/nowhere/at/all", "not SPIDER's layout"),
     ],
 )
 def test_a_mistake_ends_in_one_line_that_names_it(refused: Any, name: str, override: str, said: str) -> None:
     assert said in refused(name, override)
+
+
+@pytest.mark.parametrize("said", ["trainer.accelerator=abacus", "strategy=telepathy"])
+def test_hardware_that_is_not_there_is_told_before_data_is_read(
+    refused: Any, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    monkeypatch.setattr("spinenet.train.commands.refuse_early", lambda config, out: None)
+    assert said in refused("train_grader", f"trainer.{said.removeprefix('trainer.')}")
 
 
 def test_help_explains_every_key_and_names_every_choice(
@@ -234,6 +243,7 @@ def test_jobs_of_a_multirun_never_share_a_folder(
     scripts: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     folders = []
+    monkeypatch.setattr("spinenet.train.commands.refuse_early", lambda config, out: None)
     monkeypatch.setattr("spinenet.train.runs.train_grader", lambda config, out: folders.append((out, config.seed)))
     for out in (str(tmp_path / "one"), str(tmp_path) + "/own${seed}"):
         monkeypatch.setattr(

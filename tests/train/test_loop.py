@@ -9,13 +9,14 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
-from spinenet.errors import ConfigError
+from spinenet.datasets.splits import DataConfig
+from spinenet.errors import ConfigError, SpinenetError
 from spinenet.labels import TARGETS, UNKNOWN
 from spinenet.train.data import Draws
 from spinenet.train.grader import GraderModule
 from spinenet.train.loop import SCORE, fit, trainer_of
 from spinenet.train.optimise import one_cycle
-from spinenet.train.run_folder import exported_checkpoint, save_config
+from spinenet.train.run_folder import exported_checkpoint, refuse_early, save_config
 from spinenet.train.training_config import (
     CallbacksConfig,
     FitConfig,
@@ -86,9 +87,32 @@ def test_a_resumed_run_keeps_the_settings_its_schedule_rests_on(tmp_path):
 
 def test_a_new_run_never_writes_over_an_old_one(tmp_path):
     save_config(TrainGraderConfig(out=str(tmp_path)), tmp_path)
+    (tmp_path / "metrics.csv").touch()
     with pytest.raises(ConfigError, match="holds a run already; choose another out=, or go on with it by resume=true"):
         save_config(TrainGraderConfig(out=str(tmp_path), seed=3), tmp_path)
     assert "seed: 0" in (tmp_path / "config.yaml").read_text()
+
+
+def test_a_run_that_ended_before_anything_was_learnt_is_begun_again(tmp_path):
+    save_config(TrainGraderConfig(out=str(tmp_path)), tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    save_config(TrainGraderConfig(out=str(tmp_path), seed=3), tmp_path)
+    assert "seed: 3" in (tmp_path / "config.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({}, "/nowhere: not SPIDER's layout"),
+        ({"init": "/nowhere/best.ckpt"}, "/nowhere/best.ckpt: no such file; init= names a checkpoint"),
+        ({"locator": "/nowhere"}, "/nowhere: not a finished run of spinenet train locator"),
+        ({"resume": True}, "last.ckpt: nothing to resume; start the run without resume=true"),
+    ],
+)
+def test_what_a_run_lacks_is_told_before_it_begins(wrong, said, tmp_path):
+    with pytest.raises(SpinenetError, match=said):
+        refuse_early(TrainGraderConfig(data=DataConfig(root="/nowhere"), **wrong), tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("wrong", [{"accelerator": "gpu"}, {"strategy": "telepathy"}, {"devices": 0}])

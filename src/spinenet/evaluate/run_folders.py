@@ -54,7 +54,7 @@ def open_run(folder: Path, data_name: str, data_root: Path) -> RunToTest:
         fold, learnt_from = data["fold"], {data["name"]: data["root"], **data["extra"]}
     except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
         raise DatasetError(
-            f"{folder}: not a run of train_grader.py or export.py (no data.fold in config.yaml)"
+            f"{folder}: not a run of spinenet train grader or export (no data.fold in config.yaml)"
         ) from error
     folds = load_split(folder / "split.json")
     studies = load_dataset(data_name, data_root).studies

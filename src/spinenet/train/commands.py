@@ -11,6 +11,7 @@ from spinenet.evaluate.evaluation_config import EvaluateConfig
 from spinenet.train.discs.disc_config import TrainDiscsConfig
 from spinenet.train.hydra_command import script
 from spinenet.train.preparation import prepare_data
+from spinenet.train.run_folder import refuse_early
 from spinenet.train.training_config import (
     ExportConfig,
     TrainGraderConfig,
@@ -37,6 +38,7 @@ __all__ = [
 @script("train_locator", TrainLocatorConfig)
 def train_locator(config: TrainLocatorConfig) -> float | None:
     """Split patients, train, export ``locator.onnx`` into the run folder; returns the best validation score."""
+    refuse_early(config, Path(config.out))
     from spinenet.train.runs import train_locator as train
 
     return _told(config.out, train(config, Path(config.out)))
@@ -48,6 +50,7 @@ def train_segmenter(config: TrainSegmenterConfig) -> float | None:
 
     Returns the best validation score.
     """
+    refuse_early(config, Path(config.out))
     from spinenet.train.runs import train_segmenter as train
 
     return _told(config.out, train(config, Path(config.out)))
@@ -57,6 +60,7 @@ def train_segmenter(config: TrainSegmenterConfig) -> float | None:
 def train_measured(config: TrainMeasuredConfig) -> None:
     """Measure every disc as prediction does, by a segmenter that has not learnt from the patient, and fit
     ``measured.npz`` of the run folder on the measurements."""
+    refuse_early(config, Path(config.out))
     from spinenet.train.runs import train_measured as train
 
     train(config, Path(config.out))
@@ -68,6 +72,7 @@ def train_grader(config: TrainGraderConfig) -> float | None:
 
     Returns the best validation score, which a sweep makes the most of.
     """
+    refuse_early(config, Path(config.out))
     from spinenet.train.runs import train_grader as train
 
     return _told(config.out, train(config, Path(config.out)))
@@ -87,6 +92,7 @@ def train_discs(config: TrainDiscsConfig) -> float | None:
 
     Returns the best validation score.
     """
+    refuse_early(config, Path(config.out))
     from spinenet.train.discs.disc_run import train_discs as train
 
     return train(config, Path(config.out))

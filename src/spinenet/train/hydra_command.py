@@ -15,10 +15,10 @@ from typing import Any, NoReturn, TypeVar
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, OverrideParseException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from spinenet.errors import SpinenetError
 from spinenet.train.config_keys import keys_of
@@ -71,19 +71,41 @@ def one_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
     text = lines[0] if lines else type(cause).__name__
     if isinstance(cause, OverrideParseException):
-        key, _, value = str(cause.override).partition("=")
-        return f"{cause.override}: not understood; a value with = or ~ in it needs quotes: '{key}=\"{value}\"'"
+        return _not_understood(str(cause.override))
+    if isinstance(cause, MissingConfigException) and cause.missing_cfg_file:
+        return _no_choice(cause.missing_cfg_file)
     key = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("full_key:")), "")
+    if isinstance(cause, MissingMandatoryValue):
+        return f"{text.rpartition(': ')[2]}=... is missing; --help says what it is"
+    if "is not a ListConfig" in text:
+        return f"{key} takes a list: '{key}=[A,B]'"
     text = f"{text} (key: {key})" if key and key not in text else text
-    return f"{text}; is {meant} meant?" if (meant := _meant(cause)) else text
+    return text + _meant(cause)
+
+
+def _not_understood(override: str) -> str:
+    key, sign, value = override.partition("=")
+    if not sign:
+        return f"{override}: not understood; a key takes a value: {override}=VALUE"
+    return f"{override}: not understood; a value with = or ~ in it needs quotes: '{key}=\"{value}\"'"
+
+
+def _no_choice(path: str) -> str:
+    """What is said of a file of a group that is not there."""
+    group, _, choice = path.removesuffix(".yaml").rpartition("/")
+    choices = sorted(one.stem for one in (CONFIG_DIR / group).glob("*.yaml"))
+    like = get_close_matches(choice, choices, n=1)
+    meant = f"; is {like[0]} meant?" if like else ""
+    return f"{group} has no choice {choice}, but {', '.join(choices)}{meant}"
 
 
 def _meant(error: BaseException) -> str:
-    """The key of a configuration that a key it does not have is most like, or nothing."""
+    """Of a key that a configuration does not have: which of its keys is most like it, or where all are told."""
     schema = getattr(error, "object_type", None)
     if not isinstance(error, ConfigAttributeError | ConfigKeyError) or not is_dataclass(schema):
         return ""
-    return next(iter(get_close_matches(str(error.key), [field.name for field in fields(schema)], n=1)), "")
+    like = get_close_matches(str(error.key), [field.name for field in fields(schema)], n=1)
+    return f"; is {like[0]} meant?" if like else "; --help lists the keys"
 
 
 def _refuse(error: BaseException) -> NoReturn:

@@ -1,26 +1,51 @@
 """What a run folder begins with, and what it ends with: without torch."""
 
+import os
 from pathlib import Path
 
 from omegaconf import OmegaConf
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from spinenet.datasets import load_dataset
 from spinenet.errors import ConfigError
+from spinenet.model.bundle import LOCATOR
 from spinenet.system.files import write_text
-from spinenet.train.training_config import LearningConfig
+from spinenet.train.training_config import LearningConfig, RunConfig, TrainGraderConfig
 
-LAST, BEST = "last.ckpt", "best.ckpt"
+CHECKPOINTS, LAST, BEST = "checkpoints", "last.ckpt", "best.ckpt"
+BEGINNING = {"config.yaml", "split.json", "run.json", "tensorboard"}
+"""A run that was stopped while it had nothing else can be begun again."""
+RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
+"""Where launchers say which of several processes this is, in Lightning's order."""
+
+
+def refuse_early(config: LearningConfig, out: Path) -> None:
+    """ConfigError or DatasetError where a run cannot begin, before torch is imported and hours are spent.
+
+    Its folder is in use or has nothing to resume, what it starts from is not there, or its data cannot be read.
+    """
+    if not config.resume:
+        _refuse_used(out)
+    elif isinstance(config, RunConfig) and not (out / CHECKPOINTS / LAST).is_file():
+        raise ConfigError(f"{out / CHECKPOINTS / LAST}: nothing to resume; start the run without resume=true")
+    if isinstance(config, RunConfig) and config.init and not Path(config.init).is_file():
+        raise ConfigError(f"{config.init}: no such file; init= names a checkpoint, such as RUN/{CHECKPOINTS}/{BEST}")
+    if isinstance(config, TrainGraderConfig) and config.locator and not (Path(config.locator) / LOCATOR).is_file():
+        raise ConfigError(f"{config.locator}: not a finished run of spinenet train locator (no {LOCATOR})")
+    for name, root in {config.data.name: config.data.root, **config.data.extra}.items():
+        load_dataset(name, Path(root))
 
 
 def exported_checkpoint(run: Path) -> Path:
     """The checkpoint of a run that its bundle is made of: the best epoch's, or the last of a run without validation."""
-    best = run / "checkpoints" / BEST
-    return best if best.is_file() else run / "checkpoints" / LAST
+    best = run / CHECKPOINTS / BEST
+    return best if best.is_file() else run / CHECKPOINTS / LAST
 
 
-@rank_zero_only  # the other ranks find the file that the first has just written
 def _refuse_used(out: Path) -> None:
-    if (out / "config.yaml").is_file():
+    rank = next((os.environ[name] for name in RANKS if name in os.environ), "0")
+    if rank != "0" or not (out / "config.yaml").is_file():  # other ranks find what the first has just written
+        return
+    if any(one.name not in BEGINNING and (one.is_file() or any(one.iterdir())) for one in out.iterdir()):
         raise ConfigError(f"{out}: holds a run already; choose another out=, or go on with it by resume=true")
 
 
