@@ -268,3 +268,12 @@ def test_the_limit_of_a_reference_is_one_that_held_out_series_seldom_pass():
     assert reference.oddest(reference.usual_F + np.array([0, 9, 0, 0, 0, 0])) == "fluid"
     with pytest.raises(ValueError, match="too few"):
         fit_usual(figures_NF[:20], [0.1])
+
+
+def test_a_stack_whose_midline_is_its_outermost_slice_is_flagged():
+    beside = replace(located(size=(9, 260, 220)), midline_slice=0)
+    flags = checked(beside).flags
+    assert "off_midline" in codes(flags, Severity.FLAG)
+    assert checked(beside).cautioned == frozenset(frame.level for frame in beside.frames)
+    for sound in (replace(beside, midline_slice=4), located(), located(size=(3, 260, 220))):
+        assert "off_midline" not in codes(checked(sound).flags, Severity.FLAG)

@@ -17,6 +17,7 @@ from spinenet.locating.discs import (
     locator_grid,
     name_levels,
     normalise,
+    pad_to_multiple,
 )
 from spinenet.study import LevelFrame, Series, Severity
 
@@ -225,3 +226,31 @@ def test_the_locator_sees_one_range_whatever_the_window():
     assert np.allclose(normalise(image), normalise(image * 17 + 300), atol=1e-4)
     assert normalise(image).min() == 0 and normalise(image).max() <= 1.2
     assert not normalise(np.full((4, 4), 7, np.float32)).any()
+
+
+@pytest.mark.parametrize(("midline", "count", "seen"), [(7, 15, 7), (2, 15, 2), (0, 15, 0), (14, 15, 14), (12, 14, 12)])
+def test_the_midline_is_looked_for_over_the_whole_stack(midline, count, seen):
+    voxels = np.random.default_rng(1).uniform(size=(count, 32, 32)).astype(np.float32)
+    series = Series("t2", voxels, np.diag([4.0, 1.25, 1.25, 1.0]), "sagittal", View.SAGITTAL_T2)
+    known = {pad_to_multiple(normalise(one)).tobytes(): index for index, one in enumerate(voxels)}
+
+    def segment(images_N1HW):
+        answers = np.zeros((len(images_N1HW), 5, 32, 32), np.float32)
+        for answer, image in zip(answers, images_N1HW, strict=True):
+            rows = 30 - 2 * abs(known[image[0].tobytes()] - midline)
+            answer[[2, 3], : max(rows, 1)] = 0.5  # canal and disc, the more of them the nearer the midline
+        return answers
+
+    assert detect(series, segment).slice_index == seen
+
+
+def test_an_image_that_ends_before_another_body_and_disc_would_fit_names_no_level(t2, found):
+    series, mask_SRC = t2
+    spacing_mm = series.spacing_mm[1]
+    whole = found(series, mask_SRC)
+    step_mm = np.linalg.norm(whole.frames[1].center_mm - whole.frames[0].center_mm)
+    row = int(series.to_vox(whole.frames[0].center_mm)[1])
+    for share, is_named in ((0.75, False), (0.9, False), (1.4, True)):
+        end = row + int(share * step_mm / spacing_mm * abs(whole.frames[0].superior[2]))
+        cut = found(*rows_between(t2, 0, end))
+        assert (not hasattr(cut, "severity")) == is_named or end >= series.voxels_SRC.shape[1]

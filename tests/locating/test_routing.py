@@ -118,3 +118,18 @@ def test_an_image_between_the_weightings_is_left_and_said(perfect_segmenter, pha
     series = replace(t2.series, voxels_SRC=between.astype(np.float32), **UNTOLD)
     (routed,) = route(Study("17", (series,)), perfect_segmenter((series, t2.mask_SRC))).study.series
     assert routed.view is None and "fits no weighting surely" in routed.reason
+
+
+def test_of_two_stations_the_one_with_the_sacrum_is_graded_though_the_other_came_later(phantom, perfect_segmenter):
+    item = next(one for one in phantom.series if one.name == "t2")
+    rows = item.series.voxels_SRC.shape[1]
+    stations = []
+    for name, start, stop in (("lower", rows // 4, rows), ("upper", 0, 3 * rows // 4)):
+        affine = item.series.affine_vox2mm.copy()
+        affine[:3, 3] += affine[:3, 1] * start
+        voxels = np.ascontiguousarray(item.series.voxels_SRC[:, start:stop])
+        cut = replace(item.series, name=name, voxels_SRC=voxels, affine_vox2mm=affine)
+        stations.append((cut, item.mask_SRC[:, start:stop]))
+    routed = route(Study("17", tuple(cut for cut, _ in stations)), perfect_segmenter(*stations)).study.series
+    assert [one.name for one in routed if one.view] == ["lower"]
+    assert "lower shows the sacrum" in routed[1].reason

@@ -40,6 +40,8 @@ SURE_OF_DISC = 0.75
 MIN_IN_VIEW, ENOUGH_IN_VIEW = 0.3, 0.5
 """Shares of a level's field that must lie in the image: below the first it is not graded, below the second flagged; an
 axial level is left to the sagittal series below the second already."""
+FEWEST_SLICES = 5
+"""A stack of fewer slices may have its midline in the first or last one."""
 MIN_SIGNAL = 4.0
 """Spread of the spine's grey values in units of noise: fewer show little but noise."""
 
@@ -155,6 +157,9 @@ def _series_flags(located: LocatedSeries, reference: UsualSeries | None) -> Iter
     if pixel_mm > COARSE_MM:
         text = f"pixels of {pixel_mm:.1f} mm are too coarse to grade; is the pixel spacing right?"
         yield Note("coarse", Scope.SERIES, name, text, Severity.REFUSE)
+    if located.series.plane == "sagittal" and _is_beside(located):
+        text = "the midline is its outermost slice: it lies beside the spine, or slices of one side are missing"
+        yield Note("off_midline", Scope.SERIES, name, text, Severity.FLAG)
     figures = figures_of(located)
     if figures.signal_to_noise < MIN_SIGNAL:
         text = f"grey values spread over {figures.signal_to_noise:.1f} times the noise only: too little signal to grade"
@@ -173,6 +178,12 @@ def _series_flags(located: LocatedSeries, reference: UsualSeries | None) -> Iter
         text = f"unlike the {usual}, {reference.oddest(figures.figures_F)} above all ({distance:.1f} times the limit)"
         severity = Severity.REFUSE if distance > REFUSE_FACTOR else Severity.FLAG
         yield Note("unlike_training", Scope.SERIES, name, text, severity)
+
+
+def _is_beside(located: LocatedSeries) -> bool:
+    """Whether the slice that shows most of the spine is the first or last of a stack wide enough to have a middle."""
+    count = len(located.series.voxels_SRC)
+    return count >= FEWEST_SLICES and located.midline_slice in (0, count - 1)
 
 
 def _level_flags(

@@ -13,7 +13,7 @@ from spinenet.crops import Bag
 from spinenet.labels import LEVELS, SAGITTAL_VIEWS, TARGET, TARGET_INDEX, TARGETS, VIEWS, Need, Side, Target, View
 from spinenet.study import LevelCrop, LocatedSeries, Note, Scope
 
-LATERAL_MM = 9.0
+LATERAL_MM = 11.0
 """A sagittal slice farther than this from the midline passes through the foramina rather than the canal."""
 NOT_SHOWN = "not_shown"
 """Code of the notes that say what was not graded since no series shows it."""

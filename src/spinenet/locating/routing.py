@@ -4,7 +4,7 @@ taken, with the reason written on each.
 Files speak first (``readers.views``), then the image (``contrast``) where it is sure.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -18,6 +18,8 @@ from spinenet.study import Basis, Series, Study
 
 FULL_COVERAGE_MM = 60.0
 """Slices that reach over more than this show the whole canal and both foramina."""
+SAME_REACH = 0.85
+"""Series that share less than this of the longest one's length may be stations of a larger field."""
 ALIKE = 1.15
 """Two series are equal in a figure where they differ by less than this factor."""
 THIN_MM = 2.0
@@ -41,7 +43,9 @@ def route(study: Study, segment: Segmenter) -> ViewAssignment:
         seen = detections(series, seen, segment)
         sagittal, _ = number_study([discs for discs in seen if discs and discs.series.view in SAGITTAL_VIEWS])
         series = [_told(one, *axial_view(one, sagittal)) if _is_open(one, "axial") else one for one in series]
-    series = _without_repeated_axial(_one_fluid_view(_one_of_each(series)))
+    seen = _seen_of_stations(series, seen, segment)
+    unshown = {discs.series.name for discs in seen if discs and discs.anchor is None}
+    series = _without_repeated_axial(_one_fluid_view(_one_of_each(series, unshown)))
     return ViewAssignment(replace(study, series=tuple(series)), tuple(seen))
 
 
@@ -67,13 +71,48 @@ def _told(series: Series, view: View | None, seen: str) -> Series:
     return replace(series, view=view, basis=Basis.IMAGE, reason=f"{said}; {view} by its image ({seen}).")
 
 
-def _one_of_each(series: Sequence[Series]) -> list[Series]:
-    """Of sagittal series of one view and kind the best keeps its view."""
+def _seen_of_stations(
+    series: Sequence[Series], seen: Sequence[Detection | None], segment: Segmenter
+) -> list[Detection | None]:
+    """The discs of sagittal series of one view that do not reach as far down or up as each other, too: stations of a
+    larger field, of which some do not show the sacrum."""
+    apart = {one.name for several in _rivals(series).values() for one in several if not _reach_alike(several)}
+    return [
+        one_seen or (detect(one, segment) if one.name in apart else None)
+        for one, one_seen in zip(series, seen, strict=True)
+    ]
+
+
+def _rivals(series: Sequence[Series]) -> dict[tuple[View, bool], list[Series]]:
+    """Sagittal series of one view and kind."""
     rivals: dict[tuple[View, bool], list[Series]] = {}
     for one in series:
         if one.view in SAGITTAL_VIEWS:
             rivals.setdefault((one.view, one.spacing_mm[0] < THIN_MM), []).append(one)
-    beaten = {loser.name: reason for several in rivals.values() for loser, reason in _beaten(several)}
+    return rivals
+
+
+def _reach_alike(several: Sequence[Series]) -> bool:
+    """Whether the series lie over nearly the same length of the patient."""
+    corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0]])
+    ends_mm = []
+    for one in several:
+        z_mm = one.to_mm(corners * (np.array(one.voxels_SRC.shape) - 1))[:, 2]
+        ends_mm.append((float(z_mm.min()), float(z_mm.max())))
+    low, high = max(low for low, _ in ends_mm), min(high for _, high in ends_mm)
+    return high - low >= SAME_REACH * max(high - low for low, high in ends_mm)
+
+
+def _one_of_each(series: Sequence[Series], unshown: Collection[str]) -> list[Series]:
+    """Of sagittal series of one view and kind the best keeps its view; ``unshown`` are names of those that are known
+    not to show the sacrum."""
+    beaten: dict[str, str] = {}
+    for several in _rivals(series).values():
+        shown = [one for one in several if one.name not in unshown or one.basis is Basis.USER]
+        if shown and len(shown) < len(several):
+            words = f"{shown[0].name} shows the sacrum, from which levels are counted, and this one does not"
+            beaten |= {one.name: words for one in several if one not in shown}
+        beaten |= {loser.name: reason for loser, reason in _beaten(shown or several)}
     return [_unused(one, beaten[one.name]) if one.name in beaten else one for one in series]
 
 
