@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from spinenet.labels import View
+from spinenet.locating.discs import LOCATOR_CLASSES
 from spinenet.locating.routing import route
 from spinenet.study import Basis, Series, SourceImages, Study
 from spinephantom import make_study
@@ -26,11 +27,16 @@ def axial(name, **more):
     return stack(name, View.AXIAL_T2, plane="axial", **more)
 
 
-def used(*series):
-    def never(images):
-        raise AssertionError("nothing is open, so nothing is looked at")
+def nothing_seen(images_N1HW):
+    """A locator that finds no spine."""
+    count, _, rows, columns = images_N1HW.shape
+    probabilities = np.zeros((count, len(LOCATOR_CLASSES), rows, columns), np.float32)
+    probabilities[:, 0] = 1.0
+    return probabilities
 
-    routed = route(Study("17", series), never).study.series
+
+def used(*series):
+    routed = route(Study("17", series), nothing_seen).study.series
     assert [one.name for one in routed] == [one.name for one in series]
     assert all(one.reason.endswith(".") for one in routed)
     assert all((one.view is None) == (one.basis is Basis.EXCLUDED) for one in routed)
@@ -109,6 +115,23 @@ def test_axial_series_are_told_by_the_canals_that_the_levels_lead_to(perfect_seg
     assert {one.view for one in routed} <= {View.AXIAL_T2, None}
     assert sum(one.view is View.AXIAL_T2 for one in routed) >= len(routed) / 2
     assert all((one.basis is Basis.IMAGE) == (one.view is not None) for one in routed)
+
+
+@pytest.mark.parametrize("basis", [Basis.NAME, Basis.PHYSICS])
+def test_a_t2_whose_fat_and_marrow_are_dark_is_read_as_stir_whatever_its_name(perfect_segmenter, phantom, basis):
+    _, t2 = phantom.series
+    watery = (t2.mask_SRC == 100) | (t2.mask_SRC > 200)
+    dark = replace(
+        t2.series, voxels_SRC=t2.series.voxels_SRC * np.where(watery, 1.0, 0.15).astype(np.float32), basis=basis
+    )
+    (routed,) = route(Study("17", (dark,)), perfect_segmenter((dark, t2.mask_SRC))).study.series
+    assert (routed.view, routed.basis) == (View.SAGITTAL_STIR, Basis.IMAGE) and "fat is suppressed" in routed.reason
+    (plain,) = route(Study("17", (t2.series,)), perfect_segmenter((t2.series, t2.mask_SRC))).study.series
+    assert plain.view is View.SAGITTAL_T2
+    asked = replace(dark, basis=Basis.USER)
+    assert (
+        route(Study("17", (asked,)), perfect_segmenter((asked, t2.mask_SRC))).study.series[0].view is View.SAGITTAL_T2
+    )
 
 
 def test_an_image_between_the_weightings_is_left_and_said(perfect_segmenter, phantom):

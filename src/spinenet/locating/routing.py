@@ -1,7 +1,8 @@
 """Which series are graded: a view the files leave open is told from the image, and of series that show the same one is
 taken, with the reason written on each.
 
-Files speak first (``readers.views``), then the image (``contrast``) where it is sure.
+Files speak first (``readers.views``), then the image (``contrast``) where it is sure: it also tells that a T2 has its
+fat suppressed, of which many files say nothing.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -36,9 +37,10 @@ class ViewAssignment:
 
 def route(study: Study, segment: Segmenter) -> ViewAssignment:
     """Settle the view of each series: those not to be graded have none, and a reason that says so."""
-    seen = [detect(one, segment) if _is_open(one, "sagittal") else None for one in study.series]
+    asked = [_is_open(one, "sagittal") or _may_lack_fat(one) for one in study.series]
+    seen = [detect(one, segment) if ask else None for one, ask in zip(study.series, asked, strict=True)]
     pairs = zip(study.series, seen, strict=True)
-    series = [_told(one, *sagittal_view(discs)) if discs else one for one, discs in pairs]
+    series = [_by_image(one, *sagittal_view(discs)) if discs else one for one, discs in pairs]
     if any(_is_open(one, "axial") for one in series):
         seen = detections(series, seen, segment)
         sagittal, _ = number_study([discs for discs in seen if discs and discs.series.view in SAGITTAL_VIEWS])
@@ -62,6 +64,20 @@ def detections(
 
 def _is_open(series: Series, plane: str) -> bool:
     return series.basis is Basis.UNDECIDED and series.plane == plane
+
+
+def _may_lack_fat(series: Series) -> bool:
+    """Whether the files say T2, and nothing of fat: what has it suppressed by its header or name is STIR already."""
+    return series.view is View.SAGITTAL_T2 and series.basis in (Basis.PHYSICS, Basis.NAME)
+
+
+def _by_image(series: Series, view: View | None, seen: str) -> Series:
+    """A sagittal series as its image has it where files leave that open; a T2 remains one unless its fat is dark."""
+    if series.view is None:
+        return _told(series, view, seen)
+    if view is not View.SAGITTAL_STIR:
+        return series
+    return _told(series, view, f"{seen}: fat is suppressed")
 
 
 def _told(series: Series, view: View | None, seen: str) -> Series:
@@ -108,7 +124,8 @@ def _one_of_each(series: Sequence[Series], unshown: Collection[str]) -> list[Ser
     not to show the sacrum."""
     beaten: dict[str, str] = {}
     for several in _rivals(series).values():
-        shown = [one for one in several if one.name not in unshown or one.basis is Basis.USER]
+        asked = any(one.basis is Basis.USER for one in several)
+        shown = [one for one in several if asked or one.name not in unshown]
         if shown and len(shown) < len(several):
             words = f"{shown[0].name} shows the sacrum, from which levels are counted, and this one does not"
             beaten |= {one.name: words for one in several if one not in shown}
