@@ -18,6 +18,8 @@ import typer
 from spinenet import __version__
 from spinenet.errors import BundleError, SpinenetError, StudyError
 from spinenet.labels import RESEARCH_ONLY
+from spinenet.report.options import Language, ReportOptions
+from spinenet.serve.command_options import Experimental, Identify, Model, NoSlices, Paths, TextLanguage
 from spinenet.system import tracebacks
 from spinenet.system.namesake import namesakes
 from spinenet.train.command_line import add_commands
@@ -39,26 +41,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
-Model = Annotated[Path | None, typer.Option(help="Model bundle, folder or zip.", show_default="the one in the package")]
-Identify = Annotated[
-    bool, typer.Option("--identify", help="Keep the patient's name and id in page and structured report.")
-]
-NoSlices = Annotated[
-    bool, typer.Option("--no-slices", help="Leave the slices, and with them the viewer, out of the pages.")
-]
-Experimental = Annotated[
-    bool,
-    typer.Option(
-        "--experimental",
-        help="Report grades that were learnt from synthetic studies alone, not verified on patients, among the "
-        "findings: in structured report, overview and impression.",
-    ),
-]
-Paths = Annotated[
-    list[Path],
-    typer.Argument(metavar="PATH", help="DICOM studies, folder trees, NIfTI or MHA files.", show_default=False),
-]
 
 
 def main() -> None:
@@ -111,16 +93,16 @@ def predict(
     identify: Identify = False,
     no_slices: NoSlices = False,
     experimental: Experimental = False,
+    language: TextLanguage = Language.EN,
 ) -> None:
     """Grade studies into tables, pages and DICOM objects.
 
-    Writes tables of grades, studies and measurements, predictions.json, a worklist, and for each study a page, a
-    structured report and an overview.
+    Writes tables of grades, studies and measurements, predictions.json, a worklist, and for each study a page, the
+    report as text, a structured report and an overview.
     """
     with _one_line_errors():
         from spinenet.model.bundle import load_bundle
         from spinenet.readers import parse_wanted
-        from spinenet.report.options import ReportOptions
         from spinenet.report.tables import MEASUREMENTS_FILE
         from spinenet.serve.batch import REPORTS_FOLDER, predict_paths
 
@@ -133,7 +115,7 @@ def predict(
                 out,
                 bundle,
                 overwrite=overwrite,
-                options=ReportOptions(identify, not no_slices, experimental),
+                options=ReportOptions(identify, not no_slices, experimental, language),
                 workers=workers,
                 cluster=ray,
                 wanted=wanted,
@@ -168,6 +150,7 @@ def listen(
     identify: Identify = False,
     no_slices: NoSlices = False,
     experimental: Experimental = False,
+    language: TextLanguage = Language.EN,
 ) -> None:
     """Be a DICOM node that grades what it is sent.
 
@@ -177,11 +160,10 @@ def listen(
         import threading
 
         from spinenet.model.bundle import load_bundle
-        from spinenet.report.options import ReportOptions
         from spinenet.serve.batch import grade_folder
         from spinenet.serve.node import Node, NodeConfig, Peer
 
-        bundle, options = load_bundle(model), ReportOptions(identify, not no_slices, experimental)
+        bundle, options = load_bundle(model), ReportOptions(identify, not no_slices, experimental, language)
         destination = Peer.parse(send_to) if send_to else None
         config = NodeConfig(aet, port, out, tuple(allow), destination, host, quiet_s=wait, keep_s=3600.0 * keep_hours)
         node = Node(config, lambda folder: grade_folder(folder, out / "results", bundle, options), _say)

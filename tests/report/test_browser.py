@@ -12,7 +12,7 @@ import pytest
 
 from spinenet.labels import LEVELS, RESEARCH_ONLY
 from spinenet.locating.measuring.quantities import QUANTITIES
-from spinenet.report.options import ReportOptions
+from spinenet.report.options import Language, ReportOptions
 from spinenet.report.page.html import write_study_report
 from spinenet.report.study_files import REPORTS_FOLDER, write_folder_files, write_study_files
 from spinenet.study import Measurement, Note, Reason, Scope, Severity, StudyResult
@@ -147,3 +147,23 @@ def test_marks_can_be_hidden(watched: Any, run: Path) -> None:
     assert page.locator(".marks").first.is_visible()
     page.click(".toggle input")
     assert not page.locator(".marks").first.is_visible()
+
+
+def test_the_report_text_is_copied_as_it_stands_in_its_file(watched: Any, run: Path) -> None:
+    text = (run / "reports/busy.txt").read_text(encoding="utf-8")
+    page = watched.open(run / "reports/busy.html")
+    assert page.text_content("#report-text") == text and text.startswith("Lumbar spine MRI")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.click("button.copy")
+    page.wait_for_function("document.querySelector('button.copy').textContent === 'copied'")
+    assert page.evaluate("navigator.clipboard.readText()") == text
+    assert not (run / "reports/failed.txt").exists()
+
+
+def test_a_text_in_arabic_runs_from_the_right(
+    watched: Any, complete: StudyResult, model: dict[str, Any], tmp_path: Path
+) -> None:
+    options = ReportOptions(language=Language.AR)
+    page = watched.open(write_study_report(complete, tmp_path, model=model, options=options))
+    assert page.eval_on_selector("#report-text", "text => getComputedStyle(text).direction") == "rtl"
+    assert page.get_attribute("#report-text", "lang") == "ar"

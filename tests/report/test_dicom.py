@@ -13,13 +13,14 @@ from pydicom.uid import EnhancedMRImageStorage
 
 from spinenet import __version__
 from spinenet.errors import OutputError
-from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, TARGETS, Code, Unit
+from spinenet.labels import LEVELS, RESEARCH_ONLY, TARGET, TARGET_INDEX, TARGETS, Code, Unit
 from spinenet.report.dicom import codes as dicom_codes
 from spinenet.report.dicom.capture import MARGIN, TEXT_WIDTH, Paragraph, draw, font, write_capture
 from spinenet.report.dicom.content_tree import concept, encoded
 from spinenet.report.dicom.objects import ObjectSource, made_from
 from spinenet.report.dicom.sr_text import read_report
 from spinenet.report.dicom.structured_report import walk, write_report
+from spinenet.report.text.narrative import narrative
 from spinenet.study import Note, Scope, Severity, StudyResult
 
 WRITERS = {"report": write_report, "capture": write_capture}
@@ -145,7 +146,7 @@ def test_a_grade_refers_to_the_images_that_decided_it(
         attention = [(1.0,) * len(TARGETS) if index == 7 else (0.0,) * len(TARGETS) for index in range(10)]
         crops[level] = tuple(replace(crop, attention_T=row) for crop, row in zip(several, attention, strict=True))
     write_report(made(replace(graded, crops=crops), model), report_path)
-    group = dcmread(report_path).ContentSequence[-1].ContentSequence[-1]
+    group = dcmread(report_path).ContentSequence[-2].ContentSequence[-1]
     images = [one.ReferencedSOPSequence[0] for one in group.ContentSequence if one.ValueType == "IMAGE"]
     assert images[0].ReferencedSOPInstanceUID == "1.2.3.2.3"
     assert len(images) == 3 and "ReferencedFrameNumber" not in images[0]
@@ -176,7 +177,7 @@ def test_a_frame_of_a_multi_frame_image_is_referred_to_by_its_number(
         images = replace(one.series.images, sop_class_uid=EnhancedMRImageStorage, instances=instances)
         located.append(replace(one, series=replace(one.series, images=images)))
     write_report(made(replace(graded, located=tuple(located)), model), tmp_path / "report.dcm")
-    groups = dcmread(tmp_path / "report.dcm").ContentSequence[-1].ContentSequence
+    groups = dcmread(tmp_path / "report.dcm").ContentSequence[-2].ContentSequence
     image = next(one for one in groups[1].ContentSequence if one.ValueType == "IMAGE").ReferencedSOPSequence[0]
     assert (image.ReferencedSOPInstanceUID, image.ReferencedFrameNumber) == ("1.2.3.4", 3)
 
@@ -287,3 +288,18 @@ def test_lines_of_the_capture_end_within_the_picture() -> None:
     for text in ("WWWW " * 60, "illi " * 60):
         for line in Paragraph(text, (255, 255, 255), 15, indent=20).lines():
             assert font(15).getlength(line) <= TEXT_WIDTH - 2 * MARGIN - 20
+
+
+def test_the_report_text_is_in_the_structured_report_sentence_by_sentence(
+    graded: StudyResult, model: dict[str, Any], tmp_path: Path
+) -> None:
+    write_report(made(graded, model), tmp_path / "report.dcm")
+    evaluations = dcmread(tmp_path / "report.dcm").ContentSequence[-1]
+    assert evaluations.ConceptNameCodeSequence[0].CodeMeaning == "Qualitative Evaluations"
+    texts: dict[str, list[str]] = {}
+    for one in evaluations.ContentSequence:
+        texts.setdefault(one.ConceptNameCodeSequence[0].CodeMeaning, []).append(one.TextValue)
+    told = narrative(graded, model)
+    assert texts["Finding"] == [f"{level}: {' '.join(sentences)}" for level, sentences in told.findings]
+    assert texts["Impression"] == list(told.impression)
+    assert RESEARCH_ONLY in texts["Comment"] and set(told.not_assessed) <= set(texts["Comment"])

@@ -1,6 +1,17 @@
 """What of a study its files show, as the user asked for it."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Language(StrEnum):
+    """Languages of the report text; the others are translations of English."""
+
+    EN = "en"
+    DE = "de"
+    FR = "fr"
+    ES = "es"
+    AR = "ar"
 
 
 @dataclass(frozen=True)
@@ -8,12 +19,12 @@ class ReportOptions:
     """``identify`` keeps the patient's name and id in page and structured report. ``slices`` puts the slices that
     were read into the page, with a viewer; without them a page is a fraction of the size. ``experimental`` reports
     grades that no patient has verified among the findings (``StudyResult.reported``). ``language`` is that of the
-    report text, one of ``text.language.LANGUAGES``."""
+    report text."""
 
     identify: bool = False
     slices: bool = True
     experimental: bool = False
-    language: str = "en"
+    language: Language = Language.EN
 
 
 DEFAULT = ReportOptions()

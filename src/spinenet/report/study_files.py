@@ -1,4 +1,4 @@
-"""The files of one study: its page, its ``predictions.json`` and, where it came from DICOM, the DICOM objects."""
+"""The files of one study: its page, its text, its ``predictions.json`` and, if it came from DICOM, DICOM objects."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,14 +13,17 @@ from spinenet.report.document import (
     study_entry,
     write_document,
 )
-from spinenet.report.options import DEFAULT, ReportOptions
+from spinenet.report.options import DEFAULT, Language, ReportOptions
 from spinenet.report.page.html import report_name, write_study_report
 from spinenet.report.page.worklist import WORKLIST_FILE, write_worklist
 from spinenet.report.tables import MEASUREMENT_COLUMNS, MEASUREMENTS_FILE, write_table
+from spinenet.report.text.narrative import narrative
 from spinenet.study import StudyResult
+from spinenet.system.files import write_text
 
 REPORTS_FOLDER = "reports"
-PAGE_SUFFIX, DOCUMENT_SUFFIX, REPORT_SUFFIX, CAPTURE_SUFFIX = ".html", ".json", ".sr.dcm", ".overview.dcm"
+PAGE_SUFFIX, TEXT_SUFFIX, DOCUMENT_SUFFIX = ".html", ".txt", ".json"
+REPORT_SUFFIX, CAPTURE_SUFFIX = ".sr.dcm", ".overview.dcm"
 
 
 def write_study_files(
@@ -29,12 +32,21 @@ def write_study_files(
     """Write everything about a study into ``folder``, each file whole or not at all, in the place of earlier ones.
 
     ``model`` as ``serve.batch.model_facts`` gives it. A failed study has a page and a document with the reason,
-    and no DICOM object.
+    and neither text nor DICOM object.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_study_report(result, folder, model=model, options=options)
     write_document(path_of(folder, result.key, DOCUMENT_SUFFIX), document(model, [study_entry(result)]))
+    _write_text(result, path_of(folder, result.key, TEXT_SUFFIX), model, options.language)
     _write_dicom(result, folder, model, options.identify)
+
+
+def _write_text(result: StudyResult, path: Path, model: Mapping[str, Any], language: Language) -> None:
+    """The report text; a failed study has none."""
+    if result.status == "failed":
+        path.unlink(missing_ok=True)
+    else:
+        write_text(path, narrative(result, model, language).text())
 
 
 def write_folder_files(out: Path, keys: Sequence[str]) -> None:

@@ -28,6 +28,7 @@ from spinenet.report.dicom.content_tree import (
 )
 from spinenet.report.dicom.objects import MANUFACTURER, ObjectSource, new_object
 from spinenet.report.page.attention import deciding
+from spinenet.report.text.narrative import narrative
 from spinenet.study import Prediction, SourceImages
 from spinenet.system.files import replacing
 
@@ -56,7 +57,7 @@ def _body(made: ObjectSource) -> Item:
         CompletionFlag="COMPLETE",
         VerificationFlag="UNVERIFIED",
         PreliminaryFlag="PRELIMINARY",
-        **contents([*_context(made), _measurements(made)], "1500"),
+        **contents([*_context(made), _measurements(made), _text(made)], "1500"),
     )
 
 
@@ -83,6 +84,17 @@ def _measurements(made: ObjectSource) -> Item:
     groups += [_level_group(made, level.name, level.measurements) for level in made.result.levels if level.measurements]
     groups += [_grade_group(made, prediction) for prediction in made.result.reported]
     return container(codes.IMAGING_MEASUREMENTS, groups, "")
+
+
+def _text(made: ObjectSource) -> Item:
+    """The report text: an item for each level, each line of the impression, and each of the rest."""
+    text = narrative(made.result, made.model)
+    items = [text_item(CONTAINS, codes.COMMENT, line) for line in (text.made_by, text.notice, *text.technique)]
+    for level, sentences in text.findings:
+        items.append(text_item(CONTAINS, codes.FINDING, f"{level}: {' '.join(sentences)}"))
+    items += [text_item(CONTAINS, codes.IMPRESSION, line) for line in text.impression]
+    items += [text_item(CONTAINS, codes.COMMENT, line) for line in text.not_assessed]
+    return container(codes.EVALUATIONS, items, "")
 
 
 def _study_group(made: ObjectSource) -> Item:

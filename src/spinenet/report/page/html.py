@@ -18,7 +18,7 @@ from spinenet import __version__
 from spinenet.labels import NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGETS, Target
 from spinenet.locating.discs import NUMBERING
 from spinenet.report.certainty import EXPLAINED, in_full, leading
-from spinenet.report.options import DEFAULT, ReportOptions
+from spinenet.report.options import DEFAULT, Language, ReportOptions
 from spinenet.report.page.grade_table import SIZES, grade_table
 from spinenet.report.page.level_measurements import MeasuredLevel, measured_levels
 from spinenet.report.page.pictures import Overview, overview, sagittal_first
@@ -113,7 +113,7 @@ def _shown(result: StudyResult, model: Mapping[str, Any], options: ReportOptions
     return {
         "found": [in_full(one) for one in found[:LED_BY]],
         "still_open": [in_full(one) for one in still_open[:LED_BY]],
-        "text": text if options.language == "en" else narrative(result, model, options.language),
+        "text": text if options.language is Language.EN else narrative(result, model, options.language),
         "technique": text.technique,
         "language": options.language,
         "direction": phrases(options.language)("direction"),

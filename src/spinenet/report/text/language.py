@@ -7,17 +7,14 @@ from importlib.resources import files
 from typing import Any
 
 from spinenet.report.certainty import alternatives
+from spinenet.report.options import Language
 
-LANGUAGES = ("en", "de", "fr", "es", "ar")
-"""English first: the others are translations of it."""
 Table = Mapping[str, Any]
 
 
 @functools.cache
-def phrases(language: str) -> "Phrases":
-    """The phrases of one of LANGUAGES; KeyError for another."""
-    if language not in LANGUAGES:
-        raise KeyError(language)
+def phrases(language: Language) -> "Phrases":
+    """The phrases of a language."""
     return Phrases(tomllib.loads((files(__package__) / f"{language}.toml").read_text(encoding="utf-8")))
 
 
@@ -42,7 +39,7 @@ class Phrases:
     def listed(self, words: Sequence[str], last: str | None = None) -> str:
         """Words in a row; before the last one stands ``last``, a key such as ``nor``, where it is given.
 
-        >>> phrases("en").listed(["a", "b", "c"], "nor")
+        >>> phrases(Language.EN).listed(["a", "b", "c"], "nor")
         'a, b or c'
         """
         comma = self("comma")
@@ -53,7 +50,7 @@ class Phrases:
     def either(self, words: Sequence[str]) -> str:
         """Grades of which one is right.
 
-        >>> phrases("en").either(["III", "IV"])
+        >>> phrases(Language.EN).either(["III", "IV"])
         'III or IV'
         """
         return alternatives(words, either=self("or"), until=self("to"))

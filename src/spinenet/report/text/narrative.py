@@ -14,6 +14,7 @@ from spinenet import __version__
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, TARGET, TARGETS, VIEWS, Scale
 from spinenet.locating.measuring.quantities import MEYERDING
 from spinenet.report.certainty import Certainty, Reading, reading_of, severity_of
+from spinenet.report.options import Language
 from spinenet.report.text.language import Phrases, phrases, sentence
 from spinenet.study import Prediction, StudyResult
 
@@ -49,8 +50,8 @@ class Narrative:
         return "\n".join(self.lines()) + "\n"
 
 
-def narrative(result: StudyResult, model: Mapping[str, Any], language: str = "en") -> Narrative:
-    """The text of a graded study in one of ``language.LANGUAGES``."""
+def narrative(result: StudyResult, model: Mapping[str, Any], language: Language = Language.EN) -> Narrative:
+    """The text of a graded study in a language."""
     words, levels = phrases(language), level_names(result)
     reported = result.reported
     name = " ".join(str(model[part]) for part in ("name", "version") if model.get(part))
