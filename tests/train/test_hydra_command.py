@@ -182,6 +182,7 @@ def test_a_saved_configuration_gives_the_same_run_again(composed: Any, tmp_path:
         ("train_grader", "data=spidr", "; is spider meant?"),
         ("train_grader", "data.root=/nowhere/at/all", "not SPIDER's layout"),
         ("train_grader", "fit.epochs", "a key takes a value: fit.epochs=VALUE"),
+        ("train_grader", "out=", "out= is empty"),
         ("train_grader", "zzz=1", "--help lists the keys"),
         ("train_locator", "model.features=3", "features"),
         ("train_locator", "resume=perhaps", "resume"),
@@ -256,7 +257,7 @@ def test_jobs_of_a_multirun_never_share_a_folder(
 
 
 def test_a_forgotten_value_is_named(refused: Any, tmp_path: Path) -> None:
-    assert "graders" in refused("export", f"out={tmp_path}", "locator=x")
+    assert "graders" in refused("export", f"out={tmp_path}", f"locator={tmp_path}")
 
 
 def test_a_mistake_in_a_real_command_gives_exit_code_2_and_no_traceback(tmp_path: Path) -> None:

@@ -101,6 +101,9 @@ def train_discs(config: TrainDiscsConfig) -> float | None:
 @script("export", ExportConfig)
 def export(config: ExportConfig) -> None:
     """Write ``out/bundle``; every network is compared with torch before it is kept."""
+    named = (*config.graders, *config.discs, config.locator, config.measured, config.segmenter)
+    if absent := [run for run in named if run and not Path(run).is_dir()]:
+        raise ConfigError(f"{absent[0]}: no such folder; name finished runs of spinenet train")
     from spinenet.train.bundling import export_run
 
     export_run(config, Path(config.out))

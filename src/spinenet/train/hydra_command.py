@@ -20,7 +20,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
-from spinenet.errors import SpinenetError
+from spinenet.errors import ConfigError, SpinenetError
 from spinenet.train.config_keys import keys_of
 
 LOG = logging.getLogger(__name__)
@@ -50,7 +50,9 @@ def _at_home(value: Any) -> Any:
 
 
 def _own_folder(composed: Any) -> None:
-    """Jobs of a multirun that all name one ``out`` get a folder each in it, by their number."""
+    """Jobs of a multirun that all name one ``out`` get a folder each in it, by their number; "" is none."""
+    if composed.get("out") == "":
+        raise ConfigError("out= is empty; name a folder")
     job = HydraConfig.get()
     if job.mode is not RunMode.MULTIRUN or "out" not in composed:
         return
