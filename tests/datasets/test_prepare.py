@@ -10,6 +10,7 @@ import pytest
 from spinenet.crops import CropSpec, build_bag
 from spinenet.datasets import load_dataset
 from spinenet.datasets.cache import cached_studies, load_study
+from spinenet.datasets.check import kept_lines
 from spinenet.datasets.masks import locate_all
 from spinenet.datasets.prepare import PROBLEMS, Job, prepare
 from spinenet.datasets.rsna_points import RsnaPoints
@@ -115,14 +116,40 @@ def test_a_study_without_usable_points_is_left_to_the_locator(rsna_root: Path, t
     assert outcome.series == 0 and "the sacrum is not in view" in outcome.problem
 
 
-def test_an_axial_stack_that_cannot_be_placed_is_said(rsna_root: Path, tmp_path: Path, monkeypatch) -> None:
-    elsewhere = read_study
+def moved_axial(source: StudySource) -> Study:
+    """The study, the patient laid anew, 20 mm higher, before the axial slices."""
+    study = read_study(source)
+    up = np.eye(4)
+    up[2, 3] = 20.0
+    moved = (
+        replace(one, affine_vox2mm=up @ one.affine_vox2mm) if one.plane == "axial" else one for one in study.series
+    )
+    return replace(study, series=tuple(moved))
 
-    def apart(source: StudySource) -> Study:
-        study = elsewhere(source)
-        series = (replace(one, frame_of_reference=one.name) for one in study.series)
-        return replace(study, series=tuple(series))
 
-    monkeypatch.setattr("spinenet.datasets.level_sources.read_study", apart)
-    (outcome,) = prepare(jobs("rsna2024", rsna_root, tmp_path)[:1])
-    assert "in another frame of reference than the sagittal series" in outcome.problem
+def test_axial_stacks_are_prepared_though_every_series_has_a_frame_of_its_own_unless_the_image_denies_it(
+    rsna_root: Path, tmp_path: Path, monkeypatch
+) -> None:
+    job = jobs("rsna2024", rsna_root, tmp_path)[0]
+    assert len({one.frame_of_reference for one in read_study(job.study.source).series}) > 2
+    (placed,) = prepare([job])
+    assert "in another frame of reference" not in placed.problem
+    assert all(placed.shown[f"subarticular_stenosis_{side}"] > 0 for side in ("left", "right"))
+    monkeypatch.setattr("spinenet.datasets.level_sources.read_study", moved_axial)
+    (denied,) = prepare([replace(job, out=tmp_path / "moved")])
+    assert "in another frame of reference than the sagittal series" in denied.problem
+    assert not any("subarticular" in name for name in denied.shown) and denied.shown["canal_stenosis"] > 0
+    lines = list(kept_lines([job.study], denied.shown))
+    assert any(line.startswith("  Left subarticular stenosis: 0 of ") for line in lines)
+
+
+def test_where_the_locator_fails_levels_lie_where_the_points_say(rsna_root: Path, tmp_path: Path, monkeypatch) -> None:
+    def lost(study: Study, bundle: object) -> StudyLevels:
+        return StudyLevels(
+            study, (), (Note("no_sacrum", Scope.SERIES, "t2", "the sacrum is not in view", Severity.REFUSE),)
+        )
+
+    monkeypatch.setattr("spinenet.datasets.prepare.locate", lost)
+    monkeypatch.setattr("spinenet.datasets.prepare._bundle", lambda path: None)
+    (outcome,) = prepare(jobs("rsna2024", rsna_root, tmp_path, locator=True)[:1])
+    assert outcome.series > 0 and "the sacrum is not in view; levels lie where the points say" in outcome.problem

@@ -13,7 +13,7 @@ from spinenet.datasets.points import located_by_points, named_by_points
 from spinenet.datasets.rsna2024 import NOT_LUMBAR, read_tables
 from spinenet.datasets.rsna_check import place_findings, point_findings
 from spinenet.datasets.rsna_names import CONDITIONS
-from spinenet.datasets.rsna_points import Mark, Point, canal_points, marks_of, point_frames
+from spinenet.datasets.rsna_points import Mark, Point, canal_points, in_line, marks_of, point_frames
 from spinenet.errors import DatasetError
 from spinenet.labels import LEVELS, TARGET_INDEX, UNKNOWN, View
 from spinenet.readers import opened, read_study
@@ -131,6 +131,14 @@ def test_locator_names_give_way_to_those_of_the_points(root: Path, dataset: Data
     assert said.startswith("the points name discs 1 level higher")
     far = tuple(replace(frame, center_mm=frame.center_mm + 60.0) for frame in frames)
     assert named_by_points(tuple(replace(one, frames=far) for one in located), frames)[0] == ()
+
+
+@pytest.mark.parametrize("level", LEVELS[:5])
+def test_a_canal_point_that_leaves_the_line_is_dropped_and_no_other(level: str) -> None:
+    canal_mm = canal_points(list(usual_marks().values()))
+    assert in_line(canal_mm) == (canal_mm, [])
+    kept, dropped = in_line({**canal_mm, level: canal_mm[level] + np.array([0.0, 25.0, -20.0])})
+    assert dropped == [level] and list(kept) == [name for name in canal_mm if name != level]
 
 
 def usual_marks() -> dict[tuple[str, str], Mark]:

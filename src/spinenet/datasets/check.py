@@ -1,7 +1,7 @@
 """What a data set holds and what of it is usable: what ``spinenet prepare --check`` prints."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -27,6 +27,14 @@ def label_lines(dataset: Dataset) -> Iterator[str]:
             yield f"  {target.title}: " + ", ".join(
                 f"{grade}: {count}" for grade, count in zip(target.grades, counts, strict=True)
             )
+
+
+def kept_lines(studies: Sequence[LabelledStudy], kept: Mapping[str, int]) -> Iterator[str]:
+    """What each target has in the end: how many of its grades the prepared slices show, one line each."""
+    grades_NT = np.concatenate([study.grades_LT for study in studies])
+    for target, graded in zip(TARGETS, (grades_NT != UNKNOWN).sum(axis=0), strict=True):
+        if graded:
+            yield f"  {target.title}: {kept.get(target.name, 0)} of {graded} grades can be learnt from"
 
 
 def check_study(adapter: Adapter, study: LabelledStudy, points: Points) -> list[Finding]:

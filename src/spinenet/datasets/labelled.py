@@ -88,7 +88,8 @@ class Adapter:
 
     ``load`` reads labels and file lists below a folder, no pixels; DatasetError where the layout is another. ``check``
     reads the images of one study and says what is odd. ``licence`` and ``credit`` go with what is learnt from
-    it. ``synthetic``: without patients, and what is learnt from it alone is said to be.
+    it. ``synthetic``: without patients, and what is learnt from it alone is said to be. ``rough_points``: its points
+    name levels but lie too far off to place them, so that the locator does.
     """
 
     load: Callable[[Path], Dataset]
@@ -96,6 +97,7 @@ class Adapter:
     licence: str
     credit: str
     synthetic: bool = False
+    rough_points: bool = False
 
 
 def no_grades() -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ from spinenet.datasets.cache import load_study
 from spinenet.datasets.labelled import LabelledStudy
 from spinenet.datasets.masks import locate_masked
 from spinenet.datasets.points import located_by_points, named_by_points
-from spinenet.errors import DatasetError
+from spinenet.errors import DatasetError, SpinenetError
 from spinenet.readers import opened, read_study
 from spinenet.study import LevelFrame, LocatedSeries, Study
 
@@ -20,7 +20,8 @@ Find = Callable[[Study], Levels]
 def locate_labelled(study: LabelledStudy, find: Find, *, only_names: bool = False) -> Levels:
     """The located series of one study, read from its files; raises SpinenetError where no level can be placed.
 
-    ``only_names``: where there are points, ``find`` says where the levels are, and the points what they are called.
+    ``only_names``: where there are points, ``find`` says where the levels are, and the points what they are called;
+    where it finds none that fit them, levels lie where the points say, and that is said.
     """
     source = opened(study.source)
     read = read_study(source)
@@ -38,15 +39,26 @@ def locate_labelled(study: LabelledStudy, find: Find, *, only_names: bool = Fals
         found, said = find(read)
         return found, problems + said
     if only_names:
-        found, said = find(read)
-        named, odd = named_by_points(found, frames)
-        if not named:
-            raise DatasetError(odd)
-        return named, [*problems, *said, *([odd] if odd else [])]
+        named, said = _found_and_named(read, find, frames)
+        problems += said
+        if named:
+            return named, problems
     located, said = located_by_points(read.series, frames)
     if not located:
         raise DatasetError("no sagittal series to put the points' levels into")
     return located, problems + said
+
+
+def _found_and_named(read: Study, find: Find, frames: Sequence[LevelFrame]) -> Levels:
+    """The levels that the locator finds under the names that points give them; none, and why, where that fails."""
+    try:
+        found, said = find(read)
+    except SpinenetError as error:
+        return (), [f"{error}; levels lie where the points say"]
+    named, odd = named_by_points(found, frames)
+    if not named:
+        odd += "; levels lie where the points say"
+    return named, [*said, *([odd] if odd else [])]
 
 
 def placed_series(study: LabelledStudy, spec: CropSpec) -> tuple[LocatedSeries, ...]:

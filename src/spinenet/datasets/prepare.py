@@ -5,19 +5,21 @@ study a worker.
 """
 
 import csv
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from spinenet.crops import CropSpec
+from spinenet.checking.visible import visible_targets
+from spinenet.crops import CropSpec, build_bag
 from spinenet.datasets import LabelledStudy
 from spinenet.datasets.cache import located_study, save_study
 from spinenet.datasets.level_sources import Levels, locate_labelled
 from spinenet.errors import DatasetError, SpinenetError
+from spinenet.labels import TARGETS, UNKNOWN
 from spinenet.model.bundle import load_bundle
 from spinenet.predict import locate
-from spinenet.study import Study, sentence
+from spinenet.study import LocatedSeries, Study, sentence
 from spinenet.system.files import replacing
 from spinenet.system.processes import in_processes
 
@@ -44,11 +46,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a study: ``series`` written (0: none, and no file), and everything odd on the way."""
+    """What became of a study: ``series`` written (0: none, and no file), everything odd on the way, and target -> the
+    number of its grades that the written slices show."""
 
     key: str
     series: int
     problem: str
+    shown: Mapping[str, int] = field(default_factory=dict)
 
 
 def prepare(jobs: Sequence[Job], *, workers: int = 1) -> Iterator[Outcome]:
@@ -77,7 +81,14 @@ def prepare_one(job: Job) -> Outcome:
     except SpinenetError as error:
         return Outcome(study.key, 0, str(error))
     saved = save_study(job.path, located_study(job.dataset, study, located), job.spec)
-    return Outcome(study.key, len(saved.located), "; ".join(problems))
+    return Outcome(study.key, len(saved.located), "; ".join(problems), shown_grades(study, saved.located, job.spec))
+
+
+def shown_grades(study: LabelledStudy, located: Sequence[LocatedSeries], spec: CropSpec) -> dict[str, int]:
+    """Target -> how many of a study's grades the slices of its levels can show, for those that have any."""
+    bag = build_bag(located, spec)
+    known_LT = (study.grades_LT[bag.level_L] != UNKNOWN) & visible_targets(bag, located)
+    return {target.name: int(count) for target, count in zip(TARGETS, known_LT.sum(axis=0), strict=True) if count}
 
 
 _bundle = lru_cache(maxsize=1)(load_bundle)

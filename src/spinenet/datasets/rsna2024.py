@@ -161,4 +161,5 @@ RSNA2024 = Adapter(
     licence="the competition's rules, non-commercial use only",
     credit="RSNA 2024 Lumbar Spine Degenerative Classification, "
     "kaggle.com/competitions/rsna-2024-lumbar-spine-degenerative-classification",
+    rough_points=True,  # frames from canal points are 2.7 mm off in the mean, 7.6 at worst
 )

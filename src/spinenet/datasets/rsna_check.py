@@ -13,15 +13,13 @@ from numpy.typing import NDArray
 from spinenet.datasets.labelled import Finding, Kind, LabelledStudy
 from spinenet.datasets.points import MIN_POINTS
 from spinenet.datasets.rsna_names import CONDITION_OF, CONDITIONS, column_of
-from spinenet.datasets.rsna_points import Mark, RsnaPoints, canal_points, marks_of, point_frames
+from spinenet.datasets.rsna_points import OUT_OF_LINE_MM, Mark, RsnaPoints, canal_points, marks_of, point_frames
 from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, UNKNOWN, Side
 from spinenet.readers import opened
 from spinenet.study import LevelFrame
 
 STEP_MM = (14.0, 52.0)
 """Between neighbouring lumbar canal points; less is another part of the spine or a level named twice."""
-OUT_OF_LINE_MM = 12.0
-"""A canal point from the line between its neighbours."""
 FROM_DISC_MM = {"foraminal": (18.0, 9.5), "subarticular": (23.0, 0.0)}
 """Usual place behind and above a disc's centre along its axes; mean of 60 phantoms, SD 2.5 mm."""
 FAR_MM = 12.0

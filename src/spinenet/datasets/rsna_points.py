@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.datasets.points import DEPTH_MM, HEIGHT_MM, axes_along
+from spinenet.datasets.points import DEPTH_MM, HEIGHT_MM, MIN_POINTS, axes_along
 from spinenet.labels import LEVELS
 from spinenet.readers.sources import Frame, StudySource
 from spinenet.study import LevelFrame, Study
@@ -17,6 +17,8 @@ from spinenet.study import LevelFrame, Study
 CANAL_BEHIND_DISC_MM = {"L5/S1": 27.5}
 """The canal's point behind the disc's centre, in the disc's plane; mean of 60 phantoms, SD 1.4 mm."""
 CANAL_BEHIND_UPPER_DISC_MM = 26.0
+OUT_OF_LINE_MM = 12.0
+"""A canal point from the line between its neighbours."""
 DISC_FROM_CANAL_DEG = {"L5/S1": -5.5, "L4/L5": 3.0}
 """How far a disc's normal leans backwards from the canal's direction at its point; others 0.5; SD 2 to 5 degrees."""
 
@@ -52,7 +54,9 @@ class RsnaPoints:
     def frames(self, source: StudySource, study: Study) -> tuple[tuple[LevelFrame, ...], list[str]]:
         """Level frames from the canal points."""
         marks, problems = marks_of(self.points, source.frames)
-        frames = point_frames(canal_points(marks))
+        canal_mm, dropped = in_line(canal_points(marks))
+        problems += [f"canal point {level} leaves the line of the others and is not used" for level in dropped]
+        frames = point_frames(canal_mm)
         if not frames:
             problems.append("too few canal points, so that levels are those of the locator")
         return frames, problems
@@ -81,6 +85,31 @@ def canal_points(marks: Sequence[Mark]) -> dict[str, NDArray[np.float64]]:
     """Level -> its canal point (3,), from the sacrum up."""
     found = {mark.point.level: mark.world_mm for mark in marks if mark.point.target == "canal_stenosis" and mark.inside}
     return {level: found[level] for level in LEVELS if level in found}
+
+
+def in_line(canal_mm: Mapping[str, NDArray[np.float64]]) -> tuple[dict[str, NDArray[np.float64]], list[str]]:
+    """Canal points without those that leave the line of the others, and the levels of these.
+
+    The one is dropped without which the rest lies best in line.
+    """
+    kept, dropped = dict(canal_mm), []
+    while len(kept) > MIN_POINTS and _out_of_line_mm(kept) > OUT_OF_LINE_MM:
+        worst = min(kept, key=lambda level: _out_of_line_mm({name: kept[name] for name in kept if name != level}))
+        dropped.append(worst)
+        del kept[worst]
+    return kept, dropped
+
+
+def _out_of_line_mm(canal_mm: Mapping[str, NDArray[np.float64]]) -> float:
+    """How far the worst point lies, in the sagittal plane, from where its neighbours put it by the count of levels."""
+    levels = list(canal_mm)
+    away_mm = [0.0]
+    for lower, level, upper in zip(levels, levels[1:], levels[2:], strict=False):
+        low, here, high = (LEVELS.index(name) for name in (lower, level, upper))
+        share = (here - low) / (high - low)
+        between_mm = (1 - share) * canal_mm[lower] + share * canal_mm[upper]
+        away_mm.append(float(np.linalg.norm((canal_mm[level] - between_mm)[1:])))
+    return max(away_mm)
 
 
 def point_frames(canal_mm: Mapping[str, NDArray[np.float64]]) -> tuple[LevelFrame, ...]:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,8 +30,9 @@ class PrepareConfig:
     """Folder that gets one small file a study."""
     workers: int = 1
     """Studies prepared at the same time."""
-    locator: bool = False
-    """Where a data set gives points: find levels with the bundle and take their names alone from the points."""
+    locator: bool | None = None
+    """Where a data set gives points: find levels with the bundle and take their names alone from the points; none:
+    where its points are rough, as RSNA 2024's."""
     model: str | None = None
     """Bundle that finds levels; none: the one in the package."""
     crop: CropSpec = field(default_factory=CropSpec)
@@ -69,15 +71,20 @@ def _prepare_data(config: PrepareConfig) -> None:
 
 def _prepare(config: PrepareConfig, studies: Sequence[LabelledStudy]) -> None:
     """Write the studies that are missing in ``out``, with progress and studies a second."""
+    from spinenet.datasets import adapter
+    from spinenet.datasets.check import kept_lines
     from spinenet.datasets.prepare import PROBLEMS, Job, prepare
 
     out, model = Path(config.out), Path(config.model) if config.model else None
-    jobs = [Job(config.data.name, study, out, config.crop, config.locator, model) for study in studies]
-    there = sum(job.path.exists() for job in jobs)
+    locator = adapter(config.data.name).rough_points if config.locator is None else config.locator
+    jobs = [Job(config.data.name, study, out, config.crop, locator, model) for study in studies]
+    waiting = [job for job in jobs if not job.path.exists()]
+    there = len(jobs) - len(waiting)
     print(f"{there} of {len(jobs)} studies are prepared in {out}, {len(jobs) - there} to do")
     if there == len(jobs):
         return
     written = failed = 0
+    kept: Counter[str] = Counter()
     start = time.perf_counter()
     columns = (
         TextColumn("preparing"),
@@ -88,11 +95,13 @@ def _prepare(config: PrepareConfig, studies: Sequence[LabelledStudy]) -> None:
     with progress_bar(*columns, TimeRemainingColumn()) as progress:
         task = progress.add_task("", total=len(jobs) - there, rate=0.0)
         for outcome in prepare(jobs, workers=config.workers):
+            kept.update(outcome.shown)
             written, failed = written + bool(outcome.series), failed + (not outcome.series)
             rate = (written + failed) / (time.perf_counter() - start)
             progress.update(task, advance=1, rate=rate)
     seconds = time.perf_counter() - start
     print(f"{out}: {written} written in {seconds:.0f} s, {failed} could not be ({PROBLEMS} in it says why)")
+    print("\n".join(kept_lines([job.study for job in waiting], kept)))
 
 
 def prepare_data() -> None:
