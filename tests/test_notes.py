@@ -13,7 +13,7 @@ from spinenet.labels import View
 from spinenet.model.bundle import Bundle
 from spinenet.predict import predict_study
 from spinenet.readers import StudySource
-from spinenet.readers.overrides import with_views
+from spinenet.readers.overrides import as_asked, with_views
 from spinenet.report.document import study_entry
 from spinenet.report.page.html import render
 from spinenet.report.page.worklist import entry_of
@@ -61,7 +61,8 @@ def results(
             segment = perfect_segmenter(*masked)
             monkeypatch.setattr(Bundle, "segment", lambda self, images, segment=segment: segment(images))
             source = with_views(StudySource(key, Path(key)), [(View.AXIAL_T2, "none")])
-            made[key] = predict_study(Study(key, tuple(series for series, _ in masked), source.notes), tiny_bundle)
+            asked, unmet = as_asked([series for series, _ in masked], source.wanted)
+            made[key] = predict_study(Study(key, tuple(asked), tuple(unmet)), tiny_bundle)
         return made
 
     return run

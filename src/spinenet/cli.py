@@ -7,7 +7,9 @@ call was wrong or nothing could be done.
 """
 
 import errno
+import io
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +47,9 @@ app = typer.Typer(
 
 def main() -> None:
     """Entry point of the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # names of files may hold what a terminal cannot show
     for line in namesakes(Path(__file__).parents[1]):
         _say(f"spinenet: {line}")
     app(prog_name="spinenet")
@@ -200,11 +205,12 @@ def inspect(
     """
     with _one_line_errors():
         from spinenet.readers import find_studies, read_study
+        from spinenet.readers.names import printable
 
         unreadable, bundle = 0, _bundle_at_hand(model)
         _say_apart(paths)
         for source in find_studies(paths):
-            typer.echo(f"{source.key}  {', '.join(source.formats)}  {source.location}")
+            typer.echo(f"{source.key}  {', '.join(source.formats)}  {printable(str(source.location))}")
             try:
                 study = read_study(source)
             except SpinenetError as error:

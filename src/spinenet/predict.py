@@ -29,6 +29,7 @@ from spinenet.model.bundle import DISCS, GRADER, MEASURED, Bundle
 from spinenet.model.calibration import decision
 from spinenet.model.fusion import answer, joined
 from spinenet.model.reasons import reasons
+from spinenet.readers.sources import LOST
 from spinenet.study import (
     EXPERIMENTAL,
     LevelCrop,
@@ -169,7 +170,8 @@ def decide(graded: UncalibratedGrades, bundle: Bundle) -> StudyResult:
     notes = [note for note in located.notes if note.severity is not Severity.REFUSE]
     unseen = not_shown(graded.bag, checked.series, bundle.targets, bundle.read_from)
     predictions = predictions_of(graded, bundle)
-    is_whole = not notes and all(flag.severity is not Severity.REFUSE for flag in checked.flags)
+    is_read = not any(note.code in LOST for note in located.study.notes)
+    is_whole = is_read and not notes and all(flag.severity is not Severity.REFUSE for flag in checked.flags)
     return StudyResult(
         key=located.study.key,
         status="failed" if not is_graded else "ok" if is_whole else "partial",

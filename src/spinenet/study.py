@@ -356,7 +356,7 @@ class StudyResult:
     def message(self) -> str:
         """What there is to know in one line, the gravest first; of a failed study why it has no grade."""
         if self.status == "failed":
-            return sentence(flag for flag in self.flags if flag.severity is Severity.REFUSE)
+            return sentence([*(flag for flag in self.flags if flag.severity is Severity.REFUSE), *self.notes])
         grave = [note for note in (*self.notes, *self.flags) if note.severity is not Severity.NOTE]
         plain = [note for note in self.notes if note.severity is Severity.NOTE]
         return sentence([*grave, *plain, *(note for one in self.located for note in one.notes)])

@@ -86,9 +86,10 @@ def test_tilted_axial_stacks_are_no_localiser(tmp_path, patient):
 def test_pipes_and_dangling_links_hold_nothing_up(tmp_path, patient):
     patient.write(tmp_path, patient.stack())
     os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
     assert read_one(tmp_path).notes == ()
+    (tmp_path / "IM1").symlink_to(tmp_path / "nowhere")
+    assert [note.code for note in read_one(tmp_path).notes] == ["not_dicom"]
 
 
 def test_files_that_end_in_a_number_need_no_preamble(tmp_path, patient):

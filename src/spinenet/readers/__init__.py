@@ -17,7 +17,7 @@ from spinenet.readers import names
 from spinenet.readers.dicom.assembly import dicom_studies, origin_of, read_dicom, study_key
 from spinenet.readers.mha import read_mha
 from spinenet.readers.nifti import read_nifti
-from spinenet.readers.overrides import Wanted, parse_wanted, with_views
+from spinenet.readers.overrides import Wanted, as_asked, parse_wanted, with_views
 from spinenet.readers.plain_images import read_picture
 from spinenet.readers.sources import Format, StudySource, VolumeFile
 from spinenet.study import Note, Scope, Series, Study, sentence
@@ -33,6 +33,8 @@ __all__ = [
     "read_study",
     "with_views",
 ]
+
+MAX_NOTES, MAX_NOTE = 60, 600
 
 LOG = logging.getLogger(__name__)
 
@@ -114,12 +116,22 @@ def read_study(source: StudySource) -> Study:
     # a stack of one series may come to bear the name of another series
     named = zip(series, names.unique(one.name for one in series), strict=True)
     series = [one if one.name == name else replace(one, name=name) for one, name in named]
+    series, unmet = as_asked(series, source.wanted)
+    problems += unmet
     problems += [Note("header", Scope.SERIES, one.name, text) for one in series for text in one.remarks]
     if not series:
         raise ReadError(sentence([*problems, *source.notes]) or "no image series in it") from next(iter(unread), None)
     origin = origin_of(source.frames) if source.frames else None
     ages = [frame.age_years for frame in source.frames if frame.age_years is not None]
-    return Study(source.key, tuple(series), (*source.notes, *problems), origin, min(ages, default=None))
+    notes = bounded((*source.notes, *problems))
+    return Study(source.key, tuple(series), notes, origin, min(ages, default=None))
+
+
+def bounded(notes: Sequence[Note]) -> tuple[Note, ...]:
+    """Notes of bounded number and length, whatever a damaged file makes of them; how many were left out is said."""
+    kept = [replace(note, text=note.text[:MAX_NOTE]) for note in notes[:MAX_NOTES]]
+    left = len(notes) - len(kept)
+    return (*kept, *([Note("more", Scope.STUDY, "", f"{left} more remarks on reading it")] if left else []))
 
 
 def _unreadable(reason: str) -> Note:

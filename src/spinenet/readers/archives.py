@@ -12,8 +12,9 @@ from typing import IO
 
 from spinenet.errors import ReadError
 
-MAX_MEMBER_BYTES = 1 << 30
-"""Largest file inside, unpacked: a multi-frame object of a few thousand slices."""
+MAX_MEMBER_BYTES = 1 << 29
+"""Largest file inside, unpacked: a multi-frame object of a thousand slices."""
+_KNOWN_PACKING = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
 MAX_MEMBERS = 500_000
 BOMB_BYTES, BOMB_RATIO = 1 << 28, 200
 """An archive that unpacks to more than this, at more than this many times its size, is no archive of images."""
@@ -29,7 +30,7 @@ def is_archive(path: Path) -> bool:
         with path.open("rb") as file:
             return file.read(2) == b"PK"
     except OSError:
-        return False
+        return True  # ``members`` says what is wrong with it
 
 
 def members(archive: Path) -> list[Path]:
@@ -37,6 +38,8 @@ def members(archive: Path) -> list[Path]:
     try:
         with zipfile.ZipFile(archive) as opened:
             inside, size_bytes = _contents(opened), archive.stat().st_size
+    except PermissionError as error:
+        raise ReadError("the zip archive may not be read (permission denied)") from error
     except DAMAGE as error:
         raise ReadError("the zip archive is damaged or cut short; copy it again") from error
     problem = _unsafe(inside, size_bytes)
@@ -98,13 +101,17 @@ def _unsafe(inside: dict[str, zipfile.ZipInfo], size_bytes: int) -> str:
         return "holds names that point out of it; it may be tampered with, ask for it again"
     if any(info.flag_bits & 1 for info in inside.values()):
         return "is locked with a password; unpack it first"
+    unknown = {info.compress_type for info in inside.values()} - _KNOWN_PACKING
+    if unknown:
+        way = "Deflate64" if unknown == {9} else f"method {min(unknown)}"
+        return f"is packed in a way ({way}) that cannot be read here; unpack it first"
     if any(stat.S_ISLNK(info.external_attr >> 16) for info in inside.values()):
         return "holds links instead of files; unpack it first"
     total = sum(info.file_size for info in inside.values())
     if total > BOMB_BYTES and total > BOMB_RATIO * size_bytes:
         return f"would unpack to {total / size_bytes:.0f} times its size; that is no archive of images"
     if any(info.file_size > MAX_MEMBER_BYTES for info in inside.values()):
-        return "holds a file of more than 1 GB; unpack it first"
+        return "holds a file of more than 512 MB; unpack it first"
     return ""
 
 

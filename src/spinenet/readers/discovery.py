@@ -1,7 +1,6 @@
 """Which files below a path are images, and how NIfTI and MHA files make studies."""
 
 import logging
-import os
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -15,6 +14,7 @@ from spinenet.readers.sources import Format, StudySource, VolumeFile
 
 LOG = logging.getLogger(__name__)
 
+MAX_DEPTH = 60
 _IGNORED_FOLDERS = frozenset({"__MACOSX", "__pycache__"})
 _DICOM_SUFFIXES = frozenset({"", ".dcm", ".ima", ".dicom"})
 _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
@@ -35,6 +35,8 @@ class FileListing:
 
 def find_files(path: Path) -> FileListing:
     """Look through a file or folder tree; ReadError where it does not exist or holds no image file."""
+    if not path.exists() and path.is_symlink():
+        raise ReadError(f"{names.shown(path)}: points to a file or folder that is not there")
     if not path.exists():
         raise ReadError(f"{names.shown(path)}: no such file or folder")
     if path.name.upper() == "DICOMDIR":
@@ -46,7 +48,8 @@ def find_files(path: Path) -> FileListing:
 
 def _below(path: Path) -> FileListing:
     volumes, others, archives, segmentations = [], [], [], 0
-    for file in _walk(path):
+    unread: list[tuple[Path, str]] = []
+    for file in _walk(path, unread):
         if is_archive(file):
             archives.append(file)
         elif not names.is_volume(file):
@@ -56,11 +59,11 @@ def _below(path: Path) -> FileListing:
         else:
             volumes.append(file)
     dicom = _dicom_among(others)
-    if not volumes and not dicom and not archives:
+    if not volumes and not dicom and not archives and not unread:
         masks = f", only {segmentations} named as segmentations" if segmentations else ""
         raise ReadError(f"{names.shown(path)}: no DICOM, NIfTI or MHA image in this folder or below it{masks}")
     inside = _in_archives(path, archives)
-    return FileListing(path, tuple(volumes), (*dicom, *inside.dicom), inside.problems)
+    return FileListing(path, tuple(volumes), (*dicom, *inside.dicom), (*inside.problems, *unread))
 
 
 def _is_dicom(path: Path, images: ImageFiles) -> bool:
@@ -73,7 +76,7 @@ def _is_dicom(path: Path, images: ImageFiles) -> bool:
         with images.open(path) as file:
             start = file.read(132)
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile):
-        return path.suffix == ""  # what cannot be opened is said, not passed over
+        return path.suffix == "" or path.suffix[1:].isdigit()  # what cannot be opened is said, not passed over
     numbered = path.suffix == "" or path.suffix[1:].isdigit()
     bare = numbered and start[:2] in _FIRST_GROUPS and start[3:4] == b"\x00"
     return start[128:132] == b"DICM" or bare
@@ -127,7 +130,7 @@ def _in_archives(root: Path, archives: Iterable[Path]) -> FileListing:
     problems: list[tuple[Path, str]] = []
     for archive in archives:
         try:
-            inside = [file for file in members(archive) if not _IGNORED_FOLDERS & set(file.parts)]
+            inside = [file for file in members(archive) if not _is_hidden(file.relative_to(archive))]
         except ReadError as error:
             LOG.debug("%s: left out", archive, exc_info=True)
             problems.append((archive, str(error)))
@@ -141,15 +144,37 @@ def _in_archives(root: Path, archives: Iterable[Path]) -> FileListing:
     return FileListing(root, (), tuple(dicom), tuple(problems))
 
 
-def _walk(path: Path) -> Iterator[Path]:
-    """Files below ``path`` in a fixed order, without hidden ones and without the masks that lie beside ``images``."""
-    for folder, folders, files in os.walk(path):
-        kept = {name for name in folders if not name.startswith(".") and name not in _IGNORED_FOLDERS}
-        if "images" in kept:
-            kept.discard("masks")
-        folders[:] = sorted(kept)
-        found = (Path(folder) / name for name in sorted(files) if not name.startswith("."))
-        yield from (file for file in found if file.is_file())  # no pipe, socket or dangling link
+def _is_hidden(path: Path) -> bool:
+    return bool(_IGNORED_FOLDERS & set(path.parts)) or path.name.startswith(".")
+
+
+def _walk(path: Path, unread: list[tuple[Path, str]]) -> Iterator[Path]:
+    """Files below ``path`` in a fixed order, without hidden ones and without the masks that lie beside ``images``.
+
+    Links to folders are followed, each folder once. Folders that cannot be looked into join ``unread`` with the reason.
+    """
+    met: set[tuple[int, int]] = set()
+    waiting = [path]
+    while waiting:
+        folder = waiting.pop()
+        if len(folder.parts) - len(path.parts) > MAX_DEPTH:
+            unread.append((folder, f"more than {MAX_DEPTH} folders deep; name a folder within to read it"))
+            continue
+        try:
+            found = folder.stat()
+            if (found.st_dev, found.st_ino) in met:
+                continue
+            met.add((found.st_dev, found.st_ino))
+            inside = sorted(folder.iterdir(), key=lambda one: one.name)
+        except OSError as error:
+            unread.append((folder, f"a folder that cannot be looked into ({error.strerror})"))
+            continue
+        shown = [one for one in inside if not _is_hidden(one)]
+        folders = [one for one in shown if one.is_dir()]
+        if any(one.name == "images" for one in folders):
+            folders = [one for one in folders if one.name != "masks"]
+        yield from (one for one in shown if one.is_file() or (one.is_symlink() and not one.exists()))
+        waiting += reversed(folders)
 
 
 def _study(root: Path, folder: Path, stem: str, files: list[Path]) -> StudySource:
@@ -160,7 +185,8 @@ def _study(root: Path, folder: Path, stem: str, files: list[Path]) -> StudySourc
     else:
         inner = [part for part in folder.relative_to(root).parts if part != "images"]
         key = names.safe_key([*inner, stem]) if inner or stem else names.safe_key([folder.resolve().name])
-    series = names.unique(names.split_name(names.stem_of(file))[1] or names.stem_of(file) for file in files)
+    stems = [names.printable(names.stem_of(file)) for file in files]
+    series = names.unique(names.split_name(one)[1] or one for one in stems)
     volumes = tuple(VolumeFile(file, name) for file, name in zip(files, series, strict=True))
     formats = tuple(sorted({volume_format(file) for file in files}))
     return StudySource(key, root if root == files[0] else folder, formats, volumes)

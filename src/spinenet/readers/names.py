@@ -14,7 +14,13 @@ _BIDS = re.compile(r"(?P<study>sub-[^_]+(_ses-[^_]+)?)_(?P<series>.+)")
 _WEIGHTINGS = frozenset(["t1", "t2", "t1w", "t2w", "stir", "tirm", "pd", "pdw"])
 _PLANES = frozenset(["sag", "sagittal", "ax", "axial", "tra", "trans", "transverse", "transversal", "cor", "coronal"])
 _DETAILS = frozenset(["space", "tse", "fse", "se", "fs", "spair", "spir", "dixon", "w", "2d", "3d", "iso"])
-_NO_IMAGE = frozenset(["seg", "dseg", "mask", "masks", "label", "labels"])
+_NO_IMAGE = frozenset(
+    ["seg", "dseg", "mask", "masks", "msk", "label", "labels", "labeled", "labelled", "dlabel", "probseg", "pred"]
+    + ["prediction", "predictions", "segmentation", "segmentations", "totalspineseg", "softseg", "csfseg", "lesionseg"]
+    + ["gmseg", "wmseg", "discseg", "annotation", "annotations", "roi"]
+)
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+"""Names that Windows keeps for devices."""
 _SPIDER = re.compile(r"\d+_(t1|t2|t2_SPACE)")
 _SEPARATORS = re.compile(r"[_\-. ]+")
 
@@ -34,12 +40,17 @@ def is_volume(path: Path) -> bool:
 
 
 def is_segmentation(path: Path) -> bool:
-    """Whether the last word of the name says that the file holds labels, not grey values.
+    """Whether a word behind the view in the name, or its last one, says that the file holds labels, not grey values.
 
     >>> is_segmentation(Path("sub-01_T2w_dseg.nii.gz")), is_segmentation(Path("mask_17_t2.mha"))
     (True, False)
+    >>> is_segmentation(Path("sub-4_acq-sag_T2w_seg-manual.nii.gz"))
+    True
     """
-    return _SEPARATORS.split(stem_of(path).lower())[-1] in _NO_IMAGE
+    words = [word for word in _SEPARATORS.split(stem_of(path).lower()) if word]
+    views = [index for index, word in enumerate(words) if word in _WEIGHTINGS | _PLANES]
+    behind = words[views[0] + 1 :] if views else []
+    return bool(_NO_IMAGE & {*behind, *words[-1:]})
 
 
 def is_spider(path: Path) -> bool:
@@ -76,7 +87,8 @@ def safe_key(parts: Iterable[str]) -> str:
     'site_a-17'
     """
     joined = "-".join(part for part in parts if part)
-    return re.sub(r"[^\w.-]+", "_", joined).strip(".")[:120] or "study"
+    key = re.sub(r"[^\w.-]+", "_", joined).strip(".").lstrip("-")[:120] or "study"
+    return f"study-{key}" if _RESERVED.fullmatch(key) else key
 
 
 def shown(path: Path) -> str:

@@ -7,6 +7,9 @@ from pathlib import Path
 from spinenet.labels import View
 from spinenet.study import Note
 
+LOST = frozenset({"unreadable", "not_dicom", "no_spacing", "one_place"})
+"""Codes of notes that images of a study could not be used."""
+
 
 @dataclass(frozen=True)
 class Acquisition:
@@ -119,3 +122,5 @@ class StudySource:
     problem: str = ""
     folders: tuple[tuple[Path, str], ...] = ()
     identity: str = ""
+    wanted: tuple[tuple[View, str], ...] = ()
+    """Views that a user has named for series which its headers do not name so."""

@@ -12,11 +12,11 @@ from spinenet import geometry
 from spinenet.errors import ReadError
 from spinenet.readers import names
 from spinenet.readers.sources import Acquisition
-from spinenet.readers.views import decide_view
-from spinenet.study import Series
+from spinenet.readers.views import Decision, decide_view
+from spinenet.study import Basis, Series
 
-MAX_VOXELS = 160_000_000
-"""Twice the largest lumbar volume we know of; beyond it the header is wrong rather than the scanner good."""
+MAX_VOXELS = 120_000_000
+"""Half as much again as in the largest lumbar volume we know of; beyond it the header is wrong."""
 
 MAX_EXTENT_MM = 1200.0
 """Images composed of a whole spine reach about 1000 mm."""
@@ -27,6 +27,8 @@ SPACING_RANGE_MM = (0.02, 100.0)
 _REFORMATTED = {"MPR", "REFORMATTED", "RESAMPLED", "INTERPOLATED"}
 
 
+LABEL_SAMPLES, MOSTLY_EMPTY, FEWEST_GREYS = 200_000, 0.5, 64
+"""What has fewer values, half of them 0, is no MR image whatever its name."""
 PADDING_SHARE, PADDING_GAP = 0.001, 0.05
 """One value that fills so much of the image and lies so far beside the others, in their range, is a border."""
 
@@ -121,6 +123,9 @@ def series_from_volume(
         slice_dim = voxels.shape.index(1)
     voxels_SRC, affine, plane = geometry.canonical(voxels, affine_vox2mm, slice_dim)
     decision = decide_view(plane, acquisition)
+    if acquisition.wanted is None and is_label_map(voxels_SRC):
+        reason = f"{plane.capitalize()} by orientation, but few values, most of them 0: a map of labels, not an image"
+        decision = Decision(None, f"{reason}: not used.", Basis.EXCLUDED)
     return Series(
         name,
         voxels_SRC,
@@ -132,6 +137,16 @@ def series_from_volume(
         basis=decision.basis,
         original=not _REFORMATTED & set(acquisition.image_type.upper().split()),
     )
+
+
+def is_label_map(voxels: NDArray[np.float32]) -> bool:
+    """Whether grey values are whole numbers of few kinds, or shares, and most of them 0: labels or probabilities."""
+    seen = voxels.ravel()[:: max(1, voxels.size // LABEL_SAMPLES)]
+    if np.mean(seen == 0) < MOSTLY_EMPTY:
+        return False
+    if float(voxels.min()) >= 0 and float(voxels.max()) <= 1:
+        return True
+    return bool(np.all(seen == np.rint(seen))) and len(np.unique(seen)) < FEWEST_GREYS
 
 
 def without_padding(voxels: NDArray[np.float32]) -> NDArray[np.float32]:

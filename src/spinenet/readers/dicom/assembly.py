@@ -1,8 +1,9 @@
 """DICOM MR images: headers to study sources, pixels to series."""
 
 import hashlib
+import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, replace
 from pathlib import Path
 
@@ -34,7 +35,8 @@ def dicom_studies(paths: Iterable[Path]) -> list[StudySource]:
     by_uid: dict[str, list[Frame]] = {}
     for frame in headers.frames:
         by_uid.setdefault(frame.study_uid, []).append(frame)
-    broken = Counter(path.parent for path in headers.broken)
+    broken = _below_studies(Counter(path.parent for path in headers.broken), by_uid)
+    denied = Counter(path.parent for path in headers.broken if path.exists() and not os.access(path, os.R_OK))
     scattered, by_uid = _scattered(by_uid)
     sources = [_uid_an_image(frames) for frames in scattered]
     for uid, frames in by_uid.items():
@@ -46,8 +48,22 @@ def dicom_studies(paths: Iterable[Path]) -> list[StudySource]:
         sources.append(_problem(uid, _common({path.parent for path, _ in skipped}), problem))
     for folder, count in broken.items():
         problem = f"{_files(count)} cannot be read as DICOM; damaged or cut short? Copy the study again"
+        if denied[folder]:
+            problem = f"{_files(denied[folder])} may not be read (permission denied)"
         sources.append(_problem(str(folder), folder, problem))
     return sources
+
+
+def _below_studies(broken: Counter[Path], by_uid: Mapping[str, Sequence[Frame]]) -> Counter[Path]:
+    """Unreadable files by folder, those of a folder without images in the folder of the one study it lies in."""
+    folders = {uid: {frame.path.parent for frame in frames} for uid, frames in by_uid.items()}
+    images = set().union(*folders.values())
+    placed: Counter[Path] = Counter()
+    for folder, count in broken.items():
+        around = [uid for uid, inside in folders.items() if len(inside) > 1 and folder.is_relative_to(_common(inside))]
+        to_study = folder not in images and len(around) == 1
+        placed[min(folders[around[0]]) if to_study else folder] += count
+    return placed
 
 
 def _scattered(by_uid: dict[str, list[Frame]]) -> tuple[list[list[Frame]], dict[str, list[Frame]]]:

@@ -145,6 +145,8 @@ def numbers(value: Value | None) -> tuple[float, ...]:
     """The finite floats in a value that may be one, many, or text; empty where one of them is not a number."""
     if value is None or value == "":
         return ()
+    if isinstance(value, str):  # unsplit, as under VR UT, or with decimal commas
+        value = tuple(value.replace(",", ".").split("\\"))
     several = value if isinstance(value, tuple) else (value,)
     try:
         floats = tuple(float(item) for item in several)

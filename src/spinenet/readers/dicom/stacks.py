@@ -19,6 +19,7 @@ SAME_ORIENTATION = 0.01
 SAME_STACK_SHIFT_MM = 3.0
 """Largest shift in plane between neighbouring slices of one stack."""
 SAME_PLACE_MM = 0.1
+MANY_AT_ONE_PLACE = 5
 MAX_FILLED = 2
 """Missing slices in a row that are still bridged; a wider gap ends the stack."""
 
@@ -36,11 +37,22 @@ def split_series(name: str, frames: Sequence[Frame]) -> tuple[list[list[Frame]],
             for stack in _clusters(parallel, _shifts_mm(parallel), SAME_STACK_SHIFT_MM):
                 stacks += _untangled(_sorted(stack))
     unique = [_without_duplicates(stack) for stack in stacks]
+    flat = sum(len(stack) for stack, one in zip(stacks, unique, strict=True) if _is_flat(stack, one))
+    if flat:
+        text = f"all {flat} slices lie at one place: their positions are missing or were blanked; left out"
+        notes.append(Note("one_place", Scope.SERIES, name, text))
+    pairs = [(stack, one) for stack, one in zip(stacks, unique, strict=True) if not _is_flat(stack, one)]
+    stacks, unique = [stack for stack, _ in pairs], [one for _, one in pairs]
     dropped = sum(map(len, stacks)) - sum(map(len, unique))
     if dropped:
         text = f"{dropped} slice{'s' * (dropped > 1)} at the place of another dropped"
         notes.append(Note("same_place", Scope.SERIES, name, text))
-    return sorted(unique, key=len, reverse=True), notes
+    return sorted(unique, key=lambda stack: (-len(stack), stack[0].position_mm)), notes
+
+
+def _is_flat(stack: Sequence[Frame], unique: Sequence[Frame]) -> bool:
+    """Whether many slices lie at one place."""
+    return len(unique) == 1 and len(stack) >= MANY_AT_ONE_PLACE
 
 
 def is_one_stack(frames: Sequence[Frame]) -> bool:
