@@ -18,6 +18,7 @@ from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, UNKNOWN, columns_of
 from spinenet.model.bundle import Bundle, load_bundle
 from spinenet.readers import read_study
 from spinenet.serve.batch import predict_paths
+from spinephantom import GENERATOR_VERSION
 
 COLUMNS = ["study", "level", "target", "grade", "label", "p_0", "p_1", "p_2", "p_3", "p_4", "confident"]
 EPOCHS = 2
@@ -119,7 +120,7 @@ def test_the_bundle_says_what_it_is_made_of(runs: tuple[Path, Path]) -> None:
     assert "phantom: synthetic studies" in bundle.metadata["data"] and bundle.metadata["onnx_difference"] < 1e-4
     made = bundle.metadata["made_with"]
     assert made["versions"]["torch"] and len(made["labels"]) == 20 and made["recipe"]["fit"]["epochs"] == EPOCHS
-    assert made["generators"] == ["spinephantom of a version not known"]  # no truth/ beside these
+    assert made["generators"] == [f"spinephantom {GENERATOR_VERSION}"]
     assert "commands" not in made and str(runs[1].parent) not in json.dumps(made)
     assert bundle.parts["locator.onnx"] == (runs[0] / "locator.onnx").read_bytes()
     assert sorted(path.name for path in (runs[1] / "bundle").iterdir()) == ["grader.onnx", "locator.onnx", "model.json"]
