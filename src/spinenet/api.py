@@ -20,22 +20,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from spinenet.errors import ReadError, SpinenetError
-from spinenet.labels import LEVELS, MAX_GRADES, RESEARCH_ONLY, TARGET
+from spinenet.labels import EXPERIMENTAL, LEVELS, MAX_GRADES, RESEARCH_ONLY, TARGET, is_experimental
 from spinenet.locating.measuring.quantities import QUANTITY
 from spinenet.model.bundle import Bundle, load_bundle
 from spinenet.predict import predict_study
 from spinenet.readers import find_studies, read_study
 from spinenet.serve.batch import predict_source
-from spinenet.study import (
-    EXPERIMENTAL,
-    Measurement,
-    Note,
-    Reason,
-    Severity,
-    Study,
-    StudyResult,
-    is_experimental,
-)
+from spinenet.study import Measurement, Note, Reason, Severity, Study, StudyResult
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -24,6 +24,14 @@ STENOSIS_LEVELS = LEVELS[: LUMBAR.usual]
 """L5/S1 to L1/L2: where stenosis is graded, as in RSNA 2024."""
 
 RESEARCH_ONLY = "Research use only. Not a medical device; not for diagnosis or treatment decisions."
+EXPERIMENTAL = "experimental: learnt from synthetic studies, not verified on patients"
+"""What is said wherever a grade of that kind is shown."""
+
+
+def is_experimental(evidence: str) -> bool:
+    """Whether no patient has shown that grades learnt from this are right: they are shown apart, never confident, and
+    belong into no finding, impression or order of reading."""
+    return evidence == "synthetic"
 
 
 class Scale(StrEnum):

@@ -16,7 +16,7 @@ from spinenet.checking import gates
 from spinenet.checking.visible import not_shown, visible_targets
 from spinenet.crops import Bag, build_bag, disc_views
 from spinenet.errors import StudyError
-from spinenet.labels import LEVELS, SAGITTAL_VIEWS, TARGET, TARGET_INDEX, View
+from spinenet.labels import EXPERIMENTAL, LEVELS, SAGITTAL_VIEWS, TARGET, TARGET_INDEX, View, is_experimental
 from spinenet.locating.axial import locate_axial
 from spinenet.locating.discs import NUMBERING
 from spinenet.locating.measuring.disc_below import with_discs_below
@@ -31,7 +31,6 @@ from spinenet.model.fusion import answer, joined
 from spinenet.model.reasons import reasons
 from spinenet.readers.sources import LOST
 from spinenet.study import (
-    EXPERIMENTAL,
     LevelCrop,
     LocatedSeries,
     MeasuredSeries,
@@ -44,7 +43,6 @@ from spinenet.study import (
     StudyCheck,
     StudyLevels,
     StudyResult,
-    is_experimental,
 )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet import geometry
-from spinenet.labels import LEVELS, View
+from spinenet.labels import LEVELS, View, is_experimental
 
 
 class Basis(StrEnum):
@@ -237,16 +237,6 @@ class Reason:
 
     measurement: str
     change: float
-
-
-EXPERIMENTAL = "experimental: learnt from synthetic studies, not verified on patients"
-"""What is said wherever a grade of that kind is shown."""
-
-
-def is_experimental(evidence: str) -> bool:
-    """Whether no patient has shown that grades learnt from this are right: they are shown apart, never confident, and
-    belong into no finding, impression or order of reading."""
-    return evidence == "synthetic"
 
 
 @dataclass(frozen=True)

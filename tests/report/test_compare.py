@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 
 from spinenet.cli import app
 from spinenet.errors import OutputError
-from spinenet.labels import RESEARCH_ONLY, TARGETS
+from spinenet.labels import EXPERIMENTAL, RESEARCH_ONLY, TARGETS
 from spinenet.report.document import document, study_entry, write_document
 from spinenet.report.page.change import Change, compare, page, table
-from spinenet.study import EXPERIMENTAL, Note, Prediction, Scope, Severity, StudyResult
+from spinenet.study import Note, Prediction, Scope, Severity, StudyResult
 
 NOISE = {"pfirrmann": 0.5, "canal_stenosis": 0.4, "modic": 0.3}
 MODEL = {"name": "m", "version": "1", "digest": "0" * 64, "targets": [one.name for one in TARGETS], "noise": NOISE}

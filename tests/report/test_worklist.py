@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from spinenet.labels import RESEARCH_ONLY
+from spinenet.labels import EXPERIMENTAL, RESEARCH_ONLY
 from spinenet.locating.discs import NUMBERING
 from spinenet.report.document import document, study_entry, write_document
 from spinenet.report.findings import urgency_of
 from spinenet.report.page.worklist import entry_of, findings_by_urgency, render, write_worklist
-from spinenet.study import EXPERIMENTAL, Note, Prediction, Scope, Severity, StudyResult
+from spinenet.study import Note, Prediction, Scope, Severity, StudyResult
 
 
 def stenosis(target: str, grade: int, *, confident: bool = True, level: str = "L4/L5") -> Prediction:

@@ -16,12 +16,12 @@ from spinenet.datasets import LabelledStudy
 from spinenet.datasets.cache import load_study
 from spinenet.datasets.masks import locate_all
 from spinenet.errors import DatasetError, SpinenetError
-from spinenet.labels import LEVELS, MAX_GRADES, MIRROR, TARGET, TARGET_INDEX, TARGETS, UNKNOWN
+from spinenet.labels import LEVELS, MAX_GRADES, MIRROR, TARGET, TARGET_INDEX, TARGETS, UNKNOWN, is_experimental
 from spinenet.model.bundle import Bundle
 from spinenet.model.calibration import NEUTRAL, TargetCalibration, decision, fit
 from spinenet.predict import UncalibratedGrades, check, grade, locate, placed
 from spinenet.readers import read_study
-from spinenet.study import LocatedSeries, Note, Scope, Severity, Study, StudyCheck, is_experimental
+from spinenet.study import LocatedSeries, Note, Scope, Severity, Study, StudyCheck
 
 Centers = dict[str, dict[str, NDArray[np.float64]]]
 """``study/series`` -> level -> centre (3,) in mm."""

@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from spinenet.labels import RESEARCH_ONLY, TARGET, Target
+from spinenet.labels import EXPERIMENTAL, RESEARCH_ONLY, TARGET, Target, is_experimental
 from spinenet.model.calibration import TargetCalibration
-from spinenet.study import EXPERIMENTAL, is_experimental
 
 CARD_METRICS = (
     ("quadratic_kappa", "Quadratic kappa"),

@@ -15,13 +15,13 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import RLELossless, SecondaryCaptureImageStorage
 
 from spinenet import __version__
-from spinenet.labels import LEVELS, RESEARCH_ONLY
+from spinenet.labels import EXPERIMENTAL, LEVELS, RESEARCH_ONLY
 from spinenet.locating.discs import NUMBERING
 from spinenet.readers.dicom import rle_lossless
 from spinenet.report.dicom.objects import ObjectSource, new_object
 from spinenet.report.findings import experimental_of, findings_of, likely_of, uncertain_of
 from spinenet.report.page.pictures import frames_in, grey_of, mark_of, sagittal_first, spine_window
-from spinenet.study import EXPERIMENTAL, LocatedSeries, Scope, Severity, StudyResult
+from spinenet.study import LocatedSeries, Scope, Severity, StudyResult
 from spinenet.system.files import replacing
 
 SERIES_NUMBER = 9002

@@ -16,12 +16,12 @@ import numpy as np
 
 from spinenet import __version__
 from spinenet.errors import OutputError
-from spinenet.labels import LEVELS, RESEARCH_ONLY, TARGET, TARGETS, Scale, Target
+from spinenet.labels import EXPERIMENTAL, LEVELS, RESEARCH_ONLY, TARGET, TARGETS, Scale, Target
 from spinenet.locating.discs import NUMBERING
 from spinenet.locating.measuring.quantities import QUANTITIES, QUANTITY
 from spinenet.report.document import DOCUMENT_FILE, predictions_of, read_document
 from spinenet.report.page.html import environment
-from spinenet.study import EXPERIMENTAL, Prediction
+from spinenet.study import Prediction
 
 BEYOND, WITHIN, MOVED, SAME, UNKNOWN, ALONE = (
     "changed",

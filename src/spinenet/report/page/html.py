@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from spinenet import __version__
-from spinenet.labels import NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGETS, Target
+from spinenet.labels import EXPERIMENTAL, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGETS, Target
 from spinenet.locating.discs import NUMBERING
 from spinenet.report.certainty import EXPLAINED, in_full, leading
 from spinenet.report.options import DEFAULT, Language, ReportOptions
@@ -26,7 +26,7 @@ from spinenet.report.page.strips import Strip, crop_windows, strips_of
 from spinenet.report.page.viewer import viewer_data
 from spinenet.report.text.language import phrases
 from spinenet.report.text.narrative import Narrative, level_names, narrative
-from spinenet.study import EXPERIMENTAL, LocatedSeries, Note, Scope, Severity, StudyResult
+from spinenet.study import LocatedSeries, Note, Scope, Severity, StudyResult
 from spinenet.system.files import write_text
 
 LED_BY = 3

@@ -11,11 +11,11 @@ from typing import Any
 from urllib.parse import quote
 
 from spinenet import __version__
-from spinenet.labels import RESEARCH_ONLY
+from spinenet.labels import EXPERIMENTAL, RESEARCH_ONLY
 from spinenet.report.document import notes_of, predictions_of, read_document
 from spinenet.report.findings import URGENCIES, in_words, is_open, urgency, urgency_of
 from spinenet.report.page.html import environment, inline_script, model_lines
-from spinenet.study import EXPERIMENTAL, Prediction, Severity
+from spinenet.study import Prediction, Severity
 from spinenet.system.files import write_text
 
 WORKLIST_FILE = "worklist.html"
