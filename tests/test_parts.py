@@ -183,6 +183,14 @@ def test_a_view_that_was_never_learnt_from_gives_no_grade_and_is_named(predict, 
     assert any("sagittal T1 or sagittal T2" in str(note) and "narrowing" in str(note) for note in result.notes)
 
 
+def test_beside_stir_it_is_t1_that_is_measured(predict, series):
+    """A grade is learnt from measurements of T2 and T1; those of a STIR would leave T1's without a say."""
+    stir, mask = series["t2"]
+    series["stir"] = (replace(stir, name="stir", view=View.SAGITTAL_STIR), mask)
+    result, _ = predict("t1", "stir")
+    assert [one.view for one in result.measured] == [View.SAGITTAL_T1]
+
+
 def test_a_part_that_is_named_but_missing_is_refused(bundle, tmp_path):
     facts = {key: bundle.metadata[key] for key in ("name", "version", "data", "licence", "graded_by", "disc_crop")}
     parts = {name: content for name, content in bundle.parts.items() if name != DISCS}

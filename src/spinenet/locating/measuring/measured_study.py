@@ -1,4 +1,4 @@
-"""The measurements of a whole study: T2 where there is one, else T1.
+"""The measurements of a whole study: T2 where there is one, else T1, else STIR.
 
 Shape letters: L level, C class, H W pixels of a crop.
 """
@@ -18,7 +18,8 @@ Outline = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """(L, H, W) normalised fine crops -> (L, C, H, W) probabilities of ``fine_crops.FINE_CLASSES``."""
 
 
-VIEWS_IN_ORDER = (View.SAGITTAL_T2, View.SAGITTAL_STIR, View.SAGITTAL_T1)
+VIEWS_IN_ORDER = (View.SAGITTAL_T2, View.SAGITTAL_T1, View.SAGITTAL_STIR)
+"""STIR last: no patient's STIR has been outlined, and no grade is learnt from what is measured in it."""
 
 
 def measure_study(located: Sequence[LocatedSeries], outline: Outline) -> tuple[MeasuredSeries, ...]:
