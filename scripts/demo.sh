@@ -8,7 +8,7 @@ set -euo pipefail
 spider=${1:+$(cd "$1" && pwd)}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 out=${SPINENET_DEMO:-data/demo}
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-2}
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}  # two threads wait for each other where cores are shared, and gain little
 
 step() { printf '\n== %s (%d s)\n' "$1" "$SECONDS"; }
 
