@@ -181,6 +181,18 @@ def test_differently_tilted_stacks_of_one_series_stay_apart(tmp_path, patient):
     assert all(series.view is View.AXIAL_T2 and patient.shows_patient(series) for series in study.series)
 
 
+def test_the_name_of_a_tilted_stack_does_not_depend_on_the_order_of_files(tmp_path, patient):
+    named = []
+    for order in ((0, 1, 2), (2, 0, 1)):
+        for number, group in enumerate(order):
+            height, angle = ((0.0, 0), (25.0, 12), (50.0, -8))[group]
+            stack = patient.stack((1, 0, 0), tilted(angle), shape=(4, 24, 20), origin_mm=(-8.0, -5.0, height))
+            patient.write(tmp_path / str(order) / str(number), stack)
+        study = read_one(tmp_path / str(order))
+        named.append({series.name: series.affine_vox2mm[:3, 3].round(2).tolist() for series in study.series})
+    assert named[0] == named[1]
+
+
 def test_parallel_stacks_shifted_in_plane_or_far_apart_stay_apart(tmp_path, patient):
     for number, origin in enumerate([(-8.0, -5.0, 0.0), (-8.0, 15.0, 2.0), (-8.0, -5.0, 100.0)]):
         patient.write(tmp_path / str(number), patient.stack((1, 0, 0), (0, 1, 0), shape=(4, 24, 20), origin_mm=origin))
