@@ -105,6 +105,14 @@ def test_a_series_counted_differently_takes_the_names_of_the_surer_one_and_that_
     assert same_places(result)
 
 
+def test_the_canal_is_measured_where_it_cannot_be_graded(predict, masked, tiny_bundle):
+    result = predict(masked["t1"])
+    assert not any(one.target == "canal_stenosis" for one in result.predictions)
+    assert "spinal canal stenosis" in result.message or "canal_stenosis" not in tiny_bundle.targets
+    measured = {one.level for one in result.measurements if one.name == "canal_depth_mm"}
+    assert measured >= set(result.graded_levels) and len(measured) >= 5
+
+
 def moved_up(series, by_mm, frame):
     """The patient lay elsewhere in that series, which has a frame of reference of its own."""
     affine = series.affine_vox2mm.copy()

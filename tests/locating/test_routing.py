@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from spinenet.labels import View
 from spinenet.locating.discs import LOCATOR_CLASSES
@@ -85,6 +86,18 @@ def test_of_a_repeated_axial_series_the_later_is_graded():
     assert used(axial("first"), axial("second", start_mm=0.5))[0] == ["second"]
     assert used(axial("whole", slices=30), axial("broken off", slices=6))[0] == ["whole"]
     assert used(axial("asked for", slices=6, basis=Basis.USER), axial("whole", slices=30))[0] == ["asked for"]
+
+
+def test_axial_series_at_the_same_coordinates_are_repeats_only_where_the_image_agrees_if_frames_differ():
+    smooth = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(9, 90, 90)), (1, 4, 4)).astype(np.float32)
+
+    def acquired(name, frame, voxels):
+        return replace(axial(name, slices=9, pixel_mm=1.5), voxels_SRC=voxels, frame_of_reference=frame)
+
+    first = acquired("first", "1.1", smooth)
+    assert used(first, acquired("again", "1.2", 2 * smooth + 1))[0] == ["again"]
+    assert used(first, acquired("elsewhere", "1.2", smooth[:, ::-1]))[0] == ["first", "elsewhere"]
+    assert used(first, acquired("same frame", "1.1", smooth[:, ::-1]))[0] == ["same frame"]
 
 
 def test_a_tilted_axial_series_is_no_repeat_of_a_straight_one():

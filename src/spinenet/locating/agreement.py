@@ -92,16 +92,26 @@ def sagittal_points(series: Series, slice_index: int, frames: Sequence[LevelFram
     return _points([(place(series, frame, FIELD), slice_index) for frame in frames])
 
 
+def stack_points(series: Series) -> Points:
+    """Points all over the slices of a stack, for series in which no level is known."""
+    slices, rows, columns = series.voxels_SRC.shape
+    down, across = np.maximum(1, np.rint(FIELD.axial_pixel_mm / series.spacing_mm[1:])).astype(int)
+    places = np.mgrid[:slices, :rows:down, :columns:across].reshape(3, -1).T
+    values_N = _blurred(series)[tuple(places.T)].astype(float)
+    return Points(series.to_mm(places.astype(float)), values_N)
+
+
 def displacement(points: Points, fixed: Series) -> Displacement:
-    """Where the series that ``points`` are of lies in ``fixed``, a sagittal series."""
-    image = _blurred(fixed)
+    """Where the series that ``points`` are of lies in ``fixed``."""
+    image, points = _blurred(fixed), _reachable(points, fixed)
+    fewest = max(FEWEST_POINTS, int(_inside(points.places_mm, fixed).sum()) // 2)
     up, back = (np.arange(-reach, reach + 1, STEP_MM) for reach in (UP_MM, BACK_MM))
     offsets_mm = [np.array([0.0, y, z]) for z in up for y in back]
     if len(fixed.voxels_SRC) > 1:
         sides = [x for x in np.arange(-LEFT_MM, LEFT_MM + 1, 2 * STEP_MM) if x]
         near = np.array([-STEP_MM, 0.0, STEP_MM])
         offsets_mm += [np.array([x, y, z]) for x in sides for y in near for z in near]
-    shared = np.array([_shared_information(points, fixed, image, offset_mm) for offset_mm in offsets_mm])
+    shared = np.array([_shared_information(points, fixed, image, offset_mm, fewest) for offset_mm in offsets_mm])
     best = int(shared.argmax())
     apart = np.linalg.norm(np.array(offsets_mm) - offsets_mm[best], axis=1) > APART_MM
     return Displacement(-offsets_mm[best], float(shared[best] / max(shared[apart].max(), 1e-6)))
@@ -118,9 +128,26 @@ def _points(slices: Sequence[tuple[Placement, int]]) -> Points:
         inside = ((in_slice >= 0) & (in_slice <= far)).all(axis=0)
         places.append(placement.series.to_mm(np.insert(in_slice.T, 0, index, axis=1))[inside])
         values.append(placement.pixels(index).ravel()[inside])
-    places_mm, values_N = np.concatenate(places), np.concatenate(values).astype(float)
+    return Points(np.concatenate(places), np.concatenate(values).astype(float))
+
+
+def _reachable(points: Points, fixed: Series) -> Points:
+    """At most MOST_POINTS of those that can come to lie in ``fixed`` when they are moved over it."""
+    beside_mm = LEFT_MM if len(fixed.voxels_SRC) > 1 else SLICE_REACH_MM
+    near = _inside(points.places_mm, fixed, np.array([beside_mm, UP_MM, BACK_MM]))
+    places_mm, values_N = points.places_mm[near], points.values_N[near]
     stride = max(1, len(values_N) // MOST_POINTS)
     return Points(places_mm[::stride], values_N[::stride])
+
+
+def _inside(places_mm: Floats, fixed: Series, margin_mm: Floats | None = None) -> NDArray[np.bool_]:
+    """Which places lie in a series, or as near to it as ``margin_mm`` (across slices, along rows and columns); what
+    lies beside a single slice by SLICE_REACH_MM is shown by it."""
+    reach_mm = np.array([SLICE_REACH_MM if len(fixed.voxels_SRC) == 1 else 0.0, 0.0, 0.0])
+    margin = (reach_mm if margin_mm is None else np.maximum(margin_mm, reach_mm)) / fixed.spacing_mm
+    places = fixed.to_vox(places_mm)
+    far = np.array(fixed.voxels_SRC.shape) - 1
+    return np.asarray(((places >= -margin) & (places <= far + margin)).all(axis=1))
 
 
 def _blurred(series: Series) -> NDArray[np.float32]:
@@ -131,19 +158,19 @@ def _blurred(series: Series) -> NDArray[np.float32]:
     return np.asarray(ndimage.gaussian_filter(series.voxels_SRC, (0, *sigma)), np.float32)
 
 
-def _shared_information(points: Points, fixed: Series, image: NDArray[np.float32], offset_mm: Floats) -> float:
+def _shared_information(
+    points: Points, fixed: Series, image: NDArray[np.float32], offset_mm: Floats, fewest: int
+) -> float:
     """Normalised mutual information (Studholme et al. 1999, less 1) of the points and what ``fixed`` shows when they
-    are moved by ``offset_mm``; 0 where less than half of them lies in it, or too few."""
+    are moved by ``offset_mm``; 0 where fewer than ``fewest`` of them lie in it."""
     from scipy import ndimage
 
-    places = fixed.to_vox(points.places_mm + offset_mm)
-    if len(image) == 1:
-        beside = np.abs(places[:, 0]) * fixed.spacing_mm[0] > SLICE_REACH_MM
-        places[:, 0] = np.where(beside, np.nan, 0.0)
-    inside = ((places >= 0) & (places <= np.array(image.shape) - 1)).all(axis=1)
-    if inside.sum() < max(FEWEST_POINTS, len(places) * (0.5 if len(image) > 1 else 0.0)):
+    moved_mm = points.places_mm + offset_mm
+    inside = _inside(moved_mm, fixed)
+    if inside.sum() < fewest:
         return 0.0
-    seen = ndimage.map_coordinates(image, places[inside].T, order=1)
+    places = np.clip(fixed.to_vox(moved_mm[inside]), 0, np.array(image.shape) - 1)
+    seen = ndimage.map_coordinates(image, places.T, order=1)
     joint_BB = np.histogram2d(_ranks(points.values_N[inside]), _ranks(seen), bins=BINS)[0] / inside.sum()
     return (_entropy(joint_BB.sum(axis=0)) + _entropy(joint_BB.sum(axis=1))) / _entropy(joint_BB) - 1
 

@@ -12,6 +12,7 @@ from itertools import groupby
 import numpy as np
 
 from spinenet.labels import SAGITTAL_VIEWS, View
+from spinenet.locating.agreement import displacement, share_frame, stack_points
 from spinenet.locating.contrast import axial_view, sagittal_view
 from spinenet.locating.discs import Detection, Segmenter, detect
 from spinenet.locating.numbering import number_study
@@ -220,7 +221,14 @@ def _shows(stacks: Sequence[Series], others: Sequence[Series]) -> bool:
         for other in others
         for center_mm in _centers_mm(other)
     ]
-    return float(np.mean(seen)) > 0.8
+    return float(np.mean(seen)) > 0.8 and all(_shares_coordinates(other, stacks) for other in others)
+
+
+def _shares_coordinates(one: Series, stacks: Sequence[Series]) -> bool:
+    """Whether places in a stack are the same places in some of these, by their frames of reference or their image."""
+    return any(share_frame(one, stack) for stack in stacks) or any(
+        displacement(stack_points(one), stack).agrees for stack in stacks
+    )
 
 
 def _centers_mm(series: Series) -> np.ndarray:
