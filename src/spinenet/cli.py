@@ -1,4 +1,4 @@
-"""The command ``spinenet``: predict, listen, compare, inspect, verify; train, evaluate, export from ``train``.
+"""The command ``spinenet``: predict, apply, listen, compare, inspect, verify; train, evaluate, export from ``train``.
 
 Each command imports what it needs, so that help is instant.
 
@@ -21,14 +21,14 @@ from spinenet import __version__
 from spinenet.errors import BundleError, SpinenetError, StudyError
 from spinenet.labels import RESEARCH_ONLY
 from spinenet.report.options import Language, ReportOptions
-from spinenet.serve.command_options import Experimental, Identify, Model, NoSlices, Paths, TextLanguage
+from spinenet.serve.command_options import Experimental, Identify, Model, NoSlices, Paths, SeriesViews, TextLanguage
 from spinenet.system import tracebacks
 from spinenet.system.namesake import namesakes
 from spinenet.train.command_line import add_commands
 
 if TYPE_CHECKING:
     from spinenet.model.bundle import Bundle
-    from spinenet.serve.batch import BatchSummary, StudyRows
+    from spinenet.serve.batch import StudyRows
     from spinenet.study import Series, Study
 
 LOG = logging.getLogger(__name__)
@@ -86,15 +86,7 @@ def predict(
         typer.Option(metavar="ADDRESS", help="Spread the studies over this Ray cluster.", show_default=False),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict studies again that have results.")] = False,
-    series: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="VIEW=NAME",
-            help="Take series NAME (as `spinenet inspect` names it, or as its header does; * for anything) for VIEW, "
-            "such as sagittal_t2=series-4; may be repeated.",
-            show_default=False,
-        ),
-    ] = None,
+    series: SeriesViews = None,
     identify: Identify = False,
     no_slices: NoSlices = False,
     experimental: Experimental = False,
@@ -126,7 +118,7 @@ def predict(
                 wanted=wanted,
                 on_progress=show,
             )
-        typer.echo(_in_words(summary))
+        typer.echo(summary)
         if summary.counts["failed"]:
             typer.echo("`spinenet inspect` with the same paths says which files a study is and how they are understood")
         measured = "measurements.csv, " if (out / MEASUREMENTS_FILE).is_file() else ""
@@ -298,6 +290,33 @@ def _print_changes(comparison: Any) -> None:
 
 
 @app.command()
+def apply(
+    corrections: Annotated[list[Path], typer.Argument(metavar="corrected.json", help="Files that pages saved.")],
+    images: Annotated[
+        list[Path], typer.Option("--images", help="Where the studies lie; may be repeated.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder with their results.", show_default=False)],
+    model: Model = None,
+    identify: Identify = False,
+    no_slices: NoSlices = False,
+    experimental: Experimental = False,
+    language: TextLanguage = Language.EN,
+) -> None:
+    """Put a reader's corrections into the results.
+
+    Writes page, text, tables and, where the reader approved, a verified structured report anew; corrections.csv holds
+    all corrections, as labels to train with (data=table).
+    """
+    with _one_line_errors():
+        from spinenet.model.bundle import load_bundle
+        from spinenet.serve.applying import CORRECTIONS_FILE, apply_corrections
+
+        options = ReportOptions(identify, not no_slices, experimental, language)
+        keys = apply_corrections(corrections, images, out, load_bundle(model), options)
+        typer.echo(f"corrected: {', '.join(keys)}\nlabels: {out / CORRECTIONS_FILE}\n{RESEARCH_ONLY}")
+
+
+@app.command()
 def verify(
     bundle: Annotated[Path | None, typer.Argument(help="Model bundle, folder or zip.", show_default=False)] = None,
 ) -> None:
@@ -367,14 +386,6 @@ def _progress() -> Iterator[Any]:
                 progress.console.print(escape(line), highlight=False)
 
         yield show
-
-
-def _in_words(summary: "BatchSummary") -> str:
-    """How a run went in one line."""
-    parts = [f"{summary.counts[status]} {status}" for status in ("ok", "partial", "failed") if summary.counts[status]]
-    if summary.skipped:
-        parts.append(f"{summary.skipped} skipped, with results from before (--overwrite predicts them again)")
-    return ", ".join(parts)
 
 
 def _series_line(series: "Series") -> str:

@@ -249,7 +249,8 @@ class Prediction:
     probabilities: tuple[float, ...]
     confident: bool
     evidence: str = "real"
-    """What the target's grades were learnt from: ``real`` patients or ``synthetic`` studies alone."""
+    """What the target's grades were learnt from: ``real`` patients or ``synthetic`` studies alone; ``reader`` for one
+    that a reader gave."""
     grade_set: tuple[int, ...] = ()
     """Published grades that hold the true one with the coverage the bundle states; empty where it states none."""
     reasons: tuple[Reason, ...] = ()

@@ -239,7 +239,7 @@ def test_on_a_phone_one_series_is_shown_and_a_finger_turns_its_slices(
     context.close()
 
 
-def test_a_page_with_sixty_slices_opens_in_less_than_a_second(
+def test_a_page_of_sixty_slices_unpacks_those_alone_that_it_shows(
     watched: Any, complete: StudyResult, model: dict[str, Any], tmp_path: Path
 ) -> None:
     generator = np.random.default_rng(0)
@@ -247,9 +247,14 @@ def test_a_page_with_sixty_slices_opens_in_less_than_a_second(
         replace(one, series=replace(one.series, voxels_SRC=generator.random((20, 512, 512), np.float32)))
         for one in complete.located
     )
+    watched.page.add_init_script(
+        "window.unpacked = 0; const decode = HTMLImageElement.prototype.decode;"
+        "HTMLImageElement.prototype.decode = function () { window.unpacked += 1; return decode.call(this); };"
+    )
     page = watched.open(write_study_report(replace(complete, located=many), tmp_path, model=model))
     page.wait_for_selector("#viewer[data-ready]")
-    assert page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd") < 3000  # 1000 on a quiet machine
+    assert len(slices(page)) == 3
+    assert 3 <= page.evaluate("window.unpacked") <= 6  # a pane may be drawn before and after it has its size
 
 
 def test_a_grade_of_a_level_without_crops_is_no_fault(complete: StudyResult, model: dict[str, Any]) -> None:

@@ -111,7 +111,8 @@ def in_full(prediction: Prediction) -> str:
     'L4/L5 spinal canal stenosis: likely moderate or severe (90 %)'
     """
     what = f"{prediction.level} {TARGET[prediction.target].running}"
-    return f"{what}: {said(prediction)} ({reading_of(prediction).percent} %)"
+    how = "by the reader" if prediction.evidence == "reader" else f"{reading_of(prediction).percent} %"
+    return f"{what}: {said(prediction)} ({how})"
 
 
 def severity_of(prediction: Prediction) -> tuple[int, int, int]:

@@ -62,6 +62,12 @@ class BatchSummary:
         """
         return int(self.counts["failed"] > 0)
 
+    def __str__(self) -> str:
+        parts = [f"{self.counts[status]} {status}" for status in ("ok", "partial", "failed") if self.counts[status]]
+        if self.skipped:
+            parts.append(f"{self.skipped} skipped, with results from before (--overwrite predicts them again)")
+        return ", ".join(parts)
+
 
 @dataclass(frozen=True)
 class StudyRows:

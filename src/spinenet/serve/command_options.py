@@ -27,3 +27,12 @@ Paths = Annotated[
     typer.Argument(metavar="PATH", help="DICOM studies, folder trees, NIfTI or MHA files.", show_default=False),
 ]
 TextLanguage = Annotated[Language, typer.Option("--language", help="Language of the report text.")]
+SeriesViews = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="VIEW=NAME",
+        help="Take series NAME (as `spinenet inspect` names it, or as its header does; * for anything) for VIEW, "
+        "such as sagittal_t2=series-4; may be repeated.",
+        show_default=False,
+    ),
+]

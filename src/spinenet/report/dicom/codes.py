@@ -48,6 +48,8 @@ LANGUAGE = Code("121049", "DCM", "Language of Content Item and Descendants")
 ENGLISH = Code("en", "RFC5646", "English")
 OBSERVER_TYPE = Code("121005", "DCM", "Observer Type")
 DEVICE = Code("121007", "DCM", "Device")
+PERSON = Code("121006", "DCM", "Person")
+PERSON_NAME = Code("121008", "DCM", "Person Observer Name")
 DEVICE_UID = Code("121012", "DCM", "Device Observer UID")
 DEVICE_NAME = Code("121013", "DCM", "Device Observer Name")
 DEVICE_MANUFACTURER = Code("121014", "DCM", "Device Observer Manufacturer")
@@ -79,6 +81,7 @@ EVIDENCE = private("evidence", "Learnt from")
 EVIDENCES = {
     "real": private("real", "Patients"),
     "synthetic": private("synthetic", "Synthetic studies alone: experimental"),
+    "reader": private("reader", "Nothing: given by a reader"),
 }
 CAUTION = private("caution", "Caution")
 IN_WORDS = private("in_words", "In words")

@@ -1,6 +1,7 @@
 """The grades of a study as a DICOM Comprehensive 3D SR: TID 1500, one group (TID 1501) a level and target."""
 
 import io
+import re
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
@@ -16,18 +17,21 @@ from spinenet.report.dicom.content_tree import (
     MODIFIES,
     PROPERTY,
     Item,
+    Value,
     code_item,
     concept,
     container,
     contents,
     encoded,
     image_item,
+    item,
     number_item,
     text_item,
     uid_item,
 )
 from spinenet.report.dicom.objects import MANUFACTURER, ObjectSource, new_object
 from spinenet.report.page.attention import deciding
+from spinenet.report.reviewed import Review, review_of
 from spinenet.report.text.narrative import narrative
 from spinenet.study import Prediction, SourceImages
 from spinenet.system.files import replacing
@@ -55,8 +59,7 @@ def _body(made: ObjectSource) -> Item:
         PerformedProcedureCodeSequence=[],
         CurrentRequestedProcedureEvidenceSequence=[_evidence(made)],
         CompletionFlag="COMPLETE",
-        VerificationFlag="UNVERIFIED",
-        PreliminaryFlag="PRELIMINARY",
+        **_verification(review_of(made.result)),
         **contents([*_context(made), _measurements(made), _text(made)], "1500"),
     )
 
@@ -64,6 +67,27 @@ def _body(made: ObjectSource) -> Item:
 def walk(items: Iterable[Any]) -> Iterable[Any]:
     """All content items below these, in the order of the document."""
     return chain.from_iterable((one, *walk(one.get("ContentSequence", ()))) for one in items)
+
+
+def _verification(review: Review | None) -> dict[str, Value]:
+    """Whether a reader has approved the report, who, and when (PS3.3 C.17.2)."""
+    if review is None or not review.approved:
+        return {"VerificationFlag": "UNVERIFIED", "PreliminaryFlag": "PRELIMINARY"}
+    observer = encoded(
+        VerifyingObserverName=review.reader,
+        VerifyingOrganization="not stated",
+        VerificationDateTime=re.sub(r"[^0-9]", "", review.at)[:14],
+        VerifyingObserverIdentificationCodeSequence=[],
+    )
+    return {"VerificationFlag": "VERIFIED", "PreliminaryFlag": "FINAL", "VerifyingObserverSequence": [observer]}
+
+
+def _reader(review: Review | None) -> list[Item]:
+    """The person who corrected or approved, as an observer beside the device (TID 1003)."""
+    if review is None:
+        return []
+    name = item(CONTEXT, "PNAME", codes.PERSON_NAME, PersonName=review.reader)
+    return [code_item(CONTEXT, codes.OBSERVER_TYPE, codes.PERSON), name]
 
 
 def _context(made: ObjectSource) -> list[Item]:
@@ -75,6 +99,7 @@ def _context(made: ObjectSource) -> list[Item]:
         text_item(CONTEXT, codes.DEVICE_NAME, "spinenet"),
         text_item(CONTEXT, codes.DEVICE_MANUFACTURER, MANUFACTURER),
         text_item(CONTEXT, codes.DEVICE_MODEL, f"{made.model['name']} {made.model['version']}"),
+        *_reader(review_of(made.result)),
         code_item(MODIFIES, codes.PROCEDURE_REPORTED, codes.PROCEDURE),
     ]
 

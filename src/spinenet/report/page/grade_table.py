@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spinenet.labels import TARGET, Target
+from spinenet.labels import TARGET, TARGETS
 from spinenet.locating.measuring.quantities import QUANTITY, Quantity
 from spinenet.report.certainty import Certainty, in_full, reading_of, said
 from spinenet.report.findings import is_by_cut, short_words, weight_of
-from spinenet.study import Prediction, StudyResult
+from spinenet.study import Measurement, Prediction
 
 SIZES = ("disc_height_mm", "canal_depth_mm", "slip_mm")
 """The measurements that stand in the table."""
@@ -30,6 +30,7 @@ class Cell:
     by_cut: bool
     """Another grade is more probable."""
     full: str
+    by_reader: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,14 @@ class GradeTable:
     rows: tuple[tuple[str, tuple[Cell | None, ...], tuple[str, ...]], ...]
 
 
-def grade_table(result: StudyResult, levels: Sequence[str], targets: Sequence[Target], *sizes: str) -> GradeTable:
-    """The table of these targets, with the named measurements that are known at any level."""
-    by_key = {(prediction.level, prediction.target): prediction for prediction in result.predictions}
-    values = {(one.level, one.name): one.value for one in result.measurements}
-    shown = [QUANTITY[name] for name in sizes if any(one.name == name for one in result.measurements)]
+def grade_table(
+    predictions: Sequence[Prediction], levels: Sequence[str], measurements: Sequence[Measurement] = ()
+) -> GradeTable:
+    """The table of these grades, with those of SIZES that are among the measurements."""
+    by_key = {(prediction.level, prediction.target): prediction for prediction in predictions}
+    targets = [target for target in TARGETS if any(one.target == target.name for one in predictions)]
+    values = {(one.level, one.name): one.value for one in measurements}
+    shown = [QUANTITY[name] for name in SIZES if any(one.name == name for one in measurements)]
     rows = []
     for level in levels:
         given = [by_key.get((level, target.name)) for target in targets]
@@ -79,4 +83,5 @@ def cell_of(prediction: Prediction) -> Cell:
         grade_set=", ".join(short_words(target, grade) for grade in prediction.grade_set),
         by_cut=is_by_cut(prediction),
         full=in_full(prediction),
+        by_reader=prediction.evidence == "reader",
     )

@@ -19,11 +19,12 @@ from spinenet.labels import EXPERIMENTAL, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGE
 from spinenet.locating.discs import NUMBERING
 from spinenet.report.certainty import EXPLAINED, in_full, leading
 from spinenet.report.options import DEFAULT, Language, ReportOptions
-from spinenet.report.page.grade_table import SIZES, grade_table
+from spinenet.report.page.grade_table import grade_table
 from spinenet.report.page.level_measurements import MeasuredLevel, measured_levels
 from spinenet.report.page.pictures import Overview, overview, sagittal_first
 from spinenet.report.page.strips import Strip, crop_windows, strips_of
 from spinenet.report.page.viewer import viewer_data
+from spinenet.report.reviewed import as_predicted, review_of
 from spinenet.report.text.language import phrases
 from spinenet.report.text.narrative import Narrative, level_names, narrative
 from spinenet.study import LocatedSeries, Note, Scope, Severity, StudyResult
@@ -96,6 +97,7 @@ def render(result: StudyResult, *, model: Mapping[str, Any], options: ReportOpti
         not_graded=[target.running for target in TARGETS if target not in targets],
         never_looked_for=NEVER_LOOKED_FOR,
         from_dicom=result.origin is not None,
+        review=review_of(result),
         version=__version__,
         **({"script": ""} if failed else _shown(result, model, options)),
     )
@@ -103,13 +105,13 @@ def render(result: StudyResult, *, model: Mapping[str, Any], options: ReportOpti
 
 def _shown(result: StudyResult, model: Mapping[str, Any], options: ReportOptions) -> dict[str, Any]:
     """What the page of a graded study holds beside its head."""
-    levels, given = level_names(result), {one.target for one in result.predictions}
-    targets = [target for target in TARGETS if target.name in given]
-    tried = {one.target for one in result.predictions if one.experimental}
-    found, still_open = leading([one for one in result.predictions if not one.experimental])
+    levels = level_names(result)
+    tried = [one for one in result.predictions if one.experimental]
+    stood = [one for one in result.predictions if not one.experimental]
+    found, still_open = leading(stood)
     text = narrative(result, model)
     slices = viewer_data(result, model) if options.slices else {}
-    script, script_hash = inline_script("page.js", *(["viewer.js"] if slices else []))
+    script, script_hash = inline_script("page.js", "correct.js", *(["viewer.js"] if slices else []))
     return {
         "found": [in_full(one) for one in found[:LED_BY]],
         "still_open": [in_full(one) for one in still_open[:LED_BY]],
@@ -117,8 +119,8 @@ def _shown(result: StudyResult, model: Mapping[str, Any], options: ReportOptions
         "technique": text.technique,
         "language": options.language,
         "direction": phrases(options.language)("direction"),
-        "table": grade_table(result, levels, [one for one in targets if one.name not in tried], *SIZES),
-        "experimental": grade_table(result, levels, [one for one in targets if one.name in tried]),
+        "table": grade_table(stood, levels, result.measurements),
+        "experimental": grade_table(tried, levels),
         "experimental_words": EXPERIMENTAL,
         "explained": EXPLAINED,
         "notes": notes_of(result),
@@ -127,9 +129,29 @@ def _shown(result: StudyResult, model: Mapping[str, Any], options: ReportOptions
         "outlined": ", ".join(dict.fromkeys(one.series for one in result.measurements if one.series)),
         "ranked": any(one.percentile is not None for one in result.measurements),
         "crop_mm": print_width_mm(len(levels)),
+        "grades": in_script(_gradable(result, model)),
         "slices": in_script(slices),
         "script": script,
         "script_hash": script_hash,
+    }
+
+
+def _gradable(result: StudyResult, model: Mapping[str, Any]) -> dict[str, Any]:
+    """What the form for corrections needs: the scales, the grades as predicted, and what a reader changed before."""
+    given: dict[str, dict[str, int]] = {}
+    predicted, review = as_predicted(result), review_of(result)
+    for one in predicted.predictions:
+        given.setdefault(one.level, {})[one.target] = one.grade
+    return {
+        "study": result.key,
+        "model": str(model.get("digest", model.get("version", ""))),
+        "levels": level_names(predicted),
+        "earlier": review.changes if review else None,
+        "targets": [
+            {"name": one.name, "title": one.title, "grades": one.grades, "words": one.words}
+            for one in graded_targets(result, model)
+        ],
+        "given": given,
     }
 
 

@@ -15,6 +15,7 @@ from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, TARGET, TARGETS, VIEWS, Sc
 from spinenet.locating.measuring.quantities import MEYERDING
 from spinenet.report.certainty import Certainty, Reading, reading_of, severity_of
 from spinenet.report.options import Language
+from spinenet.report.reviewed import review_of
 from spinenet.report.text.language import Phrases, phrases, sentence
 from spinenet.study import Prediction, StudyResult
 
@@ -58,13 +59,31 @@ def narrative(result: StudyResult, model: Mapping[str, Any], language: Language 
     return Narrative(
         title=words("title"),
         notice=words("notice"),
-        made_by=words("made_by", model=name, program=f"spinenet {__version__}"),
+        made_by=_made_by(result, words, name),
         technique=tuple(_technique(result, model, words)),
-        findings=tuple((level, tuple(level_sentences(result, level, reported, words))) for level in levels),
-        impression=tuple(_impression(reported, words, result)),
+        findings=tuple(
+            (level, (*level_sentences(result, level, reported, words), *_comment(result, level, words)))
+            for level in levels
+        ),
+        impression=(*_impression(reported, words, result), *_comment(result, "", words)),
         not_assessed=tuple(_not_assessed(result, words)),
         headings=(words("technique"), words("findings"), words("impression"), words("not_assessed")),
     )
+
+
+def _made_by(result: StudyResult, words: Phrases, model: str) -> str:
+    """Which model graded, and whether a reader has looked it through."""
+    program, review = f"spinenet {__version__}", review_of(result)
+    if review is None:
+        return words("made_by", model=model, program=program)
+    return words("approved" if review.approved else "corrected", model=model, program=program, reader=review.reader)
+
+
+def _comment(result: StudyResult, level: str, words: Phrases) -> tuple[str, ...]:
+    """What a reader wrote of a level, or where that is "" of the study."""
+    review = review_of(result)
+    text = review.comments.get(level) if review else None
+    return (words("comment", comment=text),) if text else ()
 
 
 def level_names(result: StudyResult) -> list[str]:

@@ -1,0 +1,164 @@
+"""``corrected.json``: what a reader changed on a study's page, and the study with these changes.
+
+The page writes the file, ``spinenet apply`` reads it. A grade by a reader is sure, has no probability but 1, and was
+learnt from nothing: its evidence is ``reader``.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from spinenet.errors import OutputError
+from spinenet.labels import LEVELS, TARGET
+from spinenet.report.reviewed import Review, ReviewedResult, reviewed
+from spinenet.study import LevelFrame, LocatedSeries, Note, Prediction, Scope, StudyResult
+
+FORMAT = 1
+STUDY_COMMENT = ""
+"""The key of the comment on the whole study, among those on levels."""
+MAX_SHIFT = 1
+"""Names move by one level: a transitional vertebra shifts them no further."""
+
+
+@dataclass(frozen=True)
+class Corrections:
+    """A reader's changes. ``grades`` are (level, target) -> grade, None where the grade is struck; ``shift`` moves the
+    names of all levels, 1 towards the head; ``struck`` levels are no discs. Levels are those the page showed."""
+
+    study: str
+    model: str
+    review: Review
+    grades: Mapping[tuple[str, str], int | None] = field(default_factory=dict)
+    shift: int = 0
+    struck: frozenset[str] = frozenset()
+
+
+def read_corrections(path: Path) -> Corrections:
+    """A file that a page saved; OutputError where it is none, or holds what does not exist."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["corrections"] != FORMAT:
+            raise ValueError(f"format {content['corrections']}")
+        return _corrections(content)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise OutputError(f"{path}: no corrections that a page of spinenet saved ({error}); save them again") from error
+
+
+def _corrections(content: Mapping[str, Any]) -> Corrections:
+    grades = {
+        (_level(level), target): None if grade is None else TARGET[target].step(grade).value
+        for level, by_target in content["grades"].items()
+        for target, grade in by_target.items()
+    }
+    if any(target not in TARGET for _, target in grades) or abs(content["shift"]) > MAX_SHIFT:
+        raise ValueError("a target or shift that there is not")
+    comments = {level if level == STUDY_COMMENT else _level(level): str(content["comments"][level]).strip()
+                for level in content["comments"]}  # fmt: skip
+    reader = str(content["reader"]).strip()
+    if not reader:
+        raise ValueError("no reader is named")
+    return Corrections(
+        study=str(content["study"]),
+        model=str(content["model"]),
+        review=Review(reader, str(content["at"]), bool(content["approved"]), comments, dict(content)),
+        grades=grades,
+        shift=int(content["shift"]),
+        struck=frozenset(map(_level, content["struck"])),
+    )
+
+
+def _level(name: str) -> str:
+    if name not in LEVELS:
+        raise ValueError(f"{name} is no level")
+    return name
+
+
+def corrected(result: StudyResult, corrections: Corrections) -> ReviewedResult:
+    """The study as its reader has it; OutputError where it is another study."""
+    if result.key != corrections.study:
+        raise OutputError(f"corrections of {corrections.study} are none of {result.key}")
+    renamed = {level: name for level in LEVELS if (name := _renamed(level, corrections)) is not None}
+    kept = replace(
+        result,
+        predictions=tuple(sorted(_predictions(result, corrections, renamed), key=_place)),
+        located=tuple(_with_frames(one, renamed) for one in result.located),
+        measurements=tuple(
+            replace(one, level=renamed[one.level], percentile=None if corrections.shift else one.percentile)
+            for one in result.measurements
+            if one.level in renamed
+        ),
+        crops={renamed[level]: crops for level, crops in result.crops.items() if level in renamed},
+        flags=tuple(flag for one in result.flags if (flag := _flag(one, renamed)) is not None),
+    )
+    comments = {renamed.get(level, level): text for level, text in corrections.review.comments.items() if text}
+    kept = replace(kept, notes=(*kept.notes, _note(corrections)))
+    return reviewed(kept, replace(corrections.review, comments=comments), result)
+
+
+def _renamed(level: str, corrections: Corrections) -> str | None:
+    """The name a level has now, None where it is struck or has none."""
+    place = LEVELS.index(level) + corrections.shift
+    return LEVELS[place] if level not in corrections.struck and 0 <= place < len(LEVELS) else None
+
+
+def _predictions(result: StudyResult, corrections: Corrections, renamed: Mapping[str, str]) -> Iterator[Prediction]:
+    given = {(one.level, one.target): one for one in result.predictions}
+    for key in dict.fromkeys((*given, *corrections.grades)):
+        level, target = key
+        if level not in renamed:
+            continue
+        if key not in corrections.grades:
+            yield replace(given[key], level=renamed[level])
+        elif (grade := corrections.grades[key]) is not None:
+            yield by_reader(renamed[level], target, grade)
+
+
+def by_reader(level: str, target: str, grade: int) -> Prediction:
+    """A grade that a reader gave."""
+    shares = tuple(float(one == grade) for one in TARGET[target].grades)
+    return Prediction(level, target, grade, shares, True, "reader", (grade,))
+
+
+def _place(prediction: Prediction) -> tuple[int, int]:
+    return LEVELS.index(prediction.level), list(TARGET).index(prediction.target)
+
+
+def _with_frames(located: LocatedSeries, renamed: Mapping[str, str]) -> LocatedSeries:
+    frames: tuple[LevelFrame, ...] = tuple(
+        replace(one, level=renamed[one.level]) for one in located.frames if one.level in renamed
+    )
+    return replace(located, frames=frames)
+
+
+def _flag(flag: Note, renamed: Mapping[str, str]) -> Note | None:
+    if flag.scope is not Scope.LEVEL:
+        return flag
+    return replace(flag, subject=renamed[flag.subject]) if flag.subject in renamed else None
+
+
+def _note(corrections: Corrections) -> Note:
+    """What was changed, in numbers."""
+    changes = [f"{len(corrections.grades)} grades"] if corrections.grades else []
+    changes += [f"{len(corrections.struck)} levels struck"] if corrections.struck else []
+    changes += ["all levels renamed by one"] if corrections.shift else []
+    what = ", ".join(changes) or "nothing"
+    return Note("corrected", Scope.STUDY, "", f"changed by a reader: {what}")
+
+
+def correction_rows(result: StudyResult, corrections: Corrections) -> Iterator[dict[str, str]]:
+    """The rows of a labelled set (``data=table``, long form): what the model said and what the reader put in its place,
+    under the names that the levels have now."""
+    given = {(one.level, one.target): one.grade for one in result.predictions}
+    for (level, target), grade in corrections.grades.items():
+        name = _renamed(level, corrections)
+        if name is not None and grade is not None:
+            said = given.get((level, target))
+            yield {
+                "study": result.key,
+                "level": name,
+                "target": target,
+                "grade": "" if said is None else str(said),
+                "corrected": str(grade),
+            }

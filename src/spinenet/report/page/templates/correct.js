@@ -1,0 +1,80 @@
+// The form in which a reader changes grades: it is made when it is opened, and saved as a file. The data are html.py's.
+(() => {
+  const data = JSON.parse(document.getElementById("grades").textContent);
+  const details = document.getElementById("correct"), form = details.querySelector("form");
+  const STRUCK = "struck";
+
+  function made(tag, parent, values = {}) {
+    const element = Object.assign(document.createElement(tag), values);
+    parent.append(element);
+    return element;
+  }
+
+  function gradeCell(row, level, target) {
+    const cell = made("td", row), given = data.given[level]?.[target.name];
+    const select = made("select", cell, { name: `${level}|${target.name}` });
+    select.setAttribute("aria-label", `${level} ${target.title}`);
+    made("option", select, { value: "", textContent: given === undefined ? "not graded" : `${target.words[target.grades.indexOf(given)]} (model)` });
+    target.grades.forEach((grade, index) => made("option", select, { value: grade, textContent: target.words[index] }));
+    if (given !== undefined) made("option", select, { value: STRUCK, textContent: "struck" });
+    select.addEventListener("change", () => cell.classList.toggle("changed", select.value !== ""));
+  }
+
+  function build() {
+    const head = made("tr", form.querySelector("thead"));
+    for (const title of ["Level", ...data.targets.map((target) => target.title), "No disc", "Comment"]) made("th", head, { scope: "col", textContent: title });
+    for (const level of data.levels) {
+      const row = made("tr", form.querySelector("tbody"));
+      made("th", row, { scope: "row", textContent: level });
+      data.targets.forEach((target) => gradeCell(row, level, target));
+      made("input", made("td", row), { type: "checkbox", name: `struck|${level}`, ariaLabel: `${level} is no disc` });
+      made("input", made("td", row), { name: `comment|${level}`, ariaLabel: `comment on ${level}` });
+    }
+  }
+
+  // What a reader changed before stands in the form again.
+  function fill({ reader, shift, struck, grades, comments }) {
+    const fields = form.elements;
+    Object.assign(fields.reader, { value: reader });
+    Object.assign(fields.shift, { value: shift });
+    Object.assign(fields.comment, { value: comments[""] || "" });
+    struck.forEach((level) => { fields[`struck|${level}`].checked = true; });
+    for (const level of data.levels) fields[`comment|${level}`].value = comments[level] || "";
+    for (const [level, changed] of Object.entries(grades)) for (const [target, grade] of Object.entries(changed)) {
+      const select = fields[`${level}|${target}`];
+      if (select) select.value = grade === null ? STRUCK : grade;
+      select?.dispatchEvent(new Event("change"));
+    }
+  }
+
+  function corrections() {
+    const fields = form.elements, grades = {}, comments = {}, struck = [];
+    for (const level of data.levels) {
+      for (const { name } of data.targets) {
+        const value = fields[`${level}|${name}`].value;
+        if (value !== "") (grades[level] ||= {})[name] = value === STRUCK ? null : Number(value);
+      }
+      if (fields[`struck|${level}`].checked) struck.push(level);
+      if (fields[`comment|${level}`].value.trim()) comments[level] = fields[`comment|${level}`].value.trim();
+    }
+    if (fields.comment.value.trim()) comments[""] = fields.comment.value.trim();
+    return {
+      corrections: 1, study: data.study, model: data.model, reader: fields.reader.value.trim(), at: new Date().toISOString(),
+      approved: fields.approved.checked, shift: Number(fields.shift.value), struck, grades, comments,
+    };
+  }
+
+  details.addEventListener("toggle", () => { 
+    if (!details.open || form.querySelector("thead tr")) return;
+    build();
+    if (data.earlier) fill(data.earlier);
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const file = new Blob([JSON.stringify(corrections(), null, 1)], { type: "application/json" });
+    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(file), download: "corrected.json" });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+    form.querySelector(".saved").textContent = "saved among your downloads";
+  });
+})();

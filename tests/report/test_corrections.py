@@ -1,0 +1,172 @@
+"""What a reader changes on a page: saved as a file, read back, and put into every output."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom import dcmread
+
+from spinenet.errors import OutputError
+from spinenet.labels import LEVELS
+from spinenet.report.corrections import corrected, correction_rows, read_corrections
+from spinenet.report.dicom.objects import made_from
+from spinenet.report.dicom.sr_text import read_report
+from spinenet.report.dicom.structured_report import write_report
+from spinenet.report.page.html import render, write_study_report
+from spinenet.report.reviewed import as_predicted
+from spinenet.report.text.narrative import narrative
+from spinenet.study import StudyResult
+
+CHANGES: dict[str, Any] = {
+    "corrections": 1,
+    "study": "study-1",
+    "model": "0" * 64,
+    "reader": "Reader^Jo",
+    "at": "2026-11-27T03:04:05.678Z",
+    "approved": True,
+    "shift": 0,
+    "struck": ["L2/L3"],
+    "grades": {"L4/L5": {"herniation": 1, "modic": None, "canal_stenosis": 2}, "L1/L2": {"bulging": 1}},
+    "comments": {"L4/L5": "Extrusion to the left.", "": "Compare with 2024."},
+}
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Any:
+    def save(**changes: Any) -> Path:
+        path = tmp_path / "corrected.json"
+        path.write_text(json.dumps({**CHANGES, **changes}), encoding="utf-8")
+        return path
+
+    return save
+
+
+def test_a_grade_by_a_reader_takes_the_place_of_the_models(graded: StudyResult, saved: Any) -> None:
+    result = corrected(graded, read_corrections(saved()))
+    grades = {(one.level, one.target): one for one in result.predictions}
+    one = grades["L4/L5", "herniation"]
+    assert (one.grade, one.probabilities, one.confident, one.evidence) == (1, (0.0, 1.0), True, "reader")
+    assert ("L4/L5", "modic") not in grades and not grades["L4/L5", "canal_stenosis"].experimental
+    assert grades["L1/L2", "bulging"].evidence == "reader"  # a level that the model did not grade
+    assert not any(level == "L2/L3" for level, _ in grades) and "L2/L3" not in {one.name for one in result.levels}
+    before = {(one.level, one.target): one for one in graded.predictions}
+    untouched = [key for key in grades if grades[key].evidence != "reader"]
+    assert untouched and all(grades[key] == before[key] for key in untouched)
+    assert as_predicted(result) is graded
+
+
+def test_a_transitional_vertebra_moves_every_name_by_one(graded: StudyResult, saved: Any) -> None:
+    result = corrected(graded, read_corrections(saved(shift=1, grades={}, struck=[], comments={"L5/S1": "sacralised"})))
+    up = {level: LEVELS[LEVELS.index(level) + 1] for level in LEVELS[:-1]}
+    assert [one.level for one in result.predictions] == [up[one.level] for one in graded.predictions]
+    assert {one.level for one in result.measurements} == {up[one.level] for one in graded.measurements}
+    assert set(result.crops) == {up[level] for level in graded.crops}
+    for after, before in zip(result.located, graded.located, strict=True):
+        assert [one.level for one in after.frames] == [up[one.level] for one in before.frames]
+        assert [one.center_mm is two.center_mm for one, two in zip(after.frames, before.frames, strict=True)]
+    text = dict(narrative(result, {}).findings)
+    assert "Reader's comment: sacralised" in text["L4/L5"]
+
+
+def test_text_and_page_say_who_corrected_and_approved(graded: StudyResult, model: dict[str, Any], saved: Any) -> None:
+    result = corrected(graded, read_corrections(saved()))
+    text = narrative(result, model)
+    assert text.made_by.endswith("Corrected and approved by Reader^Jo.")
+    level = dict(text.findings)["L4/L5"]
+    assert "Disc herniation (protrusion or extrusion not distinguished)." in level
+    assert "Severe spinal canal stenosis." in level and level[-1] == "Reader's comment: Extrusion to the left."
+    assert text.impression[-1] == "Reader's comment: Compare with 2024."
+    html = render(result, model=model)
+    assert "Corrected and approved by Reader^Jo, 2026-11-27 03:04 UTC." in html
+    assert re.search(r'<span class="grade">present</span> <span class="percent">reader', html)
+    draft = render(corrected(graded, read_corrections(saved(approved=False))), model=model)
+    assert "Corrected, not approved, by Reader^Jo" in draft
+
+
+def test_an_approved_report_is_verified_with_the_reader_as_observer(
+    graded: StudyResult, model: dict[str, Any], saved: Any, tmp_path: Path
+) -> None:
+    for approved, flags in ((True, ("VERIFIED", "FINAL")), (False, ("UNVERIFIED", "PRELIMINARY"))):
+        made = made_from(corrected(graded, read_corrections(saved(approved=approved))), model, identify=False)
+        assert made is not None
+        write_report(made, tmp_path / "report.dcm")
+        report = dcmread(tmp_path / "report.dcm")
+        assert (report.VerificationFlag, report.PreliminaryFlag) == flags
+        observers = [one.PersonName for one in report.ContentSequence if one.ValueType == "PNAME"]
+        assert observers == ["Reader^Jo"]
+        grades = {(one.level, one.target): one for one in read_report(tmp_path / "report.dcm").grades}
+        assert (grades["L4/L5", "herniation"].grade, grades["L4/L5", "herniation"].evidence) == (1, "reader")
+        if approved:
+            (verifier,) = report.VerifyingObserverSequence
+            assert (verifier.VerifyingObserverName, verifier.VerificationDateTime) == ("Reader^Jo", "20261127030405")
+        else:
+            assert "VerifyingObserverSequence" not in report
+
+
+def test_corrections_are_labels_beside_what_the_model_said(graded: StudyResult, saved: Any) -> None:
+    rows = list(correction_rows(graded, read_corrections(saved())))
+    said = {(one.level, one.target): one.grade for one in graded.predictions}
+    assert {(row["level"], row["target"]): row["corrected"] for row in rows} == {
+        ("L4/L5", "herniation"): "1",
+        ("L4/L5", "canal_stenosis"): "2",
+        ("L1/L2", "bulging"): "1",
+    }
+    assert rows[0]["grade"] == str(said["L4/L5", "herniation"]) and rows[-1]["grade"] == ""
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"corrections": 2},
+        {"grades": {"L4/L5": {"herniation": 7}}},
+        {"grades": {"L4/L5": {"weather": 1}}},
+        {"grades": {"C4/C5": {"herniation": 1}}},
+        {"shift": 3},
+        {"reader": " "},
+        {"struck": ["none"]},
+    ],
+)
+def test_a_file_that_is_no_correction_is_refused_in_one_line(saved: Any, wrong: dict[str, Any]) -> None:
+    with pytest.raises(OutputError) as refused:
+        read_corrections(saved(**wrong))
+    assert "corrected.json" in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_corrections_of_another_study_are_refused(graded: StudyResult, saved: Any) -> None:
+    with pytest.raises(OutputError, match="none of other"):
+        corrected(replace(graded, key="other"), read_corrections(saved()))
+
+
+def test_the_form_saves_what_was_changed_and_shows_it_again(
+    watched: Any, complete: StudyResult, model: dict[str, Any], tmp_path: Path
+) -> None:
+    page = watched.open(write_study_report(complete, tmp_path, model=model))
+    page.click("#correct summary")
+    given = {(one.level, one.target): one.grade for one in complete.predictions}
+    other = str(1 - given["L4/L5", "herniation"])
+    page.fill("#correct [name=reader]", "Reader^Jo")
+    page.select_option('#correct [name="L4/L5|herniation"]', other)
+    page.select_option('#correct [name="L3/L4|modic"]', "struck")
+    page.check('#correct [name="struck|L2/L3"]')
+    page.fill('#correct [name="comment|L4/L5"]', 'to the left, "large" </script>')
+    page.select_option("#correct [name=shift]", "1")
+    page.check("#correct [name=approved]")
+    with page.expect_download() as download:
+        page.click("#correct [type=submit]")
+    download.value.save_as(tmp_path / "corrected.json")
+    corrections = read_corrections(tmp_path / "corrected.json")
+    assert corrections.grades == {("L4/L5", "herniation"): int(other), ("L3/L4", "modic"): None}
+    assert (corrections.struck, corrections.shift, corrections.review.approved) == ({"L2/L3"}, 1, True)
+    assert corrections.model == model["digest"] and watched.complaints == []
+    result = replace(corrected(complete, corrections), key="again")
+    page = watched.open(write_study_report(result, tmp_path, model=model))
+    page.click("#correct summary")
+    assert page.input_value('#correct [name="L4/L5|herniation"]') == other
+    assert page.input_value('#correct [name="comment|L4/L5"]') == 'to the left, "large" </script>'
+    assert page.is_checked('#correct [name="struck|L2/L3"]') and page.input_value("#correct [name=shift]") == "1"
+    assert watched.complaints == []
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") == 390

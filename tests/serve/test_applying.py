@@ -1,0 +1,89 @@
+"""``spinenet apply``: what a reader saved on a page becomes the results of that study and a labelled set."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom import dcmread
+
+from spinenet.errors import OutputError
+from spinenet.model.bundle import Bundle, load_bundle
+from spinenet.report.options import DEFAULT
+from spinenet.serve.applying import apply_corrections
+from spinenet.serve.batch import predict_paths
+
+SAMPLE = Path(__file__).parents[2] / "data" / "sample"
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return load_bundle()
+
+
+@pytest.fixture(scope="module")
+def out(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("out")
+    assert predict_paths([SAMPLE], folder, bundle).counts["ok"] == 1
+    return folder
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def saved(folder: Path, bundle: Bundle, study: str, **changes: Any) -> Path:
+    content = {
+        "corrections": 1,
+        "study": study,
+        "model": bundle.metadata["digest"],
+        "reader": "Reader^Jo",
+        "at": "2026-11-27T03:04:05Z",
+        "approved": True,
+        "shift": 0,
+        "struck": [],
+        "grades": {"L4/L5": {"herniation": 1}},
+        "comments": {},
+    }
+    path = folder / "corrected.json"
+    path.write_text(json.dumps({**content, **changes}), encoding="utf-8")
+    return path
+
+
+def test_corrections_reach_tables_text_and_report_and_nothing_else_changes(
+    out: Path, bundle: Bundle, tmp_path: Path
+) -> None:
+    before = rows(out / "predictions.csv")
+    key = before[0]["study"]
+    assert apply_corrections([saved(tmp_path, bundle, key)], [SAMPLE], out, bundle, DEFAULT) == [key]
+    after = rows(out / "predictions.csv")
+    changed = [one for one in after if one not in before]
+    assert [(one["level"], one["target"], one["grade"], one["evidence"]) for one in changed] == [
+        ("L4/L5", "herniation", "1", "reader")
+    ]
+    assert len(after) == len(before) and len(rows(out / "studies.csv")) == 1
+    (label,) = rows(out / "corrections.csv")
+    assert (label["study"], label["target"], label["grade"], label["corrected"]) == (key, "herniation", "0", "1")
+    assert "Corrected and approved by Reader^Jo" in (out / "reports" / f"{key}.txt").read_text(encoding="utf-8")
+    assert dcmread(out / "reports" / f"{key}.sr.dcm").VerificationFlag == "VERIFIED"
+
+
+def test_a_second_file_takes_the_place_of_the_first(out: Path, bundle: Bundle, tmp_path: Path) -> None:
+    key = rows(out / "predictions.csv")[0]["study"]
+    second = saved(tmp_path, bundle, key, grades={"L5/S1": {"bulging": 1}}, approved=False)
+    apply_corrections([second], [SAMPLE], out, bundle, DEFAULT)
+    by_reader = [(one["level"], one["target"]) for one in rows(out / "predictions.csv") if one["evidence"] == "reader"]
+    assert by_reader == [("L5/S1", "bulging")]
+    assert [one["target"] for one in rows(out / "corrections.csv")] == ["bulging"]
+    assert dcmread(out / "reports" / f"{key}.sr.dcm").VerificationFlag == "UNVERIFIED"
+
+
+def test_what_cannot_be_applied_is_refused_and_changes_nothing(out: Path, bundle: Bundle, tmp_path: Path) -> None:
+    key, before = rows(out / "predictions.csv")[0]["study"], (out / "predictions.csv").read_bytes()
+    with pytest.raises(OutputError, match="no results and images of somebody"):
+        apply_corrections([saved(tmp_path, bundle, "somebody")], [SAMPLE], out, bundle, DEFAULT)
+    with pytest.raises(OutputError, match="another model"):
+        apply_corrections([saved(tmp_path, bundle, key, model="1")], [SAMPLE], out, bundle, DEFAULT)
+    assert (out / "predictions.csv").read_bytes() == before
