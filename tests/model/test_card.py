@@ -1,6 +1,6 @@
 """The model card says what the bundle's metadata say, and nothing is made up where a figure is undefined."""
 
-from spinenet.labels import RESEARCH_ONLY
+from spinenet.labels import EXPERIMENTAL, RESEARCH_ONLY
 from spinenet.model.card import card_metrics, model_card
 
 FIGURE = {"value": 0.91234, "low": 0.85, "high": 0.95}
@@ -73,3 +73,14 @@ def test_card_says_when_a_grade_is_called_confident_and_that_no_finding_of_a_tar
 def test_an_undefined_figure_is_a_dash_and_missing_metrics_are_no_table():
     assert "| – |" in model_card({**METADATA, "metrics": card_metrics(METRICS)})
     assert "## Figures" not in model_card(METADATA)
+
+
+def test_what_no_patient_has_verified_is_said_to_be_experimental_and_never_confident():
+    calibration = {
+        **METADATA["calibration"],
+        "canal_stenosis": {"slope": 1.0, "intercept": 0.0, "cuts": [], "confident_from": [0.5, 0.5]},
+    }
+    card = model_card({**METADATA, "calibration": calibration, "evidence": {"canal_stenosis": "synthetic"}})
+    assert f"- Spinal canal stenosis: {EXPERIMENTAL}\n" in card
+    assert f"- Spinal canal stenosis: never, {EXPERIMENTAL}\n" in card
+    assert "- Disc herniation: never" not in card

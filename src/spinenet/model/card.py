@@ -63,9 +63,8 @@ def _lines(metadata: Mapping[str, Any]) -> Iterator[str]:
     yield from _made_lines(metadata.get("made_with", {}))
     yield "\n## What each target was learnt from\n"
     for name in metadata["calibration"]:
-        synthetic = is_experimental(metadata.get("evidence", {}).get(name, "real"))
-        unsaid = EXPERIMENTAL if synthetic else "see training data"
-        yield f"- {TARGET[name].title}: {metadata.get('learnt_from', {}).get(name, unsaid)}"
+        learnt_from = metadata.get("learnt_from", {}).get(name, "see training data")
+        yield f"- {TARGET[name].title}: {EXPERIMENTAL if _is_experimental(metadata, name) else learnt_from}"
     metrics = metadata.get("metrics")
     if metrics:
         yield f"\n## Figures\n\n{metrics['patients']} patients, {metrics['discs']} discs; 95 % intervals.\n"
@@ -75,7 +74,8 @@ def _lines(metadata: Mapping[str, Any]) -> Iterator[str]:
         yield from _table(metrics["targets"], TRUST_METRICS)
         yield from _severe_lines(metrics["targets"])
         yield from _gap_lines(metrics.get("gaps", ()), metrics["targets"])
-    yield from _calibration_lines(metadata["calibration"])
+    yield "\n## When is a grade called confident?\n"
+    yield from (f"- {line}" for line in confident_lines(metadata))
 
 
 def _made_lines(made: Mapping[str, Any]) -> Iterator[str]:
@@ -101,11 +101,17 @@ def _table(targets: Mapping[str, Any], columns: Sequence[tuple[str, str]]) -> It
         yield f"| {target['title']} | {target['n']}{positives} | " + " | ".join(cells) + " |"
 
 
-def _calibration_lines(calibrations: Mapping[str, Any]) -> Iterator[str]:
-    """How probabilities are calibrated and when a grade is called confident."""
-    yield "\n## When is a grade called confident?\n"
-    for name, values in calibrations.items():
-        yield f"- {TARGET[name].title}: {calibration_words(TARGET[name], TargetCalibration.from_dict(values))}"
+def confident_lines(metadata: Mapping[str, Any]) -> Iterator[str]:
+    """How probabilities of each target are calibrated and when its grade is called confident: never an experimental
+    one."""
+    for name, values in metadata["calibration"].items():
+        words = calibration_words(TARGET[name], TargetCalibration.from_dict(values))
+        never = f"never, {EXPERIMENTAL}"
+        yield f"{TARGET[name].title}: {never if _is_experimental(metadata, name) else words}"
+
+
+def _is_experimental(metadata: Mapping[str, Any], target: str) -> bool:
+    return is_experimental(metadata.get("evidence", {}).get(target, "real"))
 
 
 def calibration_words(target: Target, calibration: TargetCalibration) -> str:

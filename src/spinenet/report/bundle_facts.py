@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from spinenet.labels import RESEARCH_ONLY, TARGET
+from spinenet.labels import RESEARCH_ONLY
 from spinenet.model.bundle import Bundle
-from spinenet.model.card import calibration_words
+from spinenet.model.card import confident_lines
 from spinenet.report.page.html import model_lines
 
 
@@ -20,8 +20,7 @@ def lines_of(bundle: Bundle) -> Iterator[str]:
     yield f"Grades: {', '.join(bundle.targets)}"
     if bundle.not_graded:
         yield f"Does not grade: {', '.join(bundle.not_graded)}"
-    for name, calibration in bundle.calibration.items():
-        yield f"{TARGET[name].title}: {calibration_words(TARGET[name], calibration)}"
+    yield from confident_lines(bundle.metadata)
     for target in bundle.metadata.get("metrics", {}).get("targets", {}).values():
         yield f"{target['title']} (n = {target['n']}): {', '.join(_figures(target['metrics']))}"
     yield RESEARCH_ONLY
