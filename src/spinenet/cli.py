@@ -7,7 +7,6 @@ call was wrong or nothing could be done.
 """
 
 import errno
-import io
 import logging
 import sys
 from collections.abc import Iterator
@@ -48,8 +47,7 @@ app = typer.Typer(
 def main() -> None:
     """Entry point of the command."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # names of files may hold what a terminal cannot show
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal cannot show every name
     for line in namesakes(Path(__file__).parents[1]):
         _say(f"spinenet: {line}")
     app(prog_name="spinenet")
@@ -136,10 +134,14 @@ def listen(
     ],
     aet: Annotated[str, typer.Option(metavar="AET", help="Title of this node.")] = "SPINENET",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 11112,
-    host: Annotated[str, typer.Option(help="Address to listen on; empty is every one.")] = "",
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is every one.")] = "127.0.0.1",
     send_to: Annotated[
-        str | None,
-        typer.Option(metavar="AET@HOST:PORT", help="Node that gets report and overview.", show_default=False),
+        list[str] | None,
+        typer.Option(
+            metavar="AET@HOST:PORT",
+            help="Node that gets report and overview, with --identify; may be repeated.",
+            show_default=False,
+        ),
     ] = None,
     wait: Annotated[float, typer.Option(min=0.0, help="Seconds without a new image that complete a study.")] = 30.0,
     keep_hours: Annotated[float, typer.Option(min=0.0, help="Hours that images are kept after grading.")] = 24.0,
@@ -154,22 +156,15 @@ def listen(
     A study is graded when it is complete, and the results are sent on. Ctrl-C ends it.
     """
     with _one_line_errors("stopped; what was received is kept, the same command goes on with it"):
-        import threading
-
         from spinenet.model.bundle import load_bundle
-        from spinenet.serve.batch import grade_folder
-        from spinenet.serve.node import Node, NodeConfig, Peer
+        from spinenet.serve.listening import listen as run
+        from spinenet.serve.node import NodeConfig
+        from spinenet.serve.peers import Peer
 
         bundle, options = load_bundle(model), ReportOptions(identify, not no_slices, experimental, language)
-        destination = Peer.parse(send_to) if send_to else None
-        config = NodeConfig(aet, port, out, tuple(allow), destination, host, quiet_s=wait, keep_s=3600.0 * keep_hours)
-        node = Node(config, lambda folder: grade_folder(folder, out / "results", bundle, options), _say)
-        server = node.start()
-        _say(f"{aet} listens on port {port} for {', '.join(allow)}. {RESEARCH_ONLY}")
-        try:
-            node.work(threading.Event())
-        finally:
-            server.shutdown()
+        peers = tuple(map(Peer.parse, send_to or ()))
+        config = NodeConfig(aet, port, out, tuple(allow), peers, host, quiet_s=wait, keep_s=3600.0 * keep_hours)
+        run(config, bundle, options, _say)
 
 
 def _say(line: str) -> None:

@@ -46,11 +46,13 @@ class SourceImages:
 
 @dataclass(frozen=True)
 class Origin:
-    """The DICOM study a study was read from. The patient's name and id are kept out of every output by default."""
+    """The DICOM study a study was read from. What identifies the patient is kept out of every output by default;
+    ``elements`` are keywords and values of birth date, sex and study."""
 
     study_uid: str
     patient_name: str = field(default="", repr=False)
     patient_id: str = field(default="", repr=False)
+    elements: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 class Scope(StrEnum):
@@ -71,10 +73,8 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Note:
-    """One thing to know about a study: ``code`` for programs, ``text`` for people and never identifying.
-
-    ``subject`` names the series or level that ``scope`` speaks of; empty where that is the whole study.
-    """
+    """One thing to know about a study: ``code`` for programs, ``text`` for people and never identifying. ``subject``
+    names the series or level that ``scope`` speaks of; empty where that is the whole study."""
 
     code: str
     scope: Scope

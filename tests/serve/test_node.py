@@ -22,9 +22,10 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 from pynetdicom import AE, evt
 
-from spinenet.errors import NodeError
+from spinenet.errors import NodeError, OutputError
 from spinenet.serve import node as listen
-from spinenet.serve.node import Node, NodeConfig, Peer, send
+from spinenet.serve.node import Node, NodeConfig
+from spinenet.serve.peers import Peer, send
 from spinephantom import make_study
 from spinephantom.patient.pathology import Mode
 from spinephantom.write.dicom_files import write_dicom
@@ -135,14 +136,14 @@ def test_a_study_is_graded_once_when_all_of_it_is_there_and_sent_on(
     ward: Ward, pacs: tuple[Peer, list[Dataset]]
 ) -> None:
     peer, taken = pacs
-    with ward.running(destination=peer):
+    with ward.running(destinations=(peer,)):
         with ward.association() as association:
             for number in range(5):
                 assert association.send_c_store(image(STUDIES[0], number)).Status == 0
             assert ward.graded == []  # more may come
-        until(lambda: ward.said)
+        until(lambda: len(ward.said) == 2)
     assert (ward.graded, len(taken)) == ([5], 1)
-    assert [line.partition(": ")[2] for line in ward.said] == ["5 images graded, 1 objects sent"]
+    assert [line.partition(": ")[2] for line in ward.said] == ["5 images graded", "1 objects sent"]
     assert not any("Doe" in line for line in ward.said)
 
 
@@ -218,7 +219,7 @@ def test_a_node_that_was_killed_goes_on_and_repeats_nothing(ward: Ward) -> None:
     with ward.running():
         until(lambda: ward.graded)
     with ward.running() as node:
-        assert node.complete() == []
+        until(lambda: node.complete() == [])
     assert ward.graded == [1]
 
 
@@ -245,9 +246,174 @@ def test_a_destination_that_is_not_there_is_one_line(ward: Ward, tmp_path: Path)
         send([tmp_path / "a.dcm"], "SPINENET", Peer("PACS", "127.0.0.1", 1))
 
 
-def test_a_port_in_use_is_one_line(ward: Ward) -> None:
-    with ward.running(), pytest.raises(NodeError, match="cannot be opened"):
-        Node(ward.config, ward.grade, print).start()
+def test_a_port_or_a_folder_in_use_is_one_line(ward: Ward, tmp_path: Path) -> None:
+    with ward.running():
+        with pytest.raises(NodeError, match="cannot be opened"):
+            Node(replace(ward.config, folder=tmp_path / "other"), ward.grade, print).start()
+        with pytest.raises(NodeError, match="another node receives here"):
+            Node(ward.config, ward.grade, print).start()
+
+
+@pytest.mark.parametrize("title", ["", "   ", "A" * 17, "A\\B", "Ä"])
+def test_a_title_that_is_none_is_one_line(ward: Ward, title: str) -> None:
+    with pytest.raises(NodeError, match="no title"):
+        Node(replace(ward.config, aet=title), ward.grade, print).start()
+
+
+def placed(number: int, where: float, grey: int = 0) -> Dataset:
+    """An image at a place, of a UID that others may bear too."""
+    data = image(STUDIES[0], number)
+    data.ImagePositionPatient, data.SmallestImagePixelValue = [where, 0, 0], grey
+    return data
+
+
+def deliver(ward: Ward, *images: Dataset) -> None:
+    with ward.association() as association:
+        for one in images:
+            assert association.send_c_store(one).Status == 0
+
+
+def test_a_corrected_image_takes_the_place_of_the_first_and_the_study_is_graded_anew(ward: Ward) -> None:
+    with ward.running():
+        deliver(ward, placed(1, 0.0), placed(2, 4.0))
+        until(lambda: len(ward.graded) == 1)
+        deliver(ward, placed(2, 4.0, grey=7))
+        until(lambda: len(ward.graded) == 2)
+        deliver(ward, placed(2, 4.0, grey=7))  # sent again as it was: nothing to do
+        time.sleep(0.3)
+    assert ward.graded == [2, 2] and {dcmread(path).SmallestImagePixelValue for path in ward.kept()} == {0, 7}
+
+
+def test_different_images_under_one_uid_are_all_kept(ward: Ward) -> None:
+    with ward.running():
+        deliver(ward, *(placed(1, 4.0 * index) for index in range(13)))
+        until(lambda: ward.graded)
+    assert ward.graded == [13]
+
+
+def test_one_late_image_does_not_replace_a_result_whose_images_were_deleted(ward: Ward) -> None:
+    with ward.running(keep_s=0.0):
+        deliver(ward, *(placed(number, 4.0 * number) for number in range(5)))
+        until(lambda: ward.graded and not ward.kept())
+        deliver(ward, placed(9, 36.0))
+        until(lambda: any("send the whole study again" in line for line in ward.said))
+        assert ward.graded == [5] and len(ward.kept()) == 1  # kept, as it was acknowledged
+        deliver(ward, *(placed(number, 4.0 * number) for number in range(5)))
+        until(lambda: len(ward.graded) == 2)
+    assert ward.graded == [5, 6]
+
+
+def test_a_passing_fault_loses_no_image_and_is_tried_again(ward: Ward) -> None:
+    for ward.fault in (OSError(errno.EIO, "read"), MemoryError(), ZeroDivisionError(), OutputError("busy")):
+        ward.said.clear()
+        with ward.running(retry_s=0.2, keep_s=0.0):
+            deliver(ward, placed(1, 0.0))
+            until(lambda: any("tried again" in line for line in ward.said))
+            assert ward.kept()
+    ward.fault = None
+    with ward.running():
+        until(lambda: ward.graded)
+    assert ward.graded == [1]
+
+
+def test_a_study_that_ends_the_node_again_and_again_is_set_aside(ward: Ward) -> None:
+    with ward.running() as node:
+        deliver(ward, placed(1, 0.0))
+        until(lambda: ward.graded)
+        folder = node.incoming
+    (study,) = [path.name for path in folder.iterdir()]
+    (next(folder.glob("*/*.dcm"))).touch()  # changed, so that it is to be graded again
+    for _ in range(listen.MAX_TRIES):
+        node.state.begin(study)  # and was killed
+    with ward.running():
+        until(lambda: any("set aside" in line for line in ward.said))
+    assert ward.graded == [1] and ward.kept()
+
+
+def test_a_study_of_which_images_were_refused_waits_for_them(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = listen.write_safely
+
+    def full(path: Path, content: bytes) -> None:
+        if b"refuse" in content:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        kept(path, content)
+
+    monkeypatch.setattr(listen, "write_safely", full)
+    second = placed(2, 4.0)
+    second.SeriesDescription = "refuse"
+    with ward.running():
+        with ward.association() as association:
+            assert association.send_c_store(placed(1, 0.0)).Status == 0
+            assert association.send_c_store(second).Status == listen.OUT_OF_RESOURCES
+        time.sleep(0.3)
+        assert ward.graded == []
+        monkeypatch.undo()
+        deliver(ward, second)
+        until(lambda: ward.graded)
+    assert ward.graded == [2]
+
+
+def test_a_clock_that_is_set_changes_nothing(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ward.running(keep_s=3600.0):
+        deliver(ward, placed(1, 0.0))
+        until(lambda: ward.graded)
+        for shift in (-1e8, 1e8):
+            monkeypatch.setattr(time, "time", lambda shift=shift: 1.7e9 + shift)
+            deliver(ward, placed(2 + int(shift > 0), 4.0))
+        until(lambda: len(ward.graded) >= 2)
+        assert ward.kept()
+
+
+def test_a_state_that_is_damaged_is_put_aside(ward: Ward) -> None:
+    ward.config.folder.mkdir(parents=True)
+    (ward.config.folder / "node.sqlite").write_bytes(b"half a record" * 100)
+    with ward.running():
+        deliver(ward, placed(1, 0.0))
+        until(lambda: ward.graded)
+    assert (ward.config.folder / "node.sqlite.damaged").exists()
+
+
+def test_a_pdu_that_promises_gigabytes_is_not_waited_for(ward: Ward) -> None:
+    with ward.running(), socket.create_connection(("127.0.0.1", ward.config.port)) as stranger:
+        stranger.sendall(b"\x01\x00\xff\xff\xff\xf0" + bytes(1000))
+        stranger.settimeout(10)
+        assert stranger.recv(10) == b""  # closed
+
+
+def test_one_destination_that_is_away_costs_the_other_nothing_twice(
+    ward: Ward, pacs: tuple[Peer, list[Dataset]]
+) -> None:
+    peer, taken = pacs
+    absent = Peer("AWAY", "127.0.0.1", free_port())
+    with ward.running(destinations=(peer, absent), retry_s=0.1):
+        deliver(ward, placed(1, 0.0))
+        until(lambda: sum("tried again" in line for line in ward.said) >= 3)
+    assert len(taken) == 1 and ward.graded == [1]  # graded once, however often it is sent
+    waits = [line.rpartition(" in ")[2] for line in ward.said if "tried again" in line]
+    assert waits[0] == "0 s" and ward.kept()
+
+
+def test_a_destination_gets_objects_in_a_form_that_it_takes(tmp_path: Path) -> None:
+    import numpy as np
+
+    packed = image(STUDIES[0], 1)
+    packed.Rows = packed.Columns = 8
+    packed.BitsAllocated, packed.BitsStored, packed.HighBit, packed.PixelRepresentation = 16, 16, 15, 0
+    packed.SamplesPerPixel, packed.PhotometricInterpretation = 1, "MONOCHROME2"
+    packed.PixelData = np.arange(64, dtype="<u2").tobytes()
+    packed.compress("1.2.840.10008.1.2.5", generate_instance_uid=False)
+    packed.save_as(tmp_path / "packed.dcm", enforce_file_format=True)
+    plain_only = AE("OLD")
+    plain_only.add_supported_context(MRImageStorage, "1.2.840.10008.1.2")
+    got: list[Any] = []
+    handler = [(evt.EVT_C_STORE, lambda event: got.append(event.dataset) or 0)]
+    old = Peer("OLD", "127.0.0.1", free_port())
+    server = plain_only.start_server((old.host, old.port), block=False, evt_handlers=handler)
+    try:
+        send([tmp_path / "packed.dcm"], "SPINENET", old)
+    finally:
+        server.shutdown()
+    assert bytes(got[0].PixelData) == np.arange(64, dtype="<u2").tobytes()
 
 
 @pytest.mark.parametrize("text", ["PACS", "PACS@host", "@host:104", "PACS@host:x", "MUCH_TOO_LONG_A_TITLE@host:104"])

@@ -40,6 +40,8 @@ from spinenet.system.processes import in_processes
 
 LOG = logging.getLogger(__name__)
 
+PASSING = frozenset({"system"})
+"""Codes of failures that are not the study's."""
 FAULTS_FILE = "faults.log"
 """Where in an output folder the places of faults of the program are kept, to be reported; nothing of a patient."""
 
@@ -141,8 +143,18 @@ def predict_paths(
 
 
 def grade_folder(images: Path, out: Path, bundle: Bundle, options: ReportOptions) -> list[Path]:
-    """Predict the studies in a folder, again if need be; returns the DICOM objects that were made of them."""
-    summary = predict_paths([images], out, bundle, overwrite=True, options=options)
+    """Predict the studies in a folder, again if need be; returns the DICOM objects that were made of them.
+
+    OSError where that failed for a reason that is not theirs, so that it is worth another try.
+    """
+    codes: set[str] = set()
+
+    def note(done: int, total: int, rows: StudyRows | None) -> None:
+        codes.update(rows.codes if rows and rows.study.status == "failed" else ())
+
+    summary = predict_paths([images], out, bundle, overwrite=True, options=options, on_progress=note)
+    if codes & PASSING:
+        raise OSError("a disk, the network or memory failed while it was graded")
     made = [
         path_of(out / REPORTS_FOLDER, key, suffix) for key in summary.keys for suffix in (REPORT_SUFFIX, CAPTURE_SUFFIX)
     ]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from spinenet.errors import ReadError
 from spinenet.readers.dicom.acquisitions import series_of
 from spinenet.readers.dicom.elements import quiet
-from spinenet.readers.dicom.headers import read_headers
+from spinenet.readers.dicom.headers import PERSON_DETAILS, read_headers
 from spinenet.readers.dicom.identity import groups_of
 from spinenet.readers.dicom.pixels import read_pixels
 from spinenet.readers.dicom.stacks import affine_of, arrange, depths_mm, is_uneven, split_series
@@ -268,7 +268,14 @@ def _series(
 
 def origin_of(frames: Sequence[Frame]) -> Origin:
     """The DICOM study of these frames."""
-    return Origin(frames[0].study_uid, frames[0].person.name, frames[0].person.id)
+    person = frames[0].person
+    elements = {
+        "PatientBirthDate": person.birth_date,
+        "PatientSex": person.sex,
+        "StudyDate": person.study_date,
+        **dict(zip(PERSON_DETAILS, person.details, strict=False)),
+    }
+    return Origin(frames[0].study_uid, person.name, person.id, tuple(elements.items()))
 
 
 def source_images(slices: Sequence[Frame | None]) -> SourceImages | None:

@@ -100,7 +100,8 @@ _OBJECTS = {
     "DOC": "document",
     "OT": "secondary capture",
 }
-_PERSON_DETAILS = ("PatientAge", "PatientSize", "PatientWeight", "StudyTime", "AccessionNumber", "StudyID")
+PERSON_DETAILS = ("PatientAge", "PatientSize", "PatientWeight", "StudyTime", "AccessionNumber", "StudyID")
+"""What else a header says of patient and study, in the order of ``Person.details``."""
 _CODES = {
     ("EchoPulseSequence", "GRADIENT"): "GR",
     ("EchoPulseSequence", "SPIN"): "SE",
@@ -213,7 +214,7 @@ def _frame(header: Header, path: Path, study_uid: str, index: int) -> Frame | No
 
 
 def _person(header: Header) -> Person:
-    told = {key: _words(header.value(key)).strip() for key in _PERSON_DETAILS}
+    told = {key: _words(header.value(key)).strip() for key in PERSON_DETAILS}
     return Person(
         id=_words(header.value("PatientID")).strip(),
         name=_words(header.value("PatientName")),

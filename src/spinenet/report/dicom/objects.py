@@ -1,7 +1,7 @@
 """What every DICOM object of ours has in common: patient, study, equipment and UIDs.
 
-Study and image UIDs are those of the source, or nothing could be referred to. The patient's name and id are kept only
-where asked for; dates and all else of the source never are.
+Study and image UIDs are those of the source, or nothing could be referred to. What identifies patient and study is kept
+only where asked for, and then all of what an archive files by; nothing else of the source ever is.
 """
 
 import datetime
@@ -21,6 +21,8 @@ from spinenet.study import Origin, SourceImages, StudyResult
 
 IMPLEMENTATION_UID = "2.25.97314159268053217620241136509127814533"
 MANUFACTURER = "spinenet"
+_PATIENT, _STUDY = ("PatientBirthDate", "PatientSex"), ("StudyDate", "StudyTime", "AccessionNumber", "StudyID")
+"""Elements by which an archive files an object: kept with the patient's name and id, else empty."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,9 @@ def new_object(made: ObjectSource, class_uid: str, modality: str, series_number:
             )
         ],
     )
-    for keyword in ("StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName", "StudyID"):
-        setattr(started, keyword, "")
+    told = dict(made.origin.elements) if made.identify else {}
+    for keyword in (*_STUDY, "ReferringPhysicianName"):
+        setattr(started, keyword, told.get(keyword, ""))
     _name_patient(started, made)
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = UID(class_uid), started.SOPInstanceUID
@@ -111,7 +114,9 @@ def new_object(made: ObjectSource, class_uid: str, modality: str, series_number:
 
 
 def _name_patient(started: Dataset, made: ObjectSource) -> None:
-    started.PatientBirthDate = started.PatientSex = ""
+    told = dict(made.origin.elements) if made.identify else {}
+    for keyword in _PATIENT:
+        setattr(started, keyword, told.get(keyword, ""))
     if made.identify:
         started.PatientName, started.PatientID = made.origin.patient_name, made.origin.patient_id
         return

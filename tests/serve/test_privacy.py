@@ -1,0 +1,86 @@
+"""Nothing that a header or a folder says of a patient is in any output of a study that is not identified."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom import dcmread
+from pydicom.datadict import DicomDictionary
+
+from spinenet.model.bundle import Bundle, load_bundle
+from spinenet.serve.batch import predict_paths
+from spinephantom import make_study
+from spinephantom.patient.pathology import Mode
+from spinephantom.write.dicom_files import write_dicom
+
+MARK = "ZQMARK"
+DATE, NUMBER = "19470813", "8675309"
+TEXT = {"LO", "SH", "PN", "UT", "ST", "LT", "UC"}
+KEPT = {"SeriesDescription", "ProtocolName"}
+"""What decides the view: a marker joins what they say."""
+AGENT = "ContrastBolus"
+"""Any word under these is taken for a contrast agent."""
+
+
+def mark(path: Path) -> None:
+    """Put a marker into every text element that a header may have, dates and numbers of the patient's too."""
+    data = dcmread(path)
+    for tag, (vr, vm, _, _, keyword) in DicomDictionary.items():
+        if (
+            vr in TEXT
+            and vm == "1"
+            and keyword
+            and tag >> 16 in (0x8, 0x10, 0x18, 0x20, 0x32, 0x40)
+            and keyword not in KEPT
+            and not keyword.startswith(AGENT)
+        ):
+            setattr(data, keyword, MARK)
+    for keyword in KEPT:
+        setattr(data, keyword, f"{data.get(keyword, '')} {MARK}")
+    data.PatientBirthDate, data.PatientID, data.AccessionNumber = DATE, f"{MARK}{NUMBER}", NUMBER
+    data.StudyDate = data.SeriesDate = data.AcquisitionDate = data.ContentDate = "20190722"
+    data.save_as(path)
+
+
+@pytest.fixture(scope="module")
+def marked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("archive") / f"{MARK}_JOHN"
+    study = make_study(2, mode=Mode.SCREENING, axial=False, size=256, slices=3, sub_slices=1, stir_share=0.0)
+    write_dicom(study, root / "study")
+    for path in (root / "study").rglob("*.dcm"):
+        mark(path)
+    broken = root / f"{MARK}_broken"
+    broken.mkdir()
+    (broken / f"{MARK}.dcm").write_bytes(b"damaged")
+    (root / f"{MARK}_empty").mkdir()
+    return root
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    """The one in the package, which grades phantoms."""
+    return load_bundle()
+
+
+def test_no_output_holds_what_a_header_or_a_folder_says_of_a_patient(
+    marked: Path, bundle: Bundle, tmp_path: Path
+) -> None:
+    paths = [marked / "study", marked / f"{MARK}_broken", marked / f"{MARK}_empty"]
+    summary = predict_paths(paths, tmp_path / "out", bundle)
+    assert summary.counts.total() == 3
+    written = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert any(path.name.endswith(".sr.dcm") for path in written) and len(written) > 8
+    for path in written:
+        content = path.read_bytes()
+        for secret in (MARK, DATE, NUMBER, "20190722"):
+            assert secret not in path.name and secret.encode() not in content, f"{secret} in {path.name}"
+
+
+def test_who_asks_for_it_gets_the_patient_into_page_and_objects(marked: Path, bundle: Bundle, tmp_path: Path) -> None:
+    from spinenet.report.options import ReportOptions
+
+    predict_paths([marked / "study"], tmp_path / "out", bundle, options=ReportOptions(identify=True))
+    (report,) = (tmp_path / "out").rglob("*.sr.dcm")
+    data: Any = dcmread(report)
+    assert (data.PatientBirthDate, data.AccessionNumber, data.StudyDate) == (DATE, NUMBER, "20190722")
+    assert str(data.PatientName) == MARK and data.PatientID == f"{MARK}{NUMBER}"
