@@ -9,6 +9,8 @@ nbformat = pytest.importorskip("nbformat", reason="the extra dev is not installe
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 LONGEST_CELL = 15
+LARGEST = 8_000_000 // 3
+"""Bytes of a notebook that was run: eight megabytes for all three."""
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -32,6 +34,12 @@ def test_a_notebook_runs_without_the_raw_data(path: Path, monkeypatch: pytest.Mo
     ).execute()
     shown = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     assert any("image/png" in output.get("data", {}) for output in shown)
+    assert len(nbformat.writes(notebook)) < LARGEST
+    if path.stem == "02_evaluation":
+        printed = "\n".join(output.get("data", {}).get("text/markdown", "") for output in shown)
+        committed = (FOLDER / "cross_validation" / "report.md").read_text(encoding="utf-8").splitlines()
+        table = [line for line in committed if line.startswith("|")][:10]
+        assert table[0].startswith("| Target | Figure | Value | Level alone") and "\n".join(table) in printed
 
 
 def test_every_notebook_says_what_it_is_for() -> None:

@@ -7,12 +7,13 @@ import pytest
 
 CHECKLIST = Path(__file__).parents[2] / "notebooks" / "CHECKLIST.md"
 ROWS = [[cell.strip() for cell in line.split("|")[1:4]] for line in CHECKLIST.read_text().splitlines() if "|" in line]
-ITEMS = {row[0]: row for row in ROWS if re.fullmatch(r"\d+|[a-z]", row[0])}
+ITEMS = {row[0]: row for row in ROWS if re.fullmatch(r"\d+|[a-z]|[TM]\d+", row[0])}
 STATED = "not answered|retrospective|all that is public|none"
 
 
-def test_every_item_of_claim_is_there():
+def test_every_item_of_claim_and_tripod_is_there():
     assert [name for name in ITEMS if name.isdigit()] == [str(number) for number in range(1, 45)]
+    assert [name for name in ITEMS if name[0] == "T"] == [f"T{number}" for number in range(1, 28)]
 
 
 @pytest.mark.parametrize("item", ITEMS)

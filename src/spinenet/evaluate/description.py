@@ -52,7 +52,9 @@ def label_figure(frame: pd.DataFrame, title: str) -> Figure:
         axis.set(xlim=(0, 1.15), title=TARGET[name].title)
         axis.title.set_fontsize(8)
         axis.tick_params(labelsize=6)
-        axis.legend(fontsize=5, ncols=5, loc="lower left", framealpha=0.7)
+        handles, names_of = axis.get_legend_handles_labels()
+        below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.08), "frameon": False}
+        axis.legend(handles, names_of, fontsize=6, ncols=5, handlelength=1, columnspacing=0.8, **below)
     return figure
 
 

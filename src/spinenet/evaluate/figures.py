@@ -106,12 +106,13 @@ def note(axis: Axes, text: str, corner: str = "lower right") -> None:
 
 
 def interval_row(axis: Axes, row: float, estimate: Estimate, colour: str = BLUE, label: str | None = None) -> None:
-    """A figure as a dot with its interval as a bar, at a height; nothing where it is not defined."""
+    """A figure as a dot with its interval as a bar, at a height; hollow without one, nothing where not defined."""
     if np.isnan(estimate.value):
         return
     if np.isfinite(estimate.low):
         axis.plot([estimate.low, estimate.high], [row, row], color=colour, linewidth=1.6, solid_capstyle="butt")
-    axis.plot(estimate.value, row, "o", color=colour, markersize=4.5, label=label)
+    inside = colour if np.isfinite(estimate.low) else "white"
+    axis.plot(estimate.value, row, "o", color=colour, markerfacecolor=inside, markersize=4.5, label=label)
 
 
 def save(figure: Figure, path: Path) -> None:
