@@ -86,10 +86,10 @@ def contrast_figure(described: pd.DataFrame) -> Figure:
     for axis, name in zip(figure.subplots(1, len(names)), names, strict=True):
         chosen = [described[(described["view"] == view) & (described["data"] == data)][name] for view, data in groups]
         kept = [(values, group) for values, group in zip(chosen, groups, strict=True) if len(values)]
-        labels = [f"{view.removeprefix('sagittal_')}\n{data} ({len(values)})" for values, (view, data) in kept]
+        labels = [f"{view.removeprefix('sagittal_')}, {data} ({len(values)})" for values, (view, data) in kept]
         axis.boxplot([values for values, _ in kept], tick_labels=labels, showfliers=False)
         axis.set_title(name, fontsize=9)
-        axis.tick_params(axis="x", labelsize=5)
+        axis.tick_params(axis="x", labelsize=6, rotation=90)
         axis.tick_params(axis="y", labelsize=7)
     return figure
 
