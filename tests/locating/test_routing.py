@@ -141,6 +141,9 @@ def test_a_t2_whose_fat_and_marrow_are_dark_is_read_as_stir_whatever_its_name(pe
     assert (routed.view, routed.basis) == (View.SAGITTAL_STIR, Basis.IMAGE) and "fat is suppressed" in routed.reason
     (plain,) = route(Study("17", (t2.series,)), perfect_segmenter((t2.series, t2.mask_SRC))).study.series
     assert plain.view is View.SAGITTAL_T2
+    lean = t2.mask_SRC == 0  # little fat behind, and marrow as ever
+    thin = replace(t2.series, voxels_SRC=t2.series.voxels_SRC * np.where(lean, 0.15, 1.0).astype(np.float32))
+    assert route(Study("17", (thin,)), perfect_segmenter((thin, t2.mask_SRC))).study.series[0].view is View.SAGITTAL_T2
     asked = replace(dark, basis=Basis.USER)
     assert (
         route(Study("17", (asked,)), perfect_segmenter((asked, t2.mask_SRC))).study.series[0].view is View.SAGITTAL_T2

@@ -25,6 +25,9 @@ BRIGHT_FAT, DARK_FAT = 0.6, 0.4
 """Fat behind the spine as a share of fluid: T2 lies above, STIR below."""
 DARK_DISCS, BRIGHT_DISCS = 0.7, 0.85
 """Discs as a share of bone marrow: T2 lies below; in STIR, where marrow's fat is dark, they lie above."""
+DARK_MARROW = 0.2
+"""Marrow on the scale of the spine's grey values, where fat is suppressed: 0.09 in two such T2 series, 0.42 in T2's
+median. A lean patient has little fat to judge by, but never dark marrow alone."""
 SAC_BEHIND_MM, FAT_BEHIND_MM = (5.0, 12.0), (30.0, 95.0)
 """Where sac and fat lie behind the back of a disc."""
 UNSURE = "its image fits no weighting surely"
@@ -47,6 +50,12 @@ def sagittal_view(detection: Detection) -> tuple[View | None, str]:
     if fat < DARK_FAT and discs > BRIGHT_DISCS * marrow:
         return View.SAGITTAL_STIR, "fluid bright, fat and marrow dark"
     return None, UNSURE
+
+
+def lacks_fat(detection: Detection) -> bool:
+    """Whether the image of what the files call T2 shows surely that its fat is suppressed."""
+    dark, bright, marrow, *_ = detection.reference
+    return sagittal_view(detection)[0] is View.SAGITTAL_STIR and marrow - dark < DARK_MARROW * (bright - dark)
 
 
 def axial_view(series: Series, sagittal: Sequence[LocatedSeries]) -> tuple[View | None, str]:

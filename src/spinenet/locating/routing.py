@@ -13,7 +13,7 @@ import numpy as np
 
 from spinenet.labels import SAGITTAL_VIEWS, View
 from spinenet.locating.agreement import displacement, share_frame, stack_points
-from spinenet.locating.contrast import axial_view, sagittal_view
+from spinenet.locating.contrast import axial_view, lacks_fat, sagittal_view
 from spinenet.locating.discs import Detection, Segmenter, detect
 from spinenet.locating.numbering import number_study
 from spinenet.study import Basis, Series, Study
@@ -41,7 +41,7 @@ def route(study: Study, segment: Segmenter) -> ViewAssignment:
     asked = [_is_open(one, "sagittal") or _may_lack_fat(one) for one in study.series]
     seen = [detect(one, segment) if ask else None for one, ask in zip(study.series, asked, strict=True)]
     pairs = zip(study.series, seen, strict=True)
-    series = [_by_image(one, *sagittal_view(discs)) if discs else one for one, discs in pairs]
+    series = [_by_image(one, discs) if discs else one for one, discs in pairs]
     if any(_is_open(one, "axial") for one in series):
         seen = detections(series, seen, segment)
         sagittal, _ = number_study([discs for discs in seen if discs and discs.series.view in SAGITTAL_VIEWS])
@@ -72,13 +72,13 @@ def _may_lack_fat(series: Series) -> bool:
     return series.view is View.SAGITTAL_T2 and series.basis in (Basis.PHYSICS, Basis.NAME)
 
 
-def _by_image(series: Series, view: View | None, seen: str) -> Series:
+def _by_image(series: Series, discs: Detection) -> Series:
     """A sagittal series as its image has it where files leave that open; a T2 remains one unless its fat is dark."""
     if series.view is None:
-        return _told(series, view, seen)
-    if view is not View.SAGITTAL_STIR:
+        return _told(series, *sagittal_view(discs))
+    if not lacks_fat(discs):
         return series
-    return _told(series, view, f"{seen}: fat is suppressed")
+    return _told(series, View.SAGITTAL_STIR, "fluid bright, fat and marrow dark: fat is suppressed")
 
 
 def _told(series: Series, view: View | None, seen: str) -> Series:
