@@ -84,3 +84,9 @@ def test_what_no_patient_has_verified_is_said_to_be_experimental_and_never_confi
     assert f"- Spinal canal stenosis: {EXPERIMENTAL}\n" in card
     assert f"- Spinal canal stenosis: never, {EXPERIMENTAL}\n" in card
     assert "- Disc herniation: never" not in card
+
+
+def test_a_share_without_an_interval_is_said_without_one():
+    levels = {**METRICS["levels"], "fractions": {"right": {"value": 1.0, "low": None, "high": None}}}
+    card = model_card({**METADATA, "metrics": card_metrics({**METRICS, "levels": levels})})
+    assert "in 20 series, 100.0 % were found within 5 mm" in card

@@ -159,8 +159,9 @@ def _figure(figure: Mapping[str, float | None]) -> str:
 def _level_lines(levels: Mapping[str, Any] | None) -> Iterator[str]:
     if levels:
         right = levels["fractions"]["right"]
+        interval = "" if right["low"] is None else f" [{100 * right['low']:.1f}, {100 * right['high']:.1f}]"
         yield (
-            f"\nOf {levels['graded']} graded discs in {levels['studies']} series, {100 * right['value']:.1f} % "
-            f"[{100 * right['low']:.1f}, {100 * right['high']:.1f}] were found within {levels['tolerance_mm']:g} mm of "
+            f"\nOf {levels['graded']} graded discs in {levels['studies']} series, "
+            f"{100 * right['value']:.1f} %{interval} were found within {levels['tolerance_mm']:g} mm of "
             "the mask's centre and named as the data set names them."
         )
