@@ -3,6 +3,7 @@
 import ast
 import graphlib
 import importlib.util
+import re
 import subprocess
 import sys
 import tomllib
@@ -164,6 +165,13 @@ def test_public_functions_are_typed(path: Path) -> None:
 def test_a_module_says_what_it_is_and_stays_short(path: Path) -> None:
     assert path.stat().st_size == 0 or ast.get_docstring(tree_of(path))
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+@pytest.mark.parametrize("path", MODULES, ids=identify)
+def test_a_record_is_called_by_a_noun(path: Path) -> None:
+    # MONAI's transforms of dictionaries end in d: NormalisePercentilesd
+    classes = [node.name for node in ast.walk(tree_of(path)) if isinstance(node, ast.ClassDef)]
+    assert [name for name in classes if re.fullmatch(r"_?[A-Z][a-z]+ed", name) and name != "Need"] == []
 
 
 PHANTOM_ROOMS = (

@@ -46,7 +46,7 @@ class Site:
 
 
 @dataclass(frozen=True)
-class Pooled:
+class PooledEstimate:
     """Over sites: the ``mean`` with its interval, where a ``next_site`` is expected (nan below three sites), and how
     much of the spread is not chance: ``i_squared``, ``tau`` on the pooled scale, and ``p`` of "all sites are
     alike"."""
@@ -78,7 +78,7 @@ def sites_of(tables: Mapping[tuple[str, str], pd.DataFrame], *, samples: int = 1
     return found
 
 
-def pool(sites: Sequence[Site]) -> Pooled:
+def pool(sites: Sequence[Site]) -> PooledEstimate:
     """Random effects over the sites of one target."""
     y_S, variance_S = np.array([one.line for one in sites]), np.array([one.error for one in sites]) ** 2
     degrees, weight_S = len(sites) - 1, 1 / variance_S
@@ -96,7 +96,7 @@ def pool(sites: Sequence[Site]) -> Pooled:
     low, value, high = back(mean + reach * error * np.array([-1.0, 0.0, 1.0]))
     if not degrees:
         value = float(back(np.array(mean)))
-    return Pooled(
+    return PooledEstimate(
         target=sites[0].target,
         sites=len(sites),
         mean=Estimate(float(value), float(low), float(high)),

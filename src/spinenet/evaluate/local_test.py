@@ -86,7 +86,7 @@ class Protocol:
 
 
 @dataclass(frozen=True)
-class Judged:
+class BarResult:
     """A bar and what was found: ``verdict`` is pass, fail or too few; ``wanted`` patients with the finding would do."""
 
     bar: Bar
@@ -162,23 +162,23 @@ def with_keys(truth: pd.DataFrame, keys: Iterable[str]) -> pd.DataFrame:
     return truth.assign(study=truth["study"].map(named))
 
 
-def judge(frame: pd.DataFrame, protocol: Protocol) -> list[Judged]:
+def judge(frame: pd.DataFrame, protocol: Protocol) -> list[BarResult]:
     """Every bar against a checked table of predictions with truth."""
     cohort = make_cohort(frame, samples=protocol.samples, seed=protocol.seed)
     return [_judged(bar, cohort) for bar in protocol.bars]
 
 
-def _judged(bar: Bar, cohort: Cohort) -> Judged:
+def _judged(bar: Bar, cohort: Cohort) -> BarResult:
     sample = cohort.samples.get(bar.target)
     if sample is None:
-        return Judged(bar, Estimate(np.nan, np.nan, np.nan), 0, 0, TOO_FEW, bar.patients)
+        return BarResult(bar, Estimate(np.nan, np.nan, np.nan), 0, 0, TOO_FEW, bar.patients)
     question = _question(bar)
     estimate = _figure(bar, question, sample, cohort.resamples).estimate(cohort.resamples)
     patients = patients_of(sample.patient_N)
     positive = patients_of(sample.patient_N[sample.truth_N >= question.first])
     fewest = patients if bar.figure in ("graded", "false_calls") else positive
     verdict = TOO_FEW if fewest < bar.patients else _verdict(bar, estimate)
-    return Judged(
+    return BarResult(
         bar, estimate, patients, positive, verdict, _wanted(bar, estimate, fewest) if verdict == TOO_FEW else None
     )
 
@@ -262,7 +262,7 @@ def by_patient(sample: Sample, question: Question, threshold: float | None) -> S
     )
 
 
-def overall(found: Sequence[Judged]) -> str:
+def overall(found: Sequence[BarResult]) -> str:
     """Fail where any bar fails, else too few where any has too few, else pass."""
     verdicts = {one.verdict for one in found}
     return next(verdict for verdict in (FAIL, TOO_FEW, PASS) if verdict in verdicts)
@@ -300,7 +300,7 @@ def accept(
     return str(record["verdict"])
 
 
-def _record(found: Sequence[Judged], protocol: Protocol, bundle: Bundle, failures: dict[str, str]) -> dict[str, Any]:
+def _record(found: Sequence[BarResult], protocol: Protocol, bundle: Bundle, failures: dict[str, str]) -> dict[str, Any]:
     return {
         "research_use_only": RESEARCH_ONLY,
         "protocol": protocol.name,

@@ -56,7 +56,7 @@ def locked(out: Path) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Claimed:
+class FolderClaim:
     """The studies of a run under their keys in its folder, and the keys of those whose results stay."""
 
     sources: tuple[StudySource, ...]
@@ -65,7 +65,7 @@ class Claimed:
 
 def claim(
     out: Path, model: Mapping[str, Any], sources: Sequence[StudySource], results: Mapping[str, StudyRow], *, again: bool
-) -> Claimed:
+) -> FolderClaim:
     """Give every study its key in ``out``, and note there the model and which files the studies are.
 
     A result stays where its images are those it was made from, byte for byte, and its report is there; none stays that
@@ -95,7 +95,7 @@ def claim(
             f"{out}: holds results of another model; choose another output folder, or overwrite all of them"
         )
     write_text(out / RUN_FILE, json.dumps({"model": digest, "sources": files}, indent=1, sort_keys=True))
-    return Claimed(tuple(claimed.values()), frozenset(kept))
+    return FolderClaim(tuple(claimed.values()), frozenset(kept))
 
 
 def _key_of(
