@@ -98,11 +98,11 @@ class NodeState:
         with self._opened() as file:
             file.execute("INSERT OR IGNORE INTO sent VALUES (?, ?, ?)", (study, str(result), peer))
 
-    def _opened(self) -> "_Opened":
-        return _Opened(self.path)
+    def _opened(self) -> "_Connection":
+        return _Connection(self.path)
 
 
-class _Opened:
+class _Connection:
     """A connection that commits at the end of a ``with``, and closes."""
 
     def __init__(self, path: Path) -> None:
