@@ -20,14 +20,22 @@ from spinenet import __version__
 from spinenet.errors import BundleError, SpinenetError, StudyError
 from spinenet.labels import RESEARCH_ONLY
 from spinenet.report.options import Language, ReportOptions
-from spinenet.serve.command_options import Experimental, Identify, Model, NoSlices, Paths, SeriesViews, TextLanguage
+from spinenet.serve.command_options import (
+    Experimental,
+    Identify,
+    Model,
+    NoSlices,
+    Paths,
+    PatientPage,
+    SeriesViews,
+    TextLanguage,
+)
 from spinenet.system import tracebacks
 from spinenet.system.namesake import namesakes
 from spinenet.train.command_line import add_commands
 
 if TYPE_CHECKING:
     from spinenet.model.bundle import Bundle
-    from spinenet.serve.batch import StudyRows
     from spinenet.study import Series, Study
 
 LOG = logging.getLogger(__name__)
@@ -89,6 +97,7 @@ def predict(
     no_slices: NoSlices = False,
     experimental: Experimental = False,
     language: TextLanguage = Language.EN,
+    patient_page: PatientPage = False,
 ) -> None:
     """Grade studies into tables, pages and DICOM objects.
 
@@ -100,17 +109,18 @@ def predict(
         from spinenet.readers import parse_wanted
         from spinenet.report.tables import MEASUREMENTS_FILE
         from spinenet.serve.batch import REPORTS_FOLDER, predict_paths
+        from spinenet.serve.run_progress import run_progress
 
         wanted = [parse_wanted(text) for text in series or ()]
         bundle = load_bundle(model)
         _say_apart(paths)
-        with _progress() as show:
+        with run_progress() as show:
             summary = predict_paths(
                 paths,
                 out,
                 bundle,
                 overwrite=overwrite,
-                options=ReportOptions(identify, not no_slices, experimental, language),
+                options=ReportOptions(identify, not no_slices, experimental, language, patient_page),
                 workers=workers,
                 cluster=ray,
                 wanted=wanted,
@@ -150,6 +160,7 @@ def listen(
     no_slices: NoSlices = False,
     experimental: Experimental = False,
     language: TextLanguage = Language.EN,
+    patient_page: PatientPage = False,
 ) -> None:
     """Be a DICOM node that grades what it is sent.
 
@@ -161,7 +172,8 @@ def listen(
         from spinenet.serve.node import NodeConfig
         from spinenet.serve.peers import Peer
 
-        bundle, options = load_bundle(model), ReportOptions(identify, not no_slices, experimental, language)
+        bundle = load_bundle(model)
+        options = ReportOptions(identify, not no_slices, experimental, language, patient_page)
         peers = tuple(map(Peer.parse, send_to or ()))
         config = NodeConfig(aet, port, out, tuple(allow), peers, host, quiet_s=wait, keep_s=3600.0 * keep_hours)
         run(config, bundle, options, _say)
@@ -296,6 +308,7 @@ def apply(
     no_slices: NoSlices = False,
     experimental: Experimental = False,
     language: TextLanguage = Language.EN,
+    patient_page: PatientPage = False,
 ) -> None:
     """Put a reader's corrections into the results.
 
@@ -306,7 +319,7 @@ def apply(
         from spinenet.model.bundle import load_bundle
         from spinenet.serve.applying import CORRECTIONS_FILE, apply_corrections
 
-        options = ReportOptions(identify, not no_slices, experimental, language)
+        options = ReportOptions(identify, not no_slices, experimental, language, patient_page)
         keys = apply_corrections(corrections, images, out, load_bundle(model), options)
         typer.echo(f"corrected: {', '.join(keys)}\nlabels: {out / CORRECTIONS_FILE}\n{RESEARCH_ONLY}")
 
@@ -359,28 +372,6 @@ def _file_fault(error: OSError) -> str:
 def _stop(message: str, code: int) -> NoReturn:
     typer.echo(f"spinenet: {' '.join(message.split())}", err=True)
     raise typer.Exit(code)
-
-
-@contextmanager
-def _progress() -> Iterator[Any]:
-    """A bar where stderr is a terminal, and a line for every study that is not ``ok`` or lacks a series asked for."""
-    from rich.markup import escape
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-
-    from spinenet.readers.overrides import UNMET
-    from spinenet.system.progress import progress_bar
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with progress_bar(*columns) as progress:
-        task = progress.add_task("reading headers", total=None)
-
-        def show(done: int, total: int, rows: "StudyRows | None") -> None:
-            progress.update(task, completed=done, total=total, description="predicting")
-            if rows and (rows.study.status != "ok" or UNMET in rows.codes):
-                line = f"{rows.study.study}: {rows.study.status}: {rows.study.message}"
-                progress.console.print(escape(line), highlight=False)
-
-        yield show
 
 
 def _series_line(series: "Series") -> str:

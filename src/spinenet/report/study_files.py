@@ -15,6 +15,7 @@ from spinenet.report.document import (
 )
 from spinenet.report.options import DEFAULT, Language, ReportOptions
 from spinenet.report.page.html import report_name, write_study_report
+from spinenet.report.page.patient import write_patient_page
 from spinenet.report.page.worklist import WORKLIST_FILE, write_worklist
 from spinenet.report.tables import MEASUREMENT_COLUMNS, MEASUREMENTS_FILE, write_table
 from spinenet.report.text.narrative import narrative
@@ -22,7 +23,7 @@ from spinenet.study import StudyResult
 from spinenet.system.files import write_text
 
 REPORTS_FOLDER = "reports"
-PAGE_SUFFIX, TEXT_SUFFIX, DOCUMENT_SUFFIX = ".html", ".txt", ".json"
+PAGE_SUFFIX, PATIENT_SUFFIX, TEXT_SUFFIX, DOCUMENT_SUFFIX = ".html", ".patient.html", ".txt", ".json"
 REPORT_SUFFIX, CAPTURE_SUFFIX = ".sr.dcm", ".overview.dcm"
 
 
@@ -38,6 +39,11 @@ def write_study_files(
     write_study_report(result, folder, model=model, options=options)
     write_document(path_of(folder, result.key, DOCUMENT_SUFFIX), document(model, [study_entry(result)]))
     _write_text(result, path_of(folder, result.key, TEXT_SUFFIX), model, options.language)
+    patient = path_of(folder, result.key, PATIENT_SUFFIX)
+    if options.patient_page and result.status != "failed":
+        write_patient_page(result, patient, options.language)
+    else:
+        patient.unlink(missing_ok=True)
     _write_dicom(result, folder, model, options.identify)
 
 

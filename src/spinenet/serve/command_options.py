@@ -36,3 +36,6 @@ SeriesViews = Annotated[
         show_default=False,
     ),
 ]
+PatientPage = Annotated[
+    bool, typer.Option("--patient-page", help="Write a page for the patient too, in plain words of that language.")
+]

@@ -32,6 +32,10 @@ class Phrases:
         """A phrase of a group, such as ``finding`` or ``view``."""
         return str(self._table[group][key]).format(**values)
 
+    def group(self, group: str) -> list[str]:
+        """The keys of a group."""
+        return list(self._table[group])
+
     def brief(self, key: str, **values: object) -> str:
         """A finding where levels follow or many stand in a row."""
         return self.of("brief" if key in self._table["brief"] else "finding", key, **values)
