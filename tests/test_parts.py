@@ -143,7 +143,7 @@ def test_a_measurement_reaches_the_document_within_its_error(predict, phantom):
     for level in study_entry(result)["levels"]:
         truth = measure(phantom.spine, discs[level["level"]])
         for name, true_mm in (("disc_height_middle_mm", truth.mid_height_mm), ("slip_mm", truth.slip_mm)):
-            known = level["measurement_details"].get(name)
+            known = level.get("measurement_details", {}).get(name)
             if known and truth.schmorl_above_mm == truth.schmorl_below_mm == 0:
                 assert known["series"] == "t2"
                 gaps.append(abs(level["measurements"][name] - true_mm))

@@ -18,9 +18,11 @@ QUANTILES = (2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0)
 UNITS = {"mm": "mm", "deg": "deg", "%": "percent", "1": ("share", "grade")}
 
 
-def located(level: str = "L4/L5") -> LocatedSeries:
-    series = Series("t2", np.zeros((1, 2, 2), np.float32), np.eye(4), "sagittal", View.SAGITTAL_T2)
-    frame = LevelFrame(level, np.zeros(3), np.array([0.0, 1, 0]), np.array([0.0, 0, 1]), 30.0, 8.0, slip_mm=1.0)
+def located(name: str = "t2", above_mm: float = 50.0) -> LocatedSeries:
+    """L4/L5 of a slice with rows of 1 mm that ends so far above the disc's centre."""
+    to_mm = np.array([[1.0, 0, 0, 0], [0, 0, 1, -50], [0, -1, 0, above_mm], [0, 0, 0, 1]])
+    series = Series(name, np.zeros((1, 120, 120), np.float32), to_mm, "sagittal", View.SAGITTAL_T2)
+    frame = LevelFrame("L4/L5", np.zeros(3), np.array([0.0, 1, 0]), np.array([0.0, 0, 1]), 30.0, 8.0, slip_mm=1.0)
     return LocatedSeries(series, (frame,), 0, np.zeros(5, np.float32))
 
 
@@ -30,7 +32,7 @@ def outlined(name: str, view: View, **numbers: float) -> MeasuredSeries:
 
 
 def sizes(*measured: MeasuredSeries, usual: UsualMeasurements | None = None) -> dict[str, Measurement]:
-    return {one.name: one for one in level_measurements([located()], measured, usual)}
+    return {one.name: one for one in level_measurements([located("t2"), located("t1")], measured, usual)}
 
 
 def usual(**changed: Any) -> UsualMeasurements:
@@ -71,6 +73,24 @@ def test_t2_comes_before_t1_and_t1_stands_in_where_t2_shows_nothing() -> None:
     assert (found["disc_height_mm"].value, found["disc_height_mm"].series) == (9.0, "t2")
     assert (found["canal_depth_mm"].value, found["canal_depth_mm"].series) == (11.0, "t1")
     assert "nucleus_signal_share" not in found  # CSF is dark in T1
+
+
+@pytest.mark.parametrize(
+    ("above_mm", "left_out"),
+    [(40, set()), (30, {"vertebra_height_back_mm"}), (15, {"vertebra_height_back_mm", "slip_mm", "meyerding_grade"})],
+)
+def test_what_the_edge_of_the_slice_cuts_is_not_measured(above_mm: float, left_out: set[str]) -> None:
+    """A body or canal that ends with the image is as high, as deep or as far behind as the image lets it be."""
+    numbers = {"height_mean_mm": 9.0, "slip_mm": -7.9, "slip_percent": -25.0, "body_back_mm": 12.0, "canal_mm": 3.0}
+    found = level_measurements([located(above_mm=above_mm)], [outlined("t2", View.SAGITTAL_T2, **numbers)])
+    every = {"disc_height_mm", "slip_mm", "meyerding_grade", "vertebra_height_back_mm", "canal_depth_mm"}
+    assert every - {one.name for one in found} == left_out
+
+
+def test_where_one_series_is_cut_another_is_measured() -> None:
+    numbers = (outlined(name, View.SAGITTAL_T2, slip_mm=value) for name, value in (("t2", -7.9), ("t2_2", 1.1)))
+    found = level_measurements([located("t2", 15), located("t2_2", 40)], list(numbers))
+    assert {one.name: one.value for one in found}["slip_mm"] == 1.1
 
 
 def test_a_blurred_border_makes_the_error_larger() -> None:

@@ -16,7 +16,7 @@ from spinenet.locating.measuring.lengths import NAN, meyerding
 from spinenet.locating.measuring.measured_study import VIEWS_IN_ORDER
 from spinenet.locating.measuring.series import Numbers
 from spinenet.locating.measuring.usual import UsualMeasurements
-from spinenet.study import LocatedSeries, MeasuredSeries, Measurement
+from spinenet.study import LevelFrame, LocatedSeries, MeasuredSeries, Measurement
 
 MEYERDING = "meyerding"
 SIGNALS = ("nucleus", "annulus")
@@ -24,6 +24,10 @@ SIGNALS = ("nucleus", "annulus")
 NO_UNIT = "1"
 UNIT_SIGNS = {"deg": "°", NO_UNIT: ""}
 """How a page writes a unit that it does not write as it is."""
+BEHIND_MM = 8.0
+"""From the back of a disc to the middle of the canal."""
+BELOW_MM = 12.0
+"""What is measured ends in the upper part of the body below."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,9 @@ class Quantity:
     unit: str = "mm"
     digits: int = 1
     signed: bool = False
+    needs_mm: float = 8.0
+    """How far the slice must go on above the disc's centre so that its edge cuts nothing of what is measured, and below
+    it as far, though no further than BELOW_MM."""
 
     @property
     def sign(self) -> str:
@@ -66,6 +73,8 @@ class Quantity:
         return f"{value:.{self.digits}f}"
 
 
+HALF_BODY_MM, WHOLE_BODY_MM = 20.0, 36.0
+"""From the centre of a disc over half of it and half, or all, of the next body (27 mm high), and a margin."""
 DISC, CANAL, SLIP, BODY = "Disc", "Canal", "Alignment", "Vertebra above"
 QUANTITIES = (
     Quantity(
@@ -117,33 +126,34 @@ QUANTITIES = (
     Quantity(
         "canal_depth_mm", CANAL, "canal depth", private("canal_depth", "Depth of the spinal canal"), "canal_mm",
         "Depth of the canal behind the disc: by outlines across its own course, their median; by the locator along the "
-        "disc's long axis.", frame="canal_mm",
+        "disc's long axis.", frame="canal_mm", needs_mm=12.0,
     ),
     Quantity(
         "canal_depth_least_mm", CANAL, "least canal depth",
         private("canal_depth_least", "Least depth of the spinal canal"), "canal_min_mm",
-        "Least depth of the canal at the disc (5th percentile of its lines).",
+        "Least depth of the canal at the disc (5th percentile of its lines).", needs_mm=12.0,
     ),
     Quantity(
         "slip_mm", SLIP, "slip", private("slip", "Forward slip of the upper body"), "slip_mm",
         "How far the body above lies in front (positive) of or behind (negative) the body below: by outlines between "
         "the corners of their rear walls, by the locator between the middles of their end-plates.",
-        frame="slip_mm", signed=True,
+        frame="slip_mm", signed=True, needs_mm=HALF_BODY_MM,
     ),
     Quantity(
         "slip_percent", SLIP, "slip, share", private("slip_percent", "Forward slip as share of the end-plate"),
         "slip_percent", "The same as per cent of the lower end-plate's depth.", unit="%", signed=True,
+        needs_mm=HALF_BODY_MM,
     ),
     Quantity(
         "meyerding_grade", SLIP, "Meyerding grade", private("meyerding", "Grade of slip after Meyerding"), MEYERDING,
         "0 below 3 mm or 8 %, then 1 to 4 by quarters of the end-plate, 5 beyond; a backward slip by its size.",
-        unit=NO_UNIT, digits=0,
+        unit=NO_UNIT, digits=0, needs_mm=HALF_BODY_MM,
     ),
     *(
         Quantity(
             f"vertebra_height_{part}_mm", BODY, f"vertebral height, {part}",
             private(f"vertebra_{part}", f"Height of the vertebra {words}"), f"body_{part}_mm",
-            f"Height of the vertebra above the disc, {words}, between its end-plates.",
+            f"Height of the vertebra above the disc, {words}, between its end-plates.", needs_mm=WHOLE_BODY_MM,
         )
         for part, words in (("front", "in front"), ("middle", "in the middle"), ("back", "behind"))
     ),
@@ -155,11 +165,18 @@ def level_measurements(
     located: Sequence[LocatedSeries], measured: Sequence[MeasuredSeries], usual: UsualMeasurements | None = None
 ) -> tuple[Measurement, ...]:
     """What is known of every level, from the sacrum up, in the order of QUANTITIES; percentiles where it is known what
-    is usual."""
+    is usual. A quantity is left out where the slice ends too near to the disc for it (``Quantity.needs_mm``)."""
     ordered = sorted(measured, key=lambda one: VIEWS_IN_ORDER.index(one.view))
+    room = {(one.series.name, frame.level): room_mm(one, frame) for one in located for frame in one.frames}
     levels = sorted({frame.level for one in located for frame in one.frames}, key=LEVELS.index)
+
+    def has_room(series: str, level: str, quantity: Quantity) -> bool:
+        above_mm, below_mm = room.get((series, level), (0.0, 0.0))
+        return above_mm >= quantity.needs_mm and below_mm >= min(quantity.needs_mm, BELOW_MM)
+
     found = (
-        _outlined(level, quantity, ordered, usual) or _located(level, quantity, located)
+        _outlined(level, quantity, [one for one in ordered if has_room(one.series_name, level, quantity)], usual)
+        or _located(level, quantity, [one for one in located if has_room(one.series.name, level, quantity)])
         for level in levels
         for quantity in QUANTITIES
     )
@@ -207,3 +224,16 @@ def _located(level: str, quantity: Quantity, located: Sequence[LocatedSeries]) -
     if not known:
         return None
     return Measurement(level, quantity.name, round(float(np.mean(known)), quantity.digits), quantity.unit)
+
+
+def room_mm(located: LocatedSeries, frame: LevelFrame) -> tuple[float, float]:
+    """How far the slice goes on above and below along the disc's normal, from the middle of the disc or of the canal
+    behind it, whichever is nearer to its end."""
+    middles_mm = frame.center_mm + np.outer((0.0, 0.5 * frame.depth_mm + BEHIND_MM), frame.posterior)
+    starts_rc = located.series.to_vox(middles_mm)[:, 1:]
+    step_rc = located.series.mm2vox[1:3, :3] @ frame.superior
+    ends_rc = np.array(located.series.voxels_SRC.shape[1:]) - 1.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ways_mm = np.stack([(ends_rc - starts_rc) / step_rc, -starts_rc / step_rc])
+    above_mm, below_mm = ways_mm[ways_mm > 0], -ways_mm[ways_mm < 0]
+    return float(above_mm.min(initial=np.inf)), float(below_mm.min(initial=np.inf))
