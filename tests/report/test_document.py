@@ -79,7 +79,7 @@ def test_predictions_come_back_as_they_were(graded: StudyResult, model: dict[str
 
 def test_a_failed_study_has_a_reason_and_no_grade(graded: StudyResult) -> None:
     refused = Note("few_discs", Scope.SERIES, "t2", "no spine", Severity.REFUSE)
-    entry = study_entry(replace(graded, status="failed", flags=(refused, *graded.flags)))
+    entry = study_entry(replace(graded, status="failed", notes=(), flags=(refused, *graded.flags)))
     assert (entry["message"], entry["levels"], entry["series"]) == ("t2: no spine", [], [])
     assert [flag["code"] for flag in entry["flags"]] == ["few_discs", "low-signal"]
 
