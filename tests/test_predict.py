@@ -136,6 +136,15 @@ def test_a_patient_laid_anew_between_series_keeps_the_names_of_each_and_one_who_
         assert named["t1"] == pytest.approx({level: mm + by_mm for level, mm in expected["t1"].items()}, abs=2.0)
 
 
+def test_a_series_of_a_patient_laid_anew_that_cannot_be_named_by_itself_is_left_out_and_that_is_said(predict, masked):
+    (t1, t1_mask), (t2, t2_mask) = masked["t1"], masked["t2"]
+    hidden = np.where(t1_mask == FIRST_DISC, 0, t1_mask)
+    result = predict((moved_up(t1, 35.0, "1.9"), hidden), (replace(t2, frame_of_reference="1.2"), t2_mask))
+    assert result.status == "partial" and "t1: the sacrum is not in view" in result.message
+    assert [one.series.name for one in result.located] == ["t2"]
+    assert [note.subject for note in result.notes if note.code == "left_out"] == ["t1"]
+
+
 def test_a_series_whose_sacrum_is_not_seen_is_named_like_the_other(predict, masked):
     series, mask_SRC = masked["t1"]
     result = predict((series, np.where(mask_SRC == FIRST_DISC, 0, mask_SRC)), masked["t2"])

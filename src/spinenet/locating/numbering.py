@@ -36,7 +36,7 @@ def number_study(detections: Sequence[Detection]) -> tuple[tuple[LocatedSeries, 
     for detection, own in zip(detections, named, strict=True):
         if not _shares_coordinates(first, detection.series):
             elsewhere.extend([own] if isinstance(own, LocatedSeries) else [])
-            notes.extend([] if isinstance(own, LocatedSeries) else [own])
+            notes.extend([] if isinstance(own, LocatedSeries) else [_left_out(own.subject, own.text)])
             continue
         one, note = _numbered_like(first, detection, own)
         located.extend([one] if one else [])
@@ -63,8 +63,11 @@ def _numbered_like(
         text = reason or f"its lowest disc looked like another one than in {first.series.name}"
         text += f"; levels are named as in {first.series.name}"
         return located_series(detection, frames), Note("named_as_other", Scope.SERIES, name, text, Severity.FLAG)
-    text = f"{reason or 'its levels contradict the other series'}; the series is left out"
-    return None, Note("left_out", Scope.SERIES, name, text, Severity.FLAG)
+    return None, _left_out(name, reason or "its levels contradict the other series")
+
+
+def _left_out(name: str, reason: str) -> Note:
+    return Note("left_out", Scope.SERIES, name, f"{reason}; the series is left out", Severity.FLAG)
 
 
 def contradicts(first: LocatedSeries, second: LocatedSeries) -> bool:
