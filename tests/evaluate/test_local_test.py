@@ -107,9 +107,11 @@ def test_studies_are_graded_judged_once_and_signed_for_with_digests(tmp_path):
     local_test.read_studies([tmp_path / "in"], bundle, tmp_path / "graded", lambda done, total: None)
     graded = pd.read_csv(tmp_path / "graded" / "predictions.csv", dtype=str)
     rows = graded[graded.target == "narrowing"]
-    rows.assign(truth="0")[["study", "level", "target", "truth"]].to_csv(tmp_path / "truth.csv", index=False)
+    truth = rows.assign(truth="0")[["study", "level", "target", "truth"]]
+    pd.concat([truth, truth.assign(study="another")]).to_csv(tmp_path / "truth.csv", index=False)
     assert local_test.accept([tmp_path / "in"], tmp_path / "truth.csv", protocol, bundle, tmp_path / "out") == TOO_FEW
     record = json.loads((tmp_path / "out" / "acceptance.json").read_text())
+    assert record["bars"][0]["patients"] == record["truth_of_other_studies"] == 1  # what was not given counts nowhere
     assert record["bars"][0]["verdict"] == TOO_FEW and record["digests"]["bundle"] == bundle.metadata["digest"]
     page = (tmp_path / "out" / "acceptance.html").read_text()
     assert record["seal"] in page and record["research_use_only"] in page and protocol.digest in page
@@ -124,6 +126,6 @@ def test_studies_are_graded_judged_once_and_signed_for_with_digests(tmp_path):
 
 
 def test_readers_may_name_a_study_by_its_uid():
-    truth = pd.DataFrame({"study": ["1.2.3", "spine-7"], "level": "L4/L5", "target": "modic", "truth": "0"})
+    truth = pd.DataFrame({"study": ["1.2.3", "spine-7", "other"], "level": "L4/L5", "target": "modic", "truth": "0"})
     named = local_test.with_keys(truth, ["spine-7", study_key("1.2.3")])
-    assert named["study"].tolist() == [study_key("1.2.3"), "spine-7"]
+    assert named["study"].tolist() == [study_key("1.2.3"), "spine-7", "other"]

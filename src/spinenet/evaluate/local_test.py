@@ -158,8 +158,8 @@ def read_studies(
 def with_keys(truth: pd.DataFrame, keys: Iterable[str]) -> pd.DataFrame:
     """The readers' table under our keys: a study may be named by its StudyInstanceUID, from which its key is made."""
     known = set(keys)
-    named = {study: study if study in known else study_key(study) for study in truth["study"].unique()}
-    return truth.assign(study=truth["study"].map(named))
+    made = {study: study_key(study) for study in truth["study"].unique() if study not in known}
+    return truth.assign(study=truth["study"].map(lambda study: made[study] if made.get(study) in known else study))
 
 
 def judge(frame: pd.DataFrame, protocol: Protocol) -> list[BarResult]:
@@ -174,8 +174,9 @@ def _judged(bar: Bar, cohort: Cohort) -> BarResult:
         return BarResult(bar, Estimate(np.nan, np.nan, np.nan), 0, 0, TOO_FEW, bar.patients)
     question = _question(bar)
     estimate = _figure(bar, question, sample, cohort.resamples).estimate(cohort.resamples)
-    patients = patients_of(sample.patient_N)
-    positive = patients_of(sample.patient_N[sample.truth_N >= question.first])
+    judged = sample if bar.figure == "graded" else sample.predicted
+    patients = patients_of(judged.patient_N)
+    positive = patients_of(judged.patient_N[judged.truth_N >= question.first])
     fewest = patients if bar.figure in ("graded", "false_calls") else positive
     verdict = TOO_FEW if fewest < bar.patients else _verdict(bar, estimate)
     return BarResult(
@@ -284,10 +285,12 @@ def accept(
         )
     readers = load_truth(truth)
     failures = read_studies(paths, bundle, out, on_study)
-    graded = pd.read_csv(out / PREDICTIONS_FILE, dtype=str)["study"]
-    frame = load_predictions(out / PREDICTIONS_FILE, with_keys(readers, [*graded.unique(), *failures]))
-    found = judge(frame, protocol)
-    record = _record(found, protocol, bundle, failures)
+    keys = [*pd.read_csv(out / PREDICTIONS_FILE, dtype=str)["study"].unique(), *failures]
+    readers = with_keys(readers, keys)
+    here = readers[readers["study"].isin(keys)]
+    frame = load_predictions(out / PREDICTIONS_FILE, here if len(here) else readers)
+    record = _record(judge(frame, protocol), protocol, bundle, failures)
+    record["truth_of_other_studies"] = int(readers.loc[~readers["study"].isin(keys), "study"].nunique())
     record["digests"] = {
         "bundle": digest,
         "protocol": protocol.digest,
