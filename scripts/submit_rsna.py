@@ -33,6 +33,7 @@ def main(config: SubmitConfig) -> None:
 
     from spinenet.datasets.rsna2024 import read_tables
     from spinenet.evaluate.rsna_score import names_of, rsna_score, submission_of, truth_of_grades
+    from spinenet.serve.output_folder import SALT_FILE
 
     folder = Path(config.data.root) / config.images
     if not folder.is_dir() or not Path(config.predictions).is_file():
@@ -41,7 +42,9 @@ def main(config: SubmitConfig) -> None:
         )
     studies = sorted(path.name for path in folder.iterdir() if path.is_dir())
     predictions = pd.read_csv(config.predictions, dtype={"study": str})
-    submission, filled = submission_of(predictions, names_of(studies))
+    salted = Path(config.predictions).with_name(SALT_FILE)
+    salt = salted.read_bytes() if salted.exists() else b""
+    submission, filled = submission_of(predictions, names_of(studies, salt))
     write_text(Path(config.out), submission.to_csv(index=False))
     print(f"{config.out}: {len(submission)} rows of {len(studies)} studies, {filled} of them without a prediction")
     if config.images == "train_images":

@@ -93,10 +93,10 @@ def submission_of(predictions: pd.DataFrame, studies: Mapping[str, str]) -> tupl
     return table.rename_axis("row_id").reset_index().sort_values("row_id", ignore_index=True), filled
 
 
-def names_of(studies: Iterable[str]) -> dict[str, str]:
+def names_of(studies: Iterable[str], salt: bytes = b"") -> dict[str, str]:
     """Names under which predictions may hold studies of the challenge: their numbers, or the keys that ``spinenet
-    predict`` makes of them (the number is the StudyInstanceUID in every file)."""
-    return {name: study for study in studies for name in (study, study_key(study))}
+    predict`` makes of them (the number is the StudyInstanceUID in every file) with the salt of its output folder."""
+    return {name: study for study in studies for name in (study, study_key(study, salt))}
 
 
 def prior(group: str) -> NDArray[np.float64]:

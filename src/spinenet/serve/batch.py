@@ -8,6 +8,7 @@ they became ready in, so a run that was killed and started again ends as one tha
 
 import functools
 import logging
+import os
 import re
 import time
 import traceback
@@ -40,6 +41,8 @@ from spinenet.system.processes import in_processes
 
 LOG = logging.getLogger(__name__)
 
+MAX_WORKERS = max(2, os.cpu_count() or 1)
+"""More at once than processors only takes memory, about 0.7 GB each."""
 PASSING = frozenset({"system"})
 """Codes of failures that are not the study's."""
 FAULTS_FILE = "faults.log"
@@ -168,7 +171,7 @@ def predict_sources(
     arguments = (worker.bundle.path.absolute(), worker.reports.absolute(), worker.options)
     if cluster is not None:
         results = on_cluster(sources, work, arguments, cluster)
-    elif min(workers, len(sources)) < 2:
+    elif (workers := min(workers, len(sources), MAX_WORKERS)) < 2:
         results = ((source, worker(source)) for source in sources)
     else:
         results = in_processes(sources, functools.partial(_work, arguments), workers)

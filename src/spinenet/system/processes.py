@@ -16,6 +16,8 @@ from typing import TypeVar
 
 from spinenet.system import tracebacks
 
+TRIES = 2
+"""How often an item is tried by itself: a process may be killed from outside, too."""
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -23,9 +25,9 @@ Result = TypeVar("Result")
 def in_processes(
     items: Iterable[Item], work: Callable[[Item], Result], workers: int
 ) -> Iterator[tuple[Item, Result | None]]:
-    """(item, work(item)) in the order they finish; None where the process died on that item.
+    """(item, work(item)) in the order they finish; None where the process died on that item, TRIES times.
 
-    Nobody can say which of the items in flight killed a pool, so each of them is tried once more on its own. What
+    Nobody can say which of the items in flight killed a pool, so each of them is tried again on its own. What
     ``work`` raises is raised here. ``items`` are drawn as they are needed, and one worker is this process itself.
     """
     if workers < 2:
@@ -60,11 +62,13 @@ def _pooled(
 
 
 def _alone(item: Item, work: Callable[[Item], Result]) -> Result | None:
-    try:
-        with _pool(1) as pool:
-            return pool.submit(work, item).result()
-    except BrokenProcessPool:
-        return None
+    for _ in range(TRIES):
+        try:
+            with _pool(1) as pool:
+                return pool.submit(work, item).result()
+        except BrokenProcessPool:
+            continue
+    return None
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:

@@ -17,6 +17,7 @@ from typing import Any
 
 from spinenet.errors import ReadError
 from spinenet.readers.archives import ImageFiles
+from spinenet.readers.dicom.limits import check_bytes
 
 Value = str | int | float | tuple[Any, ...]
 """What an element holds: text, a number, or several of them."""
@@ -37,6 +38,7 @@ def read_dataset(path: Path, images: ImageFiles, keywords: Sequence[str] | None 
 
     try:
         with images.open(path) as file:
+            check_bytes(file)
             start = file.read(132)
             file.seek(0)
             bare = start[128:] != b"DICM" and start[:2] in (b"\x02\x00", b"\x08\x00")

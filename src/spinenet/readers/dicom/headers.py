@@ -25,6 +25,7 @@ from spinenet.readers.dicom.elements import (
     quiet,
     read_dataset,
 )
+from spinenet.readers.dicom.limits import MAX_FRAME_PIXELS, MAX_FRAMES
 from spinenet.readers.name_words import names_no_agent
 from spinenet.readers.sources import Acquisition, Frame, Person
 
@@ -156,6 +157,8 @@ def _frames(header: Header, path: Path, study_uid: str) -> tuple[list[Frame], st
         return [], problem
     count = header.count("PerFrameFunctionalGroupsSequence")
     stated = number(header.value("NumberOfFrames")) or 1
+    if max(count, stated) > MAX_FRAMES:
+        return [], f"multi-frame image of more than {MAX_FRAMES} frames"
     if stated > 1 and count < stated:
         return [], "multi-frame image without positions"
     found = [_frame(header, path, study_uid, index) for index in range(max(count, 1))]
@@ -172,6 +175,8 @@ def _no_image(header: Header) -> str:
         return _OBJECTS.get(modality, "object that is not MR")
     if not _pixels(header, "Rows") or not _pixels(header, "Columns"):
         return "object without an image"
+    if _pixels(header, "Rows") * _pixels(header, "Columns") > MAX_FRAME_PIXELS:
+        return "image of more pixels than MR images have"
     return "colour image" if (number(header.value("SamplesPerPixel")) or 1) != 1 else ""
 
 

@@ -13,6 +13,7 @@ from spinenet.errors import ReadError
 from spinenet.readers.archives import ImageFiles
 from spinenet.readers.dicom import jpeg_lossless, rle_lossless
 from spinenet.readers.dicom.elements import Header, Memory, damage, first_value, layers, number, read_dataset
+from spinenet.readers.dicom.limits import check_jpeg2000
 from spinenet.readers.sources import Frame
 
 LOG = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ _DECODERS = {
 }
 """Transfer syntax (JPEG baseline, lossless, LS, 2000; RLE) -> what decodes it: other libraries that may be installed
 end the process on damaged bytes."""
+_JPEG2000 = frozenset({"1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91"})
 DAMAGED = "the pixels are damaged or cut short"
 
 
@@ -118,6 +120,10 @@ def _stored(dataset: Any, index: int) -> StoredPixels:
         if decoder == RLE_LOSSLESS and (dataset.get("SamplesPerPixel") != 1 or dataset.BitsAllocated > 16):
             decoder = "pydicom"
         pixels, codestream = None, b""
+        if syntax in _JPEG2000:
+            count = int(dataset.get("NumberOfFrames") or 1)
+            whole = get_frame(dataset.PixelData, index, number_of_frames=count)
+            check_jpeg2000(whole, (int(dataset.Rows), int(dataset.Columns)))
         if decoder in (JPEG_LOSSLESS, RLE_LOSSLESS):
             count = int(dataset.get("NumberOfFrames") or 1)
             codestream = get_frame(dataset.PixelData, index, number_of_frames=count)
