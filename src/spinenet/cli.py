@@ -128,7 +128,7 @@ def predict(
             )
         typer.echo(summary)
         if summary.counts["failed"]:
-            typer.echo("`spinenet inspect` with the same paths says which files a study is and how they are understood")
+            typer.echo("`spinenet inspect` with the same paths and --out says which files a study is, and as what")
         measured = "measurements.csv, " if (out / MEASUREMENTS_FILE).is_file() else ""
         typer.echo(f"tables in {out}: predictions.csv, {measured}studies.csv, predictions.json")
         typer.echo(f"worklist: {out / 'worklist.html'}\nreports: {out / REPORTS_FOLDER}")
@@ -196,6 +196,9 @@ def _say_apart(paths: list[Path]) -> None:
 @app.command()
 def inspect(
     paths: Paths,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Results whose keys are shown.", show_default=False)
+    ] = None,
     model: Model = None,
 ) -> None:
     """Say which series would be graded as what.
@@ -205,11 +208,12 @@ def inspect(
     with _one_line_errors():
         from spinenet.readers import find_studies, read_study
         from spinenet.readers.names import printable
+        from spinenet.serve.output_folder import key_in
 
         unreadable, bundle = 0, _bundle_at_hand(model)
         _say_apart(paths)
         for source in find_studies(paths):
-            typer.echo(f"{source.key}  {', '.join(source.formats)}  {printable(str(source.location))}")
+            typer.echo(f"{key_in(source, out)}  {', '.join(source.formats)}  {printable(str(source.location))}")
             try:
                 study = read_study(source)
             except SpinenetError as error:

@@ -11,6 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from spinenet.checking.artefacts import artefacts_of
+from spinenet.checking.consistency import of_two_sizes, out_of_order
 from spinenet.checking.quality import REFUSE_FACTOR, UsualSeries, figures_of, level_figures
 from spinenet.crops import CropSpec
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, View
@@ -112,6 +113,7 @@ def _study_flags(located: StudyLevels) -> Iterator[Note]:
     if len(frames) < LUMBAR.usual:
         text = f"only {len(frames)} levels are in view; the {LUMBAR.name} has {LUMBAR.usual}"
         yield _of_study("few_levels", text, Severity.FLAG)
+    yield from of_two_sizes(sagittal)
     yield from _doubtful_names(sagittal, frames)
 
 
@@ -160,6 +162,7 @@ def _series_flags(located: LocatedSeries, reference: UsualSeries | None) -> Iter
     if located.series.plane == "sagittal" and _is_beside(located):
         text = "the midline is its outermost slice: it lies beside the spine, or slices of one side are missing"
         yield Note("off_midline", Scope.SERIES, name, text, Severity.FLAG)
+    yield from out_of_order(located)
     figures = figures_of(located)
     if figures.signal_to_noise < MIN_SIGNAL:
         text = f"grey values spread over {figures.signal_to_noise:.1f} times the noise only: too little signal to grade"

@@ -55,6 +55,12 @@ def locked(out: Path) -> Iterator[None]:
         lock.release()
 
 
+def key_in(source: StudySource, out: Path | None) -> str:
+    """The key of a study among the results in a folder; without one, or where it has none, that of no folder."""
+    salted = out is not None and (out / SALT_FILE).exists() and source.identity
+    return study_key(source.identity, salt_of(out)) if out is not None and salted else source.key
+
+
 @dataclass(frozen=True)
 class FolderClaim:
     """The studies of a run under their keys in its folder, and the keys of those whose results stay."""
