@@ -28,10 +28,12 @@ from spinenet.report.dicom.objects import made_from
 from spinenet.report.dicom.sr_text import read_report
 from spinenet.report.dicom.structured_report import write_report
 from spinenet.report.document import document, study_entry
+from spinenet.report.options import Language
 from spinenet.report.page.html import render
 from spinenet.report.schema import predictions_schema
 from spinenet.report.tables import append, prediction_rows, recover, study_row
-from spinenet.study import Study, StudyCheck, StudyLevels, StudyResult
+from spinenet.report.text.narrative import narrative
+from spinenet.study import Prediction, Study, StudyCheck, StudyLevels, StudyResult
 from spinephantom import PhantomStudy
 
 NAME = "vertebral_fracture"
@@ -118,3 +120,11 @@ def test_nobody_has_labelled_it_in_a_phantom(phantom: PhantomStudy) -> None:
     assert (phantom.grades_LT[:, TARGET_INDEX[NAME]] == UNKNOWN).all()
     assert (phantom.rater_grades_RLT[..., TARGET_INDEX[NAME]] == UNKNOWN).all()
     assert np.shape(phantom.grades_LT) == (len(LEVELS), len(TARGETS))
+
+
+def test_a_target_without_phrases_is_called_by_its_english_term() -> None:
+    broken = Prediction("L4/L5", "vertebral_fracture", 1, (0.1, 0.9), True)
+    result = StudyResult("a", "ok", 0.0, predictions=(broken,))
+    for language in Language:
+        words = dict(narrative(result, {}, language).findings)["L4/L5"]
+        assert words == ("Vertebral fracture.",)

@@ -4,14 +4,13 @@ No grades and no numbers: they would say more than a reader without training can
 likely is told as unsure, and what cannot be excluded is left to the doctor.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from spinenet.labels import NEVER_LOOKED_FOR
 from spinenet.report.certainty import Certainty, reading_of
 from spinenet.report.options import Language
 from spinenet.report.page.html import environment
-from spinenet.report.text.language import phrases, sentence
+from spinenet.report.text.language import Phrases, phrases, sentence
 from spinenet.report.text.narrative import level_names
 from spinenet.study import StudyResult
 from spinenet.system.files import write_text
@@ -31,8 +30,8 @@ def patient_page(result: StudyResult, language: Language = Language.EN) -> str:
         .get_template("patient.html")
         .render(
             plain=plain,
-            seen=told(result, Certainty.STANDS, plain),
-            maybe=told(result, Certainty.LIKELY, plain),
+            seen=told(result, Certainty.STANDS, words),
+            maybe=told(result, Certainty.LIKELY, words),
             unseen=sentence(words.listed([words.of("never", thing) for thing in NEVER_LOOKED_FOR])),
             notice=words("notice"),
             language=language,
@@ -41,11 +40,11 @@ def patient_page(result: StudyResult, language: Language = Language.EN) -> str:
     )
 
 
-def told(result: StudyResult, certainty: Certainty, plain: Mapping[str, str]) -> list[tuple[str, str]]:
+def told(result: StudyResult, certainty: Certainty, words: Phrases) -> list[tuple[str, str]]:
     """(level, sentences) of the findings of this certainty, from the head down."""
     found: dict[str, list[str]] = {}
     for one in result.reported:
         reading = reading_of(one)
         if reading.is_finding and reading.certainty is certainty and not one.experimental:
-            found.setdefault(one.level, []).append(sentence(plain[one.target]))
+            found.setdefault(one.level, []).append(sentence(words.of("patient", one.target)))
     return [(level, " ".join(found[level])) for level in level_names(result) if level in found]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
+from spinenet.labels import TARGET
 from spinenet.report.certainty import alternatives
 from spinenet.report.options import Language
 
@@ -29,8 +30,15 @@ class Phrases:
         return str(self._table[key]).format(**values)
 
     def of(self, group: str, key: str, **values: object) -> str:
-        """A phrase of a group, such as ``finding`` or ``view``."""
+        """A phrase of a group, such as ``finding`` or ``view``; a target without one is called by its English term."""
+        if key not in self._table[group] and key in TARGET:
+            grade = values.get("grade")
+            return f"{TARGET[key].running}: {grade}" if grade else TARGET[key].running
         return str(self._table[group][key]).format(**values)
+
+    def knows(self, target: str) -> bool:
+        """Whether a target has phrases."""
+        return target in self._table["finding"]
 
     def group(self, group: str) -> list[str]:
         """The keys of a group."""

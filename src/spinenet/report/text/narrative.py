@@ -162,6 +162,8 @@ def _grades(prediction: Prediction, reading: Reading, words: Phrases) -> str:
     target = TARGET[prediction.target]
     if target.scale is Scale.BINARY:
         return ""
+    if not words.knows(target.name):
+        return words.either([target.step(grade).words for grade in reading.grades]) if reading.is_finding else ""
     if target.name in ("pfirrmann", "modic"):
         return words.either([target.step(grade).short.split()[-1] for grade in reading.grades])
     return words.either([words.of("severity", str(grade)) for grade in reading.grades]) if reading.is_finding else ""
