@@ -97,3 +97,43 @@ def test_an_identity_in_a_key_takes_more_than_a_guess() -> None:
 
     assert len(study_key("1.2.3")) == len("study-") + 20
     assert study_key("1.2.3", b"a") != study_key("1.2.3", b"b")
+
+
+@pytest.mark.parametrize(
+    ("tags", "age"),
+    [
+        ({"PatientAge": "14"}, 14),
+        ({"PatientAge": "014Y"}, 14),
+        ({"PatientAge": "14 y"}, 14),
+        ({"PatientAge": "6M"}, 0.5),
+        ({"PatientAge": "041Y", "PatientBirthDate": "20100101", "StudyDate": "20200101"}, 10),
+        ({"PatientBirthDate": "2008", "StudyDate": "20200601"}, 12),
+        ({"PatientAge": "999Y"}, None),
+        ({"PatientAge": "adult"}, None),
+    ],
+)
+def test_a_child_is_known_by_any_spelling_of_age(
+    patient: Any, tmp_path: Path, tags: dict[str, str], age: float | None
+) -> None:
+    written(patient, tmp_path, "a", 1, **tags)
+    assert read_study(find_studies([tmp_path])[0]).age_years == age
+
+
+def test_images_under_one_uid_that_differ_are_said_to(patient: Any, tmp_path: Path) -> None:
+    for name, brighter in (("a", 0), ("b", 0), ("c", 50)):
+
+        def edit(data: Any, index: int, brighter: int = brighter) -> None:
+            data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.4.{index}"
+            patient.set_pixels(data, data.pixel_array + brighter)
+
+        patient.write(tmp_path / name, patient.stack(), edit)
+    for folders, says in ((("a", "b"), False), (("a", "c"), True)):
+        (source,) = find_studies([tmp_path / folder for folder in folders])
+        (text,) = [note.text for note in source.notes if note.code == "repeated"]
+        assert ("not the same each time" in text) == says
+
+
+def test_a_study_that_no_object_can_refer_to_says_so(patient: Any, tmp_path: Path) -> None:
+    written(patient, tmp_path, "a", 1, SOPClassUID=None)
+    notes = read_study(find_studies([tmp_path])[0]).notes
+    assert [note.text for note in notes if note.code == "not_referred"][0].startswith("no SOP Class UID")

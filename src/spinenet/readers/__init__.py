@@ -14,7 +14,7 @@ from pathlib import Path
 from spinenet.errors import ReadError
 from spinenet.readers import discovery as files
 from spinenet.readers import names
-from spinenet.readers.dicom.assembly import dicom_studies, origin_of, read_dicom, study_key
+from spinenet.readers.dicom.assembly import dicom_studies, origin_of, read_dicom, study_key, unreferred
 from spinenet.readers.mha import read_mha
 from spinenet.readers.nifti import read_nifti
 from spinenet.readers.overrides import Wanted, as_asked, parse_wanted, with_views
@@ -113,6 +113,7 @@ def read_study(source: StudySource) -> Study:
         stacks, remarks = read_dicom(source.frames)
         series += stacks
         problems += remarks
+        problems += unreferred(source.frames)
     # a stack of one series may come to bear the name of another series
     named = zip(series, names.unique(one.name for one in series), strict=True)
     series = [one if one.name == name else replace(one, name=name) for one, name in named]

@@ -83,11 +83,12 @@ def claim(
     salt = salt_of(out)
     files: dict[str, dict[str, str]] = dict(known.get("sources", {}))
     claimed: dict[str, StudySource] = {}
+    taken: set[str] = set()
     kept: set[str] = set()
     for source in sources:
         record = {"place": digest_of(str(source.location.resolve()), salt), "files": glance(source)}
         named = replace(source, key=study_key(source.identity, salt)) if source.identity else source
-        key, is_same = _key_of(named, record, files, results, set(claimed))
+        key, is_same = _key_of(named, record, files, results, taken)
         if key in results and results[key].status != "failed" and not again:
             if is_same and _is_complete(out, key):
                 kept.add(key)
@@ -95,6 +96,7 @@ def claim(
                 named = replace(named, notes=(*named.notes, CHANGED))
         files[key] = record
         claimed[key] = replace(named, key=key)
+        taken.add(key.lower())
     staying = kept | (set(results) - set(claimed))
     if known.get("model", digest) != digest and any(results[key].status != "failed" for key in staying):
         raise OutputError(
@@ -116,7 +118,7 @@ def _key_of(
     while True:
         key = source.key if count == 1 else f"{source.key}-{count}"
         count += 1
-        if any(key.lower() == one.lower() for one in taken):
+        if key.lower() in taken:
             continue
         earlier = files.get(key)
         if earlier is None or key not in results:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, replace
@@ -129,6 +130,8 @@ def _source(
     repeated = len(frames) - len(unique_frames)
     if repeated:
         texts["repeated"] = f"{repeated} image{'s were' if repeated > 1 else ' was'} there more than once"
+        if _differ(frames):
+            texts["repeated"] += ", and not the same each time: the first of them by file name was read"
     folders = {frame.path.parent for frame in frames}
     beside = sum(broken.pop(folder, 0) for folder in folders)
     if beside:
@@ -148,6 +151,18 @@ def _source(
         notes=notes,
         identity=identity,
     )
+
+
+def _differ(frames: Sequence[Frame]) -> bool:
+    """Whether files of one image differ in more than their headers."""
+    files: dict[tuple[str, int, tuple[float, ...]], list[Frame]] = {}
+    for frame in frames:
+        files.setdefault((frame.uid, frame.index, frame.position_mm), []).append(frame)
+    for several in (group for group in files.values() if len(group) > 1):
+        seen = {decoded.tobytes() for _, decoded in read_pixels(several) if not isinstance(decoded, ReadError)}
+        if len(seen) > 1:
+            return True
+    return False
 
 
 def _read_series(name: str, frames: Sequence[Frame]) -> tuple[list[Series], list[Note]]:
@@ -264,6 +279,29 @@ def _series(
     if images and series.affine_vox2mm[:3, 0] @ affine_vox2mm[:3, 0] < 0:
         images = replace(images, instances=images.instances[::-1])
     return replace(series, frame_of_reference=kept[0].frame_of_reference, images=images), notes
+
+
+def unreferred(frames: Sequence[Frame]) -> list[Note]:
+    """What is to be said where no DICOM object can refer to a study's images."""
+    lacking = [
+        words
+        for words, told in (
+            ("Study Instance UID", all(is_uid(frame.study_uid) for frame in frames)),
+            ("Series Instance UID", all(is_uid(frame.series_uid) for frame in frames)),
+            ("SOP Instance UID", all(is_uid(frame.uid) for frame in frames)),
+            ("SOP Class UID", all(is_uid(frame.sop_class_uid) for frame in frames)),
+        )
+        if not told
+    ]
+    if not lacking:
+        return []
+    text = f"no {' or '.join(lacking)} in its images, so no structured report and no overview can refer to them"
+    return [Note("not_referred", Scope.STUDY, "", text)]
+
+
+def is_uid(text: str) -> bool:
+    """Whether a text is a DICOM UID; readers put a path where a header lacks one."""
+    return len(text) <= 64 and re.fullmatch(r"[0-9]+(\.[0-9]+)*", text) is not None
 
 
 def origin_of(frames: Sequence[Frame]) -> Origin:

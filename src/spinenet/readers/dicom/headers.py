@@ -114,6 +114,7 @@ MAX_POSITION_MM = 100_000.0
 """No scanner is that far from its own centre: the number is damaged."""
 TILT = 0.02
 """How far products of direction vectors may lie from 1 and 0."""
+_AGE = re.compile(r"P?0*(\d{1,4}) *(Y|M|W|D)?(?:EARS?|RS?|ONTHS?|EEKS?|AYS?|O)?")
 _YEARS_PER_UNIT = {"Y": 1.0, "M": 1 / 12, "W": 1 / 52, "D": 1 / 365}
 
 
@@ -282,15 +283,25 @@ def _is_enhanced(described: Sequence[Header]) -> bool:
 
 
 def _age_years(header: Header) -> float | None:
-    """Age at the examination as stated (``014Y``, ``006M``), else from the dates of birth and study; else None."""
-    stated = _words(header.value("PatientAge")).strip().upper()
-    if len(stated) == 4 and _is_number(stated[:3]) and stated[3] in _YEARS_PER_UNIT:
-        return int(stated[:3]) * _YEARS_PER_UNIT[stated[3]]
-    birth, study = (_words(header.value(key)).strip() for key in ("PatientBirthDate", "StudyDate"))
-    if len(birth) != 8 or len(study) != 8 or not _is_number(birth + study):
-        return None
-    years = int(study[:4]) - int(birth[:4]) - int(study[4:] < birth[4:])
-    return years if 0 <= years <= 120 else None
+    """Age at the examination as stated, however it is spelled (``014Y``, ``14 y``, ``006M``, ``14``), or by the dates
+    of birth and study where these say less; None where nothing does."""
+    stated = _AGE.fullmatch(_words(header.value("PatientAge")).strip().upper())
+    told = [float(stated[1]) * _YEARS_PER_UNIT[stated[2] or "Y"]] if stated else []
+    birth, study = (_date(_words(header.value(key))) for key in ("PatientBirthDate", "StudyDate"))
+    if birth and study:
+        years = int(study[:4]) - int(birth[:4]) - int(study[4:] < birth[4:] if len(birth) == 8 else 0)
+        told += [float(years)] if 0 <= years <= 120 else []
+    return min((age for age in told if age <= 120), default=None)
+
+
+def _date(text: str) -> str:
+    """Digits of a date, of a year alone where no more is told, "" where it is none.
+
+    >>> _date("1990-01-31"), _date("1990"), _date("unknown"), _date("00000000")
+    ('19900131', '1990', '', '')
+    """
+    digits = re.sub(r"[-./ ]", "", text)
+    return digits if _is_number(digits) and len(digits) in (4, 8) and "1850" < digits[:4] < "2200" else ""
 
 
 def _tags(described: Sequence[Header]) -> tuple[str, ...]:

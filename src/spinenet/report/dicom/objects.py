@@ -6,16 +6,16 @@ only where asked for, and then all of what an archive files by; nothing else of 
 
 import datetime
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import RE_VALID_UID, UID, ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from spinenet import __version__
 from spinenet.labels import PRIVATE_SCHEME
+from spinenet.readers.dicom.assembly import is_uid
 from spinenet.report.dicom.codes import PRIVATE_NAME
 from spinenet.study import Origin, SourceImages, StudyResult
 
@@ -52,12 +52,7 @@ def made_from(result: StudyResult, model: Mapping[str, Any], *, identify: bool) 
     uids = [result.origin.study_uid]
     for one in images.values():
         uids += [one.series_uid, one.sop_class_uid, *instances_of(one)]
-    return ObjectSource(result, result.origin, images, model, identify) if all(map(_is_uid, uids)) else None
-
-
-def _is_uid(text: str) -> bool:
-    """Readers put a path where a header lacks a UID."""
-    return len(text) <= 64 and re.fullmatch(RE_VALID_UID, text) is not None
+    return ObjectSource(result, result.origin, images, model, identify) if all(map(is_uid, uids)) else None
 
 
 def instances_of(images: SourceImages) -> list[str]:
