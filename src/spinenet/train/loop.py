@@ -1,6 +1,7 @@
 """The training loop: a Lightning Trainer with logs, checkpoints, exact resume, early stop and averaged weights."""
 
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -133,6 +134,7 @@ def loggers_of(config: RunConfig, out: Path) -> list[Logger]:
         if config.logger.wandb:
             loggers.append(WandbLogger(out.name, out, project=config.logger.wandb, tags=list(config.tags)))
         if config.logger.mlflow:
+            os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # a folder is what is named here, if no server
             tags = dict.fromkeys(config.tags, "")
             loggers.append(MLFlowLogger("spinenet", out.name, tracking_uri=config.logger.mlflow, tags=tags))
     except ModuleNotFoundError as error:
