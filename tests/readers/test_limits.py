@@ -6,6 +6,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 from pydicom import dcmread
@@ -97,3 +98,15 @@ def test_blanked_values_stay_readable_after_all_limits(patient: Any, tmp_path: P
     patient.write(tmp_path, patient.stack())
     (series,) = read_study(find_studies([tmp_path])[0]).series
     assert patient.shows_patient(series) and np.isfinite(series.voxels_SRC).all()
+
+
+def test_a_volume_that_would_take_gigabytes_is_refused_by_its_header(tmp_path: Path) -> None:
+    header = nib.Nifti1Header()
+    header.set_data_shape((500, 480, 490))
+    header.set_data_dtype(np.float64)
+    (tmp_path / "x_t2.nii").write_bytes(header.binaryblock + bytes(1000))
+    assert "8 bytes are too many" in problems(tmp_path)
+    lines = "NDims = 3\nDimSize = 500 480 490\nElementType = MET_DOUBLE\nElementDataFile = LOCAL\n"
+    (tmp_path / "x_t2.nii").unlink()
+    (tmp_path / "x_t2.mha").write_text(lines)
+    assert "8 bytes are too many" in problems(tmp_path)

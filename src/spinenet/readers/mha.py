@@ -11,12 +11,20 @@ from spinenet.errors import ReadError
 from spinenet.labels import View
 from spinenet.readers import names
 from spinenet.readers.sources import Acquisition
-from spinenet.readers.volume import check_affine, check_file, check_shape, not_oriented, series_from_volume
+from spinenet.readers.volume import (
+    check_affine,
+    check_file,
+    check_shape,
+    check_stored,
+    not_oriented,
+    series_from_volume,
+)
 from spinenet.study import Series
 
 SUFFIXES = (".mha", ".mhd")
 _HEADER_BYTES = 65_536
 MAX_SIZE = 1e6
+_EIGHT_BYTES = {"MET_DOUBLE", "MET_LONG", "MET_ULONG", "MET_LONG_LONG", "MET_ULONG_LONG"}
 _ORIENTATION_KEYS = ("TransformMatrix", "Rotation", "Orientation")
 
 
@@ -98,6 +106,8 @@ def _check_header(header: dict[str, str], where: str) -> None:
     if max(map(abs, sizes)) > MAX_SIZE:
         raise ReadError(f"{where}: DimSize is '{_excerpt(header['DimSize'])}'; the header is damaged")
     check_shape(tuple(map(int, sizes)), where)
+    wide = header.get("ElementType", "").upper() in _EIGHT_BYTES
+    check_stored(tuple(map(int, sizes)), 8 if wide else 4, where)
     channels = header.get("ElementNumberOfChannels", "1")
     if channels != "1":
         raise ReadError(f"{where}: a colour image ({_excerpt(channels)} values a voxel); give grey values")

@@ -24,6 +24,7 @@ from spinenet.readers.volume import (
     check_affine,
     check_file,
     check_shape,
+    check_stored,
     not_oriented,
     series_from_volume,
     told,
@@ -58,6 +59,7 @@ class _NiftiImage:
     units: str
     is_oriented: bool
     is_grey: bool
+    bytes_per_voxel: int
     description: str
     contradiction: str = ""
     """What sform and qform say differently."""
@@ -131,6 +133,7 @@ def _opened(path: Path, where: str) -> _NiftiImage:
         affine=affine,
         units=_UNITS.get(int(header["xyzt_units"]) & 7, "unknown"),
         is_oriented=bool(header["sform_code"] > 0 or header["qform_code"] > 0),
+        bytes_per_voxel=dtype.itemsize,
         is_grey=dtype.fields is None and dtype.kind != "c",
         description=bytes(header["descrip"]).decode("latin-1"),
         contradiction=contradiction,
@@ -171,6 +174,7 @@ def _checked_shape(stored: _NiftiImage, where: str) -> tuple[int, ...]:
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     check_shape(shape, where)
+    check_stored(shape, stored.bytes_per_voxel, where)
     return shape
 
 

@@ -18,6 +18,9 @@ from spinenet.study import Basis, Series
 MAX_VOXELS = 120_000_000
 """Half as much again as in the largest lumbar volume we know of; beyond it the header is wrong."""
 
+MAX_STORED_BYTES = 480_000_000
+"""What an image may take as it is stored: all voxels as 32-bit floats, half as many as 64-bit ones."""
+
 MAX_EXTENT_MM = 1200.0
 """Images composed of a whole spine reach about 1000 mm."""
 
@@ -73,6 +76,12 @@ def check_shape(shape: tuple[int, ...], where: str) -> None:
         raise ReadError(f"{where}: {_times(shape)} voxels are too few for an image of a spine")
     if int(np.prod(np.asarray(shape, dtype=float))) > MAX_VOXELS:
         raise ReadError(f"{where}: {_times(shape)} voxels are too many for one series; is the header damaged?")
+
+
+def check_stored(shape: tuple[int, ...], bytes_per_voxel: int, where: str) -> None:
+    """Raise ReadError where reading would take more memory than an image is worth; called before pixels are read."""
+    if float(np.prod(np.asarray(shape, dtype=float))) * bytes_per_voxel > MAX_STORED_BYTES:
+        raise ReadError(f"{where}: {_times(shape)} voxels of {bytes_per_voxel} bytes are too many; store grey values")
 
 
 def check_affine(affine_vox2mm: NDArray[np.float64], where: str) -> None:
