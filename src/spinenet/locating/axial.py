@@ -63,7 +63,7 @@ def _anchor(stacks: Sequence[Series], sagittal: Sequence[LocatedSeries]) -> _Anc
     shared = tuple(other for other in sagittal if share_frame(stacks[0], other.series))
     if shared:
         return _Anchor(shared)
-    best = min(sagittal, key=lambda one: VIEWS_LIKE_AXIAL.index(one.series.view or View.SAGITTAL_T1))
+    best = next(one for view in VIEWS_LIKE_AXIAL for one in sagittal if one.series.view is view)
     found = displacement(axial_points(stacks, best.frames), best.series)
     where = "in another frame of reference than the sagittal series"
     if not found.agrees:
