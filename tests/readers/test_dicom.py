@@ -403,3 +403,9 @@ def test_a_blank_series_is_left_out_and_the_other_read(tmp_path, patient):
     study = read_one(tmp_path)
     assert [series.name for series in study.series] == ["series-1"]
     assert sentence(study.notes) == "series-2: a stack of 7 slices: every voxel is 0: the image is blank"
+
+
+def test_text_burnt_into_an_image_is_known_by_its_header(tmp_path, patient):
+    patient.write(tmp_path, patient.stack().having(BurnedInAnnotation="YES"))
+    (series,) = read_study(find_studies([tmp_path])[0]).series
+    assert series.view is None and "text burnt" in series.reason

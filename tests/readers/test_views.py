@@ -134,3 +134,10 @@ def test_contrast_agent_in_the_header_is_no_view():
 )
 def test_only_what_nothing_speaks_for_or_against_is_left_to_the_image(acquisition, basis):
     assert decide_view("sagittal", acquisition).basis is basis
+
+
+def test_a_picture_with_text_in_it_is_used_only_where_a_user_asks_for_it():
+    written = Acquisition(tr_ms=3500, te_ms=110, burnt_in=True)
+    assert decide_view("sagittal", written).view is None and "text burnt" in decide_view("sagittal", written).reason
+    asked = Acquisition(tr_ms=3500, te_ms=110, burnt_in=True, wanted=View.SAGITTAL_T2)
+    assert decide_view("sagittal", asked).view is View.SAGITTAL_T2

@@ -16,8 +16,8 @@ class Acquisition:
     """What a file says about the making of its image. Times in ms, None where it does not say.
 
     ``sequence`` joins the codes of scanning sequence, variant, options and sequence name; ``description`` is free text
-    (series description, protocol or file name) and may identify a patient: it is looked at, never shown. ``wanted`` is
-    the view a user has named for the series.
+    (series description, protocol or file name) and may identify a patient: it is looked at, never shown. ``burnt_in``
+    says that text is part of the picture, ``wanted`` is the view a user has named for the series.
     """
 
     tr_ms: float | None = None
@@ -31,6 +31,7 @@ class Acquisition:
     field_t: float | None = None
     echo_train: int | None = None
     fat_suppressed: bool = False
+    burnt_in: bool = False
     wanted: View | None = None
 
 

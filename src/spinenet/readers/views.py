@@ -96,6 +96,8 @@ def decide_view(plane: str, acquisition: Acquisition) -> Decision:
 
 def _unwanted(text: str, acquisition: Acquisition) -> str:
     """Why the image is none that is graded, or an empty string."""
+    if acquisition.burnt_in:
+        return "with text burnt into it by its header, which may name the patient"
     searched = f"{text} {plain_text(acquisition.image_type)}"
     for pattern, what in _NOT_USED:
         if pattern.search(searched):

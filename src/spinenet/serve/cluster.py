@@ -14,7 +14,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 PATIENCE_S = 5.0
-TRIES = 3
+TRIES = 6
 """How often an item is tried whose worker or node dies."""
 
 

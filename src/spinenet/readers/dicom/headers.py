@@ -55,6 +55,7 @@ _KEYWORDS = (
     "SeriesDescription",
     "ProtocolName",
     "BodyPartExamined",
+    "BurnedInAnnotation",
     "ContrastBolusAgent",
     "ContrastBolusAgentSequence",
     "ContrastBolusIngredient",
@@ -266,6 +267,7 @@ def _acquisition(described: Sequence[Header]) -> Acquisition:
         body_part=_words(first_value(described, "BodyPartExamined")),
         contrast_agent=_is_enhanced(described),
         field_t=_positive(described, "MagneticFieldStrength"),
+        burnt_in=_words(first_value(described, "BurnedInAnnotation")).strip().upper() == "YES",
         echo_train=int(echoes) if echoes else None,
         fat_suppressed="FAT" in _words(first_value(described, "SpectrallySelectedSuppression")).upper().split("_"),
     )
