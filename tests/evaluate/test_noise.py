@@ -20,7 +20,8 @@ def result(share: float, height_mm: float = 8.0) -> StudyResult:
         LevelFrame(level, np.zeros(3), np.array([0.0, 1, 0]), np.array([0.0, 0, 1]), 30.0, height_mm)
         for level in LEVELS[:5]
     )
-    series = Series("t2", np.zeros((1, 2, 2), np.float32), np.eye(4), "sagittal", None)
+    around = np.block([[np.eye(3), np.full((3, 1), -60.0)], [np.zeros((1, 3)), np.ones((1, 1))]])
+    series = Series("t2", np.zeros((1, 120, 120), np.float32), around, "sagittal", None)
     located = LocatedSeries(series, frames, 0, np.zeros(5, np.float32))
     sizes = level_measurements((located,), ())
     return StudyResult("a", "ok", 0.1, located=(located,), predictions=predictions, measurements=sizes)
