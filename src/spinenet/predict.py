@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.checking import gates
+from spinenet.checking.measured_slip import doubted_by_slip
 from spinenet.checking.visible import not_shown, visible_targets
 from spinenet.crops import Bag, build_bag, disc_views
 from spinenet.errors import StudyError
@@ -167,7 +168,8 @@ def decide(graded: UncalibratedGrades, bundle: Bundle) -> StudyResult:
     is_graded = len(graded.bag.level_L) > 0
     notes = [note for note in located.notes if note.severity is not Severity.REFUSE]
     unseen = not_shown(graded.bag, checked.series, bundle.targets, bundle.read_from)
-    predictions = predictions_of(graded, bundle)
+    measurements = level_measurements(checked.series, graded.measured, bundle.usual_measurements)
+    predictions, slips = doubted_by_slip(predictions_of(graded, bundle), measurements)
     is_read = not any(note.code in LOST for note in located.study.notes)
     is_whole = is_read and not notes and all(flag.severity is not Severity.REFUSE for flag in checked.flags)
     return StudyResult(
@@ -175,12 +177,12 @@ def decide(graded: UncalibratedGrades, bundle: Bundle) -> StudyResult:
         status="failed" if not is_graded else "ok" if is_whole else "partial",
         seconds=0.0,
         notes=(*notes, *unseen, *((NUMBERING,) if is_graded else ()), *located.study.notes),
-        flags=(*checked.flags, *_experimental(predictions)),
+        flags=(*checked.flags, *slips, *_experimental(predictions)),
         located=checked.series,
         predictions=predictions,
         crops=crops_shown(graded.bag, graded.attention_LST),
         measured=graded.measured,
-        measurements=level_measurements(checked.series, graded.measured, bundle.usual_measurements),
+        measurements=measurements,
         origin=located.study.origin,
     )
 
