@@ -14,19 +14,20 @@ def graded(grade: int) -> list[Prediction]:
     ]
 
 
-def slip(value: float, error: float | None = 2.0) -> list[Measurement]:
-    return [Measurement("L4/L5", "slip_mm", value, "mm", error)]
+def slip(value: float, series: str = "t2") -> list[Measurement]:
+    return [Measurement("L4/L5", "slip_mm", value, "mm", series=series)]
 
 
-def test_a_measured_slip_takes_the_confidence_from_its_absence_alone() -> None:
-    predictions, flags = doubted_by_slip(graded(0), slip(7.8))
+@pytest.mark.parametrize("series", ["t2", ""])
+def test_a_measured_slip_takes_the_confidence_from_its_absence_alone(series: str) -> None:
+    predictions, flags = doubted_by_slip(graded(0), slip(7.8, series))
     unsure = [(one.level, one.target) for one in predictions if not one.confident]
     assert unsure == [("L4/L5", "spondylolisthesis")]
     assert [flag.subject for flag in flags] == ["L4/L5"] and "7.8 mm" in flags[0].text
 
 
-@pytest.mark.parametrize("measured", [slip(4.9), slip(-7.8), slip(7.8, None), []])
-def test_small_backward_or_rough_slips_take_nothing(measured: list[Measurement]) -> None:
+@pytest.mark.parametrize("measured", [slip(2.9), slip(-7.8), slip(3.9, ""), []])
+def test_small_or_backward_slips_take_nothing(measured: list[Measurement]) -> None:
     predictions, flags = doubted_by_slip(graded(0), measured)
     assert all(one.confident for one in predictions) and not flags
 

@@ -90,7 +90,7 @@ def test_levels_are_listed_from_the_head_down_as_in_the_picture(result: StudyRes
 
 def test_a_level_found_but_not_graded_is_shown_as_such(result: StudyResult) -> None:
     text = text_of(render(result, model=MODEL))
-    assert "L3/L4 found, not graded 8.0 L4/L5" in text
+    assert "L3/L4 found, not graded ≈ 8.0 L4/L5" in text
     assert "L3/L4 No grade here that the model stands by" in text
 
 

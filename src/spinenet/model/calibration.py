@@ -170,7 +170,7 @@ def grade_sets(target: Target, probabilities_NK: Floats, calibration: TargetCali
 @dataclass(frozen=True)
 class Decision:
     """One target's discs decided: calibrated probabilities, index of the grade, whether the model stands by it, and the
-    published grades of the prediction set."""
+    published grades of the prediction set. It stands by no grade beside which the set holds another."""
 
     p_NK: Floats
     grade_N: Indices
@@ -182,7 +182,9 @@ def decision(target: Target, log_probabilities_NK: Floats, calibration: TargetCa
     """Calibrate and decide one target's discs; columns beyond its grades are left out."""
     p_NK = probabilities(target, log_probabilities_NK[:, : len(target.grades)], calibration)
     grade_N, confident_N = decide(target, p_NK, calibration)
-    return Decision(p_NK, grade_N, confident_N, grade_sets(target, p_NK, calibration))
+    sets_N = grade_sets(target, p_NK, calibration)
+    single_N = np.array([len(grades) < 2 for grades in sets_N], np.bool_)
+    return Decision(p_NK, grade_N, confident_N & single_N, sets_N)
 
 
 def _places(target: Target, columns: int) -> NDArray[np.int64]:

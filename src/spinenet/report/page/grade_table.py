@@ -48,7 +48,7 @@ def grade_table(
     """The table of these grades, with those of SIZES that are among the measurements."""
     by_key = {(prediction.level, prediction.target): prediction for prediction in predictions}
     targets = [target for target in TARGETS if any(one.target == target.name for one in predictions)]
-    values = {(one.level, one.name): one.value for one in measurements}
+    values = {(one.level, one.name): one for one in measurements}
     shown = [QUANTITY[name] for name in SIZES if any(one.name == name for one in measurements)]
     rows = []
     for level in levels:
@@ -58,8 +58,11 @@ def grade_table(
     return GradeTable(tuple(target.title for target in targets), tuple(one.title for one in shown), tuple(rows))
 
 
-def _written(quantity: Quantity, value: float | None) -> str:
-    return "–" if value is None else quantity.written(value)
+def _written(quantity: Quantity, measured: Measurement | None) -> str:
+    """A size, after a sign for "about" where the locator alone gave it."""
+    if measured is None:
+        return "–"
+    return quantity.written(measured.value) if measured.series else f"≈ {quantity.written(measured.value)}"
 
 
 def cell_of(prediction: Prediction) -> Cell:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from spinenet import __version__
+from spinenet.checking.gates import DOUBTFUL_NAMES
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, TARGET, TARGETS, VIEWS, Scale
 from spinenet.locating.measuring.quantities import MEYERDING
 from spinenet.report.certainty import Certainty, Reading, reading_of, severity_of
@@ -103,7 +104,7 @@ def level_sentences(result: StudyResult, level: str, reported: Sequence[Predicti
     if absent:
         yield sentence(words("none_of", findings=words.listed(_absences(absent, words), "nor")))
     if still:
-        names = [with_share(brief(one, reading, words, result), reading, words) for one, reading in still]
+        names = [_open(one, reading, words, result) for one, reading in still]
         yield sentence(words("open", findings=words.listed(names)))
     if not (found or likely or absent or still):
         yield sentence(words("undecided"))
@@ -124,6 +125,12 @@ def brief(prediction: Prediction, reading: Reading, words: Phrases, result: Stud
     upper, lower = prediction.level.split("/")
     grade = _grades(prediction, reading, words)
     return words.brief(finding_key(prediction, result), grade=grade, upper=upper, lower=lower)
+
+
+def _open(prediction: Prediction, reading: Reading, words: Phrases, result: StudyResult) -> str:
+    """What cannot be excluded, with its probability, and that it is experimental where it is."""
+    details = [words("share", percent=reading.percent), *([words("untried")] if prediction.experimental else [])]
+    return words("more", finding=brief(prediction, reading, words, result), details="; ".join(details))
 
 
 def with_share(finding: str, reading: Reading, words: Phrases) -> str:
@@ -177,7 +184,9 @@ def _height(level: str, words: Phrases, result: StudyResult) -> list[str]:
     value = words.number(f"{here:.1f}")
     if len(others) < FEWEST_OTHERS:
         return [words("height", value=value)]
-    return [words("height_compared", value=value, others=words.number(f"{float(np.median(others)):.1f}"))]
+    median = float(np.median(others))
+    key = "height_compared" if here < median else "height_not_lower"
+    return [words(key, value=value, others=words.number(f"{median:.1f}"))]
 
 
 def _slip(level: str, words: Phrases, result: StudyResult) -> list[str]:
@@ -209,6 +218,8 @@ def _technique(result: StudyResult, model: Mapping[str, Any], words: Phrases) ->
     if left_out:
         yield words("not_graded", targets=words.listed([words.of("target", name) for name in left_out]))
     yield words("numbering")
+    if any(flag.code == DOUBTFUL_NAMES for flag in result.flags):
+        yield words("doubtful_names")
 
 
 def lacking_views(there: set[Any], usual: Sequence[Any]) -> list[Any]:
@@ -219,8 +230,9 @@ def lacking_views(there: set[Any], usual: Sequence[Any]) -> list[Any]:
 
 
 def _impression(reported: Sequence[Prediction], words: Phrases, result: StudyResult) -> Iterator[str]:
-    """Findings with their levels, the gravest first; those that are possible are said so."""
-    ordered = sorted(reported, key=severity_of, reverse=True)
+    """Findings with their levels, the gravest first; those that are possible are said so, and those that are
+    experimental as well, behind all others."""
+    ordered = sorted(reported, key=lambda one: (not one.experimental, severity_of(one)), reverse=True)
     grouped: dict[str, list[str]] = {}
     for one in ordered:
         reading = reading_of(one)
@@ -229,6 +241,8 @@ def _impression(reported: Sequence[Prediction], words: Phrases, result: StudyRes
         finding, level = brief(one, reading, words, result), one.level
         if reading.certainty is Certainty.LIKELY:
             finding, level = words("possible", finding=finding), with_share(level, reading, words)
+        if one.experimental:
+            finding = words("more", finding=finding, details=words("untried"))
         grouped.setdefault(finding, []).append(level)
     for finding, levels in grouped.items():
         yield sentence(words("at_levels", finding=finding, levels=words.listed(levels)))
