@@ -177,7 +177,7 @@ def decide(graded: UncalibratedGrades, bundle: Bundle) -> StudyResult:
         status="failed" if not is_graded else "ok" if is_whole else "partial",
         seconds=0.0,
         notes=(*notes, *unseen, *((NUMBERING,) if is_graded else ()), *located.study.notes),
-        flags=(*checked.flags, *slips, *_experimental(predictions)),
+        flags=(*slips, *checked.flags, *_experimental(predictions)),
         located=checked.series,
         predictions=predictions,
         crops=crops_shown(graded.bag, graded.attention_LST),

@@ -1,6 +1,7 @@
 """Own studies with a table of grades: every format, every source of levels, and a clear line for all that is amiss."""
 
 import csv
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from spinenet.datasets.points import frames_of_centers
 from spinenet.datasets.prepare import Job, prepare
 from spinenet.errors import DatasetError
 from spinenet.labels import LEVELS, TARGET_INDEX, TARGETS, UNKNOWN
-from spinenet.readers import read_study
+from spinenet.readers import find_studies, read_study
+from spinenet.readers.dicom.assembly import SALT_FILE, study_key
 from spinenet.report.tables import PREDICTION_COLUMNS
 from spinenet.study import Note, Scope, Severity, Study, StudyLevels
 from spinephantom import PhantomStudy
@@ -26,6 +28,7 @@ from spinephantom.write.nifti_files import write_nifti
 from spinephantom.write.spider_files import write_mha
 
 SPEC = CropSpec()
+SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 DISC_TARGETS = [index for index, target in enumerate(TARGETS) if "spider" in target.labelled_by]
 Cells = list[dict[str, object]]
 
@@ -212,6 +215,18 @@ def test_a_long_table_names_studies_by_their_keys_and_grades_by_number_or_word(f
     first, second = load_dataset("table", folder).studies
     assert grades_of(first) == {("L4/L5", "pfirrmann"): 4, ("L5/S1", "modic"): 2, ("L4/L5", "bulging"): 1}
     assert grades_of(second) == {("L3/L4", "pfirrmann"): 1}
+
+
+def test_a_key_of_results_names_its_study_where_their_salt_lies_beside_the_table(tmp_path: Path) -> None:
+    """Keys differ from one output folder to the next; corrections bear those of theirs."""
+    shutil.copytree(SAMPLE, tmp_path / "any")
+    (source,) = find_studies([tmp_path / "any"])
+    write_csv(tmp_path / "grades.csv", [long(study=study_key(source.identity, b"theirs"))])
+    with pytest.raises(DatasetError, match="none of its 1 studies"):
+        load_dataset("table", tmp_path)
+    (tmp_path / SALT_FILE).write_bytes(b"theirs")
+    (study,) = load_dataset("table", tmp_path).studies
+    assert grades_of(study) == {("L4/L5", "pfirrmann"): 4}
 
 
 def test_the_table_may_have_any_name(folder: Path) -> None:

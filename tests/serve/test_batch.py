@@ -158,6 +158,15 @@ def test_overwriting_replaces_the_studies_given_and_keeps_the_others(clinic: Cli
     assert sorted(rows(tmp_path / "studies.csv")) == ["a", "b", "c"]
 
 
+def test_results_are_not_written_among_the_images(
+    clinic: Clinic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutputError, match="holds the images"):
+        run(tmp_path / "any")
+    assert not list(tmp_path.iterdir())
+
+
 def test_results_of_two_models_are_not_mixed(clinic: Clinic, tmp_path: Path) -> None:
     run(tmp_path)
     other = FakeBundle(metadata={"data": "more"})

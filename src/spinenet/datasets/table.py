@@ -4,9 +4,9 @@
     ROOT/points.csv        optional: study, level and x, y, z (LPS mm), or series, slice, row, column of a disc's centre
     ROOT/...               the studies: a folder each, or files that begin alike (17_t1.nii.gz, 17_t2.nii.gz)
 
-``study`` is a path relative to the table, or the key that ``spinenet predict ROOT`` gives; ROOT may also name the table
-itself. Levels come from label images (SPIDER's values; ``masks/`` beside ``images/``, or ``_seg``, ``_mask`` after the
-name), else from points, else from the locator. What cannot be read is a finding, never a grade.
+``study`` is a path relative to the table, or its key, as ``spinenet inspect ROOT`` or results name it; ROOT may also
+name the table itself. Levels come from label images (SPIDER's values; ``masks/`` beside ``images/``, or ``_seg``,
+``_mask`` after the name), else from points, else from the locator. What cannot be read is a finding, never a grade.
 """
 
 import csv
@@ -26,6 +26,7 @@ from spinenet.datasets.points import MIN_POINTS, frames_of_centers
 from spinenet.errors import DatasetError, ReadError
 from spinenet.labels import LEVELS, MAX_GRADES, TARGET, TARGET_INDEX, UNKNOWN, Target
 from spinenet.readers import StudySource, find_studies
+from spinenet.readers.dicom.assembly import SALT_FILE, study_key
 from spinenet.study import LevelFrame, Study
 
 GRADES_FILE, POINTS_FILE = "grades.csv", "points.csv"
@@ -254,10 +255,14 @@ def _found_at(path: Path) -> StudySource | str:
 
 
 def _by_key(folder: Path) -> dict[str, StudySource]:
+    """Studies below a folder by their keys; by those of an output folder too whose salt lies beside the table."""
     try:
-        return {one.key: one for one in find_studies([folder])}
-    except ReadError:
+        found = find_studies([folder])
+        salt = (folder / SALT_FILE).read_bytes()[:64] if (folder / SALT_FILE).is_file() else b""
+    except (ReadError, OSError):
         return {}
+    salted = {study_key(one.identity, salt): one for one in found if salt and one.identity}
+    return {**salted, **{one.key: one for one in found}}
 
 
 def _mask_of(path: Path) -> LabelImage | None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from spinenet import __version__
-from spinenet.errors import SpinenetError
+from spinenet.errors import OutputError, SpinenetError
 from spinenet.model.bundle import Bundle, load_bundle
 from spinenet.predict import predict_study
 from spinenet.readers import StudySource, Wanted, find_studies, names, read_study, with_views
@@ -35,7 +35,7 @@ from spinenet.report.study_files import (
 )
 from spinenet.report.tables import Row, StudyRow, append, arrange, prediction_rows, recover, study_row
 from spinenet.serve.cluster import on_cluster
-from spinenet.serve.output_folder import claim, locked
+from spinenet.serve.output_folder import claim, is_output, locked
 from spinenet.study import Note, Scope, Severity, StudyResult
 from spinenet.system.processes import in_processes
 
@@ -130,6 +130,8 @@ def predict_paths(
     written.
     """
     found = [with_views(source, wanted) for source in find_studies(paths)]
+    if out.resolve() in {path.resolve() for path in paths} and not is_output(out):
+        raise OutputError(f"{out}: holds the images; name another folder for the results")
     with locked(out):
         claimed = claim(out, bundle.metadata, found, recover(out), again=overwrite)
         todo = [source for source in claimed.sources if source.key not in claimed.kept]

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from spinenet.errors import OutputError
 from spinenet.readers import StudySource
-from spinenet.readers.dicom.assembly import study_key
+from spinenet.readers.dicom.assembly import SALT_FILE, study_key
 from spinenet.readers.fingerprints import glance, images_digest
 from spinenet.report.study_files import DOCUMENT_SUFFIX, PAGE_SUFFIX, REPORTS_FOLDER, path_of
 from spinenet.report.tables import StudyRow
@@ -22,7 +22,6 @@ from spinenet.system.files import remove_partials, write_private, write_text
 
 RUN_FILE = "run.json"
 LOCK_FILE = ".lock"
-SALT_FILE = ".salt"
 CHANGED = Note(
     "images_changed",
     Scope.STUDY,
@@ -59,6 +58,11 @@ def key_in(source: StudySource, out: Path | None) -> str:
     """The key of a study among the results in a folder; without one, or where it has none, that of no folder."""
     salted = out is not None and (out / SALT_FILE).exists() and source.identity
     return study_key(source.identity, salt_of(out)) if out is not None and salted else source.key
+
+
+def is_output(folder: Path) -> bool:
+    """Whether an earlier run has written results there."""
+    return (folder / RUN_FILE).exists()
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,10 @@ def _problem(identity: str, location: Path, problem: str) -> StudySource:
     return StudySource(study_key(identity), location, (Format.DICOM,), problem=problem, identity=identity)
 
 
+SALT_FILE = ".salt"
+"""What keys in an output folder are made with, the file that holds it."""
+
+
 def study_key(identity: str, salt: bytes = b"") -> str:
     """A key that does not identify the patient and is the same on every run, and with another salt another one.
 
