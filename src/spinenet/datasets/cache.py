@@ -45,7 +45,8 @@ _ARRAYS = ("stored", "grey", "affine", "frames", "sizes", "reference")
 class LocatedStudy:
     """A labelled study after locating: ``dataset`` says where it is from, ``located`` holds its series with frames.
 
-    ``grades_LT``, ``raters_RLT``, ``published_RT`` and ``generator`` as in LabelledStudy.
+    ``grades_LT``, ``raters_RLT``, ``published_RT`` and ``generator`` as in LabelledStudy. ``made_from`` stands for the
+    files and points it was made from (``datasets.changes``); empty where that was not noted.
     """
 
     key: str
@@ -56,6 +57,7 @@ class LocatedStudy:
     raters_RLT: NDArray[np.int64]
     published_RT: NDArray[np.int64] | None = None
     generator: str = ""
+    made_from: str = ""
 
 
 def located_study(dataset: str, study: LabelledStudy, located: Sequence[LocatedSeries]) -> LocatedStudy:
@@ -135,6 +137,7 @@ def save_study(path: Path, study: LocatedStudy, spec: CropSpec) -> LocatedStudy:
         "patient": cut.patient,
         "dataset": cut.dataset,
         "generator": cut.generator,
+        "made_from": cut.made_from,
         "targets": [target.name for target in TARGETS],
         "reach_mm": _reaches(spec),
         "series": [_facts_of(one) for one in cut.located],
@@ -217,7 +220,7 @@ def _read(path: Path, names: Collection[str] | None = None) -> tuple[dict[str, A
 
 def _labels_of(about: dict[str, Any], arrays: Arrays) -> LocatedStudy:
     grades: dict[str, Any] = {name: _by_name(arrays[name], about["targets"]) for name in _GRADES if name in arrays}
-    facts = {name: about.get(name, "") for name in ("key", "patient", "dataset", "generator")}
+    facts = {name: about.get(name, "") for name in ("key", "patient", "dataset", "generator", "made_from")}
     return LocatedStudy(located=(), **facts, **grades)
 
 

@@ -6,7 +6,7 @@ study a worker.
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from spinenet.checking.visible import visible_targets
 from spinenet.crops import CropSpec, build_bag
 from spinenet.datasets import LabelledStudy
 from spinenet.datasets.cache import located_study, save_study
+from spinenet.datasets.changes import digest_of_inputs, is_changed
 from spinenet.datasets.level_sources import Levels, locate_labelled
 from spinenet.errors import DatasetError, SpinenetError
 from spinenet.labels import TARGETS, UNKNOWN
@@ -56,19 +57,32 @@ class Outcome:
 
 
 def prepare(jobs: Sequence[Job], *, workers: int = 1) -> Iterator[Outcome]:
-    """Prepare studies whose file is not there yet, yielding each as it is done; problems end in ``out/problems.csv``.
+    """Prepare studies whose file is missing or of something else than they are now, yielding each as it is done;
+    problems end in ``out/problems.csv``.
 
     What was interrupted is resumed by calling again; studies without a file are tried again.
     """
-    waiting = [job for job in jobs if not job.path.exists()]
-    for job, outcome in in_processes(waiting, prepare_one, workers):
+    missing, changed = waiting(jobs)
+    for job, outcome in in_processes([*missing, *changed], prepare_one, workers):
         died = Outcome(job.study.key, 0, "its process died, perhaps for lack of memory; prepare it with fewer workers")
         yield _recorded(job.out, outcome or died)
 
 
+def waiting(jobs: Sequence[Job]) -> tuple[list[Job], list[Job]]:
+    """Jobs without a file, and those whose grades, points, masks or images changed since their file was made."""
+    missing = [job for job in jobs if not job.path.exists()]
+    changed = [job for job in jobs if job.path.exists() and is_changed(job.study, job.path)]
+    return missing, changed
+
+
 def prepare_one(job: Job) -> Outcome:
-    """Read, locate, trim and write one study; a study that cannot be read or located is an outcome without series."""
+    """Read, locate, trim and write one study; a study that cannot be read or located is an outcome without series.
+
+    A file that is there goes first, so that none with old grades stays where the study cannot be made anew.
+    """
     study = job.study
+    job.path.unlink(missing_ok=True)
+    made_from = digest_of_inputs(study)
 
     def find(read: Study) -> Levels:
         found = locate(read, _bundle(job.bundle))
@@ -80,7 +94,8 @@ def prepare_one(job: Job) -> Outcome:
         located, problems = locate_labelled(study, find, only_names=job.locator)
     except SpinenetError as error:
         return Outcome(study.key, 0, str(error))
-    saved = save_study(job.path, located_study(job.dataset, study, located), job.spec)
+    whole = replace(located_study(job.dataset, study, located), made_from=made_from)
+    saved = save_study(job.path, whole, job.spec)
     return Outcome(study.key, len(saved.located), "; ".join(problems), shown_grades(study, saved.located, job.spec))
 
 

@@ -70,18 +70,23 @@ def _prepare_data(config: PrepareConfig) -> None:
 
 
 def _prepare(config: PrepareConfig, studies: Sequence[LabelledStudy]) -> None:
-    """Write the studies that are missing in ``out``, with progress and studies a second."""
+    """Write the studies that are missing in ``out`` or changed since, with progress and studies a second."""
     from spinenet.datasets import adapter
+    from spinenet.datasets.changes import refuse_others
     from spinenet.datasets.check import kept_lines
-    from spinenet.datasets.prepare import PROBLEMS, Job, prepare
+    from spinenet.datasets.prepare import PROBLEMS, Job, prepare, waiting
 
     out, model = Path(config.out), Path(config.model) if config.model else None
+    refuse_others(out, config.data.name, studies)
     locator = adapter(config.data.name).rough_points if config.locator is None else config.locator
     jobs = [Job(config.data.name, study, out, config.crop, locator, model) for study in studies]
-    waiting = [job for job in jobs if not job.path.exists()]
-    there = len(jobs) - len(waiting)
-    print(f"{there} of {len(jobs)} studies are prepared in {out}, {len(jobs) - there} to do")
-    if there == len(jobs):
+    missing, changed = waiting(jobs)
+    todo = [*missing, *changed]
+    print(f"{len(jobs) - len(todo)} of {len(jobs)} studies are prepared in {out}, {len(todo)} to do")
+    if changed:
+        what = "study has" if len(changed) == 1 else "studies have"
+        print(f"{len(changed)} prepared {what} other grades, points, masks or images since and will be made again")
+    if not todo:
         return
     written = failed = 0
     kept: Counter[str] = Counter()
@@ -93,15 +98,15 @@ def _prepare(config: PrepareConfig, studies: Sequence[LabelledStudy]) -> None:
         TextColumn("{task.fields[rate]:.2f} studies/s"),
     )
     with progress_bar(*columns, TimeRemainingColumn()) as progress:
-        task = progress.add_task("", total=len(jobs) - there, rate=0.0)
-        for outcome in prepare(jobs, workers=config.workers):
+        task = progress.add_task("", total=len(todo), rate=0.0)
+        for outcome in prepare(todo, workers=config.workers):
             kept.update(outcome.shown)
             written, failed = written + bool(outcome.series), failed + (not outcome.series)
             rate = (written + failed) / (time.perf_counter() - start)
             progress.update(task, advance=1, rate=rate)
     seconds = time.perf_counter() - start
     print(f"{out}: {written} written in {seconds:.0f} s, {failed} could not be ({PROBLEMS} in it says why)")
-    print("\n".join(kept_lines([job.study for job in waiting], kept)))
+    print("\n".join(kept_lines([job.study for job in todo], kept)))
 
 
 def prepare_data() -> None:
