@@ -308,7 +308,7 @@ def test_the_slices_looked_at_most_are_the_ones_shown(graded: StudyResult, model
         for crop, share in zip(graded.crops["L4/L5"], mostly, strict=True)
     )
     html = render(replace(graded, crops={"L4/L5": crops}), model=model)
-    captions = re.findall(r"<figcaption>([^<]+) <b>(\d+) %</b>", html)
+    captions = re.findall(r'<figcaption>([^<]+)<span class="most">read, weight (\d+) %</span>', html)
     assert captions == [
         *(("4 mm right", "30"), ("midline", "1"), ("8 mm left", "20")),
         *(("4 mm right", "9"), ("4 mm left", "40")),

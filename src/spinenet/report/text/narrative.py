@@ -130,6 +130,8 @@ def brief(prediction: Prediction, reading: Reading, words: Phrases, result: Stud
 def _open(prediction: Prediction, reading: Reading, words: Phrases, result: StudyResult) -> str:
     """What cannot be excluded, with its probability, and that it is experimental where it is."""
     details = [words("share", percent=reading.percent), *([words("untried")] if prediction.experimental else [])]
+    if prediction.target == "spondylolisthesis":
+        details += _slip(prediction.level, words, result)
     return words("more", finding=brief(prediction, reading, words, result), details="; ".join(details))
 
 
@@ -217,7 +219,8 @@ def _technique(result: StudyResult, model: Mapping[str, Any], words: Phrases) ->
     left_out = [name for name in model.get("targets", ()) if name not in graded]
     if left_out:
         yield words("not_graded", targets=words.listed([words.of("target", name) for name in left_out]))
-    yield words("numbering")
+    review = review_of(result)
+    yield words("named_by_reader", reader=review.reader) if review and review.approved else words("numbering")
     if any(flag.code == DOUBTFUL_NAMES for flag in result.flags):
         yield words("doubtful_names")
 
