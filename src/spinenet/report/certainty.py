@@ -127,8 +127,9 @@ def _place(target: Target, grade: int) -> int:
 
 
 def leading(predictions: Sequence[Prediction]) -> tuple[list[Prediction], list[Prediction]]:
-    """The findings that stand or are likely, and those that cannot be excluded, the gravest first in both."""
+    """What stands or is likely of the findings, the gravest first, and what cannot be excluded, the likeliest first."""
     ordered = sorted(predictions, key=severity_of, reverse=True)
     read = [(one, reading_of(one)) for one in ordered]
     found = [one for one, reading in read if reading.is_finding and reading.certainty is not Certainty.OPEN]
-    return found, [one for one, reading in read if reading.certainty is Certainty.OPEN]
+    still = [(one, reading) for one, reading in read if reading.certainty is Certainty.OPEN]
+    return found, [one for one, _ in sorted(still, key=lambda pair: pair[1].percent, reverse=True)]
