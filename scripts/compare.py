@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spinenet.errors import ConfigError
-from spinenet.evaluate.evaluation_config import CompareConfig
+from spinenet.train.evaluation_config import CompareConfig
 from spinenet.train.hydra_command import script
 
 

@@ -6,8 +6,8 @@ python scripts/measure_noise.py 'studies=[STUDIES]' bundle=BUNDLE     paths as s
 from pathlib import Path
 
 from spinenet.errors import ConfigError, SpinenetError
-from spinenet.evaluate.evaluation_config import NoiseConfig
 from spinenet.system.progress import track
+from spinenet.train.evaluation_config import NoiseConfig
 from spinenet.train.hydra_command import script
 
 

@@ -9,9 +9,9 @@ docs/explanation/measuring.md says what the columns are and how far they may be 
 from pathlib import Path
 
 from spinenet.errors import DatasetError
-from spinenet.evaluate.evaluation_config import MeasureSpinesConfig
 from spinenet.labels import RESEARCH_ONLY
 from spinenet.system.progress import track
+from spinenet.train.evaluation_config import MeasureSpinesConfig
 from spinenet.train.hydra_command import script
 
 

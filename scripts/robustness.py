@@ -6,8 +6,8 @@ python scripts/robustness.py 'studies=[STUDIES]' bundle=BUNDLE out=DIR     paths
 from pathlib import Path
 
 from spinenet.errors import ConfigError, SpinenetError
-from spinenet.evaluate.evaluation_config import RobustnessConfig
 from spinenet.system.progress import track
+from spinenet.train.evaluation_config import RobustnessConfig
 from spinenet.train.hydra_command import script
 
 

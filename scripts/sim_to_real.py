@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from spinenet.datasets import load_dataset
 from spinenet.errors import DatasetError
-from spinenet.evaluate.evaluation_config import SimToRealConfig
 from spinenet.evaluate.robustness import measured_canal
 from spinenet.labels import RESEARCH_ONLY
 from spinenet.model.bundle import load_bundle
 from spinenet.study import StudyResult
 from spinenet.system.files import write_text
 from spinenet.system.progress import track
+from spinenet.train.evaluation_config import SimToRealConfig
 from spinenet.train.hydra_command import script
 
 SHOWN = 8

@@ -11,7 +11,6 @@ from spinenet.evaluate.comparison import Comparison, compare
 from spinenet.evaluate.curves import CURVES, Curve, CurveOf, reliability_before
 from spinenet.evaluate.discrimination import Discrimination, Twins, discriminations, twins
 from spinenet.evaluate.evaluation import Cohort, Metrics, TargetMetrics, evaluate_cohort, make_cohort
-from spinenet.evaluate.evaluation_config import EvaluateConfig
 from spinenet.evaluate.intervals import COVERAGE, FAMILY_ERROR, Estimate, Resamples, side_by_side
 from spinenet.evaluate.levels import LevelErrors
 from spinenet.evaluate.raters import Raters, compare_raters, consensus, load_raters
@@ -170,11 +169,13 @@ def read_truth(truth: str | None, raters: str | None) -> pd.DataFrame | None:
     return consensus(load_raters(Path(raters or ""))) if truth == CONSENSUS else load_truth(Path(truth))
 
 
-def read_beside(config: EvaluateConfig, truth: pd.DataFrame | None) -> Beside:
-    """Whatever else a configuration names: cases, raters and a previous run."""
+def read_beside(
+    cases: str | None, raters: str | None, previous: str | None, truth: pd.DataFrame | None, *, consensus: bool
+) -> Beside:
+    """Whatever else is named: CSV files of cases, of raters and of another run on patients of this truth."""
     return Beside(
-        cases=load_cases(Path(config.cases)) if config.cases else None,
-        raters=load_raters(Path(config.raters)) if config.raters else None,
-        previous=load_predictions(Path(config.previous), truth) if config.previous else None,
-        consensus=config.truth == CONSENSUS,
+        cases=load_cases(Path(cases)) if cases else None,
+        raters=load_raters(Path(raters)) if raters else None,
+        previous=load_predictions(Path(previous), truth) if previous else None,
+        consensus=consensus,
     )

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spinenet.errors import ConfigError
-from spinenet.evaluate.evaluation_config import EvaluateConfig
 from spinenet.train.discs.disc_config import TrainDiscsConfig
+from spinenet.train.evaluation_config import EvaluateConfig
 from spinenet.train.hydra_command import script
 from spinenet.train.preparation import prepare_data
 from spinenet.train.run_folder import refuse_early
@@ -114,13 +114,14 @@ def export(config: ExportConfig) -> None:
 def evaluate(config: EvaluateConfig) -> None:
     """Evaluate a table of predictions, or predict every run's test patients from their files first."""
     from spinenet.evaluate import Settings, load_predictions, write_evaluation
-    from spinenet.evaluate.assessment import read_beside, read_truth
+    from spinenet.evaluate.assessment import CONSENSUS, read_beside, read_truth
 
     if bool(config.runs) == bool(config.predictions):
         raise ConfigError("name either runs, such as 'runs=[data/runs/grader]', or predictions=predictions.csv")
     settings = Settings(config.title, config.samples, config.seed, config.threshold)
     truth = read_truth(config.truth, config.raters)
-    beside = read_beside(config, truth)
+    consensus = config.truth == CONSENSUS
+    beside = read_beside(config.cases, config.raters, config.previous, truth, consensus=consensus)
     if config.predictions:
         write_evaluation(load_predictions(Path(config.predictions), truth), Path(config.out), settings, beside)
     else:
