@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from spinenet.regions import LUMBAR
 
@@ -145,10 +145,11 @@ class Target:
     """One thing that is graded at a level.
 
     ``condition`` is what the left and the right of it share, and its name where it has no side. ``term`` is what it is
-    called within a sentence. ``steps`` are the grades of its scale in order; arrays hold their index, or UNKNOWN.
-    Of ``needs`` one must be met; a side is graded only where left and right are known. From index ``finding_from`` on
-    a grade is a finding, from ``severe_from`` on a severe one. ``looks_for`` is the entry of RADIOLOGISTS_LOOK_FOR
-    that it answers. ``labelled_by`` is data set -> its column with grades of it.
+    called within a sentence; ``exactly`` the same where the level is known, by its vertebrae ``{upper}`` and
+    ``{lower}``, "" where that says no more. ``steps`` are the grades of its scale in order; arrays hold their index,
+    or UNKNOWN. Of ``needs`` one must be met; a side is graded only where left and right are known. From index
+    ``finding_from`` on a grade is a finding, from ``severe_from`` on a severe one. ``looks_for`` is the entry of
+    RADIOLOGISTS_LOOK_FOR that it answers. ``labelled_by`` is data set -> its column with grades of it.
     """
 
     condition: str
@@ -163,6 +164,7 @@ class Target:
     finding_from: int = field(default=1, kw_only=True)
     severe_from: int | None = field(default=None, kw_only=True)
     looks_for: str = field(default="", kw_only=True)
+    exactly: str = field(default="", kw_only=True)
     code: Code | None = field(default=None, kw_only=True)
     labelled_by: Mapping[str, str] = field(default_factory=dict, kw_only=True, hash=False)
 
@@ -179,6 +181,15 @@ class Target:
         ('disc bulging', 'Modic change', 'right subarticular stenosis')
         """
         return f"{self.side} {self.term}" if self.side else self.term
+
+    def at(self, level: str) -> str:
+        """Its title within a sentence that names this level.
+
+        >>> TARGET["endplate_upper"].at("L4/L5"), TARGET["bulging"].at("L4/L5")
+        ('change of the inferior end-plate of L4', 'disc bulging')
+        """
+        upper, lower = level.split("/")
+        return self.exactly.format(upper=upper, lower=lower) or self.running
 
     @cached_property
     def title(self) -> str:
@@ -236,10 +247,10 @@ def _type(number: int, words: str, short: str) -> Grade:
     return Grade(number, words, private(f"modic_{number}", words), short, words)
 
 
-def _binary(condition: str, term: str, column: str, urgency: int = 0, code: Code | None = None) -> Target:
+def _binary(condition: str, term: str, column: str, urgency: int = 0, **others: Any) -> Target:
     """What is seen in any sagittal series and labelled as there or not by SPIDER, in this column."""
     steps, needs = presence(urgency=urgency), any_of(*SAGITTAL_VIEWS)
-    return Target(condition, term, Scale.BINARY, steps, needs=needs, code=code, labelled_by={"spider": column})
+    return Target(condition, term, Scale.BINARY, steps, needs=needs, labelled_by={"spider": column}, **others)
 
 
 def _stenosis(
@@ -315,8 +326,16 @@ TARGETS = (
         urgency=2,
         code=Code("274152003", "SCT", "Spondylolisthesis"),
     ),
-    _binary("endplate_upper", "upper endplate change", "UP endplate"),
-    _binary("endplate_lower", "lower endplate change", "LOW endplate"),
+    *(
+        # A disc's upper end-plate is the lower one of the vertebra above it: of the disc alone, "upper" tells nothing.
+        _binary(
+            f"endplate_{one}", f"end-plate change {side} the disc", column, exactly=f"change of {plate} of {{{one}}}"
+        )
+        for one, side, column, plate in (
+            ("upper", "above", "UP endplate", "the inferior end-plate"),
+            ("lower", "below", "LOW endplate", "the superior end-plate"),
+        )
+    ),
     _stenosis(
         "canal_stenosis",
         "spinal canal stenosis",

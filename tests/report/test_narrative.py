@@ -87,8 +87,8 @@ def claim(words: str) -> tuple[str, tuple[int, ...]]:
         r"disc bulging": "bulging",
         r"disc space narrowing": "narrowing",
         r"(?:spondylo|antero|retro)l[io]\w*": "spondylolisthesis",
-        r"changes of the upper endplate": "endplate_upper",
-        r"changes of the lower endplate": "endplate_lower",
+        r"changes of the inferior end-plate of [TL]\d+": "endplate_upper",
+        r"changes of the superior end-plate of [LS]\d": "endplate_lower",
         r"(moderate|severe)(?: (or) (severe))? spinal canal stenosis": "canal_stenosis",
         r"(moderate|severe)(?: (or) (severe))? (left|right) foraminal stenosis": "foraminal_stenosis",
         r"(moderate|severe)(?: (or) (severe))? (left|right) subarticular stenosis": "subarticular_stenosis",
@@ -116,7 +116,7 @@ def grades_in(name: str, words: list[str]) -> tuple[int, ...]:
 
 
 def absences(words: str) -> list[tuple[str, tuple[int, ...]]]:
-    if words == "endplate changes":
+    if words == "end-plate changes":
         return [("endplate_upper", (0,)), ("endplate_lower", (0,))]
     found = re.fullmatch(r"disc degeneration \(Pfirrmann grade ([IV]+)\)", words)
     if found:
@@ -176,7 +176,7 @@ def test_a_slip_is_named_by_its_direction_and_size() -> None:
     sizes = [("slip_mm", 6.2, "mm"), ("slip_percent", 17.4, "%"), ("meyerding_grade", 1.0, "1")]
     measured = tuple(Measurement("L4/L5", *one) for one in sizes)
     result = StudyResult("a", "ok", 0.0, predictions=(slip,), measurements=measured)
-    words = "Anterolisthesis of L4 on L5 (6.2 mm, 17 % of the endplate, Meyerding grade I)."
+    words = "Anterolisthesis of L4 on L5 (6.2 mm, 17 % of the end-plate, Meyerding grade I)."
     assert narrative(result, MODEL).findings == (("L4/L5", (words,)),)
     backward = replace(result, measurements=(Measurement("L4/L5", "slip_mm", -4.0, "mm"),))
     assert narrative(backward, MODEL).findings[0][1] == ("Retrolisthesis of L4 on L5 (4.0 mm).",)

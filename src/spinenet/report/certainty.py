@@ -110,7 +110,7 @@ def in_full(prediction: Prediction) -> str:
     >>> in_full(Prediction("L4/L5", "canal_stenosis", 1, (0.1, 0.5, 0.4), False, grade_set=(1, 2)))
     'L4/L5 spinal canal stenosis: likely moderate or severe (90 %)'
     """
-    what = f"{prediction.level} {TARGET[prediction.target].running}"
+    what = f"{prediction.level} {TARGET[prediction.target].at(prediction.level)}"
     how = "by the reader" if prediction.evidence == "reader" else f"{reading_of(prediction).percent} %"
     return f"{what}: {said(prediction)} ({how})"
 

@@ -122,9 +122,13 @@ def finding_key(prediction: Prediction, result: StudyResult) -> str:
 
 def brief(prediction: Prediction, reading: Reading, words: Phrases, result: StudyResult) -> str:
     """A finding in as few words as it has."""
-    upper, lower = prediction.level.split("/")
     grade = _grades(prediction, reading, words)
-    return words.brief(finding_key(prediction, result), grade=grade, upper=upper, lower=lower)
+    return words.brief(finding_key(prediction, result), grade=grade, **_vertebrae(prediction.level))
+
+
+def _vertebrae(level: str) -> dict[str, str]:
+    """The vertebrae beside a disc, for phrases that name them."""
+    return dict(zip(("upper", "lower"), level.split("/"), strict=True))
 
 
 def _open(prediction: Prediction, reading: Reading, words: Phrases, result: StudyResult) -> str:
@@ -142,7 +146,10 @@ def with_share(finding: str, reading: Reading, words: Phrases) -> str:
 
 def _absences(absent: Sequence[tuple[Prediction, Reading]], words: Phrases) -> list[str]:
     """What is absent, both end-plates in one word."""
-    names = {one.target: words.of("none", one.target, grade=_grades(one, reading, words)) for one, reading in absent}
+    names = {
+        one.target: words.of("none", one.target, grade=_grades(one, reading, words), **_vertebrae(one.level))
+        for one, reading in absent
+    }
     if {"endplate_upper", "endplate_lower"} <= set(names):
         names["endplate_upper"] = words.of("none", "endplates")
         del names["endplate_lower"]
@@ -151,9 +158,8 @@ def _absences(absent: Sequence[tuple[Prediction, Reading]], words: Phrases) -> l
 
 def _in_full(prediction: Prediction, reading: Reading, words: Phrases, result: StudyResult) -> str:
     """A finding in full, with its probability where it is possible and the measurements that belong to it."""
-    upper, lower = prediction.level.split("/")
     grade = _grades(prediction, reading, words)
-    finding = words.of("finding", finding_key(prediction, result), grade=grade, upper=upper, lower=lower)
+    finding = words.of("finding", finding_key(prediction, result), grade=grade, **_vertebrae(prediction.level))
     likely = reading.certainty is Certainty.LIKELY
     details = [words("share", percent=reading.percent)] if likely else []
     if prediction.experimental:
