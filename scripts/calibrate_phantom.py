@@ -15,7 +15,7 @@ from typing import Any
 from spinenet.system.files import write_text
 from spinenet.system.processes import in_processes
 from spinenet.system.progress import track
-from spinenet.train.hydra_command import script
+from spinenet.train.script import script
 from spinephantom.data import calibration
 from spinephantom.patient.pathology import Mode, modes_named
 from spinephantom.population import fitting

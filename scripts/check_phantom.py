@@ -19,7 +19,7 @@ from spinenet.labels import LEVELS
 from spinenet.readers import find_studies, read_study
 from spinenet.system.processes import in_processes
 from spinenet.system.progress import track
-from spinenet.train.hydra_command import script
+from spinenet.train.script import script
 from spinephantom import acceptance, make_study, write_dicom
 from spinephantom.acceptance import LIMITS
 from spinephantom.patient.pathology import Mode, modes_named

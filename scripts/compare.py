@@ -9,7 +9,7 @@ from typing import Any
 
 from spinenet.errors import ConfigError
 from spinenet.train.evaluation_config import CompareConfig
-from spinenet.train.hydra_command import script
+from spinenet.train.script import script
 
 
 @script("compare", CompareConfig)

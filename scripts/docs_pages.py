@@ -27,7 +27,7 @@ from typer.testing import CliRunner
 
 from spinenet.labels import MAX_GRADES
 from spinenet.train import command_line
-from spinenet.train.config_keys import keys_of
+from spinenet.train.config_keys import SCHEMAS, keys_of
 
 log = logging.getLogger(f"mkdocs.plugins.{__name__}")
 ROOT = Path(__file__).parents[1]
@@ -131,15 +131,12 @@ def _keys(schema: type) -> str:
 
 def _schema(name: str) -> type:
     """The dataclass that a script's configuration is checked against: importing the script registers it."""
-    from hydra.core.config_store import ConfigStore
-    from omegaconf import OmegaConf
-
     spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "scripts" / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
-    return OmegaConf.get_type(ConfigStore.instance().load(f"{name}_schema.yaml").node)  # type: ignore[return-value]
+    return SCHEMAS[name]
 
 
 def _remark(path: Path) -> str:

@@ -1,7 +1,7 @@
 """Make synthetic lumbar spine studies with exact truth, in the layout of a data set or as plain DICOM."""
 
 from spinenet.system.progress import track
-from spinenet.train.hydra_command import script
+from spinenet.train.script import script
 from spinephantom.write.collection import PhantomConfig, generate, missing_studies
 
 

@@ -12,7 +12,7 @@ from spinenet.errors import DatasetError
 from spinenet.labels import RESEARCH_ONLY
 from spinenet.system.progress import track
 from spinenet.train.evaluation_config import MeasureSpinesConfig
-from spinenet.train.hydra_command import script
+from spinenet.train.script import script
 
 
 @script("measure_spines", MeasureSpinesConfig)

@@ -11,7 +11,7 @@ from spinenet.evaluate.saved import save_phantom_test
 from spinenet.model.bundle import load_bundle
 from spinenet.system.progress import progress_bar
 from spinenet.train.evaluation_config import PhantomTestConfig
-from spinenet.train.hydra_command import script
+from spinenet.train.script import script
 
 
 @script("phantom_test", PhantomTestConfig)

@@ -8,7 +8,7 @@ from pathlib import Path
 from spinenet.errors import ConfigError, SpinenetError
 from spinenet.system.progress import track
 from spinenet.train.evaluation_config import RobustnessConfig
-from spinenet.train.hydra_command import script
+from spinenet.train.script import script
 
 
 @script("robustness", RobustnessConfig)

@@ -21,7 +21,7 @@ from spinenet.study import StudyResult
 from spinenet.system.files import write_text
 from spinenet.system.progress import track
 from spinenet.train.evaluation_config import SimToRealConfig
-from spinenet.train.hydra_command import script
+from spinenet.train.script import script
 
 SHOWN = 8
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from spinenet.datasets.splits import DataConfig
 from spinenet.errors import ConfigError
 from spinenet.system.files import write_text
-from spinenet.train.hydra_command import script
+from spinenet.train.script import script
 
 
 @dataclass

@@ -1,5 +1,6 @@
-"""``spinenet train`` and its like: the same commands as the scripts, from any folder; an extra that lacks is named."""
+"""``spinenet train`` and its like: from any folder; help needs no extra, and one that lacks is named."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -32,6 +33,21 @@ def test_a_wrong_key_ends_in_one_line_that_begins_with_the_command() -> None:
     assert done.exit_code == 2
     assert done.stderr.startswith("spinenet train grader: ") and "epohcs" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_help_needs_the_base_install_alone() -> None:
+    lines = [
+        "import sys",
+        "sys.modules |= dict.fromkeys(['hydra', 'omegaconf', 'yaml', 'pandas', 'sklearn', 'matplotlib', 'torch'])",
+        "from typer.testing import CliRunner",
+        "from spinenet.cli import app",
+        f"for words in {[*COMMANDS, ('accept',), ('monitor',), ('listen',)]}:",
+        "    done = CliRunner().invoke(app, [*words, '--help'])",
+        "    assert done.exit_code == 0 and 'older' in done.stdout, (words, done.output)",
+        "done = CliRunner().invoke(app, ['train', 'grader'])",
+        "assert done.exit_code == 2 and \"pip install 'spinenet-mri[train]'\" in done.stderr, done.output",
+    ]
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
 
 
 def test_an_extra_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

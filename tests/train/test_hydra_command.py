@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from spinenet.train.hydra_command import CONFIG_DIR, one_line, to_dataclass
+from spinenet.train.config_keys import CONFIG_DIR, SCHEMAS
+from spinenet.train.hydra_command import one_line, register, to_dataclass
 
 ROOT = Path(__file__).parents[2]
 MAIN_FILES = sorted(path.stem for path in CONFIG_DIR.glob("*.yaml"))
@@ -68,10 +68,10 @@ def composed(scripts: dict[str, ModuleType]) -> Iterator[Any]:
     """``composed("train_grader", "debug=fast")``: the validated dataclass, as the script's main receives it."""
 
     def make(name: str, *overrides: str) -> Any:
+        register()
         with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
             found = compose(name, list(overrides))
-        schema = OmegaConf.get_type(ConfigStore.instance().load(f"{name}_schema.yaml").node)
-        return to_dataclass(schema, found)
+        return to_dataclass(SCHEMAS[name], found)
 
     yield make
     GlobalHydra.instance().clear()

@@ -2,10 +2,20 @@
 
 import ast
 import inspect
+import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from pathlib import Path
 from typing import Any, get_type_hints
+
+INSTALLED = Path(__file__).parents[1] / "configs"
+"""Where a wheel has the YAML files; a checkout has them at its top."""
+CONFIG_DIR = INSTALLED if INSTALLED.is_dir() else Path(__file__).parents[3] / "configs"
+SCHEMAS: dict[str, type] = {}
+"""Name of a YAML file in CONFIG_DIR -> the dataclass it fills, of all scripts that were imported."""
+GROUP = re.compile(r"^  - (?:optional )?(\w+): ", re.MULTILINE)
+"""A line of the defaults of a YAML file that chooses a file of a group."""
 
 
 @dataclass(frozen=True)
@@ -57,3 +67,19 @@ def _texts(schema: type) -> dict[str, str]:
                 assert isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
                 texts[above.target.id] = " ".join(str(below.value.value).split())
     return texts
+
+
+def help_of(config_name: str, schema: type, summary: str) -> str:
+    """What ``--help`` prints: groups with their choices, then every key with its default and what it means."""
+    lines = [
+        inspect.cleandoc(summary),
+        "",
+        "key=value changes a key, group=choice takes a file, --multirun runs lists.",
+        "",
+    ]
+    for group in GROUP.findall((CONFIG_DIR / f"{config_name}.yaml").read_text(encoding="utf-8")):
+        lines.append(f"  {group}: {', '.join(sorted(path.stem for path in (CONFIG_DIR / group).glob('*.yaml')))}")
+    for key in keys_of(schema):
+        lines += ["", f"{key.name} = {key.default}"]
+        lines += textwrap.wrap(key.text, 112, initial_indent="    ", subsequent_indent="    ")
+    return "\n".join(lines) + "\n"

@@ -1,11 +1,9 @@
 """From YAML to dataclasses: the one place that knows Hydra. Scripts receive plain, typed, validated dataclasses."""
 
 import functools
-import inspect
 import logging
 import os
 import sys
-import textwrap
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
@@ -21,13 +19,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from spinenet.errors import ConfigError, SpinenetError
-from spinenet.train.config_keys import keys_of
+from spinenet.train.config_keys import CONFIG_DIR, SCHEMAS
 
 LOG = logging.getLogger(__name__)
-
-INSTALLED = Path(__file__).parents[1] / "configs"
-"""Where a wheel has the YAML files; a checkout has them at its top."""
-CONFIG_DIR = INSTALLED if INSTALLED.is_dir() else Path(__file__).parents[3] / "configs"
 
 Config = TypeVar("Config")
 
@@ -116,58 +110,31 @@ def _refuse(error: BaseException) -> NoReturn:
     raise SystemExit(2) from error
 
 
-def help_of(config_name: str, schema: type, summary: str) -> str:
-    """What ``--help`` prints: groups with their choices, then every key with its default and what it means."""
-    lines = [
-        inspect.cleandoc(summary),
-        "",
-        "key=value changes a key, group=choice takes a file, --multirun runs lists.",
-        "",
-    ]
-    composed: Any = OmegaConf.load(CONFIG_DIR / f"{config_name}.yaml")
-    groups = [str(name).split()[-1] for one in composed.get("defaults", []) if not isinstance(one, str) for name in one]
-    for group in (name for name in groups if (CONFIG_DIR / name).is_dir()):
-        lines.append(f"  {group}: {', '.join(sorted(path.stem for path in (CONFIG_DIR / group).glob('*.yaml')))}")
-    for key in keys_of(schema):
-        lines += ["", f"{key.name} = {key.default}"]
-        lines += textwrap.wrap(key.text, 112, initial_indent="    ", subsequent_indent="    ")
-    return "\n".join(lines) + "\n"
+def register() -> None:
+    """Tell Hydra the dataclasses of all scripts that were imported."""
+    for name, schema in SCHEMAS.items():
+        ConfigStore.instance().store(name=f"{name}_schema", node=schema)
 
 
-def script(config_name: str, schema: type[Config]) -> Callable[[Callable[[Config], Any]], Callable[[], None]]:
-    """Turn ``main(config: schema)`` into a Hydra command that reads ``<config_name>.yaml`` of CONFIG_DIR.
+def run(config_name: str, main: Callable[[Any], Any]) -> None:
+    """Compose ``<config_name>.yaml`` with what was typed, check it against its dataclass and call ``main`` with it."""
+    register()
 
-    A wrong key, type or value, and every error meant for users, ends in one line on stderr and exit code 2. ``--help``
-    explains every key. What ``main`` returns is what a sweeper makes the most of.
-    """
-    ConfigStore.instance().store(name=f"{config_name}_schema", node=schema)
+    @functools.wraps(main)
+    def typed_main(composed: Any) -> Any:
+        try:
+            _own_folder(composed)
+            config: Any = to_dataclass(SCHEMAS[config_name], composed)
+        except (SpinenetError, OmegaConfBaseException, ValueError) as error:
+            _refuse(error)
+        try:
+            return main(config)
+        except SpinenetError as error:
+            _refuse(error)
 
-    def decorate(main: Callable[[Config], Any]) -> Callable[[], None]:
-        @functools.wraps(main)
-        def typed_main(composed: Any) -> Any:
-            try:
-                _own_folder(composed)
-                config = to_dataclass(schema, composed)
-            except (SpinenetError, OmegaConfBaseException, ValueError) as error:
-                _refuse(error)
-            try:
-                return main(config)
-            except SpinenetError as error:
-                _refuse(error)
-
-        command = hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=config_name)(typed_main)
-
-        def guarded() -> None:
-            # Hydra prints a stack of its own and exits unless it is told to let errors through.
-            os.environ["HYDRA_FULL_ERROR"] = "1"
-            if {"--help", "-h"} & set(sys.argv[1:]):
-                sys.stdout.write(help_of(config_name, schema, main.__doc__ or ""))
-                return
-            try:
-                command()
-            except (HydraException, OmegaConfBaseException) as error:
-                _refuse(error)
-
-        return guarded
-
-    return decorate
+    # Hydra prints a stack of its own and exits unless it is told to let errors through.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=config_name)(typed_main)()
+    except (HydraException, OmegaConfBaseException) as error:
+        _refuse(error)

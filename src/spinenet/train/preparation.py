@@ -13,7 +13,7 @@ from spinenet.crops import CropSpec
 from spinenet.datasets import LabelledStudy
 from spinenet.datasets.splits import DataConfig
 from spinenet.system.progress import progress_bar, track
-from spinenet.train.hydra_command import script
+from spinenet.train.script import script
 
 
 @dataclass

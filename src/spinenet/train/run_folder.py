@@ -3,8 +3,6 @@
 import os
 from pathlib import Path
 
-from omegaconf import OmegaConf
-
 from spinenet.datasets import load_dataset
 from spinenet.errors import ConfigError
 from spinenet.model.bundle import LOCATOR
@@ -55,6 +53,8 @@ def save_config(config: LearningConfig, out: Path) -> None:
     A run that is resumed keeps its settings, on which its learning-rate schedule rests. ConfigError where they differ,
     and where a new run would write over an old one.
     """
+    from omegaconf import OmegaConf
+
     path = out / "config.yaml"
     now = OmegaConf.structured(config)
     if not now.resume:

@@ -1,12 +1,13 @@
 """Configuration of the training scripts: one dataclass a group, and the only place their defaults are written."""
 
 from dataclasses import dataclass, field
-
-from omegaconf import MISSING
+from typing import Any
 
 from spinenet.crops import CropSpec
 from spinenet.datasets.splits import DataConfig
 
+MISSING: Any = "???"
+"""What Hydra takes for a value that must be given."""
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")
 GRADER_KINDS = ("attention", "mean", "resnet18_3d", "resnet34_3d")
 """Networks that ``baselines.build_grader`` can build."""
