@@ -2,7 +2,7 @@
 
 python scripts/compare_models.py 'runs=[RUN,RUN,...]' data=phantom data.root=TEST_SET out=DIR
 
-Each run is a folder of export.py (or of train_grader.py with a locator) whose training had the same data and budget
+Each run is a folder of spinenet export (or train grader with a locator) whose training had the same data and budget
 (experiment=compare_grader).
 """
 
@@ -17,7 +17,7 @@ from spinenet.train.script import script
 
 @dataclass
 class CompareModelsConfig:
-    """``runs`` as in scripts/evaluate.py; ``data`` is a test set that none of them has learnt from."""
+    """``runs`` as in spinenet evaluate; ``data`` is a test set that none of them has learnt from."""
 
     runs: list[str] = field(default_factory=list)
     """Run folders to compare."""

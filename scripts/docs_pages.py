@@ -101,7 +101,7 @@ def configuration() -> str:
     """Every script's keys, and the files that can be chosen."""
     parts = [
         "# Configuration",
-        "Scripts are configured as `KEY=VALUE` on the command line, composed by Hydra from the files in `configs/` "
+        "Commands are configured as `KEY=VALUE` on the command line, composed by Hydra from the files in `configs/` "
         "and checked against dataclasses before anything runs: a wrong key or value ends in one line. "
         "`--help` lists keys and choices, `--cfg job` prints what a command would run with, `--multirun KEY=1,2` runs "
         "one after the other.\n",
@@ -109,8 +109,8 @@ def configuration() -> str:
         "wins over them.\n",
     ]
     for name in (path.stem for path in sorted((ROOT / "configs").glob("*.yaml"))):
-        command = f", `spinenet {COMMANDS[name]}`" if name in COMMANDS else ""
-        parts += [f"## {name.replace('_', ' ')}\n", f"`python scripts/{name}.py`{command}\n", _keys(_schema(name))]
+        command = f"spinenet {COMMANDS[name]}" if name in COMMANDS else f"python scripts/{name}.py"
+        parts += [f"## {name.replace('_', ' ')}\n", f"`{command}`\n", _keys(_schema(name))]
     parts.append("## Files that can be chosen\n")
     for folder in sorted(path for path in (ROOT / "configs").iterdir() if path.is_dir()):
         rows = [(f"`{folder.name}={path.stem}`", _remark(path)) for path in sorted(folder.glob("*.yaml"))]
@@ -130,7 +130,11 @@ def _keys(schema: type) -> str:
 
 
 def _schema(name: str) -> type:
-    """The dataclass that a script's configuration is checked against: importing the script registers it."""
+    """The dataclass that a command's configuration is checked against: importing the script registers it."""
+    from spinenet.train import commands  # noqa: F401  it registers its own
+
+    if name in SCHEMAS:
+        return SCHEMAS[name]
     spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "scripts" / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

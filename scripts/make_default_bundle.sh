@@ -27,7 +27,7 @@ trained() { # FILE KIND FOLDER OVERRIDES...: a run that ends with the file; one 
   elif [ ! -e "$folder/$made" ]; then
     rm -f "$folder/config.yaml" # what broke before it learnt anything
   fi
-  once "$folder/$made" python "scripts/train_$kind.py" "out=$folder" "resume=$resume" "$@"
+  once "$folder/$made" spinenet train "$kind" "out=$folder" "resume=$resume" "$@"
 }
 mkdir -p "$out"
 if [ -z "$start" ]; then
@@ -64,7 +64,7 @@ measured() { # FOLD LOCATOR
     "segmenters=[$out/segmenter0,$out/segmenter1,$out/segmenter2]" "locator=$2"
 }
 exported() { # FOLDER FOLD OVERRIDES...
-  once "$1/bundle/model.json" python scripts/export.py "out=$1" "start=$start" "segmenter=$out/segmenter$2" \
+  once "$1/bundle/model.json" spinenet export "out=$1" "start=$start" "segmenter=$out/segmenter$2" \
     "measured=$out/measured$2" "discs=[$out/discs$2]" "${@:3}"
 }
 for fold in 0 1 2; do
@@ -74,7 +74,7 @@ done
 if [ "$start" = default ]; then measured -1 null; else measured -1 "$start"; fi
 
 # Figures by cross-validation, and the bundle of everyone with what they calibrate.
-once "$out/patients/metrics.json" python scripts/evaluate.py "out=$out/patients" data=spider "data.root=$spider" \
+once "$out/patients/metrics.json" spinenet evaluate "out=$out/patients" data=spider "data.root=$spider" \
   "runs=[$out/fold0,$out/fold1,$out/fold2]" "title='SPIDER, 3-fold cross-validation'"
 exported "$out/all" -1 experiment=default_bundle "calibration=[$out/patients/calibration.json]" \
   "metrics=$out/patients/metrics.json"

@@ -15,7 +15,7 @@ once() { # FILE COMMAND...: run the command unless it has already made the file
   [ -e "$made" ] || "$@"
 }
 trained() { # FOLDER OVERRIDES...: a grader's run
-  once "$1/learnt.json" python scripts/train_grader.py "out=$1" "${@:2}"
+  once "$1/learnt.json" spinenet train grader "out=$1" "${@:2}"
 }
 
 # Phantoms: many with every grade frequent and as many as RSNA 2024 has them, some for the locator, some to calibrate and
@@ -30,7 +30,7 @@ phantoms "$out/test" 500 13 study.mode=RSNA "${small[@]}"
 phantoms "$out/calibration" 180 15 study.mode=RSNA "${small[@]}"
 phantoms "$out/spines" 150 14 layout=spider study.axial=false study.slices=3
 for part in balanced rsna test calibration; do
-  python scripts/prepare_data.py data=phantom "data.root=$out/$part" "out=$out/prepared-$part" workers=2
+  spinenet prepare data=phantom "data.root=$out/$part" "out=$out/prepared-$part" workers=2
 done
 learn=$out/prepared
 mkdir -p "$learn"
@@ -40,19 +40,19 @@ done
 
 # The grader: phantoms first, then patients and phantoms together.
 trained "$out/pretrained" data=phantom "data.root=$learn" experiment=pretrain_grader
-once "$out/locator-1/locator.onnx" python scripts/train_locator.py data=spider_phantom "data.root=$spider" \
+once "$out/locator-1/locator.onnx" spinenet train locator data=spider_phantom "data.root=$spider" \
   "data.extra.phantom=$out/spines" data.fold=-1 data.validation=0 "out=$out/locator-1"
 trained "$out/grader-1" data=spider_phantom "data.root=$spider" "data.extra.phantom=$learn" data.fold=-1 \
   experiment=finetune_grader "init=$out/pretrained/checkpoints/last.ckpt"
 
 evaluated() { # FOLDER OVERRIDES...
-  once "$1/metrics.json" python scripts/evaluate.py "out=$1" "${@:2}"
+  once "$1/metrics.json" spinenet evaluate "out=$1" "${@:2}"
 }
 # Calibrated on other phantoms than it is tested on.
-once "$out/uncalibrated/bundle/model.json" python scripts/export.py "out=$out/uncalibrated" \
+once "$out/uncalibrated/bundle/model.json" spinenet export "out=$out/uncalibrated" \
   "graders=[$out/grader-1]" "locator=$out/locator-1"
 evaluated "$out/calibrated" data=phantom "data.root=$out/calibration" "runs=[$out/uncalibrated]"
-once "$out/stenosis/bundle/model.json" python scripts/export.py experiment=default_bundle "out=$out/stenosis" \
+once "$out/stenosis/bundle/model.json" spinenet export experiment=default_bundle "out=$out/stenosis" \
   "graders=[$out/grader-1]" "locator=$out/locator-1" "calibration=[$out/calibrated/calibration.json]"
 # What real series look like, and the views that SPIDER lacks.
 python scripts/fit_gates.py "$out/stenosis/bundle" "$spider/images" --synthetic "$out/calibration/images"
@@ -62,7 +62,7 @@ echo "bundle: $out/stenosis/bundle, to start from"
 # Networks of other kinds with the same data and the same budget.
 for model in grader grader_mean grader_resnet18_3d grader_resnet34_3d; do
   trained "$out/contest/$model" data=phantom "data.root=$learn" "model=$model" experiment=compare_grader
-  once "$out/contest/$model-exported/bundle/model.json" python scripts/export.py "out=$out/contest/$model-exported" \
+  once "$out/contest/$model-exported/bundle/model.json" spinenet export "out=$out/contest/$model-exported" \
     "graders=[$out/contest/$model]" "locator=$out/locator-1"
 done
 python scripts/compare_models.py data=phantom "data.root=$out/prepared-test" "out=$out/contest/judged" \

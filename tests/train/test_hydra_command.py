@@ -3,7 +3,7 @@
 import importlib.util
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +14,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
+from spinenet.train import commands
+from spinenet.train.command_line import COMMANDS
 from spinenet.train.config_keys import CONFIG_DIR, SCHEMAS
 from spinenet.train.hydra_command import one_line, register, to_dataclass
 
@@ -59,12 +61,14 @@ def load_script(name: str) -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def scripts() -> dict[str, ModuleType]:
-    return {name: load_script(name) for name in MAIN_FILES}
+def scripts() -> dict[str, Callable[[], None]]:
+    """Name of a configuration -> the command that reads it: of ``spinenet``, or a script's."""
+    own = {name: getattr(commands, name) for name, _, _ in COMMANDS.values()}
+    return own | {name: load_script(name).main for name in MAIN_FILES if name not in own}
 
 
 @pytest.fixture
-def composed(scripts: dict[str, ModuleType]) -> Iterator[Any]:
+def composed(scripts: dict[str, Callable[[], None]]) -> Iterator[Any]:
     """``composed("train_grader", "debug=fast")``: the validated dataclass, as the script's main receives it."""
 
     def make(name: str, *overrides: str) -> Any:
@@ -79,7 +83,7 @@ def composed(scripts: dict[str, ModuleType]) -> Iterator[Any]:
 
 @pytest.fixture
 def refused(
-    scripts: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, capfd: Any, tmp_path: Path
+    scripts: dict[str, Callable[[], None]], monkeypatch: pytest.MonkeyPatch, capfd: Any, tmp_path: Path
 ) -> Iterator[Any]:
     """``refused("train_grader", "fit.epochs=x")``: the one line with which the command ends."""
 
@@ -88,7 +92,7 @@ def refused(
         monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
         monkeypatch.setattr(sys, "argv", [f"{name}.py", *overrides])
         with pytest.raises(SystemExit) as stop:
-            scripts[name].main()
+            scripts[name]()
         printed = capfd.readouterr()
         assert stop.value.code == 2 and printed.out == ""
         assert printed.err.count("\n") == 1 and printed.err.startswith(f"{name}.py: ")
@@ -104,8 +108,10 @@ def test_every_choice_of_every_group_is_tried() -> None:
     assert {f"{path.parent.name}={path.stem}" for path in files} <= tried
 
 
-def test_every_configuration_has_a_script_of_its_name() -> None:
-    assert set(MAIN_FILES) <= {path.stem for path in (ROOT / "scripts").glob("*.py")}
+def test_every_configuration_has_a_command_or_a_script_of_its_name() -> None:
+    own = {name for name, _, _ in COMMANDS.values()}
+    written = {path.stem for path in (ROOT / "scripts").glob("*.py")}
+    assert set(MAIN_FILES) <= own | written and not own & written
 
 
 @pytest.mark.parametrize(("name", "overrides"), COMPOSITIONS, ids=lambda value: "+".join(value) if value else "-")
@@ -209,10 +215,10 @@ def test_hardware_that_is_not_there_is_told_before_data_is_read(
 
 
 def test_help_explains_every_key_and_names_every_choice(
-    scripts: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    scripts: dict[str, Callable[[], None]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["train_grader.py", "--help"])
-    scripts["train_grader"].main()
+    scripts["train_grader"]()
     said = capsys.readouterr().out
     for word in (
         "trainer: auto, cpu, ddp",
@@ -225,10 +231,10 @@ def test_help_explains_every_key_and_names_every_choice(
 
 
 def test_help_tells_the_defaults_that_a_network_has_of_its_own(
-    scripts: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    scripts: dict[str, Callable[[], None]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["train_discs.py", "--help"])
-    scripts["train_discs"].main()
+    scripts["train_discs"]()
     said = capsys.readouterr().out
     for word in ("model: discs, discs_small, grader", "crop.rows = 96", "fit.steps = 450", "augment.mix = 0.5"):
         assert word in said, word
@@ -241,7 +247,7 @@ def test_a_path_may_begin_at_home_and_a_value_that_needs_quotes_is_told(refused:
 
 
 def test_jobs_of_a_multirun_never_share_a_folder(
-    scripts: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    scripts: dict[str, Callable[[], None]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     folders = []
     monkeypatch.setattr("spinenet.train.commands.refuse_early", lambda config, out: None)
@@ -251,7 +257,7 @@ def test_jobs_of_a_multirun_never_share_a_folder(
             sys, "argv", ["train_grader.py", "--multirun", "seed=3,4", f"out={out}", f"hydra.sweep.dir={tmp_path}"]
         )
         GlobalHydra.instance().clear()
-        scripts["train_grader"].main()
+        scripts["train_grader"]()
     names = [(out.relative_to(tmp_path).as_posix(), seed) for out, seed in folders]
     assert names == [("one/0", 3), ("one/1", 4), ("own3", 3), ("own4", 4)]
 
@@ -261,11 +267,11 @@ def test_a_forgotten_value_is_named(refused: Any, tmp_path: Path) -> None:
 
 
 def test_a_mistake_in_a_real_command_gives_exit_code_2_and_no_traceback(tmp_path: Path) -> None:
-    command = [sys.executable, str(ROOT / "scripts" / "prepare_data.py"), "data.fold=x"]
+    command = [sys.executable, str(ROOT / "scripts" / "make_phantom.py"), "seed=x"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr.startswith("prepare_data.py: ") and done.stderr.count("\n") == 1
-    assert "fold" in done.stderr
+    assert done.stderr.startswith("make_phantom.py: ") and done.stderr.count("\n") == 1
+    assert "seed" in done.stderr
 
 
 def test_an_error_without_text_is_named_by_its_kind() -> None:

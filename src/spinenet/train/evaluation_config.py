@@ -1,4 +1,4 @@
-"""Configuration of ``scripts/evaluate.py`` and ``scripts/compare.py``."""
+"""Configuration of ``spinenet evaluate`` and ``scripts/compare.py``."""
 
 from dataclasses import dataclass, field
 
@@ -10,7 +10,7 @@ FEWEST_SAMPLES = 200
 
 @dataclass
 class EvaluateConfig:
-    """Either ``runs``: run folders of train_grader.py or export.py, one a fold, whose patients lie where ``data`` says.
+    """Either ``runs``: run folders of ``train grader`` or ``export``, one a fold; patients lie where ``data`` says.
 
     Or ``predictions``: a predictions.csv, with the truth in a column of its own or in the CSV ``truth`` (study, level,
     target, truth); ``truth=consensus`` takes the consensus of ``raters``.

@@ -123,7 +123,7 @@ def train_measured(config: TrainMeasuredConfig, out: Path) -> None:
     """
     runs = [open_segmenter_run(Path(run)) for run in config.segmenters]
     if not runs:
-        raise ConfigError("segmenters is empty; name one or more run folders of spinenet train segmenter")
+        raise ConfigError("segmenters is empty; name one or more run folders of ``train segmenter``")
     locator = open_locator(Path(config.locator) if config.locator else None)
     split = _begin(config, out)
     measured = []
@@ -249,11 +249,11 @@ def _begin(config: LearningConfig, out: Path) -> Split:
 
 
 def grader_config(run: Path) -> TrainGraderConfig:
-    """The configuration a grader was trained with, from its run folder or one of export.py."""
+    """The configuration a grader was trained with, from its run folder or one of ``export``."""
     try:
         loaded = OmegaConf.load(run / "config.yaml")
     except OSError as error:
-        raise ConfigError(f"{run}: not a run folder of spinenet train grader (no config.yaml)") from error
+        raise ConfigError(f"{run}: not a run folder of ``train grader`` (no config.yaml)") from error
     return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TrainGraderConfig), loaded))  # type: ignore[return-value]
 
 

@@ -216,12 +216,12 @@ class RunConfig(LearningConfig):
 
 @dataclass
 class TrainGraderConfig(RunConfig):
-    """``scripts/train_grader.py``."""
+    """``spinenet train grader``."""
 
     out: str = "data/runs/grader"
     """Run folder, one that no other run has used."""
     locator: str | None = None
-    """Run folder of train_locator.py; with it the run exports a whole bundle and predicts its test patients."""
+    """Run folder of ``train locator``; with it the run exports a whole bundle and predicts its test patients."""
     labels: str = "truth"
     """What phantoms are learnt from: ``truth``, their exact grades, or ``rater``, one simulated rater at random."""
     model: GraderModelConfig = field(default_factory=GraderModelConfig)
@@ -259,7 +259,7 @@ class RandomiseConfig:
 
 @dataclass
 class TrainLocatorConfig(RunConfig):
-    """``scripts/train_locator.py``."""
+    """``spinenet train locator``."""
 
     out: str = "data/runs/locator"
     """Run folder, one that no other run has used."""
@@ -299,7 +299,7 @@ class DiscRandomiseConfig:
 
 @dataclass
 class TrainSegmenterConfig(RunConfig):
-    """``scripts/train_segmenter.py``."""
+    """``spinenet train segmenter``."""
 
     out: str = "data/runs/segmenter"
     """Run folder, one that no other run has used."""
@@ -327,21 +327,21 @@ class ForestConfig:
 
 @dataclass
 class TrainMeasuredConfig(LearningConfig):
-    """``scripts/train_measured.py``."""
+    """``spinenet train measured``."""
 
     out: str = "data/runs/measured"
     """Run folder, one that no other run has used."""
     segmenters: list[str] = MISSING
-    """Run folders of train_segmenter.py. A patient's discs are measured on what the first of them outlines that has not
-    learnt from the patient, else on what the first does."""
+    """Run folders of ``train segmenter``. A patient's discs are measured on what the first of them outlines that has
+    not learnt from the patient, else on what the first does."""
     locator: str | None = None
-    """Run folder of train_locator.py or bundle that finds the levels; none: the bundle in the package."""
+    """Run folder of ``train locator`` or bundle that finds the levels; none: the bundle in the package."""
     forest: ForestConfig = field(default_factory=ForestConfig)
 
 
 @dataclass
 class ExportConfig:
-    """``scripts/export.py``."""
+    """``spinenet export``."""
 
     out: str = MISSING
     """Folder that gets ``bundle/``, and the configuration and split of the first grader."""
@@ -349,15 +349,15 @@ class ExportConfig:
     """Bundle that gives what no run is named for, ``default`` for the one in the package; its grader then keeps the
     targets that ``discs`` and ``measured`` have not learnt from patients."""
     graders: list[str] = field(default_factory=list)
-    """Run folders of train_grader.py on one split; several are averaged in one network."""
+    """Run folders of ``train grader`` on one split; several are averaged in one network."""
     locator: str | None = None
-    """Run folder of train_locator.py; beside ``start`` its locator takes the place of that bundle's."""
+    """Run folder of ``train locator``; beside ``start`` its locator takes the place of that bundle's."""
     segmenter: str | None = None
-    """Run folder of train_segmenter.py: the bundle measures discs."""
+    """Run folder of ``train segmenter``: the bundle measures discs."""
     measured: str | None = None
-    """Run folder of train_measured.py: measurements have a say in the grades that it has learnt."""
+    """Run folder of ``train measured``: measurements have a say in the grades that it has learnt."""
     discs: list[str] = field(default_factory=list)
-    """Run folders of train_discs.py on one split, joined in one network: pictures of discs have a say in the grades
+    """Run folders of ``train discs`` on one split, joined in one network: pictures of discs have a say in the grades
     that they have learnt."""
     calibration: list[str] = field(default_factory=list)
     """``calibration.json`` of evaluations: each target is calibrated as in the first where it could be fitted."""

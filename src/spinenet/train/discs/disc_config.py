@@ -126,7 +126,7 @@ def _disc_crop() -> CropSpec:
 
 @dataclass
 class TrainDiscsConfig(RunConfig):
-    """``scripts/train_discs.py``."""
+    """``spinenet train discs``."""
 
     out: str = "data/runs/discs"
     """Run folder, one that no other run has used."""
