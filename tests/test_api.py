@@ -14,8 +14,9 @@ import pytest
 
 import spinenet
 from spinenet.errors import ReadError, SpinenetError, StudyError
-from spinenet.labels import EXPERIMENTAL, LEVELS, RESEARCH_ONLY, TARGET
+from spinenet.labels import EXPERIMENTAL, LEVELS, RESEARCH_ONLY
 from spinenet.readers import find_studies
+from spinenet.report.certainty import label
 from spinenet.serve.batch import predict_source
 
 ROOT = Path(__file__).parents[1]
@@ -81,7 +82,7 @@ def test_the_table_holds_every_grade_in_words(result: spinenet.Result) -> None:
         assert (row.level, row.target, row.grade, row.probabilities) == (
             one.level, one.target, one.grade, one.probabilities,
         )  # fmt: skip
-        assert row.label == TARGET[one.target].words[TARGET[one.target].index_of(one.grade)]
+        assert row.label == label(one)
     at_level = result.grades.at("L4/L5")
     assert {row.level for row in at_level} == {"L4/L5"} and len(at_level.of("pfirrmann")) == 1
     assert list(dict.fromkeys(row.level for row in result.grades)) == list(LEVELS[: len(result.levels)])

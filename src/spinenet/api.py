@@ -25,6 +25,7 @@ from spinenet.locating.measuring.quantities import QUANTITY
 from spinenet.model.bundle import Bundle, load_bundle
 from spinenet.predict import predict_study
 from spinenet.readers import find_studies, read_study
+from spinenet.report.certainty import label
 from spinenet.serve.batch import predict_source
 from spinenet.study import Measurement, Note, Reason, Severity, Study, StudyResult
 
@@ -101,14 +102,14 @@ class Grades(tuple[GradeRow, ...]):
         return f"<Grades: {len(self)} of {len({row.level for row in self})} levels>"
 
     def __str__(self) -> str:
-        lines = (f"{row.level:8} {row.title:28} {row.label}{_doubt(row)}" for row in self._experimental_last())
+        lines = (f"{row.level:8} {row.title:28} {_told(row)}" for row in self._experimental_last())
         return "\n".join([*lines, RESEARCH_ONLY])
 
     def _experimental_last(self) -> list[GradeRow]:
         return sorted(self, key=lambda row: row.experimental)
 
     def _repr_html_(self) -> str:
-        cells = ((row.level, row.title, row.label + _doubt(row)) for row in self._experimental_last())
+        cells = ((row.level, row.title, _told(row)) for row in self._experimental_last())
         rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in cells)
         return f"<table><tbody>{rows}</tbody></table><p><em>{escape(RESEARCH_ONLY)}</em></p>"
 
@@ -162,10 +163,8 @@ def _cells(row: GradeRow) -> dict[str, Any]:
     return {**vars(row), **{f"p_{index}": share for index, share in enumerate(row.probabilities)}}
 
 
-def _doubt(row: GradeRow) -> str:
-    if row.experimental:
-        return f"? ({EXPERIMENTAL})"
-    return "" if row.confident else " (uncertain)"
+def _told(row: GradeRow) -> str:
+    return f"{row.label} ({EXPERIMENTAL})" if row.experimental else row.label
 
 
 @dataclass(frozen=True, repr=False)
@@ -200,7 +199,7 @@ class Result(StudyResult):
                 target=one.target,
                 title=TARGET[one.target].title,
                 grade=one.grade,
-                label=TARGET[one.target].step(one.grade).words,
+                label=label(one),
                 probabilities=one.probabilities,
                 confident=one.confident,
                 evidence=one.evidence,

@@ -23,6 +23,7 @@ from spinenet.labels import (
 from spinenet.model.bundle import Bundle, load_bundle, write_bundle
 from spinenet.model.calibration import NEUTRAL
 from spinenet.predict import decide, grade
+from spinenet.report.certainty import label, reading_of
 from spinenet.report.dicom import codes
 from spinenet.report.dicom.objects import made_from
 from spinenet.report.dicom.sr_text import read_report
@@ -79,7 +80,7 @@ def test_predictions_csv_has_its_rows(result: StudyResult, tmp_path: Path) -> No
     append(tmp_path, study_row(result), prediction_rows(result))
     with (tmp_path / "predictions.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["target"] == NAME]
-    assert {row["level"] for row in rows} <= set(LEVELS) and {row["label"] for row in rows} <= {"absent", "present"}
+    assert [row["label"] for row in rows] == [label(one) for one in result.predictions if one.target == NAME]
     assert len(rows) >= 5 and all(0 <= float(row["p_1"]) <= 1 and row["p_2"] == "" for row in rows)
 
 
@@ -112,7 +113,9 @@ def test_the_structured_report_says_it_of_the_vertebra(
     write_report(made, tmp_path / "report.dcm")
     said = {one.level: one for one in read_report(tmp_path / "report.dcm").grades if one.target == NAME}
     given = {one.level: one for one in graded.predictions if one.target == NAME}
-    assert {level: one.grade for level, one in said.items()} == {level: one.grade for level, one in given.items()}
+    assert {level: one.grades for level, one in said.items()} == {
+        level: reading_of(one).grades for level, one in given.items()
+    }
     assert codes.SITES[TARGET[NAME].unit]["L4/L5"].meaning == "L4 vertebra"
 
 

@@ -98,7 +98,7 @@ def test_an_approved_report_is_verified_with_the_reader_as_observer(
         observers = [one.PersonName for one in report.ContentSequence if one.ValueType == "PNAME"]
         assert observers == ["Reader^Jo"]
         grades = {(one.level, one.target): one for one in read_report(tmp_path / "report.dcm").grades}
-        assert (grades["L4/L5", "herniation"].grade, grades["L4/L5", "herniation"].evidence) == (1, "reader")
+        assert (grades["L4/L5", "herniation"].grades, grades["L4/L5", "herniation"].evidence) == ((1,), "reader")
         if approved:
             (verifier,) = report.VerifyingObserverSequence
             assert (verifier.VerifyingObserverName, verifier.VerificationDateTime) == ("Reader^Jo", "20261127030405")

@@ -14,6 +14,7 @@ from pydicom.uid import EnhancedMRImageStorage
 from spinenet import __version__
 from spinenet.errors import OutputError
 from spinenet.labels import LEVELS, RESEARCH_ONLY, TARGET, TARGET_INDEX, TARGETS, Code, Unit
+from spinenet.report.certainty import reading_of
 from spinenet.report.dicom import codes as dicom_codes
 from spinenet.report.dicom.capture import MARGIN, TEXT_WIDTH, Paragraph, draw, font, write_capture
 from spinenet.report.dicom.content_tree import concept, encoded
@@ -51,11 +52,11 @@ def test_the_structured_report_reads_back_to_the_same_grades(
     report = read_report(tmp_path / "report.dcm")
     assert len(report.grades) == len(graded.predictions)
     for read, given in zip(report.grades, graded.predictions, strict=True):
-        for name in ("level", "target", "grade", "confident", "evidence", "grade_set"):
+        for name in ("level", "target", "confident", "evidence", "grade_set"):
             assert getattr(read, name) == getattr(given, name)
-        assert read.probability == pytest.approx(
-            given.probabilities[TARGET[given.target].index_of(given.grade)], abs=1e-6
-        )
+        reading = reading_of(given)
+        assert (read.certainty, read.grades) == (reading.certainty, reading.grades)
+        assert read.probability == pytest.approx(reading.share, abs=1e-6)
     assert report.measurements == {level.name: level.measurements for level in graded.levels}
     assert set(report.flags) == {"low-signal", "numbering"}
 

@@ -10,12 +10,18 @@ import pytest
 from spinenet.labels import RESEARCH_ONLY, TARGET, TARGETS, View
 from spinenet.locating.discs import NUMBERING
 from spinenet.locating.measuring.quantities import level_measurements
-from spinenet.report.certainty import EXPLAINED
-from spinenet.report.findings import experimental_of, findings_of, likely_of, uncertain_of, urgency_of
+from spinenet.report.certainty import EXPLAINED, Certainty, with_percent
+from spinenet.report.dicom.objects import made_from
+from spinenet.report.dicom.sr_text import read_report
+from spinenet.report.dicom.structured_report import write_report
+from spinenet.report.document import study_entry
+from spinenet.report.findings import experimental_of, findings_of, urgency_of
 from spinenet.report.options import ReportOptions
 from spinenet.report.page.grade_table import cell_of
 from spinenet.report.page.html import in_words, print_width_mm, render, report_name, write_study_report
 from spinenet.report.page.strips import caption_of
+from spinenet.report.tables import prediction_rows
+from spinenet.report.text.narrative import narrative
 from spinenet.study import (
     LevelCrop,
     LevelFrame,
@@ -221,12 +227,12 @@ def test_a_likely_finding_is_said_with_its_chance_and_not_left_among_what_is_ope
     doubtful = Prediction("L5/S1", "herniation", 0, (0.8, 0.2), False)
     synthetic = Prediction("L5/S1", "canal_stenosis", 2, (0.1, 0.1, 0.8), False, "synthetic")
     level = [modic, doubtful, slip, synthetic]
-    assert likely_of(level) == "spondylolisthesis 95 %, Modic change 55 %"
-    assert uncertain_of(level) == "disc herniation"
+    assert with_percent(level, Certainty.LIKELY) == "spondylolisthesis 95 %, Modic change type 2 40 %"
+    assert with_percent(level, Certainty.OPEN) == "disc herniation 20 %"
     assert experimental_of(level) == "Spinal canal stenosis: severe?" and urgency_of([synthetic]) == 0
-    assert likely_of([replace(slip, confident=True)]) == ""
+    assert with_percent([replace(slip, confident=True)], Certainty.LIKELY) == ""
     dark = Prediction("L4/L5", "pfirrmann", 3, (0.05, 0.1, 0.4, 0.3, 0.15), False)
-    assert likely_of([dark]) == "Pfirrmann degeneration, grade III or more 85 %"
+    assert with_percent([dark], Certainty.LIKELY) == "Pfirrmann degeneration III 40 %"
 
 
 def test_a_level_that_was_not_graded_says_so_and_one_with_a_likely_finding_does_not(result: StudyResult) -> None:
@@ -351,3 +357,24 @@ def test_a_grade_that_is_not_the_most_probable_one_says_that_a_cut_decided(resul
     assert "present 34 %, by cut" in stood
     assert "given although another grade is more probable" in page
     assert "%, by cut" not in text_of(render(result, model=MODEL))
+
+
+def test_a_finding_is_said_alike_in_table_page_text_picture_and_structured_report(
+    graded: StudyResult, model: dict[str, object], tmp_path: Path
+) -> None:
+    """A herniation that a cut found, though it is less probable than none."""
+    rare = Prediction("L4/L5", "herniation", 1, (0.6, 0.4), False, grade_set=(0, 1))
+    result = replace(graded, predictions=(rare,))
+    (row,), (grade,) = prediction_rows(result), study_entry(result)["levels"][1]["grades"]
+    assert row["label"] == grade["label"] == "cannot exclude"
+    html = render(result, model=model)
+    page = text_of(html)
+    assert "Cannot exclude: L4/L5 disc herniation (40 %)" in page and "cannot exclude 40 %" in page
+    assert '"L4/L5":{"herniation":"cannot exclude"}' in html and "by cut" not in page.split("By cut")[0]
+    assert "cannot be excluded: disc herniation (40 %)" in narrative(result, model).text().lower()
+    made = made_from(result, model, identify=False)
+    assert made is not None
+    write_report(made, tmp_path / "report.dcm")
+    (told,) = read_report(tmp_path / "report.dcm").grades
+    assert (told.certainty, told.grades, told.probability) == (Certainty.OPEN, (1,), 0.4)
+    assert with_percent([rare], Certainty.OPEN) == "disc herniation 40 %" and findings_of([rare]) == ""

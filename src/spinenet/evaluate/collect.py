@@ -21,7 +21,8 @@ from spinenet.model.bundle import Bundle
 from spinenet.model.calibration import NEUTRAL, TargetCalibration, decision, fit
 from spinenet.predict import UncalibratedGrades, check, grade, locate, placed
 from spinenet.readers import read_study
-from spinenet.study import LocatedSeries, Note, Scope, Severity, Study, StudyCheck
+from spinenet.report.certainty import label
+from spinenet.study import LocatedSeries, Note, Prediction, Scope, Severity, Study, StudyCheck
 
 Centers = dict[str, dict[str, NDArray[np.float64]]]
 """``study/series`` -> level -> centre (3,) in mm."""
@@ -256,9 +257,11 @@ def to_frame(
             cells["evidence"] = bundle.evidence(name)
             if seen_N[row]:
                 grade_index = int(decided.grade_N[row])
-                cells |= {"grade": target.grades[grade_index], "label": target.words[grade_index]}
-                cells |= {f"p_{k}": round(float(p), 6) for k, p in enumerate(decided.p_NK[row])}
-                cells["confident"] = bool(decided.confident_N[row] and stood_by_N[row])
+                sure = bool(decided.confident_N[row] and stood_by_N[row])
+                p_K, listed = tuple(map(float, decided.p_NK[row])), decided.sets_N[row]
+                said = Prediction(level, name, target.grades[grade_index], p_K, sure, bundle.evidence(name), listed)
+                cells |= {"grade": said.grade, "label": label(said), "confident": sure}
+                cells |= {f"p_{k}": round(p, 6) for k, p in enumerate(p_K)}
                 cells |= {f"u_{k}": round(float(u), 6) for k, u in enumerate(u_NK[row] / u_NK[row].sum())}
             cells["refused"] = "" if seen_N[row] else str(collected.refused_NT[row, index])
             cells["truth"] = target.grades[int(truth)] if truth != UNKNOWN else None

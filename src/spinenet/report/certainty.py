@@ -5,7 +5,7 @@ less probable, and yet in the prediction set or above what the set may miss, can
 unremarkable.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -32,24 +32,30 @@ EXPLAINED = (
 
 @dataclass(frozen=True)
 class Reading:
-    """A grade as it is said: which ``grades`` (published values, in order), how surely, and their probability.
+    """A grade as it is said: which ``grades`` (published values, in order), how surely, and their probability, or of
+    what cannot be excluded that of any finding.
 
     ``is_finding`` tells a finding from what is unremarkable.
     """
 
     certainty: Certainty
     grades: tuple[int, ...]
-    percent: int
+    share: float
     is_finding: bool
+
+    @property
+    def percent(self) -> int:
+        """Its probability in per cent."""
+        return round(100 * self.share)
 
 
 def reading_of(prediction: Prediction) -> Reading:
     """How one grade is said.
 
     >>> reading_of(Prediction("L4/L5", "canal_stenosis", 1, (0.1, 0.5, 0.4), False, grade_set=(1, 2)))
-    Reading(certainty=<Certainty.LIKELY: 'likely'>, grades=(1, 2), percent=90, is_finding=True)
+    Reading(certainty=<Certainty.LIKELY: 'likely'>, grades=(1, 2), share=0.9, is_finding=True)
     >>> reading_of(Prediction("L4/L5", "herniation", 0, (0.7, 0.3), False, grade_set=(0, 1)))
-    Reading(certainty=<Certainty.OPEN: 'cannot exclude'>, grades=(1,), percent=30, is_finding=True)
+    Reading(certainty=<Certainty.OPEN: 'cannot exclude'>, grades=(1,), share=0.3, is_finding=True)
     """
     target, finding = TARGET[prediction.target], chance(prediction)
     if prediction.confident:
@@ -61,14 +67,14 @@ def reading_of(prediction: Prediction) -> Reading:
         return _reading(prediction, Certainty.LIKELY, found or (_most_probable_finding(prediction),), True)
     if found or finding > 1 - COVERAGE:
         grades = found or (_most_probable_finding(prediction),)
-        return Reading(Certainty.OPEN, grades, round(100 * finding), True)
+        return Reading(Certainty.OPEN, grades, round(finding, 6), True)
     return _reading(prediction, Certainty.LIKELY, listed, False)
 
 
 def _reading(prediction: Prediction, certainty: Certainty, grades: tuple[int, ...], is_finding: bool) -> Reading:
     target = TARGET[prediction.target]
     share = sum(prediction.probabilities[target.index_of(grade)] for grade in grades)
-    return Reading(certainty, grades, round(100 * share), is_finding)
+    return Reading(certainty, grades, round(share, 6), is_finding)
 
 
 def _most_probable_finding(prediction: Prediction) -> int:
@@ -84,8 +90,30 @@ def said(prediction: Prediction) -> str:
     >>> said(Prediction("L4/L5", "herniation", 0, (0.7, 0.3), False, grade_set=(0, 1)))
     'cannot exclude'
     """
+    return _said(prediction, short_words)
+
+
+def label(prediction: Prediction) -> str:
+    """A grade in a table, in the words of its scale and with how surely, as everywhere else; experimental ones with a
+    question mark.
+
+    >>> label(Prediction("L4/L5", "pfirrmann", 3, (0.0, 0.1, 0.5, 0.4, 0.0), False, grade_set=(3, 4)))
+    'likely grade III or IV'
+    >>> label(Prediction("L4/L5", "herniation", 1, (0.6, 0.4), False, grade_set=(0, 1)))
+    'cannot exclude'
+    """
+    if prediction.experimental:
+        return f"{_words(TARGET[prediction.target], prediction.grade)}?"
+    return _said(prediction, _words)
+
+
+def _words(target: Target, grade: int) -> str:
+    return target.step(grade).words
+
+
+def _said(prediction: Prediction, words_of: Callable[[Target, int], str]) -> str:
     reading, target = reading_of(prediction), TARGET[prediction.target]
-    words = alternatives([short_words(target, grade) for grade in reading.grades])
+    words = alternatives([words_of(target, grade) for grade in reading.grades])
     if reading.certainty is Certainty.OPEN and target.scale is Scale.BINARY:
         return reading.certainty.value
     return f"{reading.certainty.value} {words}".strip()
@@ -113,6 +141,25 @@ def in_full(prediction: Prediction) -> str:
     what = f"{prediction.level} {TARGET[prediction.target].at(prediction.level)}"
     how = "by the reader" if prediction.evidence == "reader" else f"{reading_of(prediction).percent} %"
     return f"{what}: {said(prediction)} ({how})"
+
+
+def with_percent(predictions: Sequence[Prediction], certainty: Certainty) -> str:
+    """The findings among these grades that are said this surely, the likeliest first, in one line.
+
+    >>> with_percent([Prediction("L4/L5", "herniation", 1, (0.6, 0.4), False, grade_set=(0, 1))], Certainty.OPEN)
+    'disc herniation 40 %'
+    """
+    read = [(one, reading_of(one)) for one in predictions if not one.experimental]
+    found = [pair for pair in read if pair[1].is_finding and pair[1].certainty is certainty]
+    found.sort(key=lambda pair: -pair[1].share)
+    return ", ".join(f"{_named(one, reading)} {reading.percent} %" for one, reading in found)
+
+
+def _named(prediction: Prediction, reading: Reading) -> str:
+    target = TARGET[prediction.target]
+    if target.scale is Scale.BINARY:
+        return target.at(prediction.level)
+    return f"{target.running} {alternatives([short_words(target, grade) for grade in reading.grades])}"
 
 
 def severity_of(prediction: Prediction) -> tuple[int, int, int]:

@@ -15,6 +15,7 @@ from spinenet.errors import OutputError
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGET, TARGETS
 from spinenet.locating.discs import NUMBERING
 from spinenet.locating.measuring.quantities import QUANTITY
+from spinenet.report.certainty import label
 from spinenet.study import LocatedSeries, Measurement, Note, Prediction, Reason, Scope, Severity, StudyResult
 from spinenet.system.files import replacing, write_text
 
@@ -195,7 +196,7 @@ def _grade_entry(prediction: Prediction) -> dict[str, Any]:
     return {
         "target": target.name,
         "grade": prediction.grade,
-        "label": target.words[target.index_of(prediction.grade)],
+        "label": label(prediction),
         "probabilities": [round(share, 6) for share in prediction.probabilities],
         "grade_set": list(prediction.grade_set),
         "confident": prediction.confident,

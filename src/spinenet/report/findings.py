@@ -1,4 +1,4 @@
-"""Grades in a few words: what stands out at a level, what the model leaves open, and how urgent a study is.
+"""Grades in a few words: what stands out at a level, and how urgent a study is.
 
 Experimental grades are none of these: ``experimental_of`` alone says them.
 """
@@ -43,32 +43,9 @@ def chance(prediction: Prediction) -> float:
     return sum(prediction.probabilities[TARGET[prediction.target].finding_from :])
 
 
-def likely_of(predictions: Sequence[Prediction]) -> str:
-    """Findings of a level that are more likely than not and yet not confident, the likeliest first."""
-    found = sorted((one for one in predictions if _is_likely(one)), key=chance, reverse=True)
-    return ", ".join(f"{_finding(TARGET[one.target])} {100 * chance(one):.0f} %" for one in found)
-
-
-def _finding(target: Target) -> str:
-    """What counts as a finding of a target, in words."""
-    if target.scale is not Scale.ORDINAL:
-        return target.running
-    return f"{target.running}, {target.step(target.grades[target.finding_from]).words} or more"
-
-
-def uncertain_of(predictions: Sequence[Prediction]) -> str:
-    """What the model leaves open at a level without calling a finding likely."""
-    left = [one for one in predictions if is_open(one) and not _is_likely(one)]
-    return ", ".join(TARGET[one.target].running for one in left)
-
-
 def is_open(prediction: Prediction) -> bool:
     """Whether the model could stand by such a grade and does not stand by this one."""
     return not prediction.confident and not prediction.experimental
-
-
-def _is_likely(prediction: Prediction) -> bool:
-    return is_open(prediction) and chance(prediction) >= LIKELY
 
 
 def experimental_of(predictions: Sequence[Prediction]) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from spinenet.errors import OutputError
 from spinenet.labels import MAX_GRADES, TARGET
+from spinenet.report.certainty import label
 from spinenet.study import Prediction, StudyResult
 from spinenet.system.files import write_safely
 
@@ -38,7 +39,8 @@ COLUMN_WORDS = {
     "target": "What was graded.",
     "grade": "The decided grade, a value of the target's published scale; not the most probable one where a cut of the "
     "calibration decides, as for rare findings.",
-    "label": "The grade in words.",
+    "label": "The grade as page, text and structured report say it: plainly where the model stands by it, else as "
+    "likely or as what cannot be excluded; with a question mark where it is experimental.",
     "p_0": "Probability of the first grade of the scale, with six decimals; p_1 and so on are the others', "
     "empty past the end of the scale. Calibrated on what the target was learnt from (evidence).",
     "confident": "False where the model does not stand by its grade.",
@@ -127,7 +129,7 @@ def prediction_cells(study: str, prediction: Prediction) -> dict[str, str]:
         "level": prediction.level,
         "target": target.name,
         "grade": str(prediction.grade),
-        "label": target.words[target.index_of(prediction.grade)],
+        "label": label(prediction),
         **{f"p_{index}": text for index, text in enumerate(probabilities)},
         "confident": "true" if prediction.confident else "false",
         "evidence": prediction.evidence,

@@ -18,8 +18,9 @@ from spinenet import __version__
 from spinenet.labels import EXPERIMENTAL, LEVELS, RESEARCH_ONLY
 from spinenet.locating.discs import NUMBERING
 from spinenet.readers.dicom import rle_lossless
+from spinenet.report.certainty import Certainty, with_percent
 from spinenet.report.dicom.objects import ObjectSource, new_object
-from spinenet.report.findings import experimental_of, findings_of, likely_of, uncertain_of
+from spinenet.report.findings import experimental_of, findings_of
 from spinenet.report.page.pictures import frames_in, grey_of, mark_of, sagittal_first, spine_window
 from spinenet.study import LocatedSeries, Scope, Severity, StudyResult
 from spinenet.system.files import replacing
@@ -117,13 +118,13 @@ def _paragraphs(result: StudyResult, made_by: str) -> Iterator[Paragraph]:
     for level in sorted(result.graded_levels, key=LEVELS.index, reverse=True):
         predictions = [one for one in result.predictions if one.level == level]
         yield Paragraph(level, YELLOW, 18)
-        found = findings_of(predictions) or "no finding in what was graded with confidence"
-        likely, unsure = likely_of(predictions), uncertain_of(predictions)
+        found = findings_of(predictions) or "no finding that the model stands by"
+        likely, unsure = (with_percent(predictions, one) for one in (Certainty.LIKELY, Certainty.OPEN))
         yield Paragraph(found, WHITE, 15, 20, below=0 if likely or unsure else 4)
         if likely:
             yield Paragraph(f"likely: {likely}", WHITE, 14, 20, below=0 if unsure else 4)
         if unsure:
-            yield Paragraph(f"uncertain: {unsure}", GREY, 14, 20, below=4)
+            yield Paragraph(f"cannot exclude: {unsure}", GREY, 14, 20, below=4)
         tried = experimental_of([one for one in result.reported if one.level == level])
         if tried:
             yield Paragraph(f"{EXPERIMENTAL}: {tried}", GREY, 13, 20, below=4)

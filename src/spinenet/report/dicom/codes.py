@@ -6,6 +6,7 @@ of the label space, where findings and grades have theirs. Disc codes: DICOM PS3
 
 from spinenet.labels import LEVELS, TARGETS, Code, Side, Target, Unit, private
 from spinenet.locating.measuring.quantities import QUANTITIES
+from spinenet.report.certainty import Certainty
 
 PRIVATE_NAME = "Codes of the spinenet label space"
 
@@ -73,10 +74,15 @@ PROBABILITY = Code("122157", "DCM", "Probability")
 UNIT_WORDS = {RATIO.value: RATIO.meaning, "%": "Percent", "deg": "degree"}
 """Meanings of units that are not their own."""
 
-GRADE = private("grade", "Grade")
+GRADES = {
+    Certainty.STANDS: private("grade", "Grade"),
+    Certainty.LIKELY: private("likely_grade", "Likely grade"),
+    Certainty.OPEN: private("not_excluded", "Grade that cannot be excluded"),
+}
+"""How surely a grade is said -> what it is called: a grade that is not stood by is no grade to whoever reads on."""
 SET_MEMBER = private("grade_set", "Grade in the prediction set")
 STANDS_BY = private("confident", "Model stands by its grade")
-CONFIDENT = {True: private("yes", "Yes"), False: private("no", "No, uncertain")}
+CONFIDENT = {True: private("yes", "Yes"), False: private("no", "No")}
 EVIDENCE = private("evidence", "Learnt from")
 EVIDENCES = {
     "real": private("real", "Patients"),

@@ -10,17 +10,19 @@ from pydicom.errors import InvalidDicomError
 
 from spinenet.errors import OutputError
 from spinenet.labels import Side
+from spinenet.report.certainty import Certainty
 from spinenet.report.dicom import codes
 from spinenet.report.dicom.structured_report import walk
 
 
 @dataclass(frozen=True)
 class ReportedGrade:
-    """One grade as a structured report holds it."""
+    """One grade as a structured report says it: ``grades`` of which one is right, how surely, and their probability."""
 
     level: str
     target: str
-    grade: int
+    certainty: Certainty
+    grades: tuple[int, ...]
     probability: float
     confident: bool
     evidence: str
@@ -64,12 +66,14 @@ def _report(groups: list[Dataset]) -> StructuredReport:
 
 def _grade(group: Dataset, finding: str) -> ReportedGrade:
     target = codes.TARGET_OF_CODE[finding, _side(group)]
+    certainty = next(one for one, name in codes.GRADES.items() if _values(group, name))
     confident = {code[0]: value for value, code in codes.CONFIDENT.items()}
     evidence = {code[0]: value for value, code in codes.EVIDENCES.items()}
     return ReportedGrade(
         level=_level(group),
         target=target.name,
-        grade=codes.grade_of_code(target, _values(group, codes.GRADE)[0]),
+        certainty=certainty,
+        grades=tuple(codes.grade_of_code(target, value) for value in _values(group, codes.GRADES[certainty])),
         probability=_numbers(group)[codes.PROBABILITY[0]],
         confident=confident[_values(group, codes.STANDS_BY)[0]],
         evidence=evidence[_values(group, codes.EVIDENCE)[0]],

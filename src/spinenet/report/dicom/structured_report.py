@@ -10,6 +10,7 @@ from typing import Any
 from pydicom.uid import Comprehensive3DSRStorage, MRImageStorage
 
 from spinenet.labels import TARGET
+from spinenet.report.certainty import label, reading_of
 from spinenet.report.dicom import codes
 from spinenet.report.dicom.content_tree import (
     CONTAINS,
@@ -153,15 +154,19 @@ def _level_group(made: ObjectSource, level: str, values: dict[str, float]) -> It
 def _grade_group(made: ObjectSource, prediction: Prediction) -> Item:
     target = TARGET[prediction.target]
     laterality = [code_item(MODIFIES, codes.LATERALITY, codes.SIDES[target.side])] if target.side else []
-    share = prediction.probabilities[target.index_of(prediction.grade)]
+    reading = reading_of(prediction)
+    words = [text_item(PROPERTY, codes.IN_WORDS, f"{label(prediction)}, {reading.percent} %")]
     in_set = (target.step(grade).code for grade in prediction.grade_set)
     return _group(
         made,
         f"{prediction.level} {target.title}",
         code_item(CONTAINS, codes.FINDING, codes.finding_code(target)),
         code_item(MODIFIES, codes.FINDING_SITE, codes.SITES[target.unit][prediction.level], laterality),
-        number_item(codes.PROBABILITY, round(share, 6), codes.RATIO),
-        code_item(CONTAINS, codes.GRADE, target.step(prediction.grade).code),
+        number_item(codes.PROBABILITY, reading.share, codes.RATIO),
+        *(
+            code_item(CONTAINS, codes.GRADES[reading.certainty], target.step(grade).code, words)
+            for grade in reading.grades
+        ),
         code_item(CONTAINS, codes.STANDS_BY, codes.CONFIDENT[prediction.confident]),
         code_item(CONTAINS, codes.EVIDENCE, codes.EVIDENCES[prediction.evidence]),
         *(code_item(CONTAINS, codes.SET_MEMBER, grade) for grade in in_set),

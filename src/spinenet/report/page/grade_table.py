@@ -24,11 +24,11 @@ class Cell:
     kind: str
     weight: int
     bar: tuple[tuple[str, float, bool], ...]
-    """(words, percent, decided) of every grade on the scale."""
+    """(words, percent, whether it is said) of every grade on the scale."""
     grade_set: str
     """The grades of the prediction set in words; empty where the model states no coverage."""
     by_cut: bool
-    """Another grade is more probable."""
+    """It stands although another grade is more probable."""
     full: str
     by_reader: bool = False
 
@@ -68,12 +68,12 @@ def _written(quantity: Quantity, measured: Measurement | None) -> str:
 def cell_of(prediction: Prediction) -> Cell:
     """A grade as it is said, with its probability and those of the whole scale."""
     target, reading = TARGET[prediction.target], reading_of(prediction)
-    decided = target.index_of(prediction.grade)
-    shares = zip(target.words, prediction.probabilities, strict=True)
+    told = (prediction.grade,) if prediction.experimental else reading.grades
     worst = max(target.index_of(grade) for grade in reading.grades)
-    bar = tuple((words, round(100 * share, 2), index == decided) for index, (words, share) in enumerate(shares))
+    shares = zip(target.steps, prediction.probabilities, strict=True)
+    bar = tuple((step.words, round(100 * share, 2), step.value in told) for step, share in shares)
     if prediction.experimental:
-        words, percent = f"{short_words(target, prediction.grade)}?", round(bar[decided][1])
+        words, percent = f"{short_words(target, prediction.grade)}?", round(bar[target.index_of(prediction.grade)][1])
         full = f"{prediction.level} {target.running}: {words} (experimental, {percent} %)"
         return Cell(target.name, words, percent, "open", 0, bar, "", False, full)
     return Cell(
@@ -84,7 +84,7 @@ def cell_of(prediction: Prediction) -> Cell:
         weight=0 if reading.certainty is Certainty.OPEN else weight_of(target, worst),
         bar=bar,
         grade_set=", ".join(short_words(target, grade) for grade in prediction.grade_set),
-        by_cut=is_by_cut(prediction),
+        by_cut=reading.certainty is Certainty.STANDS and is_by_cut(prediction),
         full=in_full(prediction),
         by_reader=prediction.evidence == "reader",
     )

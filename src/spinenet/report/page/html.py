@@ -17,7 +17,7 @@ from typing import Any
 from spinenet import __version__
 from spinenet.labels import EXPERIMENTAL, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGETS, Target
 from spinenet.locating.discs import NUMBERING
-from spinenet.report.certainty import EXPLAINED, in_full, leading
+from spinenet.report.certainty import EXPLAINED, in_full, label, leading
 from spinenet.report.options import DEFAULT, Language, ReportOptions
 from spinenet.report.page.grade_table import grade_table
 from spinenet.report.page.level_measurements import MeasuredLevel, measured_levels
@@ -138,10 +138,10 @@ def _shown(result: StudyResult, model: Mapping[str, Any], options: ReportOptions
 
 def _gradable(result: StudyResult, model: Mapping[str, Any]) -> dict[str, Any]:
     """What the form for corrections needs: the scales, the grades as predicted, and what a reader changed before."""
-    given: dict[str, dict[str, int]] = {}
+    given: dict[str, dict[str, str]] = {}
     predicted, review = as_predicted(result), review_of(result)
     for one in predicted.predictions:
-        given.setdefault(one.level, {})[one.target] = one.grade
+        given.setdefault(one.level, {})[one.target] = label(one)
     return {
         "study": result.key,
         "model": str(model.get("digest", model.get("version", ""))),

@@ -7,7 +7,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from spinenet.errors import StudyError
 from spinenet.labels import RESEARCH_ONLY, View
-from spinenet.report.findings import findings_of, likely_of, uncertain_of
+from spinenet.report.certainty import Certainty, with_percent
+from spinenet.report.findings import findings_of
 from spinenet.report.page.html import environment
 from spinenet.report.page.pictures import Window, grey_of
 from spinenet.report.page.strips import attention_of, caption_of, crop_windows
@@ -22,12 +23,12 @@ INK, PAPER = 230, 24
 
 @dataclass(frozen=True)
 class Glance:
-    """One level in a line: findings, what is likely and what is left open."""
+    """One level in a line: findings, what is likely and what cannot be excluded."""
 
     level: str
     findings: str
     likely: str
-    uncertain: str
+    still_open: str
     graded: bool
 
 
@@ -39,7 +40,8 @@ def summary(result: StudyResult) -> str:
 
 def _glance(level: str, result: StudyResult) -> Glance:
     given = [one for one in result.predictions if one.level == level]
-    return Glance(level, findings_of(given), likely_of(given), uncertain_of(given), bool(given))
+    likely, still_open = (with_percent(given, one) for one in (Certainty.LIKELY, Certainty.OPEN))
+    return Glance(level, findings_of(given), likely, still_open, bool(given))
 
 
 def slices_seen(result: StudyResult, level: str) -> Image.Image:

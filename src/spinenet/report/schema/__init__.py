@@ -30,11 +30,10 @@ def _size(quantity: Quantity) -> dict[str, Any]:
 
 
 def _rule(target: Target) -> dict[str, Any]:
-    """What holds of a grade of this target: its scale and its words."""
+    """What holds of a grade of this target: its scale."""
     count, grades = len(target.grades), list(target.grades)
     allowed = {
         "grade": {"enum": grades},
-        "label": {"enum": list(target.words)},
         "probabilities": {"minItems": count, "maxItems": count},
         "grade_set": {"items": {"enum": grades}},
     }

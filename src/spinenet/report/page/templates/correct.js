@@ -14,7 +14,7 @@
     const cell = made("td", row), given = data.given[level]?.[target.name];
     const select = made("select", cell, { name: `${level}|${target.name}` });
     select.setAttribute("aria-label", `${level} ${target.title}`);
-    made("option", select, { value: "", textContent: given === undefined ? "not graded" : `${target.words[target.grades.indexOf(given)]} (model)` });
+    made("option", select, { value: "", textContent: given === undefined ? "not graded" : `${given} (model)` });
     target.grades.forEach((grade, index) => made("option", select, { value: grade, textContent: target.words[index] }));
     if (given !== undefined) made("option", select, { value: STRUCK, textContent: "struck" });
     select.addEventListener("change", () => cell.classList.toggle("changed", select.value !== ""));
