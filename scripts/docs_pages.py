@@ -13,6 +13,7 @@ import inspect
 import json
 import logging
 import os
+import re
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -23,6 +24,7 @@ import typer
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.nav import Navigation
+from mkdocs.structure.pages import Page
 from typer.testing import CliRunner
 
 from spinenet.labels import MAX_GRADES
@@ -33,6 +35,21 @@ log = logging.getLogger(f"mkdocs.plugins.{__name__}")
 ROOT = Path(__file__).parents[1]
 COMMANDS = {function: " ".join(words) for words, (function, _, _) in command_line.COMMANDS.items()}
 ORDER = ("Tutorial", "How to", "Explanation", "Reference", "Analyses")
+MADE_OF = {
+    "src/spinenet/cli.py": "reference/command-line.md",
+    "configs": "reference/configuration.md",
+    "src/spinenet/train/training_config.py": "reference/configuration.md#train-grader",
+    "src/spinenet/report/tables.py": "reference/results.md",
+    "src/spinenet/locating/measuring/quantities.py": "reference/results.md#measurements",
+    "src/spinenet/labels.py": "reference/label-space.md",
+    "src/spinephantom/data": "reference/phantom-tables.md",
+    "src/spinephantom/data/sources.toml": "reference/phantom-tables.md#sources",
+    "notebooks/01_data.ipynb": "analyses/01_data.md",
+    "notebooks/02_evaluation.ipynb": "analyses/02_evaluation.md",
+    "notebooks/03_errors_and_calibration.ipynb": "analyses/03_errors_and_calibration.md",
+}
+"""What pages link to, so that the link leads somewhere in a checkout too -> the page that is made of it."""
+LINK = re.compile(r"(?<=\]\()\.\./[^)#\s]+(?=\))")
 SAME_AS_FIRST = {f"p_{index}" for index in range(1, MAX_GRADES)}
 MADE = "<!-- made by scripts/docs_pages.py -->\n\n"
 
@@ -51,6 +68,17 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name, content in pages.items():
         files.append(File.generated(config, name, content=MADE + content if isinstance(content, str) else content))
     return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """A link to what a page is made of leads to that page."""
+    here = Path("docs", page.file.src_uri).parent
+
+    def made(link: re.Match[str]) -> str:
+        target = MADE_OF.get(os.path.normpath(here / link[0]))
+        return link[0] if target is None else os.path.relpath(Path("docs", target), here)
+
+    return LINK.sub(made, markdown)
 
 
 def on_nav(nav: Navigation, config: MkDocsConfig, files: Files) -> Navigation:

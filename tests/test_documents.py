@@ -18,25 +18,11 @@ OWN_COMMANDS = {command.name or command.callback.__name__ for command in app.reg
 OWN_COMMANDS |= {words[0] for words in COMMANDS}
 
 
-@pytest.mark.parametrize("name", FRONT)
-def test_every_link_leads_to_a_file(name: str) -> None:
-    document = ROOT / name
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_to_a_file(document: Path) -> None:
     links = re.findall(r"\]\(([^)#\s]+)", document.read_text(encoding="utf-8"))
     local = [link for link in links if not re.match(r"https?://|mailto:", link)]
     assert [link for link in local if not (document.parent / link).exists()] == []
-
-
-def test_a_link_of_the_documentation_leads_to_a_page_or_to_one_that_is_said_to_be_made() -> None:
-    made = set(
-        re.findall(r"`((?:analyses|reference)/[^`]+\.md)`", (ROOT / "docs/index.md").read_text(encoding="utf-8"))
-    )
-    missing = set()
-    for page in PAGES:
-        for link in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
-            target = (page.parent / link).resolve()
-            if not re.match(r"https?://|mailto:", link) and not target.exists():
-                missing.add(target.relative_to(ROOT / "docs").as_posix())
-    assert missing == made
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -60,4 +46,4 @@ def test_the_lines_of_python_in_the_readme_run(monkeypatch: pytest.MonkeyPatch, 
 def test_the_readme_is_a_front_door() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"> {RESEARCH_ONLY}" in text
-    assert len(text.splitlines()) <= 110
+    assert len(text.splitlines()) <= 102
