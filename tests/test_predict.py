@@ -7,7 +7,7 @@ import pytest
 
 from spinenet.labels import LEVELS, TARGET, View
 from spinenet.model.bundle import Bundle
-from spinenet.model.calibration import TargetCalibration, decide
+from spinenet.model.calibration import TargetCalibration, decision
 from spinenet.predict import predict_study
 from spinenet.study import Note, Scope, Series, Study
 
@@ -59,8 +59,9 @@ def test_the_grade_is_what_the_calibration_decides_from_the_probabilities(predic
     target, seen = TARGET["pfirrmann"], 0
     for one in predict(*masked.values(), bundle=bundle).predictions:
         if one.target == "pfirrmann":
-            grade, confident = decide(target, np.array([one.probabilities]), cuts)
-            assert (one.grade, one.confident) == (target.grades[grade[0]], bool(confident[0]))
+            step = np.log(one.probabilities) / cuts.slope - cuts.intercept / cuts.slope * np.arange(5)
+            decided = decision(target, step[None], cuts)
+            assert (one.grade, one.confident) == (target.grades[decided.grade_N[0]], bool(decided.confident_N[0]))
             seen += 1
     assert seen >= 5
 

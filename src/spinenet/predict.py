@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.checking import gates
-from spinenet.checking.measured_slip import doubted_by_slip
+from spinenet.checking.measured_slip import measured_slips, slip_flags
 from spinenet.checking.visible import not_shown, visible_targets
 from spinenet.crops import Bag, build_bag, disc_views
 from spinenet.errors import StudyError
-from spinenet.labels import EXPERIMENTAL, LEVELS, SAGITTAL_VIEWS, TARGET, TARGET_INDEX, View, is_experimental
+from spinenet.labels import EXPERIMENTAL, LEVELS, SAGITTAL_VIEWS, TARGET, TARGET_INDEX, View
 from spinenet.locating.axial import locate_axial
 from spinenet.locating.discs import NUMBERING
 from spinenet.locating.measuring.disc_below import with_discs_below
@@ -35,6 +35,7 @@ from spinenet.study import (
     LevelCrop,
     LocatedSeries,
     MeasuredSeries,
+    Measurement,
     Note,
     Prediction,
     Reason,
@@ -53,7 +54,8 @@ class UncalibratedGrades:
 
     ``logp_LTK`` are log-probabilities of all targets of the label space, ``visible_LT`` is true where a level's slices
     can show the target, ``attention_LST`` is the share that each target gave each place of the bag, None where the
-    grader does not say. ``measured`` is what was measured and ``features`` what of it was graded.
+    grader does not say. ``measured`` is what was measured, ``measurements`` the same level by level, and ``features``
+    what of it was graded.
     """
 
     checked: StudyCheck
@@ -62,6 +64,7 @@ class UncalibratedGrades:
     visible_LT: NDArray[np.bool_]
     attention_LST: NDArray[np.float32] | None
     measured: tuple[MeasuredSeries, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
     features: FeatureRows | None = None
 
 
@@ -116,7 +119,9 @@ def grade(checked: StudyCheck, bundle: Bundle) -> UncalibratedGrades:
         return grade(refused, bundle)
     visible_LT = visible_targets(bag, checked.series, bundle.read_from)
     attention_LST = _with_read_slices(attention_LST, bag, checked.series, bundle)
-    return UncalibratedGrades(checked, bag, joined(answers), visible_LT, attention_LST, measured, features)
+    measurements = level_measurements(checked.series, measured, bundle.usual_measurements)
+    logp_LTK = joined(answers)
+    return UncalibratedGrades(checked, bag, logp_LTK, visible_LT, attention_LST, measured, measurements, features)
 
 
 def _read_series(series: Sequence[LocatedSeries], targets: Sequence[str], bundle: Bundle) -> list[LocatedSeries]:
@@ -168,8 +173,7 @@ def decide(graded: UncalibratedGrades, bundle: Bundle) -> StudyResult:
     is_graded = len(graded.bag.level_L) > 0
     notes = [note for note in located.notes if note.severity is not Severity.REFUSE]
     unseen = not_shown(graded.bag, checked.series, bundle.targets, bundle.read_from)
-    measurements = level_measurements(checked.series, graded.measured, bundle.usual_measurements)
-    predictions, slips = doubted_by_slip(predictions_of(graded, bundle), measurements)
+    predictions = predictions_of(graded, bundle)
     is_read = not any(note.code in LOST for note in located.study.notes)
     is_whole = is_read and not notes and all(flag.severity is not Severity.REFUSE for flag in checked.flags)
     return StudyResult(
@@ -177,12 +181,12 @@ def decide(graded: UncalibratedGrades, bundle: Bundle) -> StudyResult:
         status="failed" if not is_graded else "ok" if is_whole else "partial",
         seconds=0.0,
         notes=(*notes, *unseen, *((NUMBERING,) if is_graded else ()), *located.study.notes),
-        flags=(*slips, *checked.flags, *_experimental(predictions)),
+        flags=(*slip_flags(predictions, graded.measurements), *checked.flags, *_experimental(predictions)),
         located=checked.series,
         predictions=predictions,
         crops=crops_shown(graded.bag, graded.attention_LST),
         measured=graded.measured,
-        measurements=measurements,
+        measurements=graded.measurements,
         origin=located.study.origin,
     )
 
@@ -201,21 +205,27 @@ def predictions_of(graded: UncalibratedGrades, bundle: Bundle) -> tuple[Predicti
     for name, calibration in bundle.calibration.items():
         target, index = TARGET[name], TARGET_INDEX[name]
         said_L = ~np.isnan(graded.logp_LTK[:, index, 0]) & graded.visible_LT[:, index]
-        decided = decision(target, graded.logp_LTK[said_L, index].astype(float), calibration)
-        evidence, views = bundle.evidence(name), bundle.read_from(name)
-        stood_by = not is_experimental(evidence)
-        for row, level_index in enumerate(graded.bag.level_L[said_L]):
-            level = LEVELS[level_index]
+        levels = [LEVELS[level_index] for level_index in graded.bag.level_L[said_L]]
+        views, slips = bundle.read_from(name), measured_slips(name, graded.measurements)
+        decided = decision(
+            target,
+            graded.logp_LTK[said_L, index],
+            calibration,
+            evidence=bundle.evidence(name),
+            doubted_N=np.array([graded.checked.doubts(level, views) for level in levels], np.bool_),
+            measured_N=np.array([level in slips for level in levels], np.bool_),
+        )
+        for row, level in enumerate(levels):
             predictions.append(
                 Prediction(
                     level=level,
                     target=name,
                     grade=target.grades[int(decided.grade_N[row])],
                     probabilities=tuple(float(p) for p in decided.p_NK[row]),
-                    confident=stood_by and bool(decided.confident_N[row]) and not graded.checked.doubts(level, views),
-                    grade_set=decided.sets_N[row] if stood_by else (),
-                    evidence=evidence,
-                    reasons=why.get((int(level_index), name), ()),
+                    confident=bool(decided.confident_N[row]),
+                    grade_set=decided.sets_N[row],
+                    evidence=bundle.evidence(name),
+                    reasons=why.get((LEVELS.index(level), name), ()),
                 )
             )
     order = {name: index for index, name in enumerate(bundle.calibration)}

@@ -25,7 +25,8 @@ def test_left_and_right_are_calibrated_as_one():
         logits = rng.normal(0, 1, (300, 3)) + shift[side] * np.eye(3)[grades_NT[:, index]]
         logp_NTK[:, index, :3] = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     discs = tuple(("study", "L4/L5") for _ in range(300))
-    nothing = np.zeros(300, np.bool_), np.full((300, len(TARGETS)), "")
+    no_NT = np.zeros((300, len(TARGETS)), np.bool_)
+    nothing = no_NT, no_NT, np.full((300, len(TARGETS)), "")
     seen = LabelledPredictions(discs, logp_NTK, grades_NT, *nothing, {}, {}, {})
     both = fit_calibration(seen, SIDES)
     one_side = logp_NTK.copy()

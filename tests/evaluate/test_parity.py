@@ -11,17 +11,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from spinenet import predict
 from spinenet.datasets import LabelledStudy
 from spinenet.errors import ReadError
 from spinenet.evaluate import collect
-from spinenet.labels import LEVELS, STENOSIS_LEVELS, TARGETS, UNKNOWN, VIEWS, View
+from spinenet.labels import LEVELS, STENOSIS_LEVELS, TARGETS, UNKNOWN, VIEWS, Target, View
 from spinenet.model.bundle import Bundle
-from spinenet.model.calibration import NEUTRAL
+from spinenet.model.calibration import TargetCalibration
 from spinenet.readers import StudySource
 from spinenet.report.tables import PREDICTION_COLUMNS
 from spinenet.serve import batch
-from spinenet.study import Series, Study
+from spinenet.study import Measurement, Series, Study
 from spinephantom import PhantomStudy
+
+LIKELY, IN_SET = 0.5, 0.35
+SLIP = Measurement("L2/L3", "slip_mm", 7.8, "mm")
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,12 @@ def shown(series: Series, **box: slice) -> Series:
 def bundle(tiny_bundle: Bundle) -> Bundle:
     """An untrained bundle that grades everything in every view."""
     facts = {**tiny_bundle.metadata, "views": list(VIEWS), "evidence": {"canal_stenosis": "synthetic"}}
-    return replace(tiny_bundle, metadata=facts, calibration={target.name: NEUTRAL for target in TARGETS})
+    return replace(tiny_bundle, metadata=facts, calibration={target.name: calibration_of(target) for target in TARGETS})
+
+
+def calibration_of(target: Target) -> TargetCalibration:
+    """Some grades are stood by, some are not likely enough, and some sets hold another grade."""
+    return TargetCalibration(confident_from=(LIKELY, LIKELY), set_thresholds=(IN_SET,) * len(target.grades))
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +98,7 @@ def clinic(angled_study: PhantomStudy, perfect_segmenter: Any) -> Iterator[Clini
         patch.setattr(batch, "find_studies", clinic.find)
         patch.setattr(batch, "read_study", clinic.read)
         patch.setattr(collect, "read_study", clinic.read)
+        patch.setattr(predict, "level_measurements", lambda *measured: (SLIP,))
         yield clinic
 
 
@@ -130,6 +140,20 @@ def test_the_table_of_the_evaluation_holds_the_grades_of_prediction_and_no_other
         ours = [row[f"p_{index}"] for index in range(5)]
         assert ["" if np.isnan(p) else f"{p:.6f}" for p in ours] == [theirs[f"p_{index}"] for index in range(5)]
     assert set(PREDICTION_COLUMNS) <= set(collected.columns)
+
+
+def test_confidence_is_compared_where_every_part_of_its_rule_decides(predicted: list[dict[str, str]]) -> None:
+    shown = [row for row in predicted if row["evidence"] == "real"]
+    likely = [row for row in shown if chances(row).max() >= LIKELY]
+    assert len({row["confident"] for row in likely}) == 2
+    assert any((chances(row) >= IN_SET).sum() > 1 for row in likely)
+    alone = [row for row in likely if (chances(row) >= IN_SET).sum() == 1 and row["target"] == "spondylolisthesis"]
+    absent = {row["confident"] for row in alone if (row["level"], row["grade"]) == (SLIP.level, "0")}
+    assert absent == {"false"} and "true" in {row["confident"] for row in alone}
+
+
+def chances(row: dict[str, str]) -> np.ndarray:
+    return np.array([float(row[f"p_{k}"] or 0) for k in range(5)])
 
 
 def test_every_grade_that_was_refused_says_why(collected: pd.DataFrame) -> None:

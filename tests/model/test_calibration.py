@@ -58,7 +58,8 @@ def test_a_temperature_of_an_older_bundle_divides_the_log_probabilities():
     older = TargetCalibration.from_dict({"temperature": 2.0, "cuts": [0.3], "abstain_below": 0.7})
     chances_NK = calibration.probabilities(HERNIATION, np.log([[0.1, 0.9]]), older)
     assert chances_NK[0, 1] == pytest.approx(0.75)  # odds of 9 become 3
-    assert [one.tolist() for one in calibration.decide(HERNIATION, chances_NK, older)] == [[1], [True]]
+    decided = calibration.decision(HERNIATION, np.log([[0.1, 0.9]]), older)
+    assert (decided.grade_N.tolist(), decided.confident_N.tolist()) == ([1], [True])
     assert TargetCalibration.from_dict(older.to_dict()) == older
 
 
@@ -67,10 +68,9 @@ def test_nothing_known_gives_the_neutral_calibration(target):
     logits_NK, grades_N = labelled_logits(len(target.grades), discs=50, seed=2)
     fitted = calibration.fit(target, logits_NK, np.full_like(grades_N, UNKNOWN))
     assert fitted == NEUTRAL
-    chances_NK = calibration.probabilities(target, logits_NK, fitted)
-    decided_N, confident_N = calibration.decide(target, chances_NK, fitted)
-    assert not confident_N.any()  # nothing shows that its grades are right
-    assert (decided_N == chances_NK.argmax(axis=1)).all()
+    decided = calibration.decision(target, logits_NK, fitted)
+    assert not decided.confident_N.any()  # nothing shows that its grades are right
+    assert (decided.grade_N == decided.p_NK.argmax(axis=1)).all()
 
 
 def test_one_grade_alone_teaches_nothing():
@@ -115,19 +115,18 @@ def test_ordinal_cuts_increase_and_are_kept_where_rare_grades_would_drown():
     fitted = calibration.fit(stenosis, logits_NK, grades_N)
     assert len(fitted.cuts) == 2
     assert fitted.cuts[0] < fitted.cuts[1]
-    chances_NK = calibration.probabilities(stenosis, logits_NK, fitted)
-    decided_N, _ = calibration.decide(stenosis, chances_NK, fitted)
+    decided = calibration.decision(stenosis, logits_NK, fitted)
     for score in (f1_macro, kappa):
-        assert score(grades_N, decided_N) > score(grades_N, chances_NK.argmax(axis=1)) + 0.005
+        assert score(grades_N, decided.grade_N) > score(grades_N, decided.p_NK.argmax(axis=1)) + 0.005
 
 
 def test_a_rare_finding_is_called_below_one_half():
     logits_NK, grades_N = labelled_logits(2, discs=3000, seed=5, offset=5.0)
     fitted = calibration.fit(HERNIATION, logits_NK, grades_N)
-    chances_NK = calibration.probabilities(HERNIATION, logits_NK, fitted)
-    decided_N, _ = calibration.decide(HERNIATION, chances_NK, fitted)
+    decided = calibration.decision(HERNIATION, logits_NK, fitted)
+    neutral_N = decided.p_NK.argmax(axis=1)
     assert fitted.cuts[0] < 0.45
-    assert f1_macro(grades_N, decided_N) > f1_macro(grades_N, chances_NK.argmax(axis=1)) + cut_points.CLEAR_GAIN
+    assert f1_macro(grades_N, decided.grade_N) > f1_macro(grades_N, neutral_N) + cut_points.CLEAR_GAIN
 
 
 def test_a_threshold_lies_in_the_middle_of_its_plateau():
@@ -146,14 +145,32 @@ def test_four_positives_do_not_move_the_threshold():
 def test_decisions_follow_the_cuts():
     chances_NK = np.array([[0.6, 0.4], [0.7, 0.3]])
     for threshold, wanted in ((0.5, [0, 0]), (0.4, [1, 0]), (0.3, [1, 1])):
-        decided_N, _ = calibration.decide(HERNIATION, chances_NK, TargetCalibration(cuts=(threshold,)))
-        assert decided_N.tolist() == wanted
-    spread_NK = np.array([[0.5, 0.0, 0.0, 0.0, 0.5]])  # expected grade index 2
+        assert decided_by(HERNIATION, chances_NK, threshold) == wanted
+    spread_NK = np.array([[0.5, 1e-9, 1e-9, 1e-9, 0.5]])  # expected grade index 2
     for cuts, wanted in (((0.5, 1.5, 2.5, 3.5), 2), ((0.5, 1.0, 1.5, 3.5), 3), ((2.1, 2.2, 2.5, 3.5), 0)):
-        assert calibration.decide(PFIRRMANN, spread_NK, TargetCalibration(cuts=cuts))[0].tolist() == [wanted]
+        assert decided_by(PFIRRMANN, spread_NK, *cuts) == [wanted]
     modic_NK = np.array([[0.5, 0.1, 0.3, 0.1]])
-    assert calibration.decide(MODIC, modic_NK, TargetCalibration(cuts=(1, 1, 1, 1)))[0].tolist() == [0]
-    assert calibration.decide(MODIC, modic_NK, TargetCalibration(cuts=(1, 1, 2, 1)))[0].tolist() == [2]
+    assert decided_by(MODIC, modic_NK, 1, 1, 1, 1) == [0]
+    assert decided_by(MODIC, modic_NK, 1, 1, 2, 1) == [2]
+
+
+def decided_by(target, chances_NK, *cuts):
+    return calibration.decision(target, np.log(chances_NK), TargetCalibration(cuts=cuts)).grade_N.tolist()
+
+
+def test_a_grade_is_stood_by_only_where_nothing_speaks_against_it():
+    slip = TARGET["spondylolisthesis"]
+    logp_NK = np.log([[0.95, 0.05], [0.05, 0.95], [0.75, 0.25], [0.55, 0.45]])
+    rule = TargetCalibration(confident_from=(0.7, 0.7), set_thresholds=(0.1, 0.2))
+
+    def stood_by(**facts):
+        return calibration.decision(slip, logp_NK, rule, **facts).confident_N.tolist()
+
+    assert stood_by() == [True, True, False, False]  # the third's set holds both grades, the last is not likely
+    assert stood_by(doubted_N=np.array([True, False, False, False])) == [False, True, False, False]
+    assert stood_by(measured_N=np.ones(4, bool)) == [False, True, False, False]  # present where it was measured
+    assert not any(stood_by(evidence="synthetic"))
+    assert calibration.decision(slip, logp_NK, rule, evidence="synthetic").sets_N == [()] * 4
 
 
 @pytest.mark.parametrize("target", [PFIRRMANN, MODIC, HERNIATION])
@@ -180,8 +197,8 @@ def test_findings_that_are_never_sure_enough_are_not_called_confident_though_the
         HERNIATION, np.log(np.stack([1 - chance_N, chance_N], axis=1)), (rng.random(2000) < chance_N).astype(int)
     )
     assert fitted.confident_from[1] is None
-    _, confident_N = calibration.decide(HERNIATION, np.array([[0.01, 0.99], [0.99, 0.01]]), fitted)
-    assert confident_N.tolist() == [False, True]
+    sure = calibration.decision(HERNIATION, np.log([[1e-6, 1 - 1e-6], [1 - 1e-6, 1e-6]]), fitted)
+    assert sure.grade_N.tolist() == [1, 0] and sure.confident_N.tolist() == [False, True]
 
 
 def test_five_lucky_discs_do_not_make_a_grade_confident():

@@ -1,7 +1,6 @@
-"""A grade and a measurement of one study that contradict each other: a slip that was measured and graded absent."""
+"""A measurement that contradicts a grade: a slip that was measured where slips are graded absent."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from spinenet.locating.measuring.lengths import LEAST_SLIP_MM
 from spinenet.study import Measurement, Note, Prediction, Scope, Severity
@@ -12,24 +11,26 @@ LEAST_COARSE_MM = 4.0
 outlines'. Chosen by hand: only two of SPIDER's discs that were looked at are this large, both graded as slips."""
 
 
-def doubted_by_slip(
-    predictions: Sequence[Prediction], measurements: Sequence[Measurement]
-) -> tuple[tuple[Prediction, ...], tuple[Note, ...]]:
-    """The predictions, none standing by the absence of a slip that was measured, and a flag for each such level.
+def measured_slips(target: str, measurements: Sequence[Measurement]) -> dict[str, Measurement]:
+    """Level -> the slip that was measured there, where ``target`` is the grade of slips; empty for other targets.
 
     Measured: forward, 3 mm or more by outlines. Of 30 such discs of SPIDER's training part 13 are graded as slips, of
     the backward ones 5 of 62 (``notebooks/EXPERIMENTS.md``).
     """
-    slips = {
+    if target != GRADED:
+        return {}
+    return {
         one.level: one
         for one in measurements
         if one.name == MEASURED and one.value >= (LEAST_SLIP_MM if one.series else LEAST_COARSE_MM)
     }
-    absent = {one.level for one in predictions if one.target == GRADED and one.grade == 0} & set(slips)
-    kept = tuple(
-        replace(one, confident=False) if one.target == GRADED and one.level in absent else one for one in predictions
-    )
-    return kept, tuple(_flag(slips[level]) for level in slips if level in absent)
+
+
+def slip_flags(predictions: Sequence[Prediction], measurements: Sequence[Measurement]) -> tuple[Note, ...]:
+    """A flag for each level that is graded as without a slip although one was measured."""
+    absent = {one.level for one in predictions if one.target == GRADED and one.grade == 0}
+    slips = measured_slips(GRADED, measurements)
+    return tuple(_flag(slip) for level, slip in slips.items() if level in absent)
 
 
 def _flag(slip: Measurement) -> Note:

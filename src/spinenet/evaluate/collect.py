@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spinenet.checking.measured_slip import measured_slips
 from spinenet.checking.visible import visible_targets
 from spinenet.crops import build_bag
 from spinenet.datasets import LabelledStudy
 from spinenet.datasets.cache import load_study
 from spinenet.datasets.masks import locate_all
 from spinenet.errors import DatasetError, SpinenetError
-from spinenet.labels import LEVELS, MAX_GRADES, MIRROR, TARGET, TARGET_INDEX, TARGETS, UNKNOWN, is_experimental
+from spinenet.labels import LEVELS, MAX_GRADES, MIRROR, TARGET, TARGET_INDEX, TARGETS, UNKNOWN
 from spinenet.model.bundle import Bundle
 from spinenet.model.calibration import NEUTRAL, TargetCalibration, decision, fit
 from spinenet.predict import UncalibratedGrades, check, grade, locate, placed
@@ -40,13 +41,15 @@ class LabelledPredictions:
 
     ``disc_N`` is (study, level). ``logp_NTK`` is nan where a disc was not found, was refused, and for targets that its
     slices cannot show, whose ``grades_NT`` are UNKNOWN; ``refused_NT`` says why what could have been graded was not,
-    "" elsewhere. Grades of ``cautioned_NT`` are not stood by. ``failures`` says in words why a study has none.
+    "" elsewhere. Grades of ``cautioned_NT`` are not stood by, nor is the absence of what was ``measured_NT``.
+    ``failures`` says in words why a study has none.
     """
 
     disc_N: tuple[tuple[str, str], ...]
     logp_NTK: NDArray[np.float32]
     grades_NT: NDArray[np.int64]
     cautioned_NT: NDArray[np.bool_]
+    measured_NT: NDArray[np.bool_]
     refused_NT: NDArray[np.str_]
     found: Centers
     truth: Centers
@@ -75,6 +78,7 @@ def merge(parts: Iterable[LabelledPredictions]) -> LabelledPredictions:
         logp_NTK=np.concatenate([part.logp_NTK for part in parts]),
         grades_NT=np.concatenate([part.grades_NT for part in parts]),
         cautioned_NT=np.concatenate([part.cautioned_NT for part in parts]),
+        measured_NT=np.concatenate([part.measured_NT for part in parts]),
         refused_NT=np.concatenate([part.refused_NT for part in parts]),
         found={key: value for part in parts for key, value in part.found.items()},
         truth={key: value for part in parts for key, value in part.truth.items()},
@@ -93,12 +97,14 @@ def _collect_one(labelled: LabelledStudy, bundle: Bundle) -> LabelledPredictions
     predicted = {LEVELS[level]: logp_LTK[row] for row, level in enumerate(graded.bag.level_L)}
     refused = refusals(graded, bundle)
     truth = _true_centers(labelled, checked.located.study)
+    measured = [measured_slips(name, graded.measurements) for name in TARGET]
     refused_NT = np.array([[refused.get((level, target.name), "") for target in TARGETS] for level in levels])
     return LabelledPredictions(
         disc_N=tuple((labelled.key, level) for level in levels),
         logp_NTK=np.stack([predicted.get(level, NOT_GRADED) for level in levels]),
         grades_NT=_shown_grades(labelled, levels, graded, refused_NT != ""),
         cautioned_NT=np.array([[checked.doubts(level, bundle.read_from(name)) for name in TARGET] for level in levels]),
+        measured_NT=np.array([[level in slips for slips in measured] for level in levels]),
         refused_NT=refused_NT,
         found=where_drawn(_found_centers(labelled, checked.located.series), truth, labelled),
         truth=truth,
@@ -112,6 +118,7 @@ def _unread(labelled: LabelledStudy, levels: Sequence[str], reason: str) -> Labe
         logp_NTK=np.stack([NOT_GRADED] * len(levels)),
         grades_NT=_grades(labelled, levels),
         cautioned_NT=np.zeros((len(levels), len(TARGETS)), np.bool_),
+        measured_NT=np.zeros((len(levels), len(TARGETS)), np.bool_),
         refused_NT=np.full((len(levels), len(TARGETS)), UNREADABLE),
         found={},
         truth={},
@@ -248,8 +255,14 @@ def to_frame(
         target, index = TARGET[name], TARGET_INDEX[name]
         logp_NK = collected.logp_NTK[:, index, : len(target.grades)].astype(float)
         seen_N = ~np.isnan(logp_NK[:, 0])
-        decided = decision(target, np.where(seen_N[:, None], logp_NK, 0), one)
-        stood_by_N = ~collected.cautioned_NT[:, index] & (not is_experimental(bundle.evidence(name)))
+        decided = decision(
+            target,
+            np.where(seen_N[:, None], logp_NK, 0),
+            one,
+            evidence=bundle.evidence(name),
+            doubted_N=collected.cautioned_NT[:, index],
+            measured_N=collected.measured_NT[:, index],
+        )
         u_NK = np.exp(logp_NK)
         for row, (study, level) in enumerate(collected.disc_N):
             truth = collected.grades_NT[row, index]
@@ -257,7 +270,7 @@ def to_frame(
             cells["evidence"] = bundle.evidence(name)
             if seen_N[row]:
                 grade_index = int(decided.grade_N[row])
-                sure = bool(decided.confident_N[row] and stood_by_N[row])
+                sure = bool(decided.confident_N[row])
                 p_K, listed = tuple(map(float, decided.p_NK[row])), decided.sets_N[row]
                 said = Prediction(level, name, target.grades[grade_index], p_K, sure, bundle.evidence(name), listed)
                 cells |= {"grade": said.grade, "label": label(said), "confident": sure}

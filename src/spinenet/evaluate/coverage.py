@@ -17,7 +17,7 @@ from spinenet.evaluate.intervals import Estimate, Resamples, bca, patients_of, r
 from spinenet.evaluate.metrics import ratio
 from spinenet.evaluate.samples import Sample, check_predictions
 from spinenet.labels import TARGET, Target
-from spinenet.model.calibration import decide, fit, probabilities
+from spinenet.model.calibration import decision, fit
 from spinenet.model.conformal import COVERAGE, in_set
 
 FOLDS = 5
@@ -26,19 +26,18 @@ FOLDS = 5
 @dataclass(frozen=True)
 class SetFigures:
     """One target: ``coverage`` of all discs and of those of each grade (by published grade), mean ``size`` of the sets,
-    share of ``single`` grades, and of ``confident`` decisions."""
+    and share of ``single`` grades."""
 
     target: Target
     n: int
     coverage: Estimate
     size: Estimate
     single: Estimate
-    confident: Estimate
     coverage_of_grade: dict[int, Estimate]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        figures = {name: getattr(self, name).to_dict() for name in ("coverage", "size", "single", "confident")}
+        figures = {name: getattr(self, name).to_dict() for name in ("coverage", "size", "single")}
         by_grade = {str(grade): one.to_dict() for grade, one in self.coverage_of_grade.items()}
         return {"stated": COVERAGE, "n": self.n, **figures, "coverage_of_grade": by_grade}
 
@@ -52,7 +51,7 @@ def measure_coverage(frame: pd.DataFrame, *, samples: int = 1000, seed: int = 0)
 
 
 def _figures(sample: Sample, fold_P: NDArray[np.int64], resamples: Resamples) -> SetFigures:
-    inside_NK, confident_N = _sets(sample, fold_P[sample.patient_N])
+    inside_NK = _sets(sample, fold_P[sample.patient_N])
     held_N, size_N = inside_NK[np.arange(len(sample)), sample.truth_N], inside_NK.sum(axis=1)
 
     def mean(values_N: NDArray[Any], mask_N: NDArray[np.bool_] | slice = slice(None)) -> Estimate:
@@ -68,22 +67,20 @@ def _figures(sample: Sample, fold_P: NDArray[np.int64], resamples: Resamples) ->
         coverage=mean(held_N),
         size=bca(resting(ratio(sizes_C, discs_C), sample.patient_N), resamples),
         single=mean(size_N == 1),
-        confident=mean(confident_N),
         coverage_of_grade={grade: mean(held_N, mask_N) for grade, mask_N in grades.items() if mask_N.any()},
     )
 
 
-def _sets(sample: Sample, fold_N: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Sets (N, K) and decisions stood by (N,), each fold's from a calibration on the others."""
+def _sets(sample: Sample, fold_N: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Sets (N, K), each fold's from a calibration on the others."""
     if sample.uncalibrated_NK is None:
         raise PredictionsError(f"predictions: {sample.target.name} has no u_0, u_1, ...; coverage needs them")
     logp_NK = np.log(np.maximum(sample.uncalibrated_NK, 1e-9))
-    inside_NK, confident_N = np.zeros(logp_NK.shape, bool), np.zeros(len(sample), bool)
+    inside_NK = np.zeros(logp_NK.shape, bool)
     for fold in range(FOLDS):
         here_N = fold_N == fold
         fitted = fit(sample.target, logp_NK[~here_N], sample.truth_N[~here_N])
-        p_NK = probabilities(sample.target, logp_NK[here_N], fitted)
-        grades_N, confident_N[here_N] = decide(sample.target, p_NK, fitted)
-        thresholds = fitted.set_thresholds or (0.0,) * p_NK.shape[1]
-        inside_NK[here_N] = in_set(sample.target, p_NK, grades_N, thresholds)
-    return inside_NK, confident_N
+        decided = decision(sample.target, logp_NK[here_N], fitted)
+        thresholds = fitted.set_thresholds or (0.0,) * decided.p_NK.shape[1]
+        inside_NK[here_N] = in_set(sample.target, decided.p_NK, decided.grade_N, thresholds)
+    return inside_NK

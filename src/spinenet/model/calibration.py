@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.labels import Scale, Target
+from spinenet.labels import Scale, Target, is_experimental
 from spinenet.model import conformal
 from spinenet.model.cut_points import Floats, Indices, decided_grades, fit_cuts
 
@@ -41,7 +41,7 @@ class TargetCalibration:
     empty where no coverage is stated.
 
     Older bundles have ``abstain_below`` instead of ``confident_from``: a limit for all grades, chosen so that most were
-    stood by, together with the size of the prediction set.
+    stood by.
     """
 
     slope: float = 1.0
@@ -139,38 +139,10 @@ def probabilities(target: Target, log_probabilities_NK: Floats, calibration: Tar
     return unnormed_NK / unnormed_NK.sum(axis=1, keepdims=True)
 
 
-def decide(
-    target: Target, probabilities_NK: Floats, calibration: TargetCalibration
-) -> tuple[Indices, NDArray[np.bool_]]:
-    """Grade index (N,) of each disc and whether the model stands by it (N,): whether the grade's probability reaches
-    the limit of such grades."""
-    probabilities_NK = np.asarray(probabilities_NK, float)[:, : len(target.grades)]
-    grades_N = decided_grades(target, probabilities_NK, calibration.cuts)
-    decided_N = _at_grade(probabilities_NK, grades_N)
-    if calibration.abstain_below is None:
-        limits = [np.inf if limit is None else limit for limit in calibration.confident_from]
-        return grades_N, decided_N >= np.where(grades_N >= target.finding_from, limits[1], limits[0])
-    likely_N = decided_N >= calibration.abstain_below
-    if not calibration.set_thresholds:
-        return grades_N, likely_N
-    inside_NK = conformal.in_set(target, probabilities_NK, grades_N, calibration.set_thresholds)
-    return grades_N, likely_N & (inside_NK.sum(axis=1) <= conformal.most_open(target))
-
-
-def grade_sets(target: Target, probabilities_NK: Floats, calibration: TargetCalibration) -> list[tuple[int, ...]]:
-    """Published grades in each disc's prediction set, with ``model.conformal.COVERAGE``; empty where none is stated."""
-    probabilities_NK = np.asarray(probabilities_NK, float)[:, : len(target.grades)]
-    if not calibration.set_thresholds:
-        return [()] * len(probabilities_NK)
-    grades_N, _ = decide(target, probabilities_NK, calibration)
-    inside_NK = conformal.in_set(target, probabilities_NK, grades_N, calibration.set_thresholds)
-    return [tuple(grade for grade, is_in in zip(target.grades, row, strict=True) if is_in) for row in inside_NK]
-
-
 @dataclass(frozen=True)
 class Decision:
-    """One target's discs decided: calibrated probabilities, index of the grade, whether the model stands by it, and the
-    published grades of the prediction set. It stands by no grade beside which the set holds another."""
+    """One target's discs decided: index of the grade, whether the model stands by it, the published grades of the
+    prediction set (empty where none is stated), and calibrated probabilities."""
 
     p_NK: Floats
     grade_N: Indices
@@ -178,13 +150,49 @@ class Decision:
     sets_N: list[tuple[int, ...]]
 
 
-def decision(target: Target, log_probabilities_NK: Floats, calibration: TargetCalibration) -> Decision:
-    """Calibrate and decide one target's discs; columns beyond its grades are left out."""
-    p_NK = probabilities(target, log_probabilities_NK[:, : len(target.grades)], calibration)
-    grade_N, confident_N = decide(target, p_NK, calibration)
-    sets_N = grade_sets(target, p_NK, calibration)
-    single_N = np.array([len(grades) < 2 for grades in sets_N], np.bool_)
-    return Decision(p_NK, grade_N, confident_N & single_N, sets_N)
+def decision(
+    target: Target,
+    log_probabilities_NK: Floats,
+    calibration: TargetCalibration,
+    *,
+    evidence: str = "real",
+    doubted_N: NDArray[np.bool_] | None = None,
+    measured_N: NDArray[np.bool_] | None = None,
+) -> Decision:
+    """Calibrate and decide one target's discs, for prediction and evaluation alike; columns beyond its grades are
+    left out.
+
+    A grade is confident where its probability reaches the limit of such grades and the prediction set holds no other;
+    never where it is experimental by its ``evidence``, where the study, series or level is ``doubted_N``, or where it
+    says that a finding is absent which was ``measured_N`` there. Experimental grades have no set.
+    """
+    p_NK = probabilities(target, np.asarray(log_probabilities_NK, float)[:, : len(target.grades)], calibration)
+    grade_N = decided_grades(target, p_NK, calibration.cuts)
+    inside_NK = _in_sets(target, p_NK, grade_N, calibration)
+    confident_N = _is_likely(target, p_NK, grade_N, calibration) & (inside_NK.sum(axis=1) <= 1)
+    if doubted_N is not None:
+        confident_N = confident_N & ~doubted_N
+    if measured_N is not None:
+        confident_N = confident_N & ~(measured_N & (grade_N < target.finding_from))
+    if is_experimental(evidence):
+        confident_N, inside_NK = np.zeros_like(confident_N), np.zeros_like(inside_NK)
+    sets_N = [tuple(grade for grade, is_in in zip(target.grades, row, strict=True) if is_in) for row in inside_NK]
+    return Decision(p_NK, grade_N, confident_N, sets_N)
+
+
+def _in_sets(target: Target, p_NK: Floats, grade_N: Indices, calibration: TargetCalibration) -> NDArray[np.bool_]:
+    """Which grades each prediction set holds (N, K), with ``conformal.COVERAGE``; none where no coverage is stated."""
+    if not calibration.set_thresholds:
+        return np.zeros(p_NK.shape, np.bool_)
+    return conformal.in_set(target, p_NK, grade_N, calibration.set_thresholds)
+
+
+def _is_likely(target: Target, p_NK: Floats, grade_N: Indices, calibration: TargetCalibration) -> NDArray[np.bool_]:
+    """Whether the probability of the decided grade reaches the limit of such grades (N,)."""
+    older = calibration.abstain_below
+    limits = calibration.confident_from if older is None else (older, older)
+    below, above = (np.inf if limit is None else limit for limit in limits)
+    return _at_grade(p_NK, grade_N) >= np.where(grade_N >= target.finding_from, above, below)
 
 
 def _places(target: Target, columns: int) -> NDArray[np.int64]:

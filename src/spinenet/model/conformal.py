@@ -18,12 +18,6 @@ MIN_OWN = 20
 """A grade seen less often has no threshold of its own but that of all discs, and no coverage of its own."""
 
 
-def most_open(target: Target) -> int:
-    """Most grades a set may hold for the decided one to be stood by: of five grades two, since raters, too, differ by
-    one as often as not; else one."""
-    return 2 if len(target.grades) > 4 else 1
-
-
 def fit_thresholds(target: Target, probabilities_NK: NDArray[np.float64], grades_N: NDArray[np.int64]) -> list[float]:
     """Threshold of each grade, (K,), from held-out discs with known ``grades_N`` (indices)."""
     reached_N = probabilities_NK[np.arange(len(grades_N)), grades_N]
