@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from spinenet import __version__
-from spinenet.errors import BundleError, SpinenetError, StudyError
+from spinenet.errors import BundleError, SpinenetError, StudyError, in_words
 from spinenet.labels import RESEARCH_ONLY
 from spinenet.report.options import Language, ReportOptions
 from spinenet.serve.command_options import (
@@ -370,7 +370,7 @@ def _file_fault(error: OSError) -> str:
     """What the system could not do, with which file, and what to do about a full disk."""
     if error.errno == errno.ENOSPC:
         return "the disk is full; free some space and give the same command again: what is finished is kept"
-    return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return f"{error.filename}: {in_words(error)}" if error.filename else in_words(error)
 
 
 def _stop(message: str, code: int) -> NoReturn:

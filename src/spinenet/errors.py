@@ -39,3 +39,13 @@ class ClusterError(SpinenetError):
 
 class NodeError(SpinenetError):
     """A DICOM node cannot be started, or another one cannot be reached."""
+
+
+def in_words(error: BaseException) -> str:
+    """What went wrong, as it may stand in a line that names the file already: without numbers of the system.
+
+    >>> in_words(FileNotFoundError(2, "No such file or directory", "grades.csv"))
+    'no such file or directory'
+    """
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(f"{said[:1].lower()}{said[1:]}".split()) or type(error).__name__

@@ -63,7 +63,7 @@ def test_a_folder_that_may_not_be_looked_into_is_a_row(
 
     monkeypatch.setattr(Path, "iterdir", denied)
     sound, closed = find_studies([tmp_path])
-    assert sound.frames and "Permission denied" in closed.problem
+    assert sound.frames and "permission denied" in closed.problem
 
 
 def test_folders_of_any_depth_end_in_words(patient: Any, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from spinenet.datasets.labelled import Finding, Kind, LabelledStudy
-from spinenet.errors import DatasetError
+from spinenet.errors import DatasetError, in_words
 from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, TARGETS, UNKNOWN
 from spinenet.study import LocatedSeries, Series
 
@@ -87,7 +87,9 @@ def read_points(path: Path, source: str) -> Points:
                 for name in (patient, f"{source}-{patient}") if of == source else ():
                     points.setdefault(name, {})[level] = float(share)
     except (OSError, KeyError, ValueError) as error:
-        raise DatasetError(f"{path}: not a table of points with {', '.join(POINT_COLUMNS)} ({error})") from error
+        raise DatasetError(
+            f"{path}: not a table of points with {', '.join(POINT_COLUMNS)} ({in_words(error)})"
+        ) from error
     return points
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from spinenet.crops import CropSpec
 from spinenet.datasets.labelled import Dataset, Finding, LabelledStudy
-from spinenet.errors import DatasetError
+from spinenet.errors import DatasetError, in_words
 from spinenet.labels import TARGET_INDEX, TARGETS, UNKNOWN, View
 from spinenet.readers import StudySource
 from spinenet.study import LevelFrame, LocatedSeries, Series
@@ -212,7 +212,7 @@ def _read(path: Path, names: Collection[str] | None = None) -> tuple[dict[str, A
             called = {_CALLED_ONCE.get(name, name): name for name in stored.files}
             arrays = {name: stored[one] for name, one in called.items() if names is None or name in names}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DatasetError(f"{path}: not a prepared study ({error}); remove it and prepare again") from error
+        raise DatasetError(f"{path}: not a prepared study ({in_words(error)}); remove it and prepare again") from error
     if about.get("format") != _FORMAT:
         raise DatasetError(f"{path}: prepared by another version; remove it and prepare again")
     return about, arrays

@@ -9,7 +9,7 @@ import numpy as np
 
 from spinenet.datasets import adapter, load_dataset
 from spinenet.datasets.labelled import LabelledStudy
-from spinenet.errors import DatasetError
+from spinenet.errors import DatasetError, in_words
 from spinenet.labels import TARGETS
 from spinenet.system.files import write_text
 
@@ -155,4 +155,6 @@ def load_split(path: Path) -> dict[str, int]:
         folds = json.loads(path.read_text())["folds"]
         return {str(patient): int(fold) for patient, fold in folds.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DatasetError(f"{path}: not a split file ({error}); training writes one as split.json") from error
+        raise DatasetError(
+            f"{path}: not a split file ({in_words(error)}); training writes one as split.json"
+        ) from error

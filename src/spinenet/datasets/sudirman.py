@@ -31,7 +31,7 @@ from spinenet.datasets.check import image_findings
 from spinenet.datasets.labelled import Adapter, Dataset, Finding, Kind, LabelledStudy, no_grades
 from spinenet.datasets.masks import CANAL_VALUE, DISC_VALUE, LabelImage
 from spinenet.datasets.outlines import Outlines, Polygon, missing_body, named_bodies
-from spinenet.errors import DatasetError
+from spinenet.errors import DatasetError, in_words
 from spinenet.labels import LEVELS, TARGET, TARGET_INDEX, View, columns_of
 from spinenet.readers import StudySource, find_studies
 from spinenet.readers.sources import Format, VolumeFile
@@ -70,7 +70,7 @@ class IndexedMask:
             with Image.open(self.path) as picture:
                 classes_RC = np.asarray(picture)
         except OSError as error:
-            raise DatasetError(f"{self.path}: not a label image ({error}); copy it again") from error
+            raise DatasetError(f"{self.path}: not a label image ({in_words(error)}); copy it again") from error
         if (1, *classes_RC.shape) != series.voxels_SRC.shape:
             raise DatasetError(f"{self.path}: mask is {classes_RC.shape}, its image {series.voxels_SRC.shape[1:]}")
         if not (classes_RC == _SACRUM).any():
@@ -188,7 +188,7 @@ def _outlined(path: Path, sources: Mapping[str, StudySource], findings: list[Fin
         outlines = json.loads(path.read_text(encoding="utf-8"))
         bodies = {str(int(patient)): named_bodies(one) for patient, one in outlines.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DatasetError(f"{path}: not outlines of vertebrae by patient and name ({error!r})") from error
+        raise DatasetError(f"{path}: not outlines of vertebrae by patient and name ({in_words(error)})") from error
     masks: Masks = {}
     for patient, source in sources.items():
         named, said = bodies.get(patient, ({}, ""))

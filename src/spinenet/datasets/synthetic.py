@@ -20,7 +20,7 @@ from spinenet.datasets.check import image_findings
 from spinenet.datasets.labelled import Adapter, Dataset, Finding, Kind, LabelledStudy, no_grades
 from spinenet.datasets.masks import LabelImage, MaskFile
 from spinenet.datasets.spider import load_layout
-from spinenet.errors import DatasetError
+from spinenet.errors import DatasetError, in_words
 from spinenet.labels import LEVELS, TARGET, TARGET_INDEX
 from spinenet.readers import StudySource, find_studies
 
@@ -67,7 +67,9 @@ def _record(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DatasetError(f"{path}: not a truth file of the phantom ({error}); make the study again") from error
+        raise DatasetError(
+            f"{path}: not a truth file of the phantom ({in_words(error)}); make the study again"
+        ) from error
     if not isinstance(record, dict):
         raise DatasetError(f"{path}: not a truth file of the phantom; make the study again")
     return record

@@ -23,7 +23,7 @@ from spinenet.datasets.check import image_findings
 from spinenet.datasets.labelled import Adapter, Dataset, Finding, Kind, LabelledStudy, no_grades
 from spinenet.datasets.masks import LabelImage, MaskFile
 from spinenet.datasets.points import MIN_POINTS, frames_of_centers
-from spinenet.errors import DatasetError, ReadError
+from spinenet.errors import DatasetError, ReadError, in_words
 from spinenet.labels import LEVELS, MAX_GRADES, TARGET, TARGET_INDEX, UNKNOWN, Target
 from spinenet.readers import StudySource, find_studies
 from spinenet.readers.dicom.assembly import SALT_FILE, study_key
@@ -113,7 +113,7 @@ def _rows(path: Path, needed: Iterable[str]) -> list[dict[str, str]]:
             ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(
-            f"{path}: no table of grades can be read there ({error}); see docs/how-to/own-data-set.md"
+            f"{path}: no table of grades can be read there ({in_words(error)}); see docs/how-to/own-data-set.md"
         ) from error
     missing = [column for column in needed if column not in (rows[0] if rows else {})]
     if missing:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spinenet.errors import ConfigError, PredictionsError, SpinenetError
+from spinenet.errors import ConfigError, PredictionsError, SpinenetError, in_words
 from spinenet.evaluate.discrimination import areas
 from spinenet.evaluate.estimates import (
     Figure,
@@ -103,7 +103,7 @@ def load_protocol(path: Path) -> Protocol:
         text = path.read_bytes()
         content = tomllib.loads(text.decode())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: not a protocol in TOML ({error})") from error
+        raise ConfigError(f"{path}: not a protocol in TOML ({in_words(error)})") from error
     bars = content.pop("bar", [])
     known = {one.name for one in fields(Protocol)} - {"bars", "digest"}
     if not bars or set(content) - known:

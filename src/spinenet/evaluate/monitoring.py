@@ -17,7 +17,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy.stats import t as student
 
-from spinenet.errors import PredictionsError
+from spinenet.errors import PredictionsError, in_words
 from spinenet.evaluate.figures import BLUE, GREY, ORANGE, panels, save
 from spinenet.evaluate.report import template, write_table
 from spinenet.evaluate.samples import read_table
@@ -58,7 +58,7 @@ def load_results(folder: Path) -> pd.DataFrame:
     try:
         studies = json.loads(path.read_text(encoding="utf-8"))["studies"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PredictionsError(f"{path}: not the predictions.json of spinenet predict ({error})") from error
+        raise PredictionsError(f"{path}: not the predictions.json of spinenet predict ({in_words(error)})") from error
     return pd.DataFrame([{"study": one["study"], **dict(_numbers(one))} for one in studies])
 
 

@@ -14,7 +14,7 @@ import yaml
 
 from spinenet.datasets import LabelledStudy, load_dataset
 from spinenet.datasets.splits import load_split
-from spinenet.errors import DatasetError
+from spinenet.errors import DatasetError, in_words
 from spinenet.evaluate.assessment import Assessment, Beside, Settings
 from spinenet.evaluate.collect import (
     Centers,
@@ -129,4 +129,4 @@ def load_calibration(path: Path) -> dict[str, TargetCalibration]:
     try:
         return {name: TargetCalibration.from_dict(values) for name, values in json.loads(path.read_text()).items()}
     except (OSError, ValueError) as error:
-        raise DatasetError(f"{path}: not a calibration.json of spinenet evaluate ({error})") from error
+        raise DatasetError(f"{path}: not a calibration.json of spinenet evaluate ({in_words(error)})") from error

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spinenet.errors import PredictionsError
+from spinenet.errors import PredictionsError, in_words
 from spinenet.labels import LEVELS, MAX_GRADES, MIRROR, TARGET, TARGETS, UNKNOWN, Scale, Side, Target
 
 # ---- questions asked of a target
@@ -177,7 +177,7 @@ def read_table(path: Path) -> pd.DataFrame:
     except OSError as error:
         raise PredictionsError(f"{path}: no such file, or it can't be read; expected a CSV table") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise PredictionsError(f"{path}: not a CSV table: {str(error).strip()}") from error
+        raise PredictionsError(f"{path}: not a CSV table: {in_words(error)}") from error
 
 
 def _need(frame: pd.DataFrame, columns: Sequence[str], name: str) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.errors import BundleError
+from spinenet.errors import BundleError, in_words
 from spinenet.labels import TARGET, Scale
 
 FLOOR = 1e-6
@@ -160,7 +160,7 @@ def read_measured_grader(content: bytes) -> MeasuredGrader:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return _grader_of(dict(arrays))
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
-        raise BundleError(f"measured.npz: not arrays of a model on measurements ({error})") from error
+        raise BundleError(f"measured.npz: not arrays of a model on measurements ({in_words(error)})") from error
 
 
 def _grader_of(arrays: Mapping[str, NDArray[np.generic]]) -> MeasuredGrader:

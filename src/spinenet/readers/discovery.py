@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from spinenet.errors import ReadError
+from spinenet.errors import ReadError, in_words
 from spinenet.readers import names
 from spinenet.readers.archives import ImageFiles, is_archive, members
 from spinenet.readers.sources import Format, StudySource, VolumeFile
@@ -167,7 +167,7 @@ def _walk(path: Path, unread: list[tuple[Path, str]]) -> Iterator[Path]:
             met.add((found.st_dev, found.st_ino))
             inside = sorted(folder.iterdir(), key=lambda one: one.name)
         except OSError as error:
-            unread.append((folder, f"a folder that cannot be looked into ({error.strerror})"))
+            unread.append((folder, f"a folder that cannot be looked into ({in_words(error)})"))
             continue
         shown = [one for one in inside if not _is_hidden(one)]
         folders = [one for one in shown if one.is_dir()]

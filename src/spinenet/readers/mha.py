@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spinenet.errors import ReadError
+from spinenet.errors import ReadError, in_words
 from spinenet.labels import View
 from spinenet.readers import names
 from spinenet.readers.sources import Acquisition
@@ -69,7 +69,7 @@ def _header(path: Path) -> dict[str, str]:
         with path.open("rb") as file:
             text = file.read(_HEADER_BYTES).decode("latin-1")
     except OSError as error:
-        raise ReadError(f"{names.shown(path)}: cannot be opened ({error.strerror})") from error
+        raise ReadError(f"{names.shown(path)}: cannot be opened ({in_words(error)})") from error
     header: dict[str, str] = {}
     for line in text.splitlines():
         key, equals, value = line.partition("=")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from spinenet.errors import ReadError
+from spinenet.errors import ReadError, in_words
 from spinenet.labels import View
 from spinenet.readers import names
 from spinenet.readers.sources import Acquisition
@@ -26,7 +26,7 @@ def read_picture(path: Path, name: str, wanted: View | None, pixel_mm: float) ->
         with Image.open(path) as picture:
             voxels_RC = np.asarray(picture.convert("L"), np.float32)
     except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise ReadError(f"{where}: not a picture that can be read ({error}); copy it again") from error
+        raise ReadError(f"{where}: not a picture that can be read ({in_words(error)}); copy it again") from error
     affine_vox2mm = np.array([[SLICE_MM, 0, 0, 0], [0, 0, pixel_mm, 0], [0, -pixel_mm, 0, 0], [0, 0, 0, 1]])
     return series_from_volume(
         voxels_RC[None],

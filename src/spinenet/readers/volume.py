@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet import geometry
-from spinenet.errors import ReadError
+from spinenet.errors import ReadError, in_words
 from spinenet.readers import names
 from spinenet.readers.sources import Acquisition
 from spinenet.readers.views import Decision, decide_view
@@ -44,7 +44,7 @@ def check_file(path: Path, where: str) -> None:
         what = "points to a file that is not there" if path.is_symlink() else "no such file"
         raise ReadError(f"{where}: {what}") from error
     except OSError as error:
-        raise ReadError(f"{where}: cannot be opened ({error.strerror})") from error
+        raise ReadError(f"{where}: cannot be opened ({in_words(error)})") from error
     if not stat.S_ISREG(found.st_mode):
         raise ReadError(f"{where}: not a file; only files are read")
     if found.st_size == 0:

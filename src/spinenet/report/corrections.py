@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from spinenet.errors import OutputError
+from spinenet.errors import OutputError, in_words
 from spinenet.labels import LEVELS, TARGET
 from spinenet.report.reviewed import Review, ReviewedResult, reviewed
 from spinenet.study import LevelFrame, LocatedSeries, Note, Prediction, Scope, StudyResult
@@ -43,7 +43,9 @@ def read_corrections(path: Path) -> Corrections:
             raise ValueError(f"format {content['corrections']}")
         return _corrections(content)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise OutputError(f"{path}: no corrections that a page of spinenet saved ({error}); save them again") from error
+        raise OutputError(
+            f"{path}: no corrections that a page of spinenet saved ({in_words(error)}); save them again"
+        ) from error
 
 
 def _corrections(content: Mapping[str, Any]) -> Corrections:

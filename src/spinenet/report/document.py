@@ -104,7 +104,7 @@ def merge_documents(parts: Sequence[Path], path: Path) -> None:
 def read_document(path: Path) -> Document:
     """A document as written; OutputError where the file is not one or is of another format."""
     if not path.exists():
-        raise OutputError(f"{path.parent}: no {path.name} here; name a folder that spinenet predict wrote")
+        raise OutputError(f"{path}: no such file; name a folder that spinenet predict wrote")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from spinenet.errors import ClusterError
+from spinenet.errors import ClusterError, in_words
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -55,8 +55,7 @@ def _connected(address: str) -> Any:
             socket.create_connection((host, int(port)), PATIENCE_S).close()
         ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (OSError, RuntimeError, ValueError) as error:
-        reason = str(error).split("\n")[0]
-        raise ClusterError(f"no Ray cluster answers at {address} ({reason}); is it running there?") from error
+        raise ClusterError(f"no Ray cluster answers at {address} ({in_words(error)}); is it running there?") from error
     return ray
 
 

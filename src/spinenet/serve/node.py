@@ -23,7 +23,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydicom import dcmread
 
-from spinenet.errors import NodeError, OutputError, SpinenetError
+from spinenet.errors import NodeError, OutputError, SpinenetError, in_words
 from spinenet.serve.node_state import NodeState
 from spinenet.serve.peers import SUCCESS, Peer, checked_title, send
 from spinenet.system.files import remove_partials, sync_names, write_safely
@@ -130,7 +130,7 @@ class Node:
         except OSError as error:
             self.alone.release()
             place = f"{self.config.host or '*'}:{self.config.port}"
-            raise NodeError(f"port {place} cannot be opened: {error.strerror}; choose another --port") from error
+            raise NodeError(f"port {place} cannot be opened: {in_words(error)}; choose another --port") from error
 
     def work(self, stop: threading.Event, pause_s: float = 1.0) -> None:
         """Grade and send studies as they become complete, until ``stop`` is set."""
@@ -283,7 +283,7 @@ class Node:
                 self._keep(study, instance, place, event.encoded_dataset())
             except OSError as error:
                 self.refused.setdefault(study, set()).add(instance)
-                self.say(f"an image could not be kept: {error.strerror}; the sender was told so")
+                self.say(f"an image could not be kept: {in_words(error)}; the sender was told so")
                 return OUT_OF_RESOURCES
             self.refused.get(study, set()).discard(instance)
         return SUCCESS

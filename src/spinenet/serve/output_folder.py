@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from spinenet.errors import OutputError
+from spinenet.errors import OutputError, in_words
 from spinenet.readers import StudySource
 from spinenet.readers.dicom.assembly import SALT_FILE, study_key
 from spinenet.readers.fingerprints import glance, images_digest
@@ -40,7 +40,7 @@ def locked(out: Path) -> Iterator[None]:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        what = "is a file" if out.is_file() else f"cannot be made ({error.strerror})"
+        what = "is a file" if out.is_file() else f"cannot be made ({in_words(error)})"
         raise OutputError(f"{out}: {what}; choose another output folder") from error
     lock = FileLock(out / LOCK_FILE)
     try:

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from spinenet.datasets import adapter
 from spinenet.datasets.splits import Split, save_split, split_studies
-from spinenet.errors import ConfigError
+from spinenet.errors import ConfigError, in_words
 from spinenet.evaluate.assessment import Settings
 from spinenet.evaluate.collect import collect, fit_calibration
 from spinenet.evaluate.run_folders import evaluate_runs, open_run
@@ -269,7 +269,7 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: not a {what} ({error})") from error
+        raise ConfigError(f"{path}: not a {what} ({in_words(error)})") from error
 
 
 def _facts(name: str, config: TrainGraderConfig) -> dict[str, Any]:

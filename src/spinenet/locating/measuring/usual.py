@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.errors import BundleError
+from spinenet.errors import BundleError, in_words
 from spinenet.labels import LEVELS
 
 FEWEST = 20
@@ -62,7 +62,7 @@ def read_usual_measurements(content: bytes) -> UsualMeasurements | None:
                 arrays["reference_counts"].astype(np.int64),
             )
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
-        raise BundleError(f"measured.npz: not arrays of what is usual ({error})") from error
+        raise BundleError(f"measured.npz: not arrays of what is usual ({in_words(error)})") from error
     shape = (len(LEVELS), len(usual.names), len(usual.shares_Q))
     if usual.quantiles_LRQ.shape != shape or usual.counts_LR.shape != shape[:2]:
         raise BundleError("measured.npz: its quantiles are not of its levels and measurements; get the bundle again")
