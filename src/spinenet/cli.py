@@ -19,17 +19,8 @@ import typer
 from spinenet import __version__
 from spinenet.errors import BundleError, SpinenetError, StudyError, in_words
 from spinenet.labels import RESEARCH_ONLY
-from spinenet.report.options import Language, ReportOptions
-from spinenet.serve.command_options import (
-    Experimental,
-    Identify,
-    Model,
-    NoSlices,
-    Paths,
-    PatientPage,
-    SeriesViews,
-    TextLanguage,
-)
+from spinenet.report.options import ReportOptions
+from spinenet.serve.command_options import Model, Paths, SeriesViews, reporting
 from spinenet.system import tracebacks
 from spinenet.system.namesake import namesakes
 from spinenet.train.command_line import add_commands
@@ -82,6 +73,7 @@ def _options(
 
 
 @app.command()
+@reporting
 def predict(
     paths: Paths,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the tables and reports.", show_default=False)],
@@ -93,11 +85,8 @@ def predict(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict studies again that have results.")] = False,
     series: SeriesViews = None,
-    identify: Identify = False,
-    no_slices: NoSlices = False,
-    experimental: Experimental = False,
-    language: TextLanguage = Language.EN,
-    patient_page: PatientPage = False,
+    *,
+    options: ReportOptions,
 ) -> None:
     """Grade studies into tables, pages and DICOM objects.
 
@@ -120,7 +109,7 @@ def predict(
                 out,
                 bundle,
                 overwrite=overwrite,
-                options=ReportOptions(identify, not no_slices, experimental, language, patient_page),
+                options=options,
                 workers=workers,
                 cluster=ray,
                 wanted=wanted,
@@ -137,6 +126,7 @@ def predict(
 
 
 @app.command()
+@reporting
 def listen(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for images and results.", show_default=False)],
     allow: Annotated[
@@ -156,11 +146,8 @@ def listen(
     wait: Annotated[float, typer.Option(min=0.0, help="Seconds without a new image that complete a study.")] = 30.0,
     keep_hours: Annotated[float, typer.Option(min=0.0, help="Hours that images are kept after grading.")] = 24.0,
     model: Model = None,
-    identify: Identify = False,
-    no_slices: NoSlices = False,
-    experimental: Experimental = False,
-    language: TextLanguage = Language.EN,
-    patient_page: PatientPage = False,
+    *,
+    options: ReportOptions,
 ) -> None:
     """Be a DICOM node that grades what it is sent.
 
@@ -173,7 +160,6 @@ def listen(
         from spinenet.serve.peers import Peer
 
         bundle = load_bundle(model)
-        options = ReportOptions(identify, not no_slices, experimental, language, patient_page)
         peers = tuple(map(Peer.parse, send_to or ()))
         config = NodeConfig(aet, port, out, tuple(allow), peers, host, quiet_s=wait, keep_s=3600.0 * keep_hours)
         run(config, bundle, options, _say)
@@ -301,6 +287,7 @@ def _print_changes(comparison: Any) -> None:
 
 
 @app.command()
+@reporting
 def apply(
     corrections: Annotated[list[Path], typer.Argument(metavar="corrected.json", help="Files that pages saved.")],
     images: Annotated[
@@ -308,11 +295,8 @@ def apply(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder with their results.", show_default=False)],
     model: Model = None,
-    identify: Identify = False,
-    no_slices: NoSlices = False,
-    experimental: Experimental = False,
-    language: TextLanguage = Language.EN,
-    patient_page: PatientPage = False,
+    *,
+    options: ReportOptions,
 ) -> None:
     """Put a reader's corrections into the results.
 
@@ -323,7 +307,6 @@ def apply(
         from spinenet.model.bundle import load_bundle
         from spinenet.serve.applying import CORRECTIONS_FILE, apply_corrections
 
-        options = ReportOptions(identify, not no_slices, experimental, language, patient_page)
         keys = apply_corrections(corrections, images, out, load_bundle(model), options)
         typer.echo(f"corrected: {', '.join(keys)}\nlabels: {out / CORRECTIONS_FILE}\n{RESEARCH_ONLY}")
 

@@ -1,32 +1,20 @@
 """Options that several commands share."""
 
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from spinenet.report.options import Language
+from spinenet.report.options import Language, ReportOptions
 
 Model = Annotated[Path | None, typer.Option(help="Model bundle, folder or zip.", show_default="the one in the package")]
-Identify = Annotated[
-    bool, typer.Option("--identify", help="Keep the patient's name and id in page and structured report.")
-]
-NoSlices = Annotated[
-    bool, typer.Option("--no-slices", help="Leave the slices, and with them the viewer, out of the pages.")
-]
-Experimental = Annotated[
-    bool,
-    typer.Option(
-        "--experimental",
-        help="Report grades that were learnt from synthetic studies alone, not verified on patients, among the "
-        "findings: in structured report, overview and impression.",
-    ),
-]
 Paths = Annotated[
     list[Path],
     typer.Argument(metavar="PATH", help="DICOM studies, folder trees, NIfTI or MHA files.", show_default=False),
 ]
-TextLanguage = Annotated[Language, typer.Option("--language", help="Language of the report text.")]
 SeriesViews = Annotated[
     list[str] | None,
     typer.Option(
@@ -36,6 +24,41 @@ SeriesViews = Annotated[
         show_default=False,
     ),
 ]
-PatientPage = Annotated[
-    bool, typer.Option("--patient-page", help="Write a page for the patient too, in plain words of that language.")
-]
+
+
+def _report_options(
+    identify: Annotated[
+        bool, typer.Option("--identify", help="Keep the patient's name and id in page and structured report.")
+    ] = False,
+    no_slices: Annotated[
+        bool, typer.Option("--no-slices", help="Leave the slices, and with them the viewer, out of the pages.")
+    ] = False,
+    experimental: Annotated[
+        bool,
+        typer.Option(
+            "--experimental",
+            help="Report grades that were learnt from synthetic studies alone, not verified on patients, among the "
+            "findings: in structured report, overview and impression.",
+        ),
+    ] = False,
+    language: Annotated[Language, typer.Option("--language", help="Language of the report text.")] = Language.EN,
+    patient_page: Annotated[
+        bool, typer.Option("--patient-page", help="Write a page for the patient too, in plain words of that language.")
+    ] = False,
+) -> ReportOptions:
+    return ReportOptions(identify, not no_slices, experimental, language, patient_page)
+
+
+def reporting(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that writes reports: its ``options`` are given by the options of ``_report_options``."""
+    shared = inspect.signature(_report_options).parameters
+    own = inspect.signature(command).parameters
+
+    @functools.wraps(command)
+    def called(**values: Any) -> None:
+        options = _report_options(**{name: values.pop(name) for name in shared})
+        command(**values, options=options)
+
+    parameters = [*(one for name, one in own.items() if name != "options"), *shared.values()]
+    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads
+    return called
