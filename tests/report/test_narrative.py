@@ -158,10 +158,10 @@ def test_the_impression_holds_every_finding_once_and_nothing_else(seed: int) -> 
     result = of_chance(seed)
     told: list[tuple[str, str, str, tuple[int, ...]]] = []
     for line in narrative(result, MODEL).impression:
-        finding, _, levels = line.rstrip(".").rpartition(": ")
-        kind = "likely" if finding.startswith("Possible ") else "stands"
-        for level in re.findall(r"[LST]\d+/[LST]\d+", levels):
-            told.append((kind, level, *claim(finding.removeprefix("Possible "))))
+        level, _, findings = line.rstrip(".").partition(": ")
+        for finding in re.split(r"; (?![^(]*\))", findings):
+            kind = "likely" if finding.startswith("possible ") else "stands"
+            told.append((kind, level, *claim(finding.removeprefix("possible "))))
     wanted = [
         (kind, level, target, grades)
         for level in result.graded_levels
@@ -252,6 +252,27 @@ def test_languages_say_the_same(language: Language, seed: int) -> None:
 
 def numbers(text: str) -> list[str]:
     return sorted(re.findall(r"\d+|\b[IV]+\b", text))
+
+
+def test_the_impression_goes_down_the_spine_level_by_level() -> None:
+    lines = narrative(of_chance(1), MODEL).impression
+    levels = [line.split(":")[0] for line in lines]
+    assert levels == sorted(levels, key=LEVELS.index, reverse=True) and len(levels) == len(set(levels)) > 2
+
+
+def test_a_canal_measured_to_be_narrow_is_said_though_no_grade_says_it() -> None:
+    depths = (("L4/L5", 6.0, 4), ("L3/L4", 13.0, 50), ("L2/L3", 14.0, 60), ("L5/S1", 6.0, 30))
+    measured = tuple(Measurement(one, "canal_depth_least_mm", mm, "mm", 2.1, place, "t2") for one, mm, place in depths)
+    calm = tuple(Prediction(level, "herniation", 0, (1.0, 0.0), True) for level, _, _ in depths)
+    result = StudyResult("a", "ok", 0.0, predictions=calm, measurements=measured)
+    text = narrative(result, MODEL)
+    said = "Spinal canal 6.0 mm deep in the mid-sagittal slice (± 2.1 mm; median of the other levels 13.0 mm), below 10.0 mm"
+    assert [level for level, sentences in text.findings if said in " ".join(sentences)] == ["L4/L5"]
+    assert text.impression == ("L4/L5: narrow spinal canal as measured (6.0 mm).",)
+    coarse = tuple(replace(one, series="", error_95=None, percentile=None) for one in measured)
+    doubtful = tuple(replace(one, error_95=4.5) for one in measured)
+    for others in (coarse, doubtful):
+        assert "canal 6" not in narrative(replace(result, measurements=others), MODEL).text()
 
 
 def test_a_sentence_begins_with_a_capital() -> None:

@@ -18,6 +18,7 @@ from spinenet import __version__
 from spinenet.labels import EXPERIMENTAL, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGETS, Target
 from spinenet.locating.discs import NUMBERING
 from spinenet.report.certainty import EXPLAINED, in_full, label, leading
+from spinenet.report.narrow_canal import NARROW_MM, narrow_canals
 from spinenet.report.options import DEFAULT, Language, ReportOptions
 from spinenet.report.page.grade_table import grade_table
 from spinenet.report.page.level_measurements import MeasuredLevel, measured_levels
@@ -114,6 +115,7 @@ def _shown(result: StudyResult, model: Mapping[str, Any], options: ReportOptions
     script, script_hash = inline_script("page.js", "correct.js", *(["viewer.js"] if slices else []))
     return {
         "found": [in_full(one) for one in found[:LED_BY]],
+        "narrow": [one.words for one in narrow_canals(result)],
         "still_open": [in_full(one) for one in still_open[:LED_BY]],
         "text": text if options.language is Language.EN else narrative(result, model, options.language),
         "technique": text.technique,
@@ -122,6 +124,7 @@ def _shown(result: StudyResult, model: Mapping[str, Any], options: ReportOptions
         "table": grade_table(stood, levels, result.measurements),
         "experimental": grade_table(tried, levels),
         "experimental_words": EXPERIMENTAL,
+        "narrow_mm": round(NARROW_MM),
         "explained": EXPLAINED,
         "notes": notes_of(result),
         "figures": figures(result.located),

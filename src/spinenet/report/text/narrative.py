@@ -15,6 +15,7 @@ from spinenet.checking.gates import DOUBTFUL_NAMES
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, TARGET, TARGETS, VIEWS, Scale
 from spinenet.locating.measuring.quantities import MEYERDING
 from spinenet.report.certainty import Certainty, Reading, reading_of, severity_of
+from spinenet.report.narrow_canal import NARROW_MM, NarrowCanal, narrow_canals
 from spinenet.report.options import Language
 from spinenet.report.reviewed import review_of
 from spinenet.report.text.language import Phrases, phrases, sentence
@@ -94,7 +95,8 @@ def level_names(result: StudyResult) -> list[str]:
 
 
 def level_sentences(result: StudyResult, level: str, reported: Sequence[Prediction], words: Phrases) -> Iterator[str]:
-    """The sentences of one level: findings, those that are possible, what is absent, what cannot be excluded."""
+    """The sentences of one level: findings, those that are possible, what is absent, what cannot be excluded, and a
+    canal that was measured to be narrow."""
     read = [(one, reading_of(one)) for one in reported if one.level == level]
     found = [pair for pair in read if pair[1].is_finding and pair[1].certainty is Certainty.STANDS]
     likely = [pair for pair in read if pair[1].is_finding and pair[1].certainty is Certainty.LIKELY]
@@ -106,8 +108,21 @@ def level_sentences(result: StudyResult, level: str, reported: Sequence[Predicti
     if still:
         names = [_open(one, reading, words, result) for one, reading in still]
         yield sentence(words("open", findings=words.listed(names)))
-    if not (found or likely or absent or still):
+    narrow = next((one for one in narrow_canals(result) if one.level == level), None)
+    if narrow is not None:
+        yield sentence(_canal(narrow, words))
+    elif not (found or likely or absent or still):
         yield sentence(words("undecided"))
+
+
+def _canal(narrow: NarrowCanal, words: Phrases) -> str:
+    """A depth that no grade says, with its error and the other levels'."""
+    value, error, limit = (words.number(f"{mm:.1f}") for mm in (narrow.depth_mm, narrow.error_mm, NARROW_MM))
+    if narrow.others_mm is None:
+        return words("canal", value=value, error=error, limit=limit)
+    return words(
+        "canal_compared", value=value, error=error, limit=limit, others=words.number(f"{narrow.others_mm:.1f}")
+    )
 
 
 def finding_key(prediction: Prediction, result: StudyResult) -> str:
@@ -137,11 +152,6 @@ def _open(prediction: Prediction, reading: Reading, words: Phrases, result: Stud
     if prediction.target == "spondylolisthesis":
         details += _slip(prediction.level, words, result)
     return words("more", finding=brief(prediction, reading, words, result), details="; ".join(details))
-
-
-def with_share(finding: str, reading: Reading, words: Phrases) -> str:
-    """A finding with its probability behind it."""
-    return words("more", finding=finding, details=words("share", percent=reading.percent))
 
 
 def _absences(absent: Sequence[tuple[Prediction, Reading]], words: Phrases) -> list[str]:
@@ -239,24 +249,34 @@ def lacking_views(there: set[Any], usual: Sequence[Any]) -> list[Any]:
 
 
 def _impression(reported: Sequence[Prediction], words: Phrases, result: StudyResult) -> Iterator[str]:
-    """Findings with their levels, the gravest first; those that are possible are said so, and those that are
-    experimental as well, behind all others."""
+    """Level by level from the head down: findings, the gravest first, those that are possible said so, and those that
+    are experimental behind all others; then how deep a narrow canal was measured."""
     ordered = sorted(reported, key=lambda one: (not one.experimental, severity_of(one)), reverse=True)
-    grouped: dict[str, list[str]] = {}
-    for one in ordered:
-        reading = reading_of(one)
-        if not reading.is_finding or reading.certainty is Certainty.OPEN:
-            continue
-        finding, level = brief(one, reading, words, result), one.level
-        if reading.certainty is Certainty.LIKELY:
-            finding, level = words("possible", finding=finding), with_share(level, reading, words)
-        if one.experimental:
-            finding = words("more", finding=finding, details=words("untried"))
-        grouped.setdefault(finding, []).append(level)
-    for finding, levels in grouped.items():
-        yield sentence(words("at_levels", finding=finding, levels=words.listed(levels)))
-    if not grouped:
+    narrow = {one.level: one for one in narrow_canals(result)}
+    told = False
+    for level in level_names(result):
+        read = [(one, reading_of(one)) for one in ordered if one.level == level]
+        findings = [_concluded(one, reading, words, result) for one, reading in read if _is_told(reading)]
+        if level in narrow:
+            findings.append(words("canal_brief", value=words.number(f"{narrow[level].depth_mm:.1f}")))
+        if findings:
+            yield words("at_level", level=level, findings=words("then").join(findings))
+            told = True
+    if not told:
         yield words("nothing")
+
+
+def _is_told(reading: Reading) -> bool:
+    return reading.is_finding and reading.certainty is not Certainty.OPEN
+
+
+def _concluded(prediction: Prediction, reading: Reading, words: Phrases, result: StudyResult) -> str:
+    """A finding of the impression."""
+    finding = brief(prediction, reading, words, result)
+    details = [words("untried")] if prediction.experimental else []
+    if reading.certainty is Certainty.LIKELY:
+        finding, details = words("possible", finding=finding), [words("share", percent=reading.percent), *details]
+    return words("more", finding=finding, details="; ".join(details)) if details else finding
 
 
 def _not_assessed(result: StudyResult, words: Phrases) -> Iterator[str]:

@@ -1,0 +1,60 @@
+"""Where the spinal canal was measured to be narrow: a size, said where no grade of stenosis says it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from spinenet.labels import LEVELS
+from spinenet.study import Measurement, StudyResult
+
+NARROW_MM = 10.0
+"""Sagittal diameter below which stenosis is called absolute (Verbiest, J Bone Joint Surg Br 1977;59:181). It is of the
+bony canal; what is outlined here is a little less."""
+MOST_USUAL = 10
+"""Percentile at its level above which a canal is not pointed out: the sac tapers towards the sacrum."""
+NAMES = ("canal_depth_least_mm", "canal_depth_mm")
+"""The measurement that is told, and the one told where it is not known."""
+
+
+@dataclass(frozen=True)
+class NarrowCanal:
+    """The depth of the canal at a level, how far it may be off, and the median of the other levels, None where there
+    are none."""
+
+    level: str
+    depth_mm: float
+    error_mm: float
+    others_mm: float | None
+
+    @property
+    def words(self) -> str:
+        """For a page.
+
+        >>> NarrowCanal("L3/L4", 6.3, 2.4, 13.0).words
+        'L3/L4 spinal canal 6.3 mm deep (± 2.4 mm; other levels 13.0 mm)'
+        """
+        others = "" if self.others_mm is None else f"; other levels {self.others_mm:.1f} mm"
+        return f"{self.level} spinal canal {self.depth_mm:.1f} mm deep (± {self.error_mm:.1f} mm{others})"
+
+
+def narrow_canals(result: StudyResult) -> list[NarrowCanal]:
+    """The levels, from the head down, whose canal is below NARROW_MM by more than its error, and is no usual one there.
+
+    Only sizes from outlines count: the locator's are not known well enough.
+    """
+    told = (_narrow(result, level) for level in reversed(LEVELS))
+    return [one for one in told if one is not None]
+
+
+def _narrow(result: StudyResult, level: str) -> NarrowCanal | None:
+    here = next((found for name in NAMES if (found := _outlined(result, level, name))), None)
+    if here is None or here.error_95 is None or here.value + here.error_95 >= NARROW_MM:
+        return None
+    if here.percentile is not None and here.percentile > MOST_USUAL:
+        return None
+    others = [one.value for one in result.measurements if one.name == here.name and one.series and one.level != level]
+    return NarrowCanal(level, here.value, here.error_95, float(np.median(others)) if others else None)
+
+
+def _outlined(result: StudyResult, level: str, name: str) -> Measurement | None:
+    return next((one for one in result.measurements if (one.level, one.name) == (level, name) and one.series), None)
