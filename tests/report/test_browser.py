@@ -15,6 +15,7 @@ from spinenet.locating.measuring.quantities import QUANTITIES
 from spinenet.report.options import Language, ReportOptions
 from spinenet.report.page.html import write_study_report
 from spinenet.report.study_files import REPORTS_FOLDER, write_folder_files, write_study_files
+from spinenet.report.text.language import phrases
 from spinenet.study import Measurement, Note, Reason, Scope, Severity, StudyResult
 
 
@@ -167,3 +168,4 @@ def test_a_text_in_arabic_runs_from_the_right(
     page = watched.open(write_study_report(complete, tmp_path, model=model, options=options))
     assert page.eval_on_selector("#report-text", "text => getComputedStyle(text).direction") == "rtl"
     assert page.get_attribute("#report-text", "lang") == "ar"
+    assert page.locator("header [lang=ar]").inner_text() == phrases(Language.AR)("page_language")

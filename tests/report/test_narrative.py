@@ -266,7 +266,7 @@ def test_a_canal_measured_to_be_narrow_is_said_though_no_grade_says_it() -> None
     calm = tuple(Prediction(level, "herniation", 0, (1.0, 0.0), True) for level, _, _ in depths)
     result = StudyResult("a", "ok", 0.0, predictions=calm, measurements=measured)
     text = narrative(result, MODEL)
-    said = "Spinal canal 6.0 mm deep in the mid-sagittal slice (± 2.1 mm; median of the other levels 13.0 mm), below 10.0 mm"
+    said = "canal 6.0 mm deep in the mid-sagittal slice (± 2.1 mm; median of the other levels 13.0 mm), below 10.0 mm"
     assert [level for level, sentences in text.findings if said in " ".join(sentences)] == ["L4/L5"]
     assert text.impression == ("L4/L5: narrow spinal canal as measured (6.0 mm).",)
     coarse = tuple(replace(one, series="", error_95=None, percentile=None) for one in measured)

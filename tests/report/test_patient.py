@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from spinenet.labels import TARGETS
+from spinenet.labels import NEVER_LOOKED_FOR, TARGETS
 from spinenet.report.options import Language, ReportOptions
 from spinenet.report.page.patient import patient_page
 from spinenet.report.study_files import write_study_files
@@ -38,6 +38,20 @@ def test_what_stands_and_what_may_be_there_are_told_apart_and_the_rest_is_left_t
 
 
 @pytest.mark.parametrize("language", Language)
+def test_it_says_in_plain_words_what_was_not_looked_for_and_that_the_nerves_room_was_not_judged(
+    language: Language,
+) -> None:
+    words = phrases(language)
+    judged = Prediction("L4/L5", "canal_stenosis", 0, (0.9, 0.1, 0.0), True)
+    unjudged, text = (text_of(patient_page(of(*given), language)) for given in ((STANDS, TRIED), (STANDS, judged)))
+    room = words.of("patient_never", "room")[1:]
+    assert room in unjudged and room not in text
+    for thing in NEVER_LOOKED_FOR:
+        assert words.of("patient_never", thing)[1:] in text
+    assert not re.search(r"metasta|cauda|facet|conus|stenos|foram", text, re.IGNORECASE)
+
+
+@pytest.mark.parametrize("language", Language)
 def test_no_number_and_no_grade_stands_on_it(language: Language) -> None:
     html = patient_page(of(STANDS, LIKELY), language)
     text = re.sub(r"[LST]\d+/[LST]\d+", "", text_of(html))
@@ -54,7 +68,9 @@ def test_every_target_has_plain_words() -> None:
 def test_its_english_is_for_readers_of_the_eighth_grade() -> None:
     """Flesch and Kincaid's grade, syllables counted as groups of vowels."""
     words_of = phrases(Language.EN)
-    text = ". ".join(words_of.of("patient", key).rstrip(".?") for key in words_of.group("patient"))
+    text = ". ".join(
+        words_of.of(group, key).rstrip(".?") for group in ("patient", "patient_never") for key in words_of.group(group)
+    )
     sentences = [one for one in re.split(r"[.:?]\s", text) if one]
     words = re.findall(r"[A-Za-z]+", text)
     syllables = sum(max(1, len(re.findall(r"[aeiouy]+", word.lower().removesuffix("e")))) for word in words)

@@ -41,7 +41,9 @@ def _report_options(
             "findings: in structured report, overview and impression.",
         ),
     ] = False,
-    language: Annotated[Language, typer.Option("--language", help="Language of the report text.")] = Language.EN,
+    language: Annotated[
+        Language, typer.Option("--language", help="Of the report text and the page for patients; the rest is English.")
+    ] = Language.EN,
     patient_page: Annotated[
         bool, typer.Option("--patient-page", help="Write a page for the patient too, in plain words of that language.")
     ] = False,

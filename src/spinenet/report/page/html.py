@@ -86,7 +86,7 @@ def render(result: StudyResult, *, model: Mapping[str, Any], options: ReportOpti
     """The page of a study as text. Of a failed study only its reasons are shown, whatever else is known."""
     failed = result.status == "failed"
     targets = graded_targets(result, model)
-    origin = result.origin if options.identify else None
+    origin, words = result.origin if options.identify else None, phrases(options.language)
     return _template().render(
         result=result,
         failed=failed,
@@ -99,6 +99,9 @@ def render(result: StudyResult, *, model: Mapping[str, Any], options: ReportOpti
         never_looked_for=NEVER_LOOKED_FOR,
         from_dicom=result.origin is not None,
         review=review_of(result),
+        language=options.language,
+        direction=words("direction"),
+        elsewhere="" if options.language is Language.EN else words("page_language"),
         version=__version__,
         **({"script": ""} if failed else _shown(result, model, options)),
     )
@@ -119,8 +122,6 @@ def _shown(result: StudyResult, model: Mapping[str, Any], options: ReportOptions
         "still_open": [in_full(one) for one in still_open[:LED_BY]],
         "text": text if options.language is Language.EN else narrative(result, model, options.language),
         "technique": text.technique,
-        "language": options.language,
-        "direction": phrases(options.language)("direction"),
         "table": grade_table(stood, levels, result.measurements),
         "experimental": grade_table(tried, levels),
         "experimental_words": EXPERIMENTAL,

@@ -6,7 +6,7 @@ likely is told as unsure, and what cannot be excluded is left to the doctor.
 
 from pathlib import Path
 
-from spinenet.labels import NEVER_LOOKED_FOR
+from spinenet.labels import NEVER_LOOKED_FOR, TARGET, Heading
 from spinenet.report.certainty import Certainty, reading_of
 from spinenet.report.options import Language
 from spinenet.report.page.html import environment
@@ -32,12 +32,18 @@ def patient_page(result: StudyResult, language: Language = Language.EN) -> str:
             plain=plain,
             seen=told(result, Certainty.STANDS, words),
             maybe=told(result, Certainty.LIKELY, words),
-            unseen=sentence(words.listed([words.of("never", thing) for thing in NEVER_LOOKED_FOR])),
+            unseen=[sentence(words.of("patient_never", thing)) for thing in not_seen(result)],
             notice=words("notice"),
             language=language,
             direction=words("direction"),
         )
     )
+
+
+def not_seen(result: StudyResult) -> list[str]:
+    """What was not looked for, first of all the room of the nerves where nothing of it is reported."""
+    is_judged = any(TARGET[one.target].heading is Heading.CANAL for one in result.reported if not one.experimental)
+    return [*([] if is_judged else ["room"]), *NEVER_LOOKED_FOR]
 
 
 def told(result: StudyResult, certainty: Certainty, words: Phrases) -> list[tuple[str, str]]:

@@ -117,12 +117,9 @@ def level_sentences(result: StudyResult, level: str, reported: Sequence[Predicti
 
 def _canal(narrow: NarrowCanal, words: Phrases) -> str:
     """A depth that no grade says, with its error and the other levels'."""
-    value, error, limit = (words.number(f"{mm:.1f}") for mm in (narrow.depth_mm, narrow.error_mm, NARROW_MM))
-    if narrow.others_mm is None:
-        return words("canal", value=value, error=error, limit=limit)
-    return words(
-        "canal_compared", value=value, error=error, limit=limit, others=words.number(f"{narrow.others_mm:.1f}")
-    )
+    sizes = {"value": narrow.depth_mm, "error": narrow.error_mm, "limit": NARROW_MM, "others": narrow.others_mm}
+    told = {name: words.number(f"{mm:.1f}") for name, mm in sizes.items() if mm is not None}
+    return words("canal" if narrow.others_mm is None else "canal_compared", **told)
 
 
 def finding_key(prediction: Prediction, result: StudyResult) -> str:
