@@ -10,7 +10,7 @@ import pandas as pd
 
 from spinenet.datasets import load_dataset
 from spinenet.errors import SpinenetError
-from spinenet.evaluate.description import series_table
+from spinenet.evaluate.experiments.description import series_table
 from spinenet.system.files import write_text
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import typer
 
 from spinenet.evaluate import load_predictions
-from spinenet.evaluate.hospitals import write_hospitals
+from spinenet.evaluate.experiments.hospitals import write_hospitals
 from spinenet.evaluate.samples import read_table
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 
 from spinenet.evaluate import load_predictions
-from spinenet.evaluate.coverage import measure_coverage
+from spinenet.evaluate.experiments.coverage import measure_coverage
 from spinenet.system.files import write_text
 
 

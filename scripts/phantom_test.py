@@ -7,7 +7,7 @@ python scripts/phantom_test.py data.root=PHANTOMS out=notebooks/phantom_test
 from pathlib import Path
 
 from spinenet.datasets import load_dataset
-from spinenet.evaluate.saved import save_phantom_test
+from spinenet.evaluate.experiments.saved import save_phantom_test
 from spinenet.model.bundle import load_bundle
 from spinenet.system.progress import progress_bar
 from spinenet.train.evaluation_config import PhantomTestConfig

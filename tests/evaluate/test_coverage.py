@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from spinenet.errors import PredictionsError
-from spinenet.evaluate.coverage import measure_coverage
+from spinenet.evaluate.experiments.coverage import measure_coverage
 from spinenet.labels import LEVELS, TARGET
 from spinenet.model.conformal import COVERAGE
 

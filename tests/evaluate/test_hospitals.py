@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from spinenet.evaluate.hospitals import Site, by_target, pool, sites_of, write_hospitals
+from spinenet.evaluate.experiments.hospitals import Site, by_target, pool, sites_of, write_hospitals
 from spinenet.evaluate.intervals import Estimate
 from spinenet.labels import RESEARCH_ONLY
 

@@ -9,8 +9,17 @@ import pandas as pd
 import pytest
 
 from spinenet.errors import ConfigError, PredictionsError
-from spinenet.evaluate import local_test
-from spinenet.evaluate.local_test import FAIL, PASS, TOO_FEW, Bar, Protocol, judge, load_protocol, overall
+from spinenet.evaluate.quality_assurance import local_test
+from spinenet.evaluate.quality_assurance.local_test import (
+    FAIL,
+    PASS,
+    TOO_FEW,
+    Bar,
+    Protocol,
+    judge,
+    load_protocol,
+    overall,
+)
 from spinenet.evaluate.samples import check_predictions
 from spinenet.model.bundle import load_bundle
 from spinenet.readers.dicom.assembly import study_key

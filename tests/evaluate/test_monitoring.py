@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from spinenet.cli import app
 from spinenet.errors import PredictionsError
-from spinenet.evaluate.monitoring import (
+from spinenet.evaluate.quality_assurance.monitoring import (
     BASELINE,
     EVERYWHERE,
     FALSE_STOPS,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from spinenet.evaluate import evaluate, load_predictions
-from spinenet.evaluate.hospitals import sites_of
+from spinenet.evaluate.experiments.hospitals import sites_of
 
 ROOT = Path(__file__).parents[2]
 

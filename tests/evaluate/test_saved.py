@@ -11,7 +11,7 @@ import pytest
 
 from spinenet.datasets import LabelledStudy, load_dataset
 from spinenet.errors import DatasetError, PredictionsError
-from spinenet.evaluate.saved import (
+from spinenet.evaluate.experiments.saved import (
     SavedPredictions,
     load_saved,
     raters_table,

@@ -63,7 +63,7 @@ def accept(
 ) -> None:
     """Acceptance test: grade studies, compare with your readers, judge bars that were stated before: one page."""
     with _told(("accept",), "evaluate"):
-        from spinenet.evaluate import local_test
+        from spinenet.evaluate.quality_assurance import local_test
         from spinenet.model.bundle import load_bundle
         from spinenet.system.progress import progress_bar
 
@@ -89,7 +89,7 @@ def monitor(
 ) -> None:
     """Control charts of grades, sets, refusals and measurements, by month and scanner; 1 where use should stop."""
     with _told(("monitor",), "evaluate"):
-        from spinenet.evaluate import monitoring
+        from spinenet.evaluate.quality_assurance import monitoring
 
         points = monitoring.charts(monitoring.load_results(results), monitoring.load_days(days))
         stop = monitoring.write_monitoring(points, out)

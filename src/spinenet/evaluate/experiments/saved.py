@@ -21,7 +21,7 @@ from spinenet.datasets import LabelledStudy, load_dataset
 from spinenet.datasets.masks import locate_all
 from spinenet.errors import DatasetError, PredictionsError
 from spinenet.evaluate.collect import collect, to_frame
-from spinenet.evaluate.description import example_discs
+from spinenet.evaluate.experiments.description import example_discs
 from spinenet.evaluate.samples import load_predictions
 from spinenet.labels import LEVELS, TARGETS, UNKNOWN, View
 from spinenet.model.bundle import Bundle, load_bundle

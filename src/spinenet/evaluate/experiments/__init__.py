@@ -1,0 +1,1 @@
+"""What scripts and notebooks ask beyond one evaluation: sites, sets of grades, data, saved predictions."""
