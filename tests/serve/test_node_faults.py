@@ -1,0 +1,120 @@
+"""A DICOM node when images are corrected or late, when its grader fails, its clock is set or its state damaged."""
+
+import errno
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+from ward import Ward, deliver, placed, until
+
+from spinenet.errors import OutputError
+from spinenet.serve import node as listen
+
+
+def test_a_corrected_image_takes_the_place_of_the_first_and_the_study_is_graded_anew(ward: Ward) -> None:
+    with ward.running():
+        deliver(ward, placed(1, 0.0), placed(2, 4.0))
+        until(lambda: len(ward.graded) == 1)
+        deliver(ward, placed(2, 4.0, grey=7))
+        until(lambda: len(ward.graded) == 2)
+        deliver(ward, placed(2, 4.0, grey=7))  # sent again as it was: nothing to do
+        time.sleep(0.3)
+    assert ward.graded == [2, 2] and {dcmread(path).SmallestImagePixelValue for path in ward.kept()} == {0, 7}
+
+
+def test_different_images_under_one_uid_are_all_kept(ward: Ward) -> None:
+    with ward.running():
+        deliver(ward, *(placed(1, 4.0 * index) for index in range(13)))
+        until(lambda: ward.graded)
+    assert ward.graded == [13]
+
+
+def test_one_late_image_does_not_replace_a_result_whose_images_were_deleted(ward: Ward) -> None:
+    with ward.running(keep_s=0.0):
+        deliver(ward, *(placed(number, 4.0 * number) for number in range(5)))
+        until(lambda: ward.graded and not ward.kept())
+        deliver(ward, placed(9, 36.0))
+        until(lambda: any("send the whole study again" in line for line in ward.said))
+        assert ward.graded == [5] and len(ward.kept()) == 1  # kept, as it was acknowledged
+        deliver(ward, *(placed(number, 4.0 * number) for number in range(5)))
+        until(lambda: len(ward.graded) == 2)
+    assert ward.graded == [5, 6]
+
+
+def test_a_passing_fault_loses_no_image_and_is_tried_again(ward: Ward) -> None:
+    for ward.fault in (OSError(errno.EIO, "read"), MemoryError(), ZeroDivisionError(), OutputError("busy")):
+        ward.said.clear()
+        with ward.running(retry_s=0.2, keep_s=0.0):
+            deliver(ward, placed(1, 0.0))
+            until(lambda: any("tried again" in line for line in ward.said))
+            assert ward.kept()
+    ward.fault = None
+    with ward.running():
+        until(lambda: ward.graded)
+    assert ward.graded == [1]
+
+
+def test_a_study_that_ends_the_node_again_and_again_is_set_aside(ward: Ward) -> None:
+    with ward.running() as node:
+        deliver(ward, placed(1, 0.0))
+        until(lambda: ward.graded)
+        folder = node.incoming
+    (study,) = [path.name for path in folder.iterdir()]
+    (next(folder.glob("*/*.dcm"))).touch()  # changed, so that it is to be graded again
+    for _ in range(listen.MAX_TRIES):
+        node.state.begin(study)  # and was killed
+    with ward.running():
+        until(lambda: any("set aside" in line for line in ward.said))
+    assert ward.graded == [1] and ward.kept()
+
+
+def test_a_study_of_which_images_were_refused_waits_for_them(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = listen.write_safely
+
+    def full(path: Path, content: bytes) -> None:
+        if b"refuse" in content:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        kept(path, content)
+
+    monkeypatch.setattr(listen, "write_safely", full)
+    second = placed(2, 4.0)
+    second.SeriesDescription = "refuse"
+    with ward.running():
+        with ward.association() as association:
+            assert association.send_c_store(placed(1, 0.0)).Status == 0
+            assert association.send_c_store(second).Status == listen.OUT_OF_RESOURCES
+        time.sleep(0.3)
+        assert ward.graded == []
+        monkeypatch.undo()
+        deliver(ward, second)
+        until(lambda: ward.graded)
+    assert ward.graded == [2]
+
+
+def test_a_clock_that_is_set_changes_nothing(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ward.running(keep_s=3600.0):
+        deliver(ward, placed(1, 0.0))
+        until(lambda: ward.graded)
+        for shift in (-1e8, 1e8):
+            monkeypatch.setattr(time, "time", lambda shift=shift: 1.7e9 + shift)
+            deliver(ward, placed(2 + int(shift > 0), 4.0))
+        until(lambda: len(ward.graded) >= 2)
+        assert ward.kept()
+
+
+def test_a_state_that_is_damaged_is_put_aside(ward: Ward) -> None:
+    ward.config.folder.mkdir(parents=True)
+    (ward.config.folder / "node.sqlite").write_bytes(b"half a record" * 100)
+    with ward.running():
+        deliver(ward, placed(1, 0.0))
+        until(lambda: ward.graded)
+    assert (ward.config.folder / "node.sqlite.damaged").exists()
+
+
+def test_a_pdu_that_promises_gigabytes_is_not_waited_for(ward: Ward) -> None:
+    with ward.running(), socket.create_connection(("127.0.0.1", ward.config.port)) as stranger:
+        stranger.sendall(b"\x01\x00\xff\xff\xff\xf0" + bytes(1000))
+        stranger.settimeout(10)
+        assert stranger.recv(10) == b""  # closed
