@@ -82,7 +82,7 @@ def test_what_no_patient_has_verified_is_said_to_be_experimental_and_never_confi
     }
     card = model_card({**METADATA, "calibration": calibration, "evidence": {"canal_stenosis": "synthetic"}})
     assert f"- Spinal canal stenosis: {EXPERIMENTAL}\n" in card
-    assert f"- Spinal canal stenosis: never, {EXPERIMENTAL}\n" in card
+    assert f"- Spinal canal stenosis: never confident, {EXPERIMENTAL}\n" in card
     assert "- Disc herniation: never" not in card
 
 

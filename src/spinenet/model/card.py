@@ -106,7 +106,7 @@ def confident_lines(metadata: Mapping[str, Any]) -> Iterator[str]:
     one."""
     for name, values in metadata["calibration"].items():
         words = calibration_words(TARGET[name], TargetCalibration.from_dict(values))
-        never = f"never, {EXPERIMENTAL}"
+        never = f"never confident, {EXPERIMENTAL}"
         yield f"{TARGET[name].title}: {never if _is_experimental(metadata, name) else words}"
 
 
