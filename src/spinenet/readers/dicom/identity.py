@@ -28,9 +28,13 @@ def groups_of(frames: Sequence[Frame]) -> list[list[Frame]]:
     for frame in frames:
         examined.setdefault(_card(frame.person), []).append(frame)
     groups = [[frame for card in cards for frame in examined[card]] for cards in _agreeing(list(examined))]
-    place = {id(frame): index for index, frame in enumerate(frames)}
+    order = {(frame.path, frame.index): number for number, frame in enumerate(frames)}
     parts = [part for group in groups for part in (_by_folder(group) if _is_anonymous(group) else [group])]
-    return sorted((sorted(part, key=lambda one: place[id(one)]) for part in parts), key=lambda one: place[id(one[0])])
+
+    def place(frame: Frame) -> int:
+        return order[frame.path, frame.index]
+
+    return sorted((sorted(part, key=place) for part in parts), key=lambda part: place(part[0]))
 
 
 def _card(person: Person) -> tuple[str, ...]:
