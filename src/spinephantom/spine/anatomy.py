@@ -288,7 +288,8 @@ def _build_sacrum(base: Frame, person: Person, lowest: Disc) -> tuple[SacralSegm
     segments = []
     frame = base
     lumbarised = person.transitional == "lumbarised_s1"
-    for index, height in enumerate(person.scale * SACRUM.height_mm):
+    for index, usual_mm in enumerate(SACRUM.height_mm):
+        height = person.scale * usual_mm
         rest = max(person.s1_s2_disc_mm, 6.5) if lumbarised else person.s1_s2_disc_mm
         gap = rest if index == 0 else 0.5 * person.s1_s2_disc_mm
         bend = -np.deg2rad(SACRUM.bend_deg[index])
