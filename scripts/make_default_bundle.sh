@@ -2,8 +2,9 @@
 # From SPIDER and Sudirman's patients to the bundle in the package and its figures:
 #   bash scripts/make_default_bundle.sh SPIDER SUDIRMAN [OUT [START]]
 # START is a bundle that has the locator and the grader of stenosis, which are kept: "default" for the one in the package;
-# without it make_stenosis_grader.sh makes one (4 hours). The rest takes about 2 hours of one CPU core. Finished steps are
-# skipped and broken ones go on, so it may be stopped and started again.
+# without it make_stenosis_grader.sh makes one (4 hours). The rest takes about 5 hours of one CPU core, most of it the
+# folds' locators, which a GPU learns in minutes. Finished steps are skipped and broken ones go on, so it may be stopped
+# and started again.
 set -euo pipefail
 spider=$(cd "$1" && pwd)
 sudirman=$(cd "$2" && pwd)
@@ -34,30 +35,32 @@ if [ -z "$start" ]; then
   bash scripts/make_stenosis_grader.sh "$spider" "$out"
   start=$out/stenosis/bundle
 fi
+once "$out/spines/overview.csv" python scripts/make_phantom.py "out=$out/spines" studies=150 seed=14 workers=2 layout=spider \
+  study.axial=false study.slices=3
 once "$out/few-spines/overview.csv" python scripts/make_phantom.py "out=$out/few-spines" studies=60 seed=14 workers=2 \
   layout=spider study.axial=false study.slices=3 study.size=320 study.sub_slices=1
 
 # What outlines a disc: bodies from outlines first, then all of it from label images. Folds 0 to 2 are tested on patients
 # that they never saw; -1 learns from everyone and is shipped.
-trained segmenter.onnx segmenter "$out/outlines" trainer=cpu data=outlines "data.root=$sudirman" \
+trained segmenter.onnx segmenter "$out/outlines" trainer=auto data=outlines "data.root=$sudirman" \
   "data.extra.phantom=$out/few-spines" data.fold=-1 fit.steps=900
 for fold in 0 1 2 -1; do
-  trained segmenter.onnx segmenter "$out/segmenter$fold" trainer=cpu data=label_images "data.root=$spider" \
+  trained segmenter.onnx segmenter "$out/segmenter$fold" trainer=auto data=label_images "data.root=$spider" \
     "data.extra.sudirman=$sudirman" "data.extra.phantom=$out/few-spines" "data.fold=$fold" \
     experiment=finetune_segmenter fit.steps=1100 "init=$out/outlines/checkpoints/last.ckpt"
 done
 
 # What grades pictures of discs: ImageNet, then one target of many patients, then eight of few.
-trained discs.onnx discs "$out/discs" trainer=cpu data=sudirman "data.root=$sudirman" experiment=pretrain_discs
+trained discs.onnx discs "$out/discs" trainer=auto data=sudirman "data.root=$sudirman" experiment=pretrain_discs
 for fold in 0 1 2 -1; do
-  trained discs.onnx discs "$out/discs$fold" trainer=cpu data=spider_sudirman "data.root=$spider" \
+  trained discs.onnx discs "$out/discs$fold" trainer=auto data=spider_sudirman "data.root=$spider" \
     "data.extra.sudirman=$sudirman" "data.fold=$fold" experiment=discs "init=$out/discs/discs.ckpt"
 done
 
 # What grades measurements, of discs outlined where they are located: a fold's patients by a locator that never saw them.
 for fold in 0 1 2; do
-  trained locator.onnx locator "$out/locator$fold" trainer=cpu data=spider "data.root=$spider" "data.fold=$fold" \
-    data.validation=0
+  trained locator.onnx locator "$out/locator$fold" trainer=auto data=spider_phantom "data.root=$spider" \
+    "data.extra.phantom=$out/spines" "data.fold=$fold" data.validation=0 fit.epochs=80
 done
 measured() { # FOLD LOCATOR
   trained measured.npz measured "$out/measured$1" "data.root=$spider" "data.fold=$1" \
