@@ -39,7 +39,6 @@ def test_the_stated_coverage_lies_in_the_measured_interval(table):
     for measured in (one.coverage, *one.coverage_of_grade.values()):
         assert measured.low - 0.01 <= COVERAGE <= measured.high + 0.01
     assert 1 < one.size.value < 2 and one.size.value == pytest.approx(2 - one.single.value)
-    assert one.to_dict()["stated"] == COVERAGE
 
 
 def test_without_uncalibrated_probabilities_there_is_nothing_to_measure(table):

@@ -5,8 +5,7 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from spinenet.evaluate import curves
-from spinenet.evaluate.evaluation import make_cohort
-from spinenet.evaluate.samples import check_predictions
+from spinenet.evaluate.samples import check_predictions, make_cohort
 
 
 @pytest.fixture

@@ -5,8 +5,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from spinenet.evaluate.discrimination import areas, discriminations, twins
-from spinenet.evaluate.evaluation import make_cohort
-from spinenet.evaluate.samples import check_predictions
+from spinenet.evaluate.samples import check_predictions, make_cohort
 
 
 def cohort_of(frame, samples=300):

@@ -13,6 +13,7 @@ from spinenet.evaluate.intervals import (
     max_t,
     once,
     percentile,
+    plain,
     reflected,
     resting,
     share,
@@ -156,7 +157,7 @@ def test_a_question_is_cheaper_where_questions_hang_together():
 
 
 def test_undefined_is_null_in_json():
-    assert Estimate(0.5, np.nan, np.nan).to_dict() == {"value": 0.5, "low": None, "high": None}
+    assert plain(Estimate(0.5, np.nan, np.nan)) == {"value": 0.5, "low": None, "high": None}
 
 
 def simulate(patients, rng):

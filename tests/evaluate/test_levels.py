@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from spinenet.evaluate.intervals import plain
 from spinenet.evaluate.levels import level_errors
 from spinenet.labels import LEVELS
 
@@ -14,7 +15,7 @@ def spine(count=5, shift=(0.0, 0.0, 0.0)):
 def test_near_centres_under_their_name_are_right():
     errors = level_errors({"a": spine(shift=(0, 3, 0))}, {"a": spine()})
     assert errors.counts == {"right": 5, "misnamed": 0, "missed": 0, "extra": 0}
-    assert errors.distance_mm[0] == pytest.approx(3)
+    assert errors.distance_mm["median"] == pytest.approx(3)
 
 
 def test_a_count_off_by_one_misnames_every_disc():
@@ -26,8 +27,8 @@ def test_a_count_off_by_one_misnames_every_disc():
 def test_beyond_the_tolerance_a_disc_is_missed_and_the_centre_is_extra():
     errors = level_errors({"a": spine(shift=(0, 6, 0))}, {"a": spine()})
     assert errors.counts == {"right": 0, "misnamed": 0, "missed": 5, "extra": 5}
-    assert np.isnan(errors.distance_mm[0])
-    assert errors.to_dict()["distance_mm"]["median"] is None
+    assert np.isnan(errors.distance_mm["median"])
+    assert plain(errors)["distance_mm"]["median"] is None
     assert level_errors({"a": spine(shift=(0, 6, 0))}, {"a": spine()}, tolerance_mm=7).counts["right"] == 5
 
 

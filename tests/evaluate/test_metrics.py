@@ -72,8 +72,6 @@ def test_agreement_is_scikit_learns(graded, weights):
         assert ours(counts_KK) == pytest.approx(value, **EXACT), ours.__name__
     each = sklearn_metrics.recall_score(truth_N, grade_N, average=None, **weighted)
     assert metrics.recall(counts_KK) == pytest.approx(each, **EXACT)
-    each = sklearn_metrics.precision_score(truth_N, grade_N, average=None, **weighted)
-    assert metrics.precision(counts_KK) == pytest.approx(each, **EXACT)
 
 
 def test_brier_and_log_loss_are_scikit_learns(weights):

@@ -4,14 +4,12 @@ Needs the extra ``evaluate``, never torch. A table is evaluated without images; 
 """
 
 from spinenet.errors import PredictionsError
-from spinenet.evaluate.assessment import Assessment, Beside, Settings, assess
 from spinenet.evaluate.comparison import Comparison, compare
-from spinenet.evaluate.evaluation import Metrics, TargetMetrics, evaluate
+from spinenet.evaluate.evaluation import Assessment, Beside, Metrics, Settings, TargetMetrics, assess, evaluate
 from spinenet.evaluate.intervals import Estimate
 from spinenet.evaluate.levels import LevelErrors, level_errors
-from spinenet.evaluate.markdown import area_table, baseline_table, markdown_table
 from spinenet.evaluate.raters import load_raters
-from spinenet.evaluate.report import write_comparison, write_evaluation
+from spinenet.evaluate.report import markdown_table, table, write_comparison, write_evaluation
 from spinenet.evaluate.samples import check_predictions, load_predictions
 from spinenet.evaluate.subgroups import load_cases
 
@@ -25,9 +23,7 @@ __all__ = [
     "PredictionsError",
     "Settings",
     "TargetMetrics",
-    "area_table",
     "assess",
-    "baseline_table",
     "check_predictions",
     "compare",
     "evaluate",
@@ -36,6 +32,7 @@ __all__ = [
     "load_predictions",
     "load_raters",
     "markdown_table",
+    "table",
     "write_comparison",
     "write_evaluation",
 ]

@@ -10,9 +10,8 @@ import pandas as pd
 
 from spinenet.errors import PredictionsError
 from spinenet.evaluate.estimates import LOWER_IS_BETTER, MAIN, NEITHER_IS_BETTER, difference, figures_of, severe_figures
-from spinenet.evaluate.evaluation import make_cohort
-from spinenet.evaluate.intervals import COVERAGE, Estimate, Floats, Resamples, finite, max_t, side_by_side, verdict
-from spinenet.evaluate.samples import KEY, Sample, check_predictions, target_named
+from spinenet.evaluate.intervals import COVERAGE, Estimate, Floats, Resamples, max_t, plain, side_by_side, verdict
+from spinenet.evaluate.samples import KEY, Sample, check_predictions, make_cohort, target_named
 from spinenet.labels import RESEARCH_ONLY
 
 
@@ -43,9 +42,7 @@ class Difference:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON and tables."""
-        plain = {name: getattr(self, name) for name in ("target", "question", "metric", "n")}
-        figures = {name: getattr(self, name).to_dict() for name in ("first", "second", "gap")}
-        return {**plain, **figures, "p_corrected": finite(self.p_corrected), "verdict": self.verdict}
+        return {**plain(self), "verdict": self.verdict}
 
 
 @dataclass(frozen=True)

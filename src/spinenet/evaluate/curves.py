@@ -34,9 +34,6 @@ class Curve:
     high_G: Floats
 
 
-CurveOf = Callable[[Sample, Resamples], Curve]
-
-
 def roc(sample: Sample, resamples: Resamples) -> Curve:
     """Sensitivity over the share of false alarms, of the question whether the finding is present."""
     hits_CU, alarms_CU = _called(sample, resamples, _thresholds(sample))
@@ -152,12 +149,13 @@ def _reliability(sample: Sample, probabilities_NK: Floats, resamples: Resamples)
     return _curve(stated_B[enough_B], ratio(happened_CB, seen_CB)[:, enough_B], *_by_class(sample))
 
 
-CURVES: dict[str, CurveOf] = {
+CURVES: dict[str, Callable[[Sample, Resamples], Curve | None]] = {
     "roc": roc,
     "precision_recall": precision_recall,
     "decision": net_benefit,
     "risk_coverage": risk_coverage,
     "reliability": reliability,
+    "reliability_before": reliability_before,
 }
 """Each kind of curve by the name of its table and figure."""
 

@@ -13,29 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from spinenet.evaluate.estimates import (
-    MAIN,
-    Figure,
-    answered,
-    difference,
-    main_figure,
-    score,
-)
-from spinenet.evaluate.evaluation import Cohort
-from spinenet.evaluate.intervals import (
-    Estimate,
-    Floats,
-    Indices,
-    Resamples,
-    finite,
-    max_t,
-    patients_of,
-    resting,
-    share,
-    verdict,
-)
+from spinenet.evaluate.estimates import MAIN, Figure, answered, difference, estimates, main_figure, mean_of, score
+from spinenet.evaluate.intervals import Estimate, Floats, Indices, Resamples, bca, max_t, plain, resting, verdict
 from spinenet.evaluate.metrics import auc_and_precision, ratio
-from spinenet.evaluate.samples import PRESENCE, Sample
+from spinenet.evaluate.samples import PRESENCE, Cohort, Sample
 
 COMPANION = {"herniation": "bulging"}
 """The finding that is told beside the level; of other targets degeneration, of that one none."""
@@ -58,32 +39,29 @@ class Discrimination:
     estimate: Estimate
     level_alone: Estimate
     gap_level: Estimate
-    p_level: float
     companion: str
     with_companion: Estimate
     gap_companion: Estimate
-    p_companion: float
     areas: dict[str, Estimate]
     count: dict[str, Estimate]
     wrong_level: int
+    p_level: float = float("nan")
+    p_companion: float = float("nan")
 
     @property
     def answers(self) -> tuple[str, str]:
         """``better``, ``worse``, ``not shown`` or ``not asked``: than the level's name, than it with its companion."""
         return verdict(self.gap_level.value, self.p_level), verdict(self.gap_companion.value, self.p_companion)
 
+    @property
+    def better(self) -> str:
+        """In a word: better than all that was asked?"""
+        asked = set(self.answers) - {"not asked"}
+        return "–" if not asked else "yes" if asked == {"better"} else "not shown"
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON and tables."""
-        estimates = ("estimate", "level_alone", "gap_level", "with_companion", "gap_companion")
-        return {
-            **{name: getattr(self, name) for name in ("target", "metric", "companion", "wrong_level")},
-            **{name: getattr(self, name).to_dict() for name in estimates},
-            **{name: finite(getattr(self, name)) for name in ("p_level", "p_companion")},
-            "areas": {name: one.to_dict() for name, one in self.areas.items()},
-            "count": {name: one.to_dict() for name, one in self.count.items()},
-            "better_than_level": self.answers[0],
-            "better_than_companion": self.answers[1],
-        }
+        return {**plain(self), "better_than_level": self.answers[0], "better_than_companion": self.answers[1]}
 
 
 @dataclass(frozen=True)
@@ -98,54 +76,44 @@ class Twins:
     patients: int
     told_apart: Estimate
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        figures = {name: getattr(self, name).to_dict() for name in ("alike", "either", "told_apart")}
-        return {"n": self.n, "differing": self.differing, "patients": self.patients, **figures}
-
 
 def discriminations(cohort: Cohort) -> list[Discrimination]:
     """One row a graded target; p-values corrected over all targets and both baselines together."""
-    resamples, rows, gaps_C = cohort.resamples, [], []
-    for name, sample in cohort.graded.items():
-        ours, companion = main_figure(sample, resamples), COMPANION.get(name, DEGENERATION)
-        told_N = _told(cohort, sample, companion) if name != DEGENERATION else None
-        alone = _baseline(sample, sample.level_N[:, None], resamples)
-        none = Figure(np.full(len(ours.values_C), np.nan))
-        beside = none if told_N is None else _baseline(sample, np.stack([sample.level_N, told_N], axis=1), resamples)
-        gaps = difference(ours, alone), difference(ours, beside)
-        gaps_C += [gap.values_C for gap in gaps]
-        rows.append((sample, ours, alone, companion if told_N is not None else "", beside, gaps))
-    p_G2 = max_t(gaps_C, resamples).reshape(-1, 2)
-    return [_row(*row, (float(p_2[0]), float(p_2[1])), resamples) for row, p_2 in zip(rows, p_G2, strict=True)]
+    found, gaps_C = [], []
+    for sample in cohort.graded.values():
+        row, both_C = _discrimination(cohort, sample)
+        found.append(row)
+        gaps_C += both_C
+    p_G2 = max_t(gaps_C, cohort.resamples).reshape(-1, 2).tolist()
+    return [replace(row, p_level=p, p_companion=q) for row, (p, q) in zip(found, p_G2, strict=True)]
 
 
-def _row(
-    sample: Sample,
-    ours: Figure,
-    alone: Figure,
-    companion: str,
-    beside: Figure,
-    gaps: tuple[Figure, Figure],
-    p_2: tuple[float, float],
-    resamples: Resamples,
-) -> Discrimination:
+def _discrimination(cohort: Cohort, sample: Sample) -> tuple[Discrimination, list[Floats]]:
+    """A target without its p-values, and the draws of both gaps."""
+    resamples, name = cohort.resamples, sample.target.name
+    companion = COMPANION.get(name, DEGENERATION)
+    told_N = _told(cohort, sample, companion) if name != DEGENERATION else None
+    ours = main_figure(sample, resamples)
+    alone = _baseline(sample, sample.level_N[:, None], resamples)
+    beside = Figure(np.full(len(ours.values_C), np.nan))
+    if told_N is not None:
+        beside = _baseline(sample, np.stack([sample.level_N, told_N], axis=1), resamples)
+    gaps = difference(ours, alone), difference(ours, beside)
     count, wrong_level = _count(sample, resamples)
-    return Discrimination(
-        target=sample.target.name,
+    row = Discrimination(
+        target=name,
         metric=MAIN[sample.target.scale],
         estimate=ours.estimate(resamples),
         level_alone=alone.estimate(resamples),
         gap_level=gaps[0].estimate(resamples),
-        p_level=p_2[0],
-        companion=companion,
+        companion="" if told_N is None else companion,
         with_companion=beside.estimate(resamples),
         gap_companion=gaps[1].estimate(resamples),
-        p_companion=p_2[1],
-        areas={name: figure.estimate(resamples) for name, figure in areas(sample, resamples).items()},
+        areas=estimates(areas(sample, resamples), resamples),
         count=count,
         wrong_level=wrong_level,
     )
+    return row, [gap.values_C for gap in gaps]
 
 
 def _told(cohort: Cohort, sample: Sample, companion: str) -> Indices | None:
@@ -224,13 +192,10 @@ def _count(sample: Sample, resamples: Resamples) -> tuple[dict[str, Estimate], i
         np.bincount(sample.patient_N, wrong_N, resamples.patients)[present_P]
         for wrong_N in (positive_N & ~called_N, ~positive_N & called_N)
     )
-    amounts = (missed_P + false_P, missed_P, false_P, missed_P + false_P == 0)
-    patients_C, *sums_C = resamples.totals(present_P, *amounts).T
-    means = [resting(ratio(sum_C, patients_C), present_P) for sum_C in sums_C]
-    names = ("errors", "missed", "false_calls")
-    found = {name: Figure(mean).estimate(resamples) for name, mean in zip(names, means, strict=False)}
-    found["wholly_right"] = share(means[3], resamples, len(present_P))
-    return found, int((np.minimum(missed_P, false_P) > 0).sum())
+    counts = {"errors": missed_P + false_P, "missed": missed_P, "false_calls": false_P}
+    found = {name: mean_of(count_P, present_P, resamples, bca) for name, count_P in counts.items()}
+    found["wholly_right"] = mean_of(counts["errors"] == 0, present_P, resamples)
+    return estimates(found, resamples), int((np.minimum(missed_P, false_P) > 0).sum())
 
 
 def twins(cohort: Cohort) -> Twins | None:
@@ -256,14 +221,9 @@ def twins(cohort: Cohort) -> Twins | None:
     lead_N = np.sign((apart["p"] - apart["p_other"]) * (apart["truth"] - apart["truth_other"])).to_numpy() / 2 + 0.5
     return Twins(
         n=len(both),
-        alike=_mean(alike_N, patient_N, resamples),
+        alike=mean_of(alike_N, patient_N, resamples).estimate(resamples),
         either=Figure(resting(area_C, patient_N[either_N], patient_N[~either_N])).estimate(resamples),
         differing=len(apart),
         patients=apart["patient"].nunique(),
-        told_apart=_mean(lead_N, patient_N[~alike_N], resamples),
+        told_apart=mean_of(lead_N, patient_N[~alike_N], resamples).estimate(resamples),
     )
-
-
-def _mean(values_N: NDArray[Any], patient_N: Indices, resamples: Resamples) -> Estimate:
-    discs_C, sum_C = resamples.totals(patient_N, values_N).T
-    return share(resting(ratio(sum_C, discs_C), patient_N), resamples, patients_of(patient_N))

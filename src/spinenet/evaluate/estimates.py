@@ -6,6 +6,7 @@ Shape letters: C columns of weights, N discs, K grades.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,8 +79,7 @@ def severe_figures(sample: Sample, resamples: Resamples, threshold: float | None
     figures = answer_figures(sample, question, resamples, threshold)
     severe_N = sample.truth_N >= question.first
     normal_N = sample.grade_N[severe_N] < NORMAL_BELOW[sample.target.name]
-    severe_C, overlooked_C = resamples.totals(sample.patient_N[severe_N], normal_N).T
-    figures["called_normal"] = _share(ratio(overlooked_C, severe_C), sample.patient_N[severe_N])
+    figures["called_normal"] = mean_of(normal_N, sample.patient_N[severe_N], resamples)
     return figures
 
 
@@ -90,17 +90,15 @@ def answer_figures(
     positive_N, score_N = sample.truth_N >= question.first, score(sample, question)
     called_N = answered(sample, question, threshold)
     area_C, precision_C = metrics.auc_and_precision(positive_N, score_N, sample.patient_N, resamples)
-    counts_CKK = confusions_of(positive_N.astype(int), called_N.astype(int), 2, sample.patient_N, resamples)
-    recall_CK, precision_CK = metrics.recall(counts_CKK), metrics.precision(counts_CKK)
     patient_N, by_class = sample.patient_N, _classes(sample, question)
     return {
         "auc": Figure(resting(area_C, *by_class)),
         "average_precision": Figure(resting(precision_C, *by_class)),
-        "sensitivity": _share(recall_CK[:, 1], patient_N[positive_N]),
-        "specificity": _share(recall_CK[:, 0], patient_N[~positive_N]),
-        "ppv": _share(precision_CK[:, 1], patient_N[called_N]),
-        "npv": _share(precision_CK[:, 0], patient_N[~called_N]),
-        "prevalence": Figure(resting(ratio(counts_CKK[:, 1].sum(axis=1), counts_CKK.sum(axis=(1, 2))), by_class[0])),
+        "sensitivity": mean_of(called_N[positive_N], patient_N[positive_N], resamples),
+        "specificity": mean_of(~called_N[~positive_N], patient_N[~positive_N], resamples),
+        "ppv": mean_of(positive_N[called_N], patient_N[called_N], resamples),
+        "npv": mean_of(~positive_N[~called_N], patient_N[~called_N], resamples),
+        "prevalence": Figure(resting(mean_of(positive_N, patient_N, resamples).values_C, by_class[0])),
     }
 
 
@@ -147,7 +145,7 @@ def _of_grades(sample: Sample, by_class: tuple[Indices, Indices], resamples: Res
     confusion_CKK = confusions(sample, resamples)
     yield from agreement_figures(confusion_CKK, sample.target.scale, *by_class).items()
     yield "matthews", Figure(resting(metrics.matthews(confusion_CKK), *by_class))
-    yield "accuracy", Figure(resting(metrics.accuracy(confusion_CKK), sample.patient_N))
+    yield "accuracy", mean_of(sample.grade_N == sample.truth_N, sample.patient_N, resamples, bca)
     yield "macro_f1", _mean_over_grades(sample, confusion_CKK, metrics.macro_f1)
     yield "balanced_accuracy", _mean_over_grades(sample, confusion_CKK, metrics.balanced_accuracy)
     probable = replace(sample, grade_N=sample.probabilities_NK.argmax(axis=1))
@@ -196,19 +194,21 @@ def _of_probabilities(
 
 def _of_confidence(sample: Sample, resamples: Resamples) -> Iterator[tuple[str, Figure]]:
     """How many grades are stood by and how many of those are wrong, of all discs and of those decided as findings."""
-    finding_N = sample.grade_N >= PRESENCE[sample.target.name].first
+    wrong_N, finding_N = sample.grade_N != sample.truth_N, sample.grade_N >= PRESENCE[sample.target.name].first
     for among, mask_N in (("", np.ones(len(sample), bool)), ("finding_", finding_N)):
         confident_N = mask_N & sample.confident_N
-        wrong_N = sample.grade_N[confident_N] != sample.truth_N[confident_N]
-        discs_C = resamples.totals(sample.patient_N[mask_N])[:, 0]
-        called_C, wrong_C = resamples.totals(sample.patient_N[confident_N], wrong_N).T
-        yield f"{among}coverage", _share(ratio(called_C, discs_C), sample.patient_N[mask_N])
-        yield f"confident_{among}error", _share(ratio(wrong_C, called_C), sample.patient_N[confident_N])
+        yield f"{among}coverage", mean_of(sample.confident_N[mask_N], sample.patient_N[mask_N], resamples)
+        yield f"confident_{among}error", mean_of(wrong_N[confident_N], sample.patient_N[confident_N], resamples)
 
 
-def _share(values_C: Floats, patient_N: Indices) -> Figure:
-    """A share, with an interval that knows of how many patients the discs are that it is of."""
-    return Figure(resting(values_C, patient_N), partial(share, patients=patients_of(patient_N)))
+def mean_of(
+    values_N: NDArray[Any], patient_N: Indices, resamples: Resamples, interval: Interval | None = None
+) -> Figure:
+    """The mean over discs, or over anything else of patients; where no other ``interval`` is named, that of a share,
+    which knows of how many patients the discs are."""
+    discs_C, sum_C = resamples.totals(patient_N, values_N).T
+    values_C = resting(ratio(sum_C, discs_C), patient_N)
+    return Figure(values_C, interval or partial(share, patients=patients_of(patient_N)))
 
 
 def difference(first: Figure, second: Figure) -> Figure:
@@ -227,7 +227,6 @@ def main_figure(sample: Sample, resamples: Resamples) -> Figure:
     return Figure(resting(values_C, *_classes(sample, question)))
 
 
-def error_figure(sample: Sample, resamples: Resamples) -> Figure:
-    """Share of the discs decided wrongly."""
-    discs_C, wrong_C = resamples.totals(sample.patient_N, sample.grade_N != sample.truth_N).T
-    return Figure(resting(ratio(wrong_C, discs_C), sample.patient_N))
+def estimates(figures: dict[str, Figure], resamples: Resamples) -> dict[str, Estimate]:
+    """Values with intervals."""
+    return {name: figure.estimate(resamples) for name, figure in figures.items()}

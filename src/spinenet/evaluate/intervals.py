@@ -6,9 +6,9 @@ BCa interval needs. Shape letters: C columns of weights, P patients, N discs, F 
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -54,10 +54,19 @@ class Estimate:
         interval = "–" if np.isnan(self.low) else f"{self.low:.{digits}f}, {self.high:.{digits}f}"
         return f"{self.value:.{digits}f} [{interval}]"
 
-    def to_dict(self) -> dict[str, Any]:
-        """Numbers for JSON, None where not defined."""
-        ends = {"value": self.value, "low": self.low, "high": self.high}
-        return {name: finite(value) for name, value in ends.items()}
+    @property
+    def signed(self) -> str:
+        """A difference, with its sign."""
+        return f"{'+' if self.value >= 0 else ''}{self}"
+
+    @property
+    def percent(self) -> str:
+        """A share in percent.
+
+        >>> Estimate(0.957, 0.9284, 0.9861).percent
+        '95.7 % [92.8, 98.6]'
+        """
+        return f"{100 * self.value:.1f} % [{100 * self.low:.1f}, {100 * self.high:.1f}]"
 
 
 @dataclass(frozen=True)
@@ -210,9 +219,24 @@ def verdict(gap: float, p: float) -> str:
     return "not shown" if p >= FAMILY_ERROR else "better" if gap > 0 else "worse"
 
 
-def finite(value: float) -> float | None:
-    """A number for JSON, None where it is not defined."""
-    return float(value) if np.isfinite(value) else None
+UNDEFINED = Estimate(np.nan, np.nan, np.nan)
+
+
+def plain(value: Any) -> Any:
+    """Records, tables of them and numbers for JSON: None where a number is not defined; values of draws are left out.
+
+    >>> plain({"gap": Estimate(0.5, float("nan"), 1.0)})
+    {'gap': {'value': 0.5, 'low': None, 'high': 1.0}}
+    """
+    if is_dataclass(value):
+        return {one.name: plain(getattr(value, one.name)) for one in fields(value) if not one.name.endswith("_C")}
+    if isinstance(value, Mapping):
+        return {str(name): plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    if isinstance(value, float):
+        return float(value) if np.isfinite(value) else None
+    return value
 
 
 def resting(values_C: Floats, *patients_N: Indices) -> Floats:

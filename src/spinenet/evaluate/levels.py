@@ -5,7 +5,6 @@ Shape letters: P patients (studies), O outcomes.
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -25,8 +24,8 @@ class LevelErrors:
 
     ``right``: a centre lies within ``tolerance_mm`` under the disc's name; ``misnamed``: it bears another name;
     ``missed``: no centre lies there. ``extra``: centres that belong to no true disc. ``counts`` of discs; ``fractions``
-    of the graded discs, with intervals over patients; ``distance_mm``: median and 95th percentile from true to found
-    centre over the right and misnamed discs, nan without any.
+    of the graded discs, with intervals over patients; ``distance_mm``: ``median`` and ``percentile_95`` from true to
+    found centre over the right and misnamed discs, nan without any.
     """
 
     graded: int
@@ -34,19 +33,7 @@ class LevelErrors:
     tolerance_mm: float
     counts: dict[str, int]
     fractions: dict[str, Estimate]
-    distance_mm: tuple[float, float]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        median, high = (float(value) if np.isfinite(value) else None for value in self.distance_mm)
-        return {
-            "graded": self.graded,
-            "studies": self.studies,
-            "tolerance_mm": self.tolerance_mm,
-            "counts": self.counts,
-            "fractions": {name: fraction.to_dict() for name, fraction in self.fractions.items()},
-            "distance_mm": {"median": median, "percentile_95": high},
-        }
+    distance_mm: dict[str, float]
 
 
 def level_errors(
@@ -84,13 +71,14 @@ def level_errors(
         name: share(resting(ratio(count_C, discs_C), patient_P), resamples, len(patients))
         for name, count_C in zip(OUTCOMES, counts_C, strict=True)
     }
+    median, high = np.quantile(distances, [0.5, 0.95]) if distances else (np.nan, np.nan)
     return LevelErrors(
         graded=int(discs_P.sum()),
         studies=len(studies),
         tolerance_mm=tolerance_mm,
         counts={name: int(total) for name, total in zip(OUTCOMES, table_PO.sum(axis=0), strict=True)},
         fractions=fractions,
-        distance_mm=tuple(np.quantile(distances, [0.5, 0.95])) if distances else (np.nan, np.nan),
+        distance_mm={"median": float(median), "percentile_95": float(high)},
     )
 
 

@@ -28,11 +28,6 @@ def recall(confusion: Floats) -> Floats:
     return ratio(np.diagonal(confusion, axis1=-2, axis2=-1), confusion.sum(axis=-1))
 
 
-def precision(confusion: Floats) -> Floats:
-    """Share of each decided grade that is true (..., K), nan for a grade that was never decided."""
-    return ratio(np.diagonal(confusion, axis1=-2, axis2=-1), confusion.sum(axis=-2))
-
-
 def accuracy(confusion: Floats) -> Floats:
     """Share decided rightly."""
     return ratio(np.trace(confusion, axis1=-2, axis2=-1), confusion.sum(axis=(-2, -1)))

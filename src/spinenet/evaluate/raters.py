@@ -4,7 +4,7 @@ A rater's table is a CSV of ``rater, study, level, target, grade``, published gr
 Shape letters: N discs.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -14,19 +14,18 @@ import numpy as np
 import pandas as pd
 
 from spinenet.errors import PredictionsError
-from spinenet.evaluate.estimates import Figure, agreement_figures, confusions_of
-from spinenet.evaluate.evaluation import Cohort, estimates
+from spinenet.evaluate.estimates import Figure, agreement_figures, confusions_of, estimates
 from spinenet.evaluate.intervals import (
     Estimate,
     Floats,
     Indices,
     Resamples,
-    finite,
     max_t,
     patients_of,
     percentile,
+    plain,
 )
-from spinenet.evaluate.samples import KEY, Sample, read_table, target_named
+from spinenet.evaluate.samples import KEY, Cohort, Sample, load_grades
 from spinenet.labels import TARGET, UNKNOWN, Scale
 
 MODEL, TRUTH = "model", "truth"
@@ -44,9 +43,9 @@ class Pair:
     figures: dict[str, Estimate]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        figures = {name: figure.to_dict() for name, figure in self.figures.items()}
-        return {**{name: getattr(self, name) for name in ("target", "first", "second", "n", "patients")}, **figures}
+        """Plain values for JSON, the figures beside the rest."""
+        values: dict[str, Any] = plain(self)
+        return values | values.pop("figures")
 
 
 @dataclass(frozen=True)
@@ -54,47 +53,22 @@ class Raters:
     """All pairs, and per target in ``means`` what a reviewer asks first, as mean kappas with intervals.
 
     ``rater_rater``: raters among themselves; ``model_rater``: the model with the raters; ``gap``: the second minus
-    the first; ``model_truth``, ``rater_truth``, ``gap_truth``: the same against the truth. ``p`` and ``p_truth``
-    belong to the gaps. A figure that needs raters or pairs that are not there is undefined.
+    the first; ``model_truth``, ``rater_truth``, ``gap_truth``: the same against the truth. ``p`` of the gaps, as ``p``
+    and ``p_truth``. A figure that needs raters or pairs that are not there is undefined.
     """
 
     pairs: tuple[Pair, ...]
     means: dict[str, dict[str, Estimate]]
-    p: dict[str, float]
-    p_truth: dict[str, float]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        means = {name: {key: one.to_dict() for key, one in mean.items()} for name, mean in self.means.items()}
-        chances = {name: {"p": finite(self.p[name]), "p_truth": finite(self.p_truth[name])} for name in self.means}
-        return {"pairs": [pair.to_dict() for pair in self.pairs], "means": means, "p": chances}
+    p: dict[str, dict[str, float]]
 
 
 def load_raters(path: Path) -> pd.DataFrame:
     """Raters' grades, checked: one row a rater, study, level and target, ``grade`` a float; empty ones left out."""
-    table = read_table(path)
-    missing = [column for column in ("rater", *KEY, "grade") if column not in table.columns]
-    if missing:
-        raise PredictionsError(f"{path}: no column {', '.join(missing)}; needed are rater, {', '.join(KEY)}, grade")
-    table = table[table["grade"].str.strip() != ""]
-    table = table.assign(grade=pd.to_numeric(table["grade"], errors="coerce"))
-    for wrong, what in (
-        (~table["target"].isin(list(TARGET)), "unknown target"),
-        (table.duplicated(["rater", *KEY]), "a second grade of the same rater"),
-        (table["rater"].isin([MODEL, TRUTH]) | (table["rater"].str.strip() == ""), "rater has no name of its own"),
-        (~_on_scale(table), "grade is not on the target's scale"),
-    ):
-        if wrong.any():
-            row = table[wrong].iloc[0]
-            where = f"rater {row['rater']}, study {row['study']}, level {row['level']}, target {row['target']}"
-            raise PredictionsError(f"{path}: {what} ({where}; {int(wrong.sum())} such rows)")
-    return table
-
-
-def _on_scale(table: pd.DataFrame) -> pd.Series:
-    scales = {name: set(target.grades) for name, target in TARGET.items()}
-    pairs = zip(table["target"], table["grade"], strict=True)
-    return pd.Series([grade in scales.get(name, ()) for name, grade in pairs], table.index, dtype=bool)
+    table = load_grades(path, ["rater", *KEY], "grade")
+    names = table["rater"].str.strip()
+    if (nameless := names.isin(["", MODEL, TRUTH])).any():
+        raise PredictionsError(f"{path}: rater {names[nameless].iloc[0]!r} has no name of its own")
+    return table[table["grade"].notna()]
 
 
 def consensus(raters: pd.DataFrame) -> pd.DataFrame:
@@ -124,14 +98,9 @@ def compare_raters(cohort: Cohort, raters: pd.DataFrame) -> Raters:
         values = _means({names: kappa for names, (_, kappa) in found.items()}, list(graded_by)[2:], cohort.resamples)
         means[name] = {key: percentile(values_C, cohort.resamples) for key, values_C in values.items()}
         gaps_C.append([values["gap"], values["gap_truth"]])
-    p, p_truth = ({}, {}) if not means else (_family(means, gaps_C, which, cohort.resamples) for which in (0, 1))
-    return Raters(tuple(pairs), means, p, p_truth)
-
-
-def _family(
-    names: Iterable[str], gaps_C: Sequence[Sequence[Floats]], which: int, resamples: Resamples
-) -> dict[str, float]:
-    return dict(zip(names, max_t([gaps[which] for gaps in gaps_C], resamples).tolist(), strict=True))
+    families = [max_t(gaps, cohort.resamples).tolist() for gaps in zip(*gaps_C, strict=True)]
+    p = {name: dict(zip(("p", "p_truth"), both, strict=True)) for name, *both in zip(means, *families, strict=True)}
+    return Raters(tuple(pairs), means, p)
 
 
 def _raters(sample: Sample, given: dict[str, np.ndarray]) -> dict[str, Indices]:
@@ -180,35 +149,14 @@ def _mean(figures: list[Figure], resamples: Resamples) -> Floats:
     return np.mean([figure.values_C for figure in figures], axis=0)
 
 
-@dataclass(frozen=True)
-class PublishedAgreement:
-    """Kappa of raters among themselves with linear weights, on ``n`` patients: what was graded and where it is said."""
-
-    kappa: float
-    n: int
-    source: str
-
-    def text(self) -> str:
-        """For a table.
-
-        >>> PublishedAgreement(0.54, 60, "thecal sac, Lurie 2008").text()
-        '0.54 (60 patients; thecal sac, Lurie 2008)'
-        """
-        return f"{self.kappa:.2f} ({self.n} patients; {self.source})"
-
-
 _LURIE = "4 raters of SPORT, Lurie et al., Spine 2008;33:991"
 AGREEMENT = {
-    "herniation": PublishedAgreement(0.81, 60, f"disc morphology, {_LURIE}"),
-    "canal_stenosis": PublishedAgreement(0.54, 60, f"compression of the thecal sac, {_LURIE}"),
-    "subarticular_stenosis": PublishedAgreement(0.47, 60, f"impingement of the root, {_LURIE}"),
+    "herniation": f"0.81 (60 patients; disc morphology, {_LURIE})",
+    "canal_stenosis": f"0.54 (60 patients; compression of the thecal sac, {_LURIE})",
+    "subarticular_stenosis": f"0.47 (60 patients; impingement of the root, {_LURIE})",
 }
-"""By condition. Published agreements whose weights or number of patients are not known to us are not here."""
+"""Kappa of raters among themselves with linear weights, by condition. Published agreements whose weights or number of
+patients are not known to us are not here."""
 
 LEVELS_MISNAMED = 0.141
 """Share of patients in whom a level is numbered wrongly from lumbar images alone."""
-
-
-def agreement_on(name: str) -> PublishedAgreement | None:
-    """What is published for a target, or for both sides of one under their condition."""
-    return AGREEMENT.get(target_named(name).condition)

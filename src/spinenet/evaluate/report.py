@@ -1,6 +1,6 @@
 """One evaluation as files: ``metrics.json`` for programs, ``tables/*.csv``, and ``report.md`` with figures for people.
 
-What is said about the tables of ``markdown`` stands in ``templates/``.
+What is said stands in ``templates/``: the report, and the tables that it and notebooks show.
 """
 
 import json
@@ -15,83 +15,160 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from spinenet.evaluate import figures
-from spinenet.evaluate.assessment import Assessment, Beside, Settings, assess
 from spinenet.evaluate.comparison import Comparison
 from spinenet.evaluate.curves import Curve
 from spinenet.evaluate.estimates import MAIN
-from spinenet.evaluate.intervals import FAMILY_ERROR, FEWEST_PATIENTS
-from spinenet.evaluate.markdown import (
-    ANSWERS,
-    METRIC_WORDS,
-    area_table,
-    baseline_table,
-    chance,
-    comparison_table,
-    gap_table,
-    level_table,
-    markdown,
-    markdown_table,
-    percent,
-    rater_table,
-    results,
-    severe_table,
-)
-from spinenet.evaluate.raters import LEVELS_MISNAMED
-from spinenet.evaluate.samples import PRESENCE, target_named
+from spinenet.evaluate.evaluation import Assessment, Beside, Metrics, Settings, assess
+from spinenet.evaluate.intervals import FAMILY_ERROR, FEWEST_PATIENTS, Estimate, plain
+from spinenet.evaluate.raters import AGREEMENT, LEVELS_MISNAMED
+from spinenet.evaluate.samples import PRESENCE, SEVERE, target_named
 from spinenet.evaluate.subgroups import FEW_PATIENTS
-from spinenet.labels import RESEARCH_ONLY, TARGET
+from spinenet.labels import LEVELS, RESEARCH_ONLY, Scale
 from spinenet.model.calibration import MAX_ERROR
 from spinenet.system.files import write_text
 
 Draw = Callable[[], Figure]
 Rows = Iterable[dict[str, Any]]
 
+METRIC_WORDS = {
+    "quadratic_kappa": ("Quadratic kappa", "agreement beyond chance, far misses counting more; 1 is perfect"),
+    "linear_kappa": ("Linear kappa", "the same, misses counting by their distance"),
+    "kappa": ("Kappa", "agreement beyond chance, without weights"),
+    "gwet_ac1": ("Gwet's AC1", "agreement beyond chance that rare grades do not sink"),
+    "matthews": ("MCC", "correlation of decided and true grades; 0 is chance"),
+    "macro_f1": ("Macro F1", "F1 of each grade, averaged with equal weight"),
+    "macro_f1_neutral": ("Macro F1, most probable", "the same where the most probable grade is decided, without cuts"),
+    "macro_f1_gain": ("Gain by cuts", "macro F1 as decided minus that of the most probable grade"),
+    "balanced_accuracy": ("Balanced accuracy", "share decided rightly of each true grade, averaged with equal weight"),
+    "accuracy": ("Accuracy", "share decided rightly; high for rare findings whatever the model does"),
+    "auc": ("AUC", "chance that a disc with the finding scores above one without it"),
+    "average_precision": ("Average precision", "precision averaged over recall; its floor is the prevalence"),
+    "sensitivity": ("Sensitivity", "share of discs with the finding that are decided so"),
+    "specificity": ("Specificity", "share of discs without the finding that are decided so"),
+    "ppv": ("PPV", "share of discs decided to have the finding that have it, at this prevalence"),
+    "npv": ("NPV", "share of discs decided not to have the finding that do not, at this prevalence"),
+    "prevalence": ("Prevalence", "share of discs with the finding"),
+    "called_normal": ("Severe called normal", "share of severe discs that are decided to be normal"),
+    "calibration_slope": ("Slope", "of the line from stated log-odds of the finding to true ones; below 1 is too sure"),
+    "calibration_intercept": ("Intercept", "of that line; 0 is perfect, more is stated too rarely"),
+    "brier": ("Brier", "mean squared error of the probabilities; 0 is perfect"),
+    "brier_skill": ("Brier skill", "share of the Brier error of stating the prevalence that is saved; 1 is perfect"),
+    "log_loss": ("Log loss", "mean of minus the log of the true grade's probability; 0 is perfect"),
+    "ece": ("ECE", "expected calibration error over ten equal bins; a perfect model of this size has about 0.03"),
+    "ece_adaptive": ("Adaptive ECE", "the same over ten bins of equally many discs"),
+    "ece_uncalibrated": ("ECE before", "ECE before calibration"),
+    "coverage": ("Confident", "share of discs on which the model stands by its grade"),
+    "confident_error": ("Error among confident", "share decided wrongly where the model stands by its grade"),
+    "finding_coverage": ("Findings confident", "share stood by of the discs decided to have the finding"),
+    "confident_finding_error": (
+        "Error among confident findings",
+        "share decided wrongly of the discs decided to have the finding, where the model stands by that",
+    ),
+}
+"""Name in tables and meaning of every metric."""
+_SMALL = ("ece", "ece_adaptive", "ece_uncalibrated", "brier", "log_loss")
+"""Figures near 0 that need a third decimal."""
+_OF_SCALE = {
+    Scale.ORDINAL: (
+        "quadratic_kappa",
+        "linear_kappa",
+        "kappa",
+        "gwet_ac1",
+        "macro_f1",
+        "balanced_accuracy",
+        "matthews",
+    ),
+    Scale.NOMINAL: ("auc", "average_precision", "kappa", "macro_f1", "balanced_accuracy"),
+    Scale.BINARY: ("auc", "average_precision", "kappa", "gwet_ac1", "matthews", "macro_f1", "balanced_accuracy"),
+}
+ANSWERS = ("prevalence", "auc", "average_precision", "sensitivity", "specificity", "ppv", "npv")
+_HEADINGS = {Scale.ORDINAL: "Ordinal grades", Scale.NOMINAL: "Types", Scale.BINARY: "Findings"}
+
+SECTIONS = {
+    "calibration": ("calibration_slope", "calibration_intercept", "brier_skill", "brier", "log_loss"),
+    "confident": ("coverage", "confident_error", "finding_coverage", "confident_finding_error"),
+    "cuts": ("macro_f1", "macro_f1_neutral", "macro_f1_gain"),
+    "errors": ("ece_uncalibrated", "ece", "ece_adaptive"),
+}
+"""Figures of the report's tables beside those of the grades."""
+
+
+def figure_text(name: str, found: Mapping[str, Estimate]) -> str:
+    """A figure as "value [low, high]"; a dash for one that is not there."""
+    return found[name].text(3 if name in _SMALL else 2) if name in found else "–"
+
+
+def chance(p: float) -> str:
+    """A p-value for a table."""
+    return "–" if p != p else f"{p:.3f}" if p >= 0.001 else "< 0.001"
+
 
 @cache
 def template(name: str) -> Any:
-    """A template of this folder, its filters those of the tables."""
+    """A template of this folder, with the words and limits of the figures."""
     loader = PackageLoader("spinenet.evaluate")
     made = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
-    made.filters |= {"percent": percent, "chance": chance}
+    made.filters["chance"] = chance
+    made.globals |= {
+        "research_only": RESEARCH_ONLY,
+        "family_error": FAMILY_ERROR,
+        "fewest": FEWEST_PATIENTS,
+        "few_patients": FEW_PATIENTS,
+        "max_error": MAX_ERROR,
+        "misnamed": LEVELS_MISNAMED,
+        "words": METRIC_WORDS,
+        "answers": ANSWERS,
+        "severe_answers": ("called_normal", *ANSWERS),
+        "sections": SECTIONS,
+        "presence": {name: question.title for name, question in PRESENCE.items()},
+        "severe_titles": {name: question.title for name, question in SEVERE.items() if question},
+        "scales": [(heading, scale, _OF_SCALE[scale]) for scale, heading in _HEADINGS.items()],
+        "word": lambda name: METRIC_WORDS[name][0],
+        "title": lambda name: target_named(name).title,
+        "main": lambda name: MAIN[target_named(name).scale],
+        "figure": figure_text,
+    }
     return made.get_template(name)
+
+
+def render(name: str, **words: Any) -> str:
+    """A whole report in Markdown, of a template ``name.md.jinja``."""
+    return re.sub(r"\n{3,}", "\n\n", template(f"{name}.md.jinja").render(**words)).strip() + "\n"
+
+
+def table(name: str, *found: Any) -> str:
+    """One table of ``tables.md.jinja`` in Markdown; "" where nothing belongs in it."""
+    return str(getattr(template("tables.md.jinja").module, name)(*found)).strip()
+
+
+def markdown_table(
+    metrics: Metrics,
+    names: Sequence[str] = ("quadratic_kappa", "auc", "average_precision", "macro_f1"),
+    *,
+    targets: Iterable[str] | None = None,
+    asked: Mapping[str, str] | None = None,
+) -> str:
+    """A Markdown table, one row a target, one column a metric as "value [low, high]".
+
+    ``names`` are keys of METRIC_WORDS, ``targets`` names (default: all that were evaluated), ``asked`` a last column of
+    other figures by target. A metric that a target does not have is left as a dash.
+    """
+    every = metrics.targets | metrics.sides
+    return table("metrics", [every[name] for name in (metrics.targets if targets is None else targets)], names, asked)
 
 
 def report(assessment: Assessment, figure_names: Sequence[str]) -> str:
     """The whole ``report.md``; ``figure_names`` are the stems of the figures beside it."""
-    targets, metrics = assessment.targets, assessment.metrics
-    cut = [name for name, one in metrics.targets.items() if "macro_f1_gain" in one.estimates]
-    presence = {name: PRESENCE[name].title for name in targets}
-    calibration = ("calibration_slope", "calibration_intercept", "brier_skill", "brier", "log_loss")
-    confident = ("coverage", "confident_error", "finding_coverage", "confident_finding_error")
-    cuts = ("macro_f1", "macro_f1_neutral", "macro_f1_gain")
-    text = template("report.md.jinja").render(
-        research_only=RESEARCH_ONLY,
+    targets = assessment.targets.values()
+    return render(
+        "report",
         a=assessment,
         figures=figure_names,
-        fewest=FEWEST_PATIENTS,
-        family_error=FAMILY_ERROR,
-        few_patients=FEW_PATIENTS,
-        max_error=MAX_ERROR,
-        misnamed=LEVELS_MISNAMED,
-        titles={name: target_named(name).title for name in (*targets, *TARGET)},
-        baselines=baseline_table(assessment.discriminations),
-        areas=area_table(assessment.discriminations),
-        results=list(results(assessment)),
-        presence=markdown_table(metrics, ANSWERS, targets=targets, asked=presence, heading="Question"),
-        severe=severe_table(targets),
-        by_level=level_table(targets),
-        calibration=markdown_table(metrics, calibration, targets=targets),
-        errors=markdown_table(metrics, ("ece_uncalibrated", "ece", "ece_adaptive"), targets=targets),
-        confident=markdown_table(metrics, confident, targets=targets),
-        cuts=markdown_table(metrics, cuts, targets=cut) if cut else "",
-        gaps=gap_table(assessment),
+        level_names=[level for level in LEVELS if any(level in one.levels for one in targets)],
+        known={name: AGREEMENT[at] for name in assessment.targets if (at := target_named(name).condition) in AGREEMENT},
+        cut=[one for one in assessment.metrics.targets.values() if "macro_f1_gain" in one.estimates],
         asked_gaps=sum(one.p_corrected == one.p_corrected for one in assessment.subgroups),
-        raters=rater_table(assessment),
-        previous=comparison_table(assessment.previous) if assessment.previous else "",
-        words=METRIC_WORDS,
-        table=markdown,
     )
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
 # ---- CSV
@@ -109,7 +186,7 @@ def metric_rows(assessment: Assessment) -> Rows:
                 for metric, estimate in found.items():
                     key = {"target": name, "level": level, "question": question, "metric": metric}
                     size = {"discs": target.n, "patients": target.patients, "positives": positives}
-                    yield {**key, **estimate.to_dict(), **size}
+                    yield {**key, **plain(estimate), **size}
 
 
 def confusion_rows(assessment: Assessment) -> Rows:
@@ -150,7 +227,7 @@ def write_tables(assessment: Assessment, folder: Path) -> list[str]:
         "confusion": confusion_rows(assessment),
         "discrimination": (flat(one.to_dict()) for one in assessment.discriminations),
         "subgroups": (flat(one.to_dict()) for one in assessment.subgroups),
-        "rsna_score": ({"part": name, **one.to_dict()} for name, one in assessment.rsna.items()),
+        "rsna_score": ({"part": name, **plain(one)} for name, one in assessment.rsna.items()),
         "raters": (flat(pair.to_dict()) for pair in (raters.pairs if raters else ())),
         "previous": (flat(row.to_dict()) for row in (previous.differences if previous else ())),
     }
@@ -191,10 +268,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> None:
     write_json(comparison.to_dict(), folder / "comparison.json")
     write_table((flat(row.to_dict()) for row in comparison.differences), folder / "tables" / "comparison.csv")
     _write_figures({"comparison": lambda: figures.comparison_figure(comparison)}, folder / "figures")
-    words = {"c": comparison, "table": comparison_table(comparison), "family_error": FAMILY_ERROR}
-    write_text(
-        folder / "report.md", template("comparison.md.jinja").render(**words, research_only=RESEARCH_ONLY) + "\n"
-    )
+    write_text(folder / "report.md", render("comparison", c=comparison))
 
 
 def write_json(content: Mapping[str, Any], path: Path) -> None:
@@ -213,7 +287,7 @@ def figures_of(assessment: Assessment) -> Iterator[tuple[str, Draw]]:
     yield "precision_recall", lambda: figures.precision_recall_figure(shown, curves["precision_recall"])
     yield "decision", lambda: figures.decision_figure(shown, curves["decision"])
     yield "risk_coverage", lambda: figures.risk_coverage_figure(shown, curves["risk_coverage"])
-    before = assessment.curves_before
+    before = curves["reliability_before"]
     yield "reliability", lambda: figures.reliability_figure(shown, curves["reliability"], before)
     if assessment.raters is not None and assessment.raters.means:
         raters = assessment.raters
@@ -223,7 +297,7 @@ def figures_of(assessment: Assessment) -> Iterator[tuple[str, Draw]]:
 
 def _subgroup_figures(assessment: Assessment) -> Iterator[tuple[str, Draw]]:
     names = {target.target.name for target in assessment.shown}
-    pooled = {target.target.name: target.estimates[MAIN[target.target.scale]] for target in assessment.shown}
+    pooled = {target.target.name: target.main for target in assessment.shown}
     for variable in dict.fromkeys(group.variable for group in assessment.subgroups if group.variable != "level"):
         groups = [group for group in assessment.subgroups if group.variable == variable and group.target in names]
         stem = "subgroup_" + re.sub(r"\W+", "_", variable)

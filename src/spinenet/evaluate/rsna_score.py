@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from spinenet.datasets.rsna_names import CONDITION_OF, CONDITIONS, GROUPS, PUBLISHED_COUNTS, RSNA_LEVELS, row_id
 from spinenet.errors import PredictionsError
-from spinenet.evaluate.evaluation import Cohort
 from spinenet.evaluate.intervals import Estimate, Floats, bca, resting
 from spinenet.evaluate.metrics import ratio
+from spinenet.evaluate.samples import Cohort
 from spinenet.labels import LEVELS, TARGET_INDEX, UNKNOWN
 from spinenet.readers.dicom.assembly import study_key
 

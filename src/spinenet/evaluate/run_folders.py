@@ -15,7 +15,6 @@ import yaml
 from spinenet.datasets import LabelledStudy, load_dataset
 from spinenet.datasets.splits import load_split
 from spinenet.errors import DatasetError, in_words
-from spinenet.evaluate.assessment import Assessment, Beside, Settings
 from spinenet.evaluate.collect import (
     Centers,
     LabelledPredictions,
@@ -25,6 +24,7 @@ from spinenet.evaluate.collect import (
     merge,
     to_frame,
 )
+from spinenet.evaluate.evaluation import Assessment, Beside, Settings
 from spinenet.evaluate.levels import LevelErrors, level_errors
 from spinenet.evaluate.report import write_evaluation
 from spinenet.labels import UNKNOWN

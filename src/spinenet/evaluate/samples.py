@@ -7,15 +7,17 @@ before calibration. ``grade`` and ``truth`` are published values; an empty ``tru
 ``patient`` says whose studies belong together. Shape letters: N discs, K grades.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from spinenet.errors import PredictionsError, in_words
+from spinenet.evaluate.intervals import Resamples, draw_patients
 from spinenet.labels import LEVELS, MAX_GRADES, MIRROR, TARGET, TARGETS, UNKNOWN, Scale, Side, Target
 
 # ---- questions asked of a target
@@ -110,17 +112,8 @@ class Sample:
 
     def where(self, mask_N: NDArray[np.bool_]) -> "Sample":
         """The same target on some of the discs."""
-        return replace(
-            self,
-            truth_N=self.truth_N[mask_N],
-            grade_N=self.grade_N[mask_N],
-            probabilities_NK=self.probabilities_NK[mask_N],
-            uncalibrated_NK=None if self.uncalibrated_NK is None else self.uncalibrated_NK[mask_N],
-            confident_N=self.confident_N[mask_N],
-            patient_N=self.patient_N[mask_N],
-            level_N=self.level_N[mask_N],
-            row_N=self.row_N[mask_N],
-        )
+        of_discs: dict[str, Any] = {name: rows for name, rows in vars(self).items() if isinstance(rows, np.ndarray)}
+        return replace(self, **{name: rows[mask_N] for name, rows in of_discs.items()})
 
     @property
     def predicted(self) -> "Sample":
@@ -158,16 +151,21 @@ def _first(table: pd.DataFrame) -> str:
 
 def load_truth(path: Path) -> pd.DataFrame:
     """Read a table of true grades: ``study, level, target, truth``; PredictionsError names this file and the row."""
+    return load_grades(path, KEY, "truth")
+
+
+def load_grades(path: Path, key: Sequence[str], column: str) -> pd.DataFrame:
+    """Read a table of published grades under a key, empty ones as nan; PredictionsError names the file and the row."""
     table = read_table(path)
-    _need(table, [*KEY, "truth"], str(path))
+    _need(table, [*key, column], str(path))
     _refuse(~table["level"].isin(LEVELS), table, str(path), "unknown level")
     _refuse(~table["target"].isin(list(TARGET)), table, str(path), "unknown target")
-    _refuse(table.duplicated(KEY), table, str(path), "a second row with the same key")
-    grades = _numbers(table, "truth", str(path))
-    scales = table["target"].map({name: set(target.grades) for name, target in TARGET.items()})
-    on_scale = pd.Series([grade in scale for grade, scale in zip(grades, scales, strict=True)], table.index, dtype=bool)
-    _refuse(grades.notna() & ~on_scale, table, str(path), "truth is not on the target's scale")
-    return table[[*KEY, "truth"]]
+    _refuse(table.duplicated(key), table, str(path), "a second row with the same key")
+    grades = _numbers(table, column, str(path))
+    scales = {name: {*map(float, target.grades)} for name, target in TARGET.items()}
+    on_scale = [grade in scales[name] for name, grade in zip(table["target"], grades, strict=True)]
+    _refuse(grades.notna() & ~np.array(on_scale), table, str(path), f"{column} is not on the target's scale")
+    return table[list(key)].assign(**{column: grades})
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -232,6 +230,38 @@ def sample_of(frame: pd.DataFrame, target: Target, patients: Sequence[str]) -> S
     )
 
 
+@dataclass(frozen=True)
+class Cohort:
+    """A checked table with its resamples and one sample a labelled target, both sides together at the end."""
+
+    frame: pd.DataFrame
+    patients: tuple[str, ...]
+    resamples: Resamples
+    samples: dict[str, Sample]
+
+    @property
+    def graded(self) -> dict[str, Sample]:
+        """The discs that the model graded, of targets with any."""
+        graded = {name: sample.predicted for name, sample in self.samples.items()}
+        return {name: sample for name, sample in graded.items() if len(sample)}
+
+
+def make_cohort(frame: pd.DataFrame, *, samples: int, seed: int) -> Cohort:
+    """Check a table and draw its patients; PredictionsError for a bad one and where not a single label is known."""
+    frame = check_predictions(frame)
+    labelled = frame[frame["truth"].notna()]
+    if labelled.empty:
+        raise PredictionsError("predictions: no row has a truth, so there is nothing to evaluate")
+    patients = tuple(sorted(labelled["patient"].unique()))
+    tables = {target.name: sample_of(labelled, target, patients) for target in _targets(set(labelled["target"]))}
+    return Cohort(frame, patients, draw_patients(len(patients), samples, seed), tables)
+
+
+def _targets(labelled: set[str]) -> Iterable[Target]:
+    yield from (target for target in TARGETS if target.name in labelled)
+    yield from (both_sides(name) for name, sides in SIDES.items() if set(sides) <= labelled)
+
+
 def _check_target(rows: pd.DataFrame, target: Target, uncalibrated: bool, name: str) -> None:
     """Grades on the target's scale, and probabilities that are there exactly where a grade is."""
     for column in ("grade", "truth"):
@@ -260,5 +290,5 @@ def _numbers(frame: pd.DataFrame, column: str, name: str) -> pd.Series:
 def _refuse(wrong: pd.Series, rows: pd.DataFrame, name: str, what: str) -> None:
     if wrong.any():
         first = rows.loc[wrong.to_numpy()].iloc[0]
-        where = f"study {first['study']}, level {first['level']}, target {first['target']}"
+        where = ", ".join(f"{column} {first[column]}" for column in ("rater", *KEY) if column in rows)
         raise PredictionsError(f"{name}: {what} ({where}; {int(wrong.sum())} such rows)")

@@ -13,10 +13,19 @@ import numpy as np
 import pandas as pd
 
 from spinenet.errors import PredictionsError
-from spinenet.evaluate.estimates import MAIN, Figure, difference, error_figure, main_figure
-from spinenet.evaluate.evaluation import Cohort
-from spinenet.evaluate.intervals import Estimate, Floats, Resamples, finite, max_t, patients_of, side_by_side
-from spinenet.evaluate.samples import PRESENCE, SIDES, Sample, read_table
+from spinenet.evaluate.estimates import MAIN, Figure, difference, main_figure, mean_of
+from spinenet.evaluate.intervals import (
+    UNDEFINED,
+    Estimate,
+    Floats,
+    Resamples,
+    bca,
+    max_t,
+    patients_of,
+    plain,
+    side_by_side,
+)
+from spinenet.evaluate.samples import PRESENCE, SIDES, Cohort, Sample, read_table
 from spinenet.labels import LEVELS, TARGET
 
 FEW_PATIENTS = 30
@@ -54,10 +63,7 @@ class Subgroup:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON and tables."""
-        plain = {name: getattr(self, name) for name in ("variable", "group", "target", "n", "patients", "positives")}
-        figures = {name: getattr(self, name).to_dict() for name in ("estimate", "wrong", "gap")}
-        asked = {"metric": self.metric, "reference": self.reference, "few": self.few}
-        return {**plain, **asked, **figures, "p_corrected": finite(self.p_corrected)}
+        return {**plain(self), "few": self.few}
 
 
 def load_cases(path: Path) -> pd.DataFrame:
@@ -130,11 +136,8 @@ def _ordered(variable: str, parts: dict[str, Sample]) -> list[str]:
     """Levels from the sacrum up, thirds from low to high, unknown last."""
     if variable == "level":
         return [level for level in LEVELS if level in parts]
-    return sorted(parts, key=lambda group: (group == UNKNOWN_GROUP, _rank_of_third(group), group))
-
-
-def _rank_of_third(group: str) -> int:
-    return 0 if group.startswith("up to ") else 2 if group.startswith("above ") else 1
+    third = {"up": 0, "above": 2}
+    return sorted(parts, key=lambda group: (group == UNKNOWN_GROUP, third.get(group.split(" ")[0], 1), group))
 
 
 def _subgroup(
@@ -152,8 +155,8 @@ def _subgroup(
         positives=int((part.truth_N >= PRESENCE[target.name].first).sum()),
         metric=MAIN[target.scale],
         estimate=figures[group].estimate(resamples),
-        wrong=error_figure(part, resamples).estimate(resamples),
+        wrong=mean_of(part.grade_N != part.truth_N, part.patient_N, resamples, bca).estimate(resamples),
         reference=reference,
-        gap=Estimate(np.nan, np.nan, np.nan) if itself else gap.estimate(resamples),
+        gap=UNDEFINED if itself else gap.estimate(resamples),
         gap_C=np.full(len(gap.values_C), np.nan) if itself else gap.values_C,
     )

@@ -114,7 +114,7 @@ def export(config: ExportConfig) -> None:
 def evaluate(config: EvaluateConfig) -> None:
     """Evaluate a table of predictions, or predict every run's test patients from their files first."""
     from spinenet.evaluate import Settings, load_predictions, write_evaluation
-    from spinenet.evaluate.assessment import CONSENSUS, read_beside, read_truth
+    from spinenet.evaluate.evaluation import CONSENSUS, read_beside, read_truth
 
     if bool(config.runs) == bool(config.predictions):
         raise ConfigError("name either runs, such as 'runs=[data/runs/grader]', or predictions=predictions.csv")

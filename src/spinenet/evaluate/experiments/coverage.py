@@ -12,13 +12,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spinenet.errors import PredictionsError
-from spinenet.evaluate.evaluation import make_cohort
-from spinenet.evaluate.intervals import Estimate, Resamples, bca, patients_of, resting, share
-from spinenet.evaluate.metrics import ratio
-from spinenet.evaluate.samples import Sample, check_predictions
+from spinenet.evaluate.estimates import mean_of
+from spinenet.evaluate.intervals import Estimate, Resamples, bca
+from spinenet.evaluate.samples import Sample, make_cohort
 from spinenet.labels import TARGET, Target
 from spinenet.model.calibration import decision, fit
-from spinenet.model.conformal import COVERAGE, in_set
+from spinenet.model.conformal import in_set
 
 FOLDS = 5
 
@@ -35,16 +34,10 @@ class SetFigures:
     single: Estimate
     coverage_of_grade: dict[int, Estimate]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        figures = {name: getattr(self, name).to_dict() for name in ("coverage", "size", "single")}
-        by_grade = {str(grade): one.to_dict() for grade, one in self.coverage_of_grade.items()}
-        return {"stated": COVERAGE, "n": self.n, **figures, "coverage_of_grade": by_grade}
-
 
 def measure_coverage(frame: pd.DataFrame, *, samples: int = 1000, seed: int = 0) -> dict[str, SetFigures]:
     """Figures of every target that has labels, with intervals over patients; PredictionsError without the ``u_i``."""
-    cohort = make_cohort(check_predictions(frame), samples=samples, seed=seed)
+    cohort = make_cohort(frame, samples=samples, seed=seed)
     fold_P = np.random.default_rng(seed).permutation(len(cohort.patients)) % FOLDS
     graded = {name: sample for name, sample in cohort.graded.items() if name in TARGET}
     return {name: _figures(sample, fold_P, cohort.resamples) for name, sample in graded.items()}
@@ -55,17 +48,14 @@ def _figures(sample: Sample, fold_P: NDArray[np.int64], resamples: Resamples) ->
     held_N, size_N = inside_NK[np.arange(len(sample)), sample.truth_N], inside_NK.sum(axis=1)
 
     def mean(values_N: NDArray[Any], mask_N: NDArray[np.bool_] | slice = slice(None)) -> Estimate:
-        patient_N = sample.patient_N[mask_N]
-        discs_C, sum_C = resamples.totals(patient_N, values_N[mask_N]).T
-        return share(resting(ratio(sum_C, discs_C), patient_N), resamples, patients_of(patient_N))
+        return mean_of(values_N[mask_N], sample.patient_N[mask_N], resamples).estimate(resamples)
 
-    discs_C, sizes_C = resamples.totals(sample.patient_N, size_N).T
     grades = {grade: sample.truth_N == index for index, grade in enumerate(sample.target.grades)}
     return SetFigures(
         target=sample.target,
         n=len(sample),
         coverage=mean(held_N),
-        size=bca(resting(ratio(sizes_C, discs_C), sample.patient_N), resamples),
+        size=mean_of(size_N, sample.patient_N, resamples, bca).estimate(resamples),
         single=mean(size_N == 1),
         coverage_of_grade={grade: mean(held_N, mask_N) for grade, mask_N in grades.items() if mask_N.any()},
     )

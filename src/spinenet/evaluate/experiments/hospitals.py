@@ -17,12 +17,10 @@ from scipy.special import expit, logit
 from scipy.stats import chi2, t
 
 from spinenet.evaluate.estimates import MAIN, main_figure
-from spinenet.evaluate.evaluation import make_cohort
 from spinenet.evaluate.figures import BLUE, GREY, INK, interval_row, panels, save
 from spinenet.evaluate.intervals import ENDS, Estimate, Floats, patients_of
-from spinenet.evaluate.report import METRIC_WORDS, markdown, template, write_table
-from spinenet.evaluate.samples import PRESENCE, check_predictions, target_named
-from spinenet.labels import RESEARCH_ONLY
+from spinenet.evaluate.report import render, write_table
+from spinenet.evaluate.samples import PRESENCE, make_cohort, target_named
 from spinenet.system.files import write_text
 
 _TO_LINE: dict[str, Callable[[Floats], Floats]] = {"auc": logit, "quadratic_kappa": np.arctanh}
@@ -65,7 +63,7 @@ def sites_of(tables: Mapping[tuple[str, str], pd.DataFrame], *, samples: int = 1
     no interval are left out."""
     found = []
     for (hospital, site), frame in tables.items():
-        cohort = make_cohort(check_predictions(frame), samples=samples, seed=seed)
+        cohort = make_cohort(frame, samples=samples, seed=seed)
         for name, sample in cohort.graded.items():
             figure, metric = main_figure(sample, cohort.resamples), MAIN[sample.target.scale]
             estimate = figure.estimate(cohort.resamples)
@@ -122,11 +120,11 @@ def forest_figure(sites: Sequence[Site]) -> Picture:
         for axis, (name, mine) in zip(drawn[1], grouped.items(), strict=True):
             for place, one in enumerate(mine):
                 interval_row(axis, -place, one.estimate, BLUE)
-            pooled, words = pool(mine), [f"{one.site} ({one.patients})" for one in mine]
+            mean, words = pool(mine), [f"{one.site} ({one.patients})" for one in mine]
             if len(mine) > 2:
-                axis.plot(pooled.next_site, [-len(mine)] * 2, color=GREY, linewidth=0.9)
+                axis.plot(mean.next_site, [-len(mine)] * 2, color=GREY, linewidth=0.9)
             if len(mine) > 1:
-                interval_row(axis, -len(mine), pooled.mean, INK)
+                interval_row(axis, -len(mine), mean.mean, INK)
                 words.append("random effects")
             axis.set_yticks([-place for place in range(len(words))], words, fontsize=7)
             axis.set(ylim=(-most - 0.6, 0.6), xlim=(min(0.5, *(one.estimate.low for one in mine)) - 0.02, 1.01))
@@ -134,27 +132,9 @@ def forest_figure(sites: Sequence[Site]) -> Picture:
     return drawn[0]
 
 
-def site_table(sites: Sequence[Site]) -> str:
-    """One row a target and site."""
-    rows = [
-        [target_named(one.target).title, one.hospital, one.site, one.patients, f"{one.n} ({one.positives})"]
-        + [METRIC_WORDS[MAIN[target_named(one.target).scale]][0], one.estimate]
-        for one in sites
-    ]
-    return markdown(["Target", "Hospital", "Site", "Patients", "Discs (positive)", "Figure", "Value"], rows)
-
-
-def pooled_table(sites: Sequence[Site]) -> str:
-    """One row a target of several sites: mean, a next site, heterogeneity."""
-    rows = []
-    for name, mine in by_target(sites).items():
-        if len(mine) > 1:
-            one = pool(mine)
-            ahead = "–" if np.isnan(one.next_site[0]) else f"{one.next_site[0]:.2f} to {one.next_site[1]:.2f}"
-            rows.append(
-                [target_named(name).title, one.sites, one.mean, ahead, f"{100 * one.i_squared:.0f} %", f"{one.p:.2f}"]
-            )
-    return markdown(["Target", "Sites", "Mean", "A next site", "I²", "p, all alike"], rows)
+def pooled(sites: Sequence[Site]) -> list[PooledEstimate]:
+    """The targets of several sites, for ``table("pooled", ...)``."""
+    return [pool(mine) for mine in by_target(sites).values() if len(mine) > 1]
 
 
 def write_hospitals(tables: Mapping[tuple[str, str], pd.DataFrame], folder: Path, *, samples: int, seed: int) -> None:
@@ -167,6 +147,5 @@ def write_hospitals(tables: Mapping[tuple[str, str], pd.DataFrame], folder: Path
     ]
     write_table(rows, folder / "sites.csv")
     save(forest_figure(sites), folder / "forest")
-    words = {"sites": site_table(sites), "pooled": pooled_table(sites), "samples": samples, "seed": seed}
-    text = template("hospitals.md.jinja").render(**words, research_only=RESEARCH_ONLY)
-    write_text(folder / "report.md", text + "\n")
+    text = render("hospitals", sites=sites, pooled=pooled(sites), samples=samples, seed=seed)
+    write_text(folder / "report.md", text)

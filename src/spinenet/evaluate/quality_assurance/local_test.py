@@ -22,14 +22,23 @@ from spinenet.evaluate.estimates import (
     answer_figures,
     answered,
     figures_of,
+    mean_of,
     score,
     severe_figures,
 )
-from spinenet.evaluate.evaluation import Cohort, make_cohort
-from spinenet.evaluate.intervals import FEWEST_PATIENTS, Estimate, Resamples, patients_of, resting, share
-from spinenet.evaluate.metrics import ratio
+from spinenet.evaluate.intervals import FEWEST_PATIENTS, UNDEFINED, Estimate, Resamples, bca, patients_of, plain
 from spinenet.evaluate.report import template, write_json
-from spinenet.evaluate.samples import PRESENCE, SEVERE, Question, Sample, load_predictions, load_truth, target_named
+from spinenet.evaluate.samples import (
+    PRESENCE,
+    SEVERE,
+    Cohort,
+    Question,
+    Sample,
+    load_predictions,
+    load_truth,
+    make_cohort,
+    target_named,
+)
 from spinenet.labels import RESEARCH_ONLY, TARGET, UNKNOWN
 from spinenet.model.bundle import Bundle
 from spinenet.predict import predict_study
@@ -171,7 +180,7 @@ def judge(frame: pd.DataFrame, protocol: Protocol) -> list[BarResult]:
 def _judged(bar: Bar, cohort: Cohort) -> BarResult:
     sample = cohort.samples.get(bar.target)
     if sample is None:
-        return BarResult(bar, Estimate(np.nan, np.nan, np.nan), 0, 0, TOO_FEW, bar.patients)
+        return BarResult(bar, UNDEFINED, 0, 0, TOO_FEW, bar.patients)
     question = _question(bar)
     estimate = _figure(bar, question, sample, cohort.resamples).estimate(cohort.resamples)
     judged = sample if bar.figure == "graded" else sample.predicted
@@ -214,11 +223,7 @@ def _wanted(bar: Bar, estimate: Estimate, patients: int) -> int | None:
 
 def _figure(bar: Bar, question: Question, sample: Sample, resamples: Resamples) -> Figure:
     if bar.figure == "graded":
-        discs_C, graded_C = resamples.totals(sample.patient_N, sample.grade_N != UNKNOWN).T
-        return Figure(
-            resting(ratio(graded_C, discs_C), sample.patient_N),
-            lambda values_C, draws: share(values_C, draws, patients_of(sample.patient_N)),
-        )
+        return mean_of(sample.grade_N != UNKNOWN, sample.patient_N, resamples)
     graded = sample.predicted
     if bar.figure == "false_calls":
         return _false_calls(bar, question, graded, resamples)
@@ -241,8 +246,7 @@ def _false_calls(bar: Bar, question: Question, sample: Sample, resamples: Resamp
     present_P = np.unique(sample.patient_N)
     false_N = answered(sample, question, bar.threshold) & (sample.truth_N < question.first)
     false_P = np.bincount(sample.patient_N, false_N, resamples.patients)[present_P]
-    patients_C, false_C = resamples.totals(present_P, false_P).T
-    return Figure(resting(ratio(false_C, patients_C), present_P))
+    return mean_of(false_P, present_P, resamples, bca)
 
 
 def by_patient(sample: Sample, question: Question, threshold: float | None) -> Sample:
@@ -315,7 +319,7 @@ def _record(found: Sequence[BarResult], protocol: Protocol, bundle: Bundle, fail
         "bars": [
             {
                 "bar": one.bar.words,
-                "estimate": one.estimate.to_dict(),
+                "estimate": plain(one.estimate),
                 "text": str(one.estimate),
                 "patients": one.patients,
                 "positive_patients": one.positive_patients,

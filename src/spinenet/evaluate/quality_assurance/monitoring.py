@@ -19,9 +19,9 @@ from scipy.stats import t as student
 
 from spinenet.errors import PredictionsError, in_words
 from spinenet.evaluate.figures import BLUE, GREY, ORANGE, panels, save
-from spinenet.evaluate.report import template, write_table
+from spinenet.evaluate.report import render, write_table
 from spinenet.evaluate.samples import read_table
-from spinenet.labels import RESEARCH_ONLY, TARGET
+from spinenet.labels import TARGET
 from spinenet.system.files import write_text
 
 FALSE_STOPS = 0.01
@@ -145,10 +145,8 @@ def write_monitoring(points: Sequence[Point], folder: Path) -> bool:
     shown = list(dict.fromkeys((point.scanner, point.quantity) for point in [*beyond, *points]))[:12]
     save(chart_figure(points, shown), folder / "charts")
     charts_asked = len({(point.scanner, point.quantity) for point in points})
-    text = template("monitoring.md.jinja").render(
-        points=points, beyond=beyond, charts=charts_asked, false_stops=FALSE_STOPS, research_only=RESEARCH_ONLY
-    )
-    write_text(folder / "report.md", text + "\n")
+    text = render("monitoring", points=points, beyond=beyond, charts=charts_asked, false_stops=FALSE_STOPS)
+    write_text(folder / "report.md", text)
     return bool(beyond)
 
 

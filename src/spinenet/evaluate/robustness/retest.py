@@ -6,12 +6,16 @@ whether a name still means the same disc is judged by where it lies. Shape lette
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spinenet.evaluate.estimates import mean_of
 from spinenet.evaluate.intervals import (
+    UNDEFINED,
     Estimate,
+    Interval,
     Resamples,
     bca,
     draw_patients,
@@ -162,21 +166,19 @@ def _movement(
     apart_N = np.abs(grade_N2[:, 1] - grade_N2[:, 0])
     change_NK = p_N2K[:, 1] - p_N2K[:, 0]
     drift_N = change_NK @ np.arange(change_NK.shape[1])
-    amounts = (apart_N > 0, apart_N > 1, np.abs(change_NK).max(axis=1), drift_N)
-    sums_C5 = resamples.totals(study_N, *amounts)
-    changed, far, shifted, drift = (ratio(sums_C5[:, 1 + index], sums_C5[:, 0]) for index in range(4))
-    studies, nominal = patients_of(study_N), target.scale is not Scale.ORDINAL
+
+    def mean(values_N: NDArray[Any], interval: Interval | None = None) -> Estimate:
+        return mean_of(values_N, study_N, resamples, interval).estimate(resamples)
+
     return Movement(
         kind=kind,
         target=target.name,
         n=len(pairs),
-        studies=studies,
-        changed=share(resting(changed, study_N), resamples, studies),
-        far=Estimate(np.nan, np.nan, np.nan) if nominal else share(resting(far, study_N), resamples, studies),
-        shifted=bca(resting(shifted, study_N), resamples),
-        drift=Estimate(np.nan, np.nan, np.nan)
-        if target.scale is Scale.NOMINAL
-        else bca(resting(drift, study_N), resamples),
+        studies=patients_of(study_N),
+        changed=mean(apart_N > 0),
+        far=mean(apart_N > 1) if target.scale is Scale.ORDINAL else UNDEFINED,
+        shifted=mean(np.abs(change_NK).max(axis=1), bca),
+        drift=UNDEFINED if target.scale is Scale.NOMINAL else mean(drift_N, bca),
     )
 
 

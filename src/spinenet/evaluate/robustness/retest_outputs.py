@@ -1,7 +1,6 @@
 """How far grades move, as files: ``tables/movements.csv``, ``tables/levels.csv``, ``report.md`` and a figure."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -9,18 +8,11 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from spinenet.evaluate.figures import INK, panels, save
-from spinenet.evaluate.markdown import markdown
-from spinenet.evaluate.report import flat, write_table
-from spinenet.evaluate.robustness.retest import CUT, RENAMED, LevelShift, Movement, Retest, level_shifts, movements
-from spinenet.labels import RESEARCH_ONLY, TARGET
+from spinenet.evaluate.intervals import plain
+from spinenet.evaluate.report import flat, render, write_table
+from spinenet.evaluate.robustness.retest import CUT, RENAMED, Movement, Retest, level_shifts, movements
+from spinenet.labels import TARGET
 from spinenet.system.files import write_text
-
-EXPLAINED = (
-    "Each study was graded as it is and again changed: re-sliced to coarser pixels, with noise, with a moved field of "
-    "view, turned, with other grey values, mirrored (grades compared with the other side's), with less acquired. "
-    f'"{CUT}": the image ends above L5/S1; a radiologist would refuse, a name that moves is the worst error. '
-    f'"{RENAMED}": the same pixels graded under the name of the level above. No truth is used.'
-)
 
 
 def write_retests(found: Sequence[Retest], folder: Path, *, model: str, samples: int, seed: int) -> None:
@@ -28,46 +20,17 @@ def write_retests(found: Sequence[Retest], folder: Path, *, model: str, samples:
     moved = movements(found, samples=samples, seed=seed)
     shifts = level_shifts(found, samples=samples, seed=seed)
     folder.mkdir(parents=True, exist_ok=True)
-    write_table((flat(_plain(row)) for row in moved), folder / "tables" / "movements.csv")
-    write_table((flat(_plain(row)) for row in shifts), folder / "tables" / "levels.csv")
+    write_table((flat(plain(row)) for row in moved), folder / "tables" / "movements.csv")
+    write_table((flat(plain(row)) for row in shifts), folder / "tables" / "levels.csv")
     (folder / "figures").mkdir(exist_ok=True)
     save(movement_figure(moved), folder / "figures" / "movements")
-    studies = len({one.study for one in found})
-    sections = (
-        "# How far grades move",
-        f"> {RESEARCH_ONLY}",
-        f"{studies} studies, model {model}. Brackets hold 95 % intervals from {samples} bootstrap samples of studies "
-        f"(seed {seed}). {EXPLAINED}",
-        "## Share of grades that change",
-        changed_table(moved),
-        "![Share of grades that change](figures/movements.png)",
-        "Grades that move by two or more, and how far probabilities move: tables/movements.csv.",
-        "## Names of levels",
-        levels_table(shifts),
-    )
-    write_text(folder / "report.md", "\n\n".join(sections) + "\n")
-
-
-def _plain(row: Movement | LevelShift) -> dict[str, object]:
-    return asdict(row)
-
-
-def changed_table(moved: Sequence[Movement]) -> str:
-    """One row a perturbation, one column a target: the share of grades that differ."""
     targets = list(dict.fromkeys(row.target for row in moved))
-    cells = {(row.kind, row.target): str(row.changed) for row in moved}
-    kinds = dict.fromkeys(row.kind for row in moved)
-    rows = [[kind, *(cells.get((kind, target), "–") for target in targets)] for kind in kinds]
-    return markdown(["Shown", *(TARGET[target].title for target in targets)], rows)
-
-
-def levels_table(shifts: Sequence[LevelShift]) -> str:
-    """One row a perturbation: studies refused, levels that lost their name, and names that moved to another disc."""
-    rows = [
-        [row.kind, f"{row.studies}", f"{row.refused}", f"{row.levels}", str(row.lost), row.misnamed.text(3)]
-        for row in shifts
-    ]
-    return markdown(["Shown", "Studies", "Refused", "Levels", "Not found", "Name at another disc"], rows)
+    cells = {(row.kind, row.target): row.changed for row in moved}
+    kinds = list(dict.fromkeys(row.kind for row in moved))
+    studies = len({one.study for one in found})
+    words = {"model": model, "samples": samples, "seed": seed, "cut": CUT, "renamed": RENAMED}
+    text = render("robustness", **words, studies=studies, kinds=kinds, targets=targets, cells=cells, shifts=shifts)
+    write_text(folder / "report.md", text)
 
 
 def movement_figure(moved: Sequence[Movement]) -> Figure:
