@@ -18,7 +18,7 @@ from spinenet.report.certainty import reading_of
 from spinenet.report.dicom import codes as dicom_codes
 from spinenet.report.dicom.capture import MARGIN, TEXT_WIDTH, Paragraph, draw, font, write_capture
 from spinenet.report.dicom.content_tree import concept, encoded
-from spinenet.report.dicom.objects import ObjectSource, made_from
+from spinenet.report.dicom.objects import ObjectSource, made_from, why_no_objects
 from spinenet.report.dicom.sr_text import read_report
 from spinenet.report.dicom.structured_report import walk, write_report
 from spinenet.report.text.narrative import narrative
@@ -229,7 +229,7 @@ def test_what_cannot_be_referred_to_gets_no_object(graded: StudyResult, model: d
         result = replace(result, origin=replace(graded.origin, study_uid="/a/folder"))
     elif missing == "grades":
         result = replace(graded, status="failed")
-    assert made_from(result, model, identify=False) is None
+    assert made_from(result, model, identify=False) is None and why_no_objects(result)
 
 
 def test_every_level_and_grade_has_a_code_of_its_own() -> None:

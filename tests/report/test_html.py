@@ -293,7 +293,8 @@ def test_the_slices_that_decided_are_shown_with_their_attention(graded: StudyRes
     real = tuple(replace(one, evidence="real") for one in graded.predictions)
     html = render(replace(graded, predictions=real), model=model)
     strip = text_of(html).split("Each level")[-1].split("L2/L3 ")[1]
-    assert re.search(r"sagittal T2 \(t2\), 3 of 5 (\d mm|midline).* \d+ %", strip)
+    assert re.search(r"sagittal T2 \(t2\), 3 of 5 (\d mm|midline).* counted most", strip)
+    assert "%" not in strip.split("sagittal T2")[1]
     shown = [one for one in re.split("<article[^>]*>", html)[1:] if 'class="crops"' in one]
     assert len(shown) == len(graded.crops)
     for section in shown:
@@ -314,10 +315,10 @@ def test_the_slices_looked_at_most_are_the_ones_shown(graded: StudyResult, model
         for crop, share in zip(graded.crops["L4/L5"], mostly, strict=True)
     )
     html = render(replace(graded, crops={"L4/L5": crops}), model=model)
-    captions = re.findall(r'<figcaption>([^<]+)<span class="most">read, weight (\d+) %</span>', html)
+    captions = re.findall(r'<figcaption>([^<]+)<span class="most">counted ([^<]+)</span>', html)
     assert captions == [
-        *(("4 mm right", "30"), ("midline", "1"), ("8 mm left", "20")),
-        *(("4 mm right", "9"), ("4 mm left", "40")),
+        *(("4 mm right", "2nd"), ("midline", "5th"), ("8 mm left", "3rd")),
+        *(("4 mm right", "4th"), ("4 mm left", "most")),
     ]
 
 
@@ -335,12 +336,18 @@ def test_axial_slices_lie_above_or_below_the_disc() -> None:
 
 def test_the_patient_is_named_only_where_asked_for(graded: StudyResult, model: dict[str, object]) -> None:
     assert not any(word in text_of(render(graded, model=model)) for word in ("Doe", "4711", "1.2.3"))
-    assert "Patient Doe^Jane , id ID4711" in text_of(render(graded, model=model, options=ReportOptions(identify=True)))
+    elements = (("StudyDate", "20260102"), ("AccessionNumber", "A7"), ("PatientBirthDate", "19600503"))
+    dated = replace(graded, origin=replace(graded.origin, elements=elements))
+    head = text_of(render(dated, model=model, options=ReportOptions(identify=True)))
+    assert "Patient Doe, Jane , born 1960-05-03 , id ID4711 , examined 2026-01-02 , accession A7 Research" in head
+    assert not any(word in text_of(render(dated, model=model)) for word in ("2026-01-02", "1960", "A7"))
 
 
 def test_the_page_says_why_there_is_no_dicom_report(result: StudyResult, graded: StudyResult) -> None:
     assert "No DICOM report" in render(result, model=MODEL)
     assert "No DICOM report" not in render(graded, model=MODEL)
+    nowhere = replace(graded, origin=replace(graded.origin, study_uid="/a/folder"))
+    assert "No DICOM report: study, series or images lack a valid UID" in render(nowhere, model=MODEL)
 
 
 def test_slices_are_printed_smaller_where_there_are_many_levels() -> None:

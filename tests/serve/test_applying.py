@@ -9,6 +9,7 @@ import pytest
 from pydicom import dcmread
 
 from spinenet.errors import OutputError
+from spinenet.locating.discs import NUMBERING
 from spinenet.model.bundle import Bundle, load_bundle
 from spinenet.report.options import DEFAULT
 from spinenet.serve.applying import apply_corrections
@@ -66,6 +67,9 @@ def test_corrections_reach_tables_text_and_report_and_nothing_else_changes(
     assert len(after) == len(before) and len(rows(out / "studies.csv")) == 1
     (label,) = rows(out / "corrections.csv")
     assert (label["study"], label["target"], label["grade"], label["corrected"]) == (key, "herniation", "0", "1")
+    for name in (f"{key}.txt", f"{key}.html"):
+        text = (out / "reports" / name).read_text(encoding="utf-8")
+        assert "not verified; a transitional" not in text and NUMBERING.text not in text
     assert "Corrected and approved by Reader^Jo" in (out / "reports" / f"{key}.txt").read_text(encoding="utf-8")
     assert dcmread(out / "reports" / f"{key}.sr.dcm").VerificationFlag == "VERIFIED"
 
@@ -84,6 +88,9 @@ def test_what_cannot_be_applied_is_refused_and_changes_nothing(out: Path, bundle
     key, before = rows(out / "predictions.csv")[0]["study"], (out / "predictions.csv").read_bytes()
     with pytest.raises(OutputError, match="no results and images of somebody"):
         apply_corrections([saved(tmp_path, bundle, "somebody")], [SAMPLE], out, bundle, DEFAULT)
+    with pytest.raises(OutputError, match="no results here"):
+        apply_corrections([saved(tmp_path, bundle, key)], [SAMPLE], tmp_path / "elsewhere", bundle, DEFAULT)
+    assert not (tmp_path / "elsewhere").exists()
     with pytest.raises(OutputError, match="another model"):
         apply_corrections([saved(tmp_path, bundle, key, model="1")], [SAMPLE], out, bundle, DEFAULT)
     assert (out / "predictions.csv").read_bytes() == before

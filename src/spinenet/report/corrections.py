@@ -10,14 +10,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from spinenet.checking.gates import DOUBTFUL_NAMES
 from spinenet.errors import OutputError, in_words
 from spinenet.labels import LEVELS, TARGET
+from spinenet.locating.discs import NUMBERING
 from spinenet.report.reviewed import Review, ReviewedResult, reviewed
 from spinenet.study import LevelFrame, LocatedSeries, Note, Prediction, Scope, StudyResult
 
 FORMAT = 1
 STUDY_COMMENT = ""
 """The key of the comment on the whole study, among those on levels."""
+UNVERIFIED = frozenset({NUMBERING.code, DOUBTFUL_NAMES})
+"""Codes of what is no longer so of names that a reader has approved."""
 MAX_SHIFT = 1
 """Names move by one level: a transitional vertebra shifts them no further."""
 
@@ -95,8 +99,16 @@ def corrected(result: StudyResult, corrections: Corrections) -> ReviewedResult:
         flags=tuple(flag for one in result.flags if (flag := _flag(one, renamed)) is not None),
     )
     comments = {renamed.get(level, level): text for level, text in corrections.review.comments.items() if text}
+    if corrections.review.approved:
+        kept = _with_names_approved(kept)
     kept = replace(kept, notes=(*kept.notes, _note(corrections)))
     return reviewed(kept, replace(corrections.review, comments=comments), result)
+
+
+def _with_names_approved(result: StudyResult) -> StudyResult:
+    """Without what says of the levels' names that nobody has verified them."""
+    notes = tuple(note for note in result.notes if note.code not in UNVERIFIED)
+    return replace(result, notes=notes, flags=tuple(flag for flag in result.flags if flag.code not in UNVERIFIED))
 
 
 def _renamed(level: str, corrections: Corrections) -> str | None:

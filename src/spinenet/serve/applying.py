@@ -13,7 +13,7 @@ from spinenet.report.options import ReportOptions
 from spinenet.report.study_files import REPORTS_FOLDER, write_folder_files
 from spinenet.report.tables import append, arrange, recover, write_table
 from spinenet.serve.batch import Worker, predict_source
-from spinenet.serve.output_folder import claim, locked
+from spinenet.serve.output_folder import claim, is_output, locked
 
 CORRECTIONS_FILE = "corrections.csv"
 COLUMNS = ("study", "level", "target", "grade", "corrected")
@@ -28,6 +28,8 @@ def apply_corrections(
     where a file is no correction, is of another model, or is of a study that is not there.
     """
     wanted = {one.study: one for one in map(read_corrections, files)}
+    if not is_output(out):
+        raise OutputError(f"{out}: no results here; name the folder that the pages were written to")
     with locked(out):
         results = recover(out)
         claimed = claim(out, bundle.metadata, find_studies(images), results, again=False)

@@ -24,6 +24,7 @@ from spinenet.model.bundle import Bundle, load_bundle
 from spinenet.predict import predict_study
 from spinenet.readers import StudySource, Wanted, find_studies, names, read_study, with_views
 from spinenet.readers.fingerprints import images_digest
+from spinenet.report.dicom.objects import why_no_objects
 from spinenet.report.options import DEFAULT, ReportOptions
 from spinenet.report.study_files import (
     CAPTURE_SUFFIX,
@@ -103,10 +104,16 @@ class Worker:
 
     def report(self, result: StudyResult, images: str = "") -> StudyRows:
         """Write the files of a result and keep its rows; ``images`` is the digest of what it was made from."""
-        result = replace(result, experimental=self.options.experimental)
+        result = replace(result, experimental=self.options.experimental, notes=(*result.notes, *_no_objects(result)))
         write_study_files(result, self.reports, model=model_facts(self.bundle), options=self.options)
         codes = frozenset(note.code for note in (*result.notes, *result.flags))
         return StudyRows(replace(study_row(result), images=images), tuple(prediction_rows(result)), codes)
+
+
+def _no_objects(result: StudyResult) -> tuple[Note, ...]:
+    """What is said of a study that came as DICOM and yields no DICOM object."""
+    why = why_no_objects(result) if result.origin is not None and result.status != "failed" else ""
+    return (Note("no_dicom_objects", Scope.STUDY, "", f"no structured report and no overview: {why}"),) if why else ()
 
 
 def predict_paths(

@@ -22,6 +22,7 @@ from spinenet.report.certainty import Certainty, with_percent
 from spinenet.report.dicom.objects import ObjectSource, new_object
 from spinenet.report.findings import experimental_of, findings_of
 from spinenet.report.page.pictures import frames_in, grey_of, mark_of, sagittal_first, spine_window
+from spinenet.report.reviewed import review_of
 from spinenet.study import LocatedSeries, Scope, Severity, StudyResult
 from spinenet.system.files import replacing
 
@@ -128,7 +129,9 @@ def _paragraphs(result: StudyResult, made_by: str) -> Iterator[Paragraph]:
         tried = experimental_of([one for one in result.reported if one.level == level])
         if tried:
             yield Paragraph(f"{EXPERIMENTAL}: {tried}", GREY, 13, 20, below=4)
-    for note in (NUMBERING.text, UNLISTED, made_by):
+    review = review_of(result)
+    counted = [] if review and review.approved else [NUMBERING.text]
+    for note in (*counted, UNLISTED, made_by):
         yield Paragraph(note[0].upper() + note[1:], GREY, 13)
 
 

@@ -45,14 +45,29 @@ class ObjectSource:
 
 
 def made_from(result: StudyResult, model: Mapping[str, Any], *, identify: bool) -> ObjectSource | None:
-    """None where the study did not come from DICOM or lacks a UID that an object must refer to."""
-    images = {one.series.name: one.series.images for one in result.located if one.series.images is not None}
-    if result.status == "failed" or result.origin is None or not images:
+    """None where ``why_no_objects`` says why."""
+    if result.origin is None or why_no_objects(result):
         return None
+    return ObjectSource(result, result.origin, _images(result), model, identify)
+
+
+def why_no_objects(result: StudyResult) -> str:
+    """Why no DICOM object can be made of a result; "" where one can."""
+    if result.status == "failed":
+        return "nothing was graded"
+    images = _images(result)
+    if result.origin is None or not images:
+        return "the images did not come as DICOM"
     uids = [result.origin.study_uid]
     for one in images.values():
         uids += [one.series_uid, one.sop_class_uid, *instances_of(one)]
-    return ObjectSource(result, result.origin, images, model, identify) if all(map(is_uid, uids)) else None
+    if all(map(is_uid, uids)):
+        return ""
+    return "study, series or images lack a valid UID, and an object could not refer to them"
+
+
+def _images(result: StudyResult) -> dict[str, SourceImages]:
+    return {one.series.name: one.series.images for one in result.located if one.series.images is not None}
 
 
 def instances_of(images: SourceImages) -> list[str]:

@@ -18,6 +18,8 @@ from spinenet import __version__
 from spinenet.labels import EXPERIMENTAL, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGETS, Target
 from spinenet.locating.discs import NUMBERING
 from spinenet.report.certainty import EXPLAINED, in_full, label, leading
+from spinenet.report.dicom.objects import why_no_objects
+from spinenet.report.identification import identification_of
 from spinenet.report.narrow_canal import NARROW_MM, narrow_canals
 from spinenet.report.options import DEFAULT, Language, ReportOptions
 from spinenet.report.page.grade_table import grade_table
@@ -91,13 +93,13 @@ def render(result: StudyResult, *, model: Mapping[str, Any], options: ReportOpti
         result=result,
         failed=failed,
         research_only=RESEARCH_ONLY,
-        patient=(origin.patient_name, origin.patient_id) if origin else None,
+        patient=identification_of(origin).parts if origin else (),
         flags=[one for one in result.flags if failed or _is_at_the_top(one)],
         model_lines=model_lines(model),
         excluded=in_words(model.get("excluded_use")),
         not_graded=[target.running for target in TARGETS if target not in targets],
         never_looked_for=NEVER_LOOKED_FOR,
-        from_dicom=result.origin is not None,
+        no_objects=why_no_objects(result),
         review=review_of(result),
         language=options.language,
         direction=words("direction"),
@@ -173,10 +175,13 @@ def print_width_mm(levels: int) -> float:
 
 
 def notes_of(result: StudyResult) -> list[str]:
-    """What is said of the study and stands nowhere else on the page; that levels are only counted is always said."""
+    """What is said of the study and stands nowhere else on the page; that levels are only counted is said of all but
+    those whose names a reader has approved."""
     others = [note for note in result.notes if note.code != NUMBERING.code]
+    review = review_of(result)
+    counted = [] if review and review.approved else [NUMBERING]
     told = [flag for flag in result.flags if flag.severity is Severity.NOTE and flag.scope is not Scope.LEVEL]
-    return list(dict.fromkeys(map(str, [*others, NUMBERING, *told])))
+    return list(dict.fromkeys(map(str, [*others, *counted, *told])))
 
 
 def graded_targets(result: StudyResult, model: Mapping[str, Any]) -> list[Target]:

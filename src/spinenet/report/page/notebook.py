@@ -11,7 +11,7 @@ from spinenet.report.certainty import Certainty, with_percent
 from spinenet.report.findings import findings_of
 from spinenet.report.page.html import environment
 from spinenet.report.page.pictures import Window, grey_of
-from spinenet.report.page.strips import attention_of, caption_of, crop_windows
+from spinenet.report.page.strips import attention_of, caption_of, crop_windows, rank_in_words
 from spinenet.report.text.narrative import level_names
 from spinenet.study import LevelCrop, StudyResult
 
@@ -47,7 +47,8 @@ def _glance(level: str, result: StudyResult) -> Glance:
 def slices_seen(result: StudyResult, level: str) -> Image.Image:
     """The slices that the grades of a level were read from, a row a view, from the right or from below.
 
-    Under each stands where it lies and how much of the attention it got. StudyError where the level was not graded.
+    Under each stands where it lies and its place in its row by how much it counted. StudyError where the level was not
+    graded.
     """
     crops = result.crops.get(level, ())
     if not crops:
@@ -71,8 +72,9 @@ def slices_seen(result: StudyResult, level: str) -> Image.Image:
 def _captions(row: Sequence[LevelCrop], result: StudyResult, sides: set[str]) -> list[tuple[str, str]]:
     targets = list(dict.fromkeys(one.target for one in result.predictions))
     shares = [attention_of(crop, targets) for crop in row]
+    ordered = sorted((share or 0.0 for share in shares), reverse=True)
     return [
-        (caption_of(crop, crop.series_name in sides), "" if share is None else f"{share:.0%} of attention")
+        (caption_of(crop, crop.series_name in sides), rank_in_words(share or 0.0, ordered))
         for crop, share in zip(row, shares, strict=True)
     ]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spinenet.labels import TARGETS, View
+from spinenet.labels import View
 from spinenet.report.page.attention import share_of
 from spinenet.report.page.pictures import Window, crop_window, data_uri
 from spinenet.study import LevelCrop
@@ -14,15 +14,18 @@ SHOWN = {View.SAGITTAL_T2: 3, View.SAGITTAL_STIR: 2, View.SAGITTAL_T1: 2, View.A
 """So many slices of a view are in the strip; a usual study then prints to two pages."""
 
 
+LEAST_SHARE = 0.005
+"""A slice with less of the attention did not count."""
+
+
 @dataclass(frozen=True)
 class Slice:
-    """One slice of a strip. ``share`` is its part of the attention in per cent over all targets, None where the model
-    does not tell; ``most`` the target that looked at it most, with its per cent."""
+    """One slice of a strip. ``place`` says its rank among the level's slices in words, over all targets: a share of the
+    attention would be read as a probability. "" where the model does not tell, or hardly looked at it."""
 
     image: str
     caption: str
-    share: float | None
-    most: str
+    place: str
     length: float
     """Of its bar in per cent: that of the slice looked at most is full."""
 
@@ -51,11 +54,11 @@ def strips_of(
     """The crops of a level, one strip a view; ``two_sided`` names the series whose left is known, ``targets`` what is
     graded."""
     strips = []
-    most = max((attention_of(crop, targets) or 0.0 for crop in crops), default=0.0)
+    shares = sorted((attention_of(crop, targets) or 0.0 for crop in crops), reverse=True)
     for view in (view for view in SHOWN if any(crop.view is view for crop in crops)):
         own = [crop for crop in crops if crop.view is view]
         chosen = sorted(_deciding(own, SHOWN[view], targets), key=lambda crop: crop.offset_mm)
-        slices = [_slice(crop, windows[crop.series_name], two_sided, targets, most) for crop in chosen]
+        slices = [_slice(crop, windows[crop.series_name], two_sided, targets, shares) for crop in chosen]
         names = ", ".join(dict.fromkeys(crop.series_name for crop in own))
         strips.append(Strip(f"{view.words} ({names})", tuple(slices), len(own)))
     return tuple(strips)
@@ -84,18 +87,25 @@ def _deciding(crops: Sequence[LevelCrop], count: int, targets: Sequence[str]) ->
     return sorted(crops, key=lambda crop: (-(attention_of(crop, targets) or 0.0), abs(crop.offset_mm)))[:count]
 
 
-def _slice(crop: LevelCrop, window: Window, two_sided: Collection[str], targets: Sequence[str], most: float) -> Slice:
-    share = attention_of(crop, targets)
+def _slice(
+    crop: LevelCrop, window: Window, two_sided: Collection[str], targets: Sequence[str], shares: Sequence[float]
+) -> Slice:
+    share = attention_of(crop, targets) or 0.0
     return Slice(
         image=data_uri(crop.pixels_HW, window),
         caption=caption_of(crop, crop.series_name in two_sided),
-        share=None if share is None else round(100 * share, 1),
-        most="" if share is None else _most(crop, targets),
-        length=0.0 if not share else round(100 * share / most, 1),
+        place=rank_in_words(share, shares),
+        length=round(100 * share / shares[0], 1) if share else 0.0,
     )
 
 
-def _most(crop: LevelCrop, targets: Sequence[str]) -> str:
-    titles = {target.name: target.title for target in TARGETS}
-    best = max(targets, key=lambda target: share_of(crop, target) or 0.0)
-    return f"{titles[best]} {round(100 * (share_of(crop, best) or 0.0))} %"
+def rank_in_words(share: float, shares: Sequence[float]) -> str:
+    """Which place a slice takes among all of a level, whose shares of the attention run from the largest.
+
+    >>> [rank_in_words(share, (0.6, 0.3, 0.1, 0.001)) for share in (0.6, 0.3, 0.001)]
+    ['counted most', 'counted 2nd', '']
+    """
+    if share < LEAST_SHARE:
+        return ""
+    place = sum(other > share for other in shares) + 1
+    return "counted most" if place == 1 else f"counted {place}{ {2: 'nd', 3: 'rd'}.get(place, 'th') }"

@@ -381,7 +381,7 @@
     deciding.forEach(([pane, slice, share, corners], index) => {
       if (index) status.append(", ");
       const { number, series } = panes[pane].slices[slice];
-      const button = made("button", status, { type: "button", textContent: `${series}, slice ${number[0]}${share === null ? "" : ` (${share} %)`}` });
+      const button = made("button", status, { type: "button", textContent: `${series}, slice ${number[0]}${share !== null && deciding.length > 1 && !index ? " (counted most)" : ""}` });
       button.addEventListener("click", () => { panes[pane].go(slice); panes[pane].show(corners); choose(panes[pane]); });
     });
     document.querySelectorAll("td.shown").forEach((cell) => cell.classList.remove("shown"));
