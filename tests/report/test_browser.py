@@ -169,3 +169,15 @@ def test_a_text_in_arabic_runs_from_the_right(
     assert page.eval_on_selector("#report-text", "text => getComputedStyle(text).direction") == "rtl"
     assert page.get_attribute("#report-text", "lang") == "ar"
     assert page.locator("header [lang=ar]").inner_text() == phrases(Language.AR)("page_language")
+
+
+def test_no_choice_of_the_form_for_corrections_is_cut(watched: Any, run: Path) -> None:
+    page = watched.open(run / "reports/busy.html")
+    page.click("#correct summary")
+    assert page.locator("#correct select").count() > 40
+    cut = """selects => selects.filter((select) => {
+        const pen = document.createElement("canvas").getContext("2d");
+        pen.font = getComputedStyle(select).font;
+        return pen.measureText(select.selectedOptions[0].textContent).width + 18 > select.clientWidth;
+    }).map((select) => select.selectedOptions[0].textContent)"""
+    assert page.eval_on_selector_all("#correct td select", cut) == []

@@ -124,6 +124,16 @@ def test_a_click_on_any_grade_shows_its_slice_with_the_crop_marked(
     assert len(keys) > 5
 
 
+def test_outline_and_zoom_follow_the_grade_and_the_level_that_are_chosen(page: Any) -> None:
+    outlined = "[...document.querySelectorAll('td.shown a')].map(link => link.dataset.level)"
+    links = page.locator("a.open-slice")
+    for number in (0, 25):
+        links.nth(number).click()
+        assert page.evaluate(outlined) == [links.nth(number).get_attribute("data-level")]
+    page.click("[data-go='L5/S1']")
+    assert page.evaluate(outlined) == [] and page.inner_text(".read-from") == ""
+
+
 def test_a_grade_is_opened_from_the_keyboard(page: Any) -> None:
     page.locator("a.open-slice").nth(3).focus()
     page.keyboard.press("Enter")

@@ -17,12 +17,13 @@ from typing import Any
 from spinenet import __version__
 from spinenet.labels import EXPERIMENTAL, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGETS, Target
 from spinenet.locating.discs import NUMBERING
-from spinenet.report.certainty import EXPLAINED, in_full, label, leading
+from spinenet.report.certainty import EXPLAINED, in_full, leading
 from spinenet.report.dicom.objects import why_no_objects
+from spinenet.report.findings import short_words
 from spinenet.report.identification import identification_of
 from spinenet.report.narrow_canal import NARROW_MM, narrow_canals
 from spinenet.report.options import DEFAULT, Language, ReportOptions
-from spinenet.report.page.grade_table import grade_table
+from spinenet.report.page.grade_table import cell_of, grade_table
 from spinenet.report.page.level_measurements import MeasuredLevel, measured_levels
 from spinenet.report.page.pictures import Overview, overview, sagittal_first
 from spinenet.report.page.strips import Strip, crop_windows, strips_of
@@ -30,7 +31,7 @@ from spinenet.report.page.viewer import viewer_data
 from spinenet.report.reviewed import as_predicted, review_of
 from spinenet.report.text.language import phrases
 from spinenet.report.text.narrative import Narrative, level_names, narrative
-from spinenet.study import LocatedSeries, Note, Scope, Severity, StudyResult
+from spinenet.study import LocatedSeries, Note, Prediction, Scope, Severity, StudyResult
 from spinenet.system.files import write_text
 
 LED_BY = 3
@@ -147,18 +148,28 @@ def _gradable(result: StudyResult, model: Mapping[str, Any]) -> dict[str, Any]:
     given: dict[str, dict[str, str]] = {}
     predicted, review = as_predicted(result), review_of(result)
     for one in predicted.predictions:
-        given.setdefault(one.level, {})[one.target] = label(one)
+        given.setdefault(one.level, {})[one.target] = _told(one)
     return {
         "study": result.key,
         "model": str(model.get("digest", model.get("version", ""))),
         "levels": level_names(predicted),
         "earlier": review.changes if review else None,
         "targets": [
-            {"name": one.name, "title": one.title, "grades": one.grades, "words": one.words}
+            {
+                "name": one.name,
+                "title": one.title,
+                "grades": one.grades,
+                "words": [short_words(one, grade) for grade in one.grades],
+            }
             for one in graded_targets(result, model)
         ],
         "given": given,
     }
+
+
+def _told(prediction: Prediction) -> str:
+    """A grade as a page's table says it."""
+    return cell_of(prediction).words
 
 
 def _is_at_the_top(flag: Note) -> bool:

@@ -14,7 +14,7 @@
     const cell = made("td", row), given = data.given[level]?.[target.name];
     const select = made("select", cell, { name: `${level}|${target.name}` });
     select.setAttribute("aria-label", `${level} ${target.title}`);
-    made("option", select, { value: "", textContent: given === undefined ? "not graded" : `${given} (model)` });
+    made("option", select, { value: "", textContent: given === undefined ? "not graded" : given });
     target.grades.forEach((grade, index) => made("option", select, { value: grade, textContent: target.words[index] }));
     if (given !== undefined) made("option", select, { value: STRUCK, textContent: "struck" });
     select.addEventListener("change", () => cell.classList.toggle("changed", select.value !== ""));
@@ -22,14 +22,15 @@
 
   function build() {
     const head = made("tr", form.querySelector("thead"));
-    for (const title of ["Level", ...data.targets.map((target) => target.title), "No disc", "Comment"]) made("th", head, { scope: "col", textContent: title });
-    for (const level of data.levels) {
-      const row = made("tr", form.querySelector("tbody"));
-      made("th", row, { scope: "row", textContent: level });
-      data.targets.forEach((target) => gradeCell(row, level, target));
-      made("input", made("td", row), { type: "checkbox", name: `struck|${level}`, ariaLabel: `${level} is no disc` });
-      made("input", made("td", row), { name: `comment|${level}`, ariaLabel: `comment on ${level}` });
-    }
+    for (const title of ["", ...data.levels]) made(title ? "th" : "td", head, { scope: "col", textContent: title });
+    const row = (title, cell) => {
+      const line = made("tr", form.querySelector("tbody"));
+      made("th", line, { scope: "row", textContent: title });
+      for (const level of data.levels) cell(line, level);
+    };
+    for (const target of data.targets) row(target.title, (line, level) => gradeCell(line, level, target));
+    row("No disc", (line, level) => made("input", made("td", line), { type: "checkbox", name: `struck|${level}`, ariaLabel: `${level} is no disc` }));
+    row("Comment", (line, level) => made("input", made("td", line), { name: `comment|${level}`, ariaLabel: `comment on ${level}` }));
   }
 
   // What a reader changed before stands in the form again.

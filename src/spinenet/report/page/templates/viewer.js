@@ -132,6 +132,14 @@
       this.paint();
     }
 
+    // A pane that is zoomed goes where the others go.
+    center(point) {
+      if (this.zoom === 1) return;
+      const at = this.toCanvas(onPicture(this.slice, point));
+      this.shift = [0, 1].map((axis) => this.shift[axis] + 0.5 - at[axis] / this.canvas.width);
+      this.paint();
+    }
+
     paint() {
       if (this.waiting) return;
       this.waiting = true;
@@ -343,6 +351,11 @@
     pane.paint();
   }
 
+  function outline(chosen) {
+    document.querySelectorAll("td.shown").forEach((cell) => cell.classList.remove("shown"));
+    chosen?.classList.add("shown");
+  }
+
   function pressLevel(name) {
     state.level = name;
     root.querySelectorAll("[data-go]").forEach((button) => button.setAttribute("aria-pressed", button.dataset.go === name));
@@ -355,7 +368,8 @@
     state.cell = null;
     state.cursor = level.center;
     find(".read-from").textContent = "";
-    panes.forEach((pane) => pane.go(pane.nearest(level.center)));
+    outline(null);
+    panes.forEach((pane) => { pane.go(pane.nearest(level.center)); pane.center(level.center); });
   }
 
   function point(pane, place) {
@@ -367,8 +381,12 @@
   // Shows the slices that decided a grade: in each pane the one that counted most, its crop marked.
   function openCell(link) {
     const { level, target } = link.dataset, key = `${level}|${target}`, deciding = data.cells[key] || [];
-    if (!deciding.length) return;
     toLevel(level);
+    if (!deciding.length) {
+      outline(link.closest("td"));
+      find(".read-from").textContent = `${link.dataset.words}. It is not known which slice it was read from.`;
+      return;
+    }
     state.cell = key;
     state.cursor = null;
     const shown = panes.map((pane) => deciding.find(([index]) => index === pane.index));
@@ -381,11 +399,10 @@
     deciding.forEach(([pane, slice, share, corners], index) => {
       if (index) status.append(", ");
       const { number, series } = panes[pane].slices[slice];
-      const button = made("button", status, { type: "button", textContent: `${series}, slice ${number[0]}${share !== null && deciding.length > 1 && !index ? " (counted most)" : ""}` });
+      const button = made("button", status, { type: "button", textContent: `${series}, slice ${number[0]}${!index && share > deciding[1]?.[2] ? " (counted most)" : ""}` });
       button.addEventListener("click", () => { panes[pane].go(slice); panes[pane].show(corners); choose(panes[pane]); });
     });
-    document.querySelectorAll("td.shown").forEach((cell) => cell.classList.remove("shown"));
-    link.closest("td")?.classList.add("shown");
+    outline(link.closest("td"));
     root.scrollIntoView({ block: "nearest" });
     panes[deciding[0][0]].canvas.focus({ preventScroll: true });
   }
