@@ -1,6 +1,7 @@
 """The model card of a bundle: written from ``model.json``, so that it cannot say anything else than the bundle."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from spinenet.labels import EXPERIMENTAL, RESEARCH_ONLY, TARGET, Target, is_experimental
@@ -51,54 +52,27 @@ def card_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 def model_card(metadata: Mapping[str, Any]) -> str:
     """Markdown of a bundle's metadata (``model.json``); sections without content are left out."""
-    return "\n".join(_lines(metadata)) + "\n"
+    from jinja2 import Environment, PackageLoader
+
+    made = Environment(loader=PackageLoader("spinenet.model"), trim_blocks=True, lstrip_blocks=True, autoescape=False)
+    text = made.get_template("model_card.md.jinja").render(
+        facts=metadata,
+        made=metadata.get("made_with", {}),
+        learnt_from={TARGET[name].title: _source(metadata, name) for name in metadata["calibration"]},
+        metrics=metadata.get("metrics"),
+        confident=list(confident_lines(metadata)),
+        sections=SECTIONS,
+        figures=CARD_METRICS,
+        trust=TRUST_METRICS,
+        research_only=RESEARCH_ONLY,
+    )
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def _lines(metadata: Mapping[str, Any]) -> Iterator[str]:
-    yield f"# Model card: {metadata['name']} {metadata['version']}"
-    yield f"\n> {RESEARCH_ONLY}"
-    for key, title in SECTIONS:
-        if metadata.get(key):
-            yield f"\n## {title}\n\n{metadata[key]}"
-    yield from _made_lines(metadata.get("made_with", {}))
-    yield "\n## What each target was learnt from\n"
-    for name in metadata["calibration"]:
-        learnt_from = metadata.get("learnt_from", {}).get(name, "see training data")
-        yield f"- {TARGET[name].title}: {EXPERIMENTAL if _is_experimental(metadata, name) else learnt_from}"
-    metrics = metadata.get("metrics")
-    if metrics:
-        yield f"\n## Figures\n\n{metrics['patients']} patients, {metrics['discs']} discs; 95 % intervals.\n"
-        yield from _table(metrics["targets"], CARD_METRICS)
-        yield from _level_lines(metrics.get("levels"))
-        yield "\n## Can its probabilities be trusted?\n"
-        yield from _table(metrics["targets"], TRUST_METRICS)
-        yield from _severe_lines(metrics["targets"])
-        yield from _gap_lines(metrics.get("gaps", ()), metrics["targets"])
-    yield "\n## When is a grade called confident?\n"
-    yield from (f"- {line}" for line in confident_lines(metadata))
-
-
-def _made_lines(made: Mapping[str, Any]) -> Iterator[str]:
-    """Where it comes from, where the bundle says so."""
-    if made:
-        yield "\n## Where it comes from\n"
-        yield f"- Commit: {made.get('commit') or 'not known'}"
-        yield f"- Labels: {made.get('labels', 'not known')} (digest of studies and grades)"
-        yield f"- Versions: {', '.join(f'{name} {version}' for name, version in made.get('versions', {}).items())}"
-        if made.get("generators"):
-            yield f"- Synthetic studies: {', '.join(made['generators'])}"
-        fit = made.get("recipe", {}).get("fit", {})
-        yield f"- Recipe: {', '.join(f'{key} {value}' for key, value in fit.items())}; the rest is in `model.json`"
-
-
-def _table(targets: Mapping[str, Any], columns: Sequence[tuple[str, str]]) -> Iterator[str]:
-    yield "| Target | Discs (positive) | " + " | ".join(title for _, title in columns) + " |"
-    yield "|---" * (len(columns) + 2) + "|"
-    for target in targets.values():
-        positives = "" if target["positives"] is None else f" ({target['positives']})"
-        figures = (target["metrics"].get(name, {}) for name, _ in columns)
-        cells = ("–" if figure.get("value") is None else _figure(figure) for figure in figures)
-        yield f"| {target['title']} | {target['n']}{positives} | " + " | ".join(cells) + " |"
+def _source(metadata: Mapping[str, Any], target: str) -> str:
+    if _is_experimental(metadata, target):
+        return EXPERIMENTAL
+    return str(metadata.get("learnt_from", {}).get(target, "see training data"))
 
 
 def confident_lines(metadata: Mapping[str, Any]) -> Iterator[str]:
@@ -122,46 +96,7 @@ def calibration_words(target: Target, calibration: TargetCalibration) -> str:
     """
     line = f"slope {calibration.slope:.2f}, intercept {calibration.intercept:+.2f}; "
     if calibration.abstain_below is not None:
-        return f"{line}stood by from {calibration.abstain_below:.2f} where the set is small (older rule)"
+        return f"{line}stood by from {calibration.abstain_below:.2f} where the set holds no other grade (older rule)"
     below, above = ("never" if one is None else f"from {one:.2f}" for one in calibration.confident_from)
     cut = f"; called {target.words[1]} from {calibration.cuts[0]:.2f}" if len(calibration.cuts) == 1 else ""
     return f"{line}confident {below} if no finding, {above} if a finding{cut}"
-
-
-def _severe_lines(targets: Mapping[str, Any]) -> Iterator[str]:
-    """How often a severe disc was called normal, of targets that have such a grade."""
-    for target in targets.values():
-        overlooked = (target.get("severe") or {}).get("metrics", {}).get("called_normal", {})
-        if overlooked.get("value") is not None:
-            severe = target["severe"]
-            yield (
-                f"\nOf {severe['positives']} discs with {target['title']} of {severe['presence']}, a share of "
-                f"{_figure(overlooked)} was called normal."
-            )
-
-
-def _gap_lines(gaps: Sequence[Mapping[str, Any]], targets: Mapping[str, Any]) -> Iterator[str]:
-    if gaps:
-        yield "\n## Whom it grades otherwise than the largest group\n"
-    for gap in gaps:
-        title = targets.get(gap["target"], {}).get("title", gap["target"])
-        few = "; fewer than 30 patients" if gap["few"] else ""
-        group = f"{gap['variable']} {gap['group']} ({gap['patients']} patients{few})"
-        yield f"- {title}, {group}: {_figure(gap['estimate'])}, {_figure(gap['gap'])} beside {gap['reference']}"
-
-
-def _figure(figure: Mapping[str, float | None]) -> str:
-    if figure.get("low") is None:
-        return f"{figure['value']:.2f}"
-    return f"{figure['value']:.2f} [{figure['low']:.2f}, {figure['high']:.2f}]"
-
-
-def _level_lines(levels: Mapping[str, Any] | None) -> Iterator[str]:
-    if levels:
-        right = levels["fractions"]["right"]
-        interval = "" if right["low"] is None else f" [{100 * right['low']:.1f}, {100 * right['high']:.1f}]"
-        yield (
-            f"\nOf {levels['graded']} graded discs in {levels['studies']} series, "
-            f"{100 * right['value']:.1f} %{interval} were found within {levels['tolerance_mm']:g} mm of "
-            "the mask's centre and named as the data set names them."
-        )
