@@ -28,7 +28,8 @@ def located(name: str = "t2", above_mm: float = 50.0) -> LocatedSeries:
 
 def outlined(name: str, view: View, **numbers: float) -> MeasuredSeries:
     unknown = dict.fromkeys((one.measured for one in QUANTITIES), math.nan)
-    return MeasuredSeries(name, view, {"L4/L5": unknown | {"border_mm": 0.9} | numbers})
+    usual = {"border_mm": 0.9, "canal_above_mm": 13.0, "canal_below_mm": 13.0}
+    return MeasuredSeries(name, view, {"L4/L5": unknown | usual | numbers})
 
 
 def sizes(*measured: MeasuredSeries, usual: UsualMeasurements | None = None) -> dict[str, Measurement]:
@@ -85,6 +86,17 @@ def test_what_the_edge_of_the_slice_cuts_is_not_measured(above_mm: float, left_o
     found = level_measurements([located(above_mm=above_mm)], [outlined("t2", View.SAGITTAL_T2, **numbers)])
     every = {"disc_height_mm", "slip_mm", "meyerding_grade", "vertebra_height_back_mm", "canal_depth_mm"}
     assert every - {one.name for one in found} == left_out
+
+
+@pytest.mark.parametrize("behind_a_body", [{"canal_above_mm": 4.2}, {"canal_below_mm": math.nan}])
+def test_where_a_slice_lies_beside_the_canal_its_depth_is_not_given(behind_a_body: dict[str, float]) -> None:
+    """A disc narrows the canal at its own height: where it is thin behind a body too, a bent spine left the slice."""
+    thin = outlined("t2", View.SAGITTAL_T2, canal_mm=3.6, canal_min_mm=3.4, height_mean_mm=9.0, **behind_a_body)
+    assert not {"canal_depth_mm", "canal_depth_least_mm"} & set(sizes(thin))
+    assert sizes(thin)["disc_height_mm"].value == 9.0
+    assert sizes(thin, outlined("t1", View.SAGITTAL_T1, canal_mm=11.0))["canal_depth_mm"].value == 11.0
+    narrow = outlined("t2", View.SAGITTAL_T2, canal_mm=4.1, canal_above_mm=13.8, canal_below_mm=10.5)
+    assert sizes(narrow)["canal_depth_mm"].value == 4.1
 
 
 def test_where_one_series_is_cut_another_is_measured() -> None:
