@@ -20,6 +20,7 @@ from spinenet.train.run_folder import exported_checkpoint, refuse_early, save_co
 from spinenet.train.training_config import (
     CallbacksConfig,
     FitConfig,
+    GraderLossConfig,
     GraderModelConfig,
     LoggerConfig,
     TrainerConfig,
@@ -38,7 +39,7 @@ def zipped(content):
 @pytest.fixture
 def module():
     grades_NT = torch.full((4, len(TARGETS)), UNKNOWN)
-    return GraderModule(GraderModelConfig(width=2, features=16), FitConfig(), grades_NT)
+    return GraderModule(GraderModelConfig(width=2, features=16), FitConfig(), GraderLossConfig(), grades_NT)
 
 
 def test_there_is_nothing_to_resume_before_the_first_epoch(module, tmp_path):

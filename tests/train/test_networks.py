@@ -12,7 +12,7 @@ from spinenet.locating.discs import LOCATOR_CLASSES, SIZE_MULTIPLE
 from spinenet.train.baselines import GRADERS, PLANES, SAGITTAL_STEP_MM, Volume, build_grader, resnet34_3d
 from spinenet.train.grader import GraderModule
 from spinenet.train.networks import NEVER, QUESTIONS, Head, Locator
-from spinenet.train.training_config import FitConfig, GraderModelConfig
+from spinenet.train.training_config import FitConfig, GraderLossConfig, GraderModelConfig
 
 MASK = BAG_ARRAYS.index("mask_LS")
 ORDINAL = [target for target in TARGETS if target.scale is Scale.ORDINAL]
@@ -189,7 +189,9 @@ def test_every_target_shares_its_attention_among_the_slices_that_are_there(kind,
 @pytest.mark.parametrize("name", ["grader", "grader_mean", "grader_resnet18_3d"])
 def test_every_network_of_the_configuration_can_be_trained(name):
     settings = OmegaConf.load(Path(__file__).parents[2] / "configs/model" / f"{name}.yaml")
-    module = GraderModule(GraderModelConfig(**settings), FitConfig(), torch.zeros(4, len(TARGETS), dtype=torch.long))
+    module = GraderModule(
+        GraderModelConfig(**settings), FitConfig(), GraderLossConfig(), torch.zeros(4, len(TARGETS), dtype=torch.long)
+    )
     assert sum(weight.numel() for weight in module.network.parameters()) > 5e5
 
 

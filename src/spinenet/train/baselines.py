@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from spinenet.labels import TARGETS, VIEWS, View
 from spinenet.train.networks import Attention, Grader, Head, Mean, two_scales
-from spinenet.train.training_config import GraderModelConfig
+from spinenet.train.training_config import CUMULATIVE, GraderModelConfig
 
 PLANES = 9
 SAGITTAL_STEP_MM, AXIAL_STEP_MM = 6.0, 4.0
@@ -40,12 +40,12 @@ class Volume(nn.Module):
 class VolumeGrader(nn.Module):
     """A 3-D network over each level's volume, and one head a target."""
 
-    def __init__(self, encoder: nn.Module, features: int, dropout: float) -> None:
+    def __init__(self, encoder: nn.Module, features: int, dropout: float, ordinal: str = CUMULATIVE) -> None:
         super().__init__()
         self.volume = Volume()
         self.encoder = encoder
         self.dropout = nn.Dropout(dropout)
-        self.heads = nn.ModuleDict({target.name: Head(target, features) for target in TARGETS})
+        self.heads = nn.ModuleDict({target.name: Head(target, features, ordinal) for target in TARGETS})
 
     def forward(
         self,
@@ -129,11 +129,19 @@ def resnet18_3d(width: int = 64) -> nn.Module:
     )
 
 
+def _grader(model: GraderModelConfig, pooling: Callable[[int], nn.Module]) -> Grader:
+    return Grader(model.width, model.features, model.dropout, pooling=pooling, ordinal=model.ordinal)
+
+
+def _volume_grader(model: GraderModelConfig, encoder: Callable[[int], nn.Module]) -> VolumeGrader:
+    return VolumeGrader(encoder(model.width), 8 * model.width, model.dropout, model.ordinal)
+
+
 GRADERS: dict[str, Callable[[GraderModelConfig], Grader | VolumeGrader]] = {
-    "attention": lambda model: Grader(model.width, model.features, model.dropout, pooling=Attention),
-    "mean": lambda model: Grader(model.width, model.features, model.dropout, pooling=Mean),
-    "resnet18_3d": lambda model: VolumeGrader(resnet18_3d(model.width), 8 * model.width, model.dropout),
-    "resnet34_3d": lambda model: VolumeGrader(resnet34_3d(model.width), 8 * model.width, model.dropout),
+    "attention": lambda model: _grader(model, Attention),
+    "mean": lambda model: _grader(model, Mean),
+    "resnet18_3d": lambda model: _volume_grader(model, resnet18_3d),
+    "resnet34_3d": lambda model: _volume_grader(model, resnet34_3d),
 }
 """``model.kind`` -> network."""
 

@@ -13,10 +13,10 @@ from spinenet.errors import ConfigError
 from spinenet.labels import TARGET, VIEWS
 from spinenet.train.baselines import build_grader
 from spinenet.train.loop import OTHER_TARGETS, SCORE
-from spinenet.train.losses import grade_weights, grading_loss
+from spinenet.train.losses import grade_weights, grading_loss, pair_loss
 from spinenet.train.optimise import one_cycle
 from spinenet.train.scores import discrimination
-from spinenet.train.training_config import FitConfig, GraderModelConfig
+from spinenet.train.training_config import FitConfig, GraderLossConfig, GraderModelConfig
 
 Batch = dict[str, Tensor]
 
@@ -30,16 +30,16 @@ class GraderModule(pl.LightningModule):
     """Grader with its losses; ``grades_NT`` of the training discs set the weights of rare grades, ``views_V`` are the
     views that it has been shown."""
 
-    def __init__(self, model: GraderModelConfig, fit: FitConfig, grades_NT: Tensor) -> None:
+    def __init__(self, model: GraderModelConfig, fit: FitConfig, loss: GraderLossConfig, grades_NT: Tensor) -> None:
         super().__init__()
-        self.fit_config = fit
+        self.fit_config, self.loss_config, self.ordinal = fit, loss, model.ordinal
         self.network = build_grader(model)
         # 1.4 times as fast on a CPU; with 8 channels and two threads torch 2.13 crashes in its backward pass.
         flat = all(weight.ndim < 5 for weight in self.network.parameters())
         if flat and model.width % 16 == 0:
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.weights_TK: Tensor
-        self.register_buffer("weights_TK", grade_weights(grades_NT))
+        self.register_buffer("weights_TK", grade_weights(grades_NT, loss.rare))
         self.views_V: Tensor
         self.register_buffer("views_V", torch.zeros(len(VIEWS), dtype=torch.bool))
         self._validated: list[tuple[NDArray[Any], ...]] = []
@@ -48,14 +48,21 @@ class GraderModule(pl.LightningModule):
         """Weighted loss of the known labels of one batch."""
         self.views_V[batch["view_LS"][batch["mask_LS"]]] = True
         logp, _ = self.network.forward_present(*grader_inputs(batch))
-        loss = grading_loss(logp, batch["grades_LT"], self.weights_TK)
+        loss = self._loss(logp, batch["grades_LT"])
+        if self.loss_config.pairs:
+            loss = loss + self.loss_config.pairs * pair_loss(logp, batch["grades_LT"])
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(logp))
         return loss
+
+    def _loss(self, logp_BLTK: Tensor, grades_BLT: Tensor) -> Tensor:
+        """Of known labels, rare grades lifted."""
+        smoothing = self.loss_config.smoothing
+        return grading_loss(logp_BLTK, grades_BLT, self.weights_TK, ordinal=self.ordinal, smoothing=smoothing)
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """The same loss on studies as prediction will see them; their grades are kept for the epoch's score."""
         logp, _ = self.network.forward_present(*grader_inputs(batch))
-        loss = grading_loss(logp, batch["grades_LT"], self.weights_TK)
+        loss = self._loss(logp, batch["grades_LT"])
         self.log("validation_loss", loss, prog_bar=True, batch_size=len(logp), sync_dist=True)
         pair = (logp.float(), batch["grades_LT"])
         self._validated.append(tuple(values.flatten(0, 1).cpu().numpy() for values in pair))

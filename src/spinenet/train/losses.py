@@ -3,10 +3,15 @@
 Shapes: B study, L level, T target, K grade; N crop, C class, H W pixels.
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from spinenet.labels import MAX_GRADES, MIRROR, TARGETS, UNKNOWN, Scale
+from spinenet.train.ordinal import nominal_loss, ordinal_loss, severity
+from spinenet.train.training_config import CUMULATIVE
 
 
 def grade_weights(grades_NT: Tensor, power: float = 0.5, limit: float = 6.0) -> Tensor:
@@ -25,31 +30,43 @@ def grade_weights(grades_NT: Tensor, power: float = 0.5, limit: float = 6.0) -> 
     return (weights_TK + weights_TK[list(MIRROR)]) / 2
 
 
-def grading_loss(logp_BLTK: Tensor, grades_BLT: Tensor, weights_TK: Tensor) -> Tensor:
+def grading_loss(
+    logp_BLTK: Tensor, grades_BLT: Tensor, weights_TK: Tensor, *, ordinal: str = CUMULATIVE, smoothing: float = 0.0
+) -> Tensor:
     """Mean over targets of the weighted loss of known labels; 0, with a gradient of zeros, where nothing is known.
 
-    Nominal and binary targets: cross entropy. Ordinal targets: binary cross entropy of every "is it above this cut".
+    Nominal and binary targets: cross entropy. Ordinal ones as ``ordinal.ordinal_loss`` says. The loss is linear in what
+    is true: its mean over several raters' grades is the loss against the shares of raters who gave each grade.
     """
     known_BLT = grades_BLT != UNKNOWN
     grades_BLT = grades_BLT.clamp(min=0)
-    loss_BLT = torch.stack(
-        [_target_loss(index, logp_BLTK[:, :, index], grades_BLT[:, :, index]) for index in range(len(TARGETS))], 2
-    )
+    losses = []
+    for index, target in enumerate(TARGETS):
+        logp_BLK, grades_BL = logp_BLTK[:, :, index, : len(target.grades)], grades_BLT[:, :, index]
+        is_ordinal = target.scale is Scale.ORDINAL
+        cost = partial(ordinal_loss, ordinal) if is_ordinal else nominal_loss
+        losses.append(cost(logp_BLK, grades_BL, smoothing))
+    loss_BLT = torch.stack(losses, 2)
     weight_BLT = weights_TK.gather(1, grades_BLT.flatten(0, 1).T).T.reshape(grades_BLT.shape) * known_BLT
     per_target_T = (loss_BLT * weight_BLT).sum((0, 1)) / weight_BLT.sum((0, 1)).clamp(min=1e-6)
     labelled_T = known_BLT.any(0).any(0)
     return (per_target_T * labelled_T).sum() / labelled_T.sum().clamp(min=1)
 
 
-def _target_loss(index: int, logp_BLK: Tensor, grades_BL: Tensor) -> Tensor:
-    target = TARGETS[index]
-    if target.scale is not Scale.ORDINAL:
-        return -logp_BLK.gather(-1, grades_BL[..., None])[..., 0]
-    p_BLK = logp_BLK[..., : len(target.grades)].exp()
-    above_BLC = p_BLK.flip(-1).cumsum(-1).flip(-1)[..., 1:].clamp(1e-5, 1 - 1e-5)
-    truth_BLC = (grades_BL[..., None] > torch.arange(len(target.grades) - 1, device=grades_BL.device)).float()
-    loss_BLC = -(truth_BLC * above_BLC.log() + (1 - truth_BLC) * (1 - above_BLC).log())
-    return loss_BLC.mean(-1) * 2
+def pair_loss(logp_BLTK: Tensor, grades_BLT: Tensor) -> Tensor:
+    """Mean over ordinal and binary targets of the logistic loss of pairs of a patient's discs with different known
+    grades: the worse one should have the higher score (Burges et al. 2005), wherever a reader draws the cuts."""
+    losses = [logp_BLTK.sum() * 0.0]
+    for index, target in enumerate(TARGETS):
+        if target.scale is Scale.NOMINAL:
+            continue
+        grades_BL = grades_BLT[:, :, index]
+        worse_BLL = (grades_BL[:, :, None] > grades_BL[:, None]) & (grades_BL[:, None] != UNKNOWN)
+        if worse_BLL.any():
+            score_BL = severity(logp_BLTK[:, :, index, : len(target.grades)])
+            margin_BLL = score_BL[:, :, None] - score_BL[:, None]
+            losses.append(functional.softplus(-margin_BLL[worse_BLL]).mean())
+    return torch.stack(losses).sum() / max(1, len(losses) - 1)
 
 
 def allowed_classes_loss(logits_NCHW: Tensor, allowed_NCHW: Tensor, weights_C: Tensor, smooth: float = 10.0) -> Tensor:

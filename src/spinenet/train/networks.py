@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from spinenet.labels import LEVELS, MAX_GRADES, TARGETS, VIEWS, Scale, Side, Target, View
 from spinenet.locating.discs import LOCATOR_CLASSES
+from spinenet.train.ordinal import log_probabilities, outputs_of
+from spinenet.train.training_config import CUMULATIVE
 
 CUT_GAP = 2.5
 """Distance between an ordinal head's cut points before training, in logits."""
@@ -131,16 +133,15 @@ class Place(nn.Module):
 
 
 class Head(nn.Module):
-    """Log-probabilities of one target's grades from its feature vector.
+    """Log-probabilities of one target's grades from its feature vector, those of an ordinal one told as ``ordinal``
+    says (``train.ordinal``)."""
 
-    Ordinal targets share one score with ordered cut points (proportional odds, McCullagh 1980).
-    """
-
-    def __init__(self, target: Target, features: int) -> None:
+    def __init__(self, target: Target, features: int, ordinal: str = CUMULATIVE) -> None:
         super().__init__()
-        self.scale, self.grades = target.scale, len(target.grades)
-        self.linear = nn.Linear(features, self.grades if self.scale is Scale.NOMINAL else 1)
-        if self.scale is Scale.ORDINAL:
+        self.scale, self.grades, self.ordinal = target.scale, len(target.grades), ordinal
+        sizes = {Scale.NOMINAL: self.grades, Scale.BINARY: 1, Scale.ORDINAL: outputs_of(ordinal, self.grades)}
+        self.linear = nn.Linear(features, sizes[self.scale])
+        if self.scale is Scale.ORDINAL and ordinal == CUMULATIVE:
             # Gaps of 1 would hold a middle grade's probability below a quarter, and gaps hardly move in training.
             self.first_cut = nn.Parameter(torch.tensor(-CUT_GAP * (self.grades - 2) / 2))
             self.log_gaps = nn.Parameter(torch.full((self.grades - 2,), CUT_GAP).log())
@@ -153,12 +154,11 @@ class Head(nn.Module):
         elif self.scale is Scale.BINARY:
             logp = nn.functional.logsigmoid(torch.cat([-scores, scores], -1))
         else:
-            cuts = torch.cat([self.first_cut[None], self.first_cut + torch.cumsum(self.log_gaps.exp(), 0)])
-            above = torch.sigmoid(scores - cuts)
-            edge = torch.ones_like(above[..., :1])
-            p = torch.cat([edge, above], -1) - torch.cat([above, edge * 0], -1)
-            logp = p.clamp(min=1e-6).log()
+            logp = log_probabilities(self.ordinal, scores, self._cuts() if self.ordinal == CUMULATIVE else None)
         return nn.functional.pad(logp, (0, MAX_GRADES - self.grades), value=NEVER)
+
+    def _cuts(self) -> Tensor:
+        return torch.cat([self.first_cut[None], self.first_cut + torch.cumsum(self.log_gaps.exp(), 0)])
 
 
 class Attention(nn.Module):
@@ -208,6 +208,7 @@ class Grader(nn.Module):
         dropout: float = 0.2,
         heads: int = 4,
         pooling: Callable[[int], nn.Module] = Attention,
+        ordinal: str = CUMULATIVE,
     ) -> None:
         super().__init__()
         self.encoder = SliceEncoder(width, features, dropout)
@@ -219,7 +220,7 @@ class Grader(nn.Module):
         )
         self.norm = nn.LayerNorm(features)
         self.mixer = nn.Sequential(nn.Linear(2 * features, features), nn.GELU(), nn.Dropout(dropout))
-        self.heads = nn.ModuleDict({name: Head(target, features) for name, target in QUESTIONS.items()})
+        self.heads = nn.ModuleDict({name: Head(target, features, ordinal) for name, target in QUESTIONS.items()})
         self.as_it_is_T: Tensor
         self.register_buffer("as_it_is_T", torch.tensor(_AS_IT_IS), persistent=False)
 

@@ -60,7 +60,8 @@ def save_config(config: LearningConfig, out: Path) -> None:
     if not now.resume:
         _refuse_used(out)
     if now.resume and path.is_file():
-        was = OmegaConf.load(path)
+        # a key that has come since then is at its default
+        was = OmegaConf.merge(OmegaConf.to_container(OmegaConf.structured(type(config))), OmegaConf.load(path))
         changed = [key for key in now if key not in ("resume", "out") and was.get(key) != now[key]]
         if changed:
             raise ConfigError(

@@ -95,7 +95,7 @@ def train_grader(config: TrainGraderConfig, out: Path) -> float | None:
     split = start_run(config, out)
     train, validation = grader_loaders(split, config)
     grades_NT = torch.as_tensor(np.concatenate([study.grades_LT for study in split.train]))
-    module = GraderModule(config.model, config.fit, grades_NT)
+    module = GraderModule(config.model, config.fit, config.loss, grades_NT)
     if config.init:
         start_from(module.network, Path(config.init))
     done = fit(module, train, validation, config, out)
@@ -123,7 +123,7 @@ def train_measured(config: TrainMeasuredConfig, out: Path) -> None:
     """
     runs = [open_segmenter_run(Path(run)) for run in config.segmenters]
     if not runs:
-        raise ConfigError("segmenters is empty; name one or more run folders of ``train segmenter``")
+        raise ConfigError("segmenters is empty; name one or more run folders of spinenet train segmenter")
     locator = open_locator(Path(config.locator) if config.locator else None)
     split = _begin(config, out)
     measured = []
@@ -253,7 +253,7 @@ def grader_config(run: Path) -> TrainGraderConfig:
     try:
         loaded = OmegaConf.load(run / "config.yaml")
     except OSError as error:
-        raise ConfigError(f"{run}: not a run folder of ``train grader`` (no config.yaml)") from error
+        raise ConfigError(f"{run}: not a run folder of spinenet train grader (no config.yaml)") from error
     return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TrainGraderConfig), loaded))  # type: ignore[return-value]
 
 

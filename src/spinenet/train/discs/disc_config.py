@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from spinenet.crops import CropSpec
 from spinenet.labels import TARGET
-from spinenet.train.training_config import FitConfig, RunConfig
+from spinenet.train.training_config import CUMULATIVE, FitConfig, RunConfig, check_ordinal
 
 BEGINNINGS = ("imagenet", "random")
 
@@ -21,15 +21,19 @@ class DiscFitConfig(FitConfig):
     batch_size: int = 7
     """Patients in a step."""
     encoder_rate: float = 0.25
-    """Learning rate of the encoder, as a share of the others'."""
+    """Learning rate of the encoder, as a share of the others'; 0: it learns nothing, its batch statistics included."""
+    layer_decay: float = 1.0
+    """Factor by which the encoder's rate falls from each of its stages to the one before; 1: all learn alike."""
     freeze_after: float = 0.3
     """Share of the steps after which the encoder's early stages learn no more, which makes a step a third faster; 1:
     they always learn."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.freeze_after <= 1 or self.encoder_rate <= 0:
-            raise ValueError("fit.freeze_after is a share, 0 to 1, and fit.encoder_rate is positive")
+        if not 0 <= self.freeze_after <= 1 or self.encoder_rate < 0 or not 0 < self.layer_decay <= 1:
+            raise ValueError(
+                "fit.freeze_after is a share, 0 to 1, fit.encoder_rate is 0 or more, fit.layer_decay above 0, at most 1"
+            )
 
 
 @dataclass
@@ -37,16 +41,21 @@ class DiscModelConfig:
     """Kind and size of the disc network."""
 
     encoder: str = "efficientnet_lite0"
-    """One of ENCODERS (``train/discs/encoders.py``): efficientnet_lite0, or small for tests and quick looks."""
+    """One of ENCODERS (``train/discs/encoders.py``): efficientnet_lite0 to efficientnet_lite2, monai_resnet18,
+    or small for tests and quick looks."""
     weights: str = "imagenet"
-    """What the encoder begins with unless ``init`` is given: imagenet (extra ``imagenet``; efficientnet_lite0 alone has
-    them) or random."""
+    """What the encoder begins with unless ``init`` is given: imagenet (extra ``imagenet``; efficientnet_lite0 to
+    efficientnet_lite2 have them) or random."""
     width: int = 192
     """Features of a disc; a multiple of 4."""
     dropout: float = 0.3
     """Share of the features left out in a step of training."""
+    ordinal: str = CUMULATIVE
+    """How ordinal grades are told and learnt: cumulative (one score, and ordered cuts of each data set's raters), corn
+    (each cut given the one below), or cross_entropy (a logit a grade); the last two are the same for all raters."""
 
     def __post_init__(self) -> None:
+        check_ordinal(self.ordinal)
         if self.weights not in BEGINNINGS:
             raise ValueError(f"model.weights is {self.weights}; choose one of {', '.join(BEGINNINGS)}")
         if self.width < 4 or self.width % 4:

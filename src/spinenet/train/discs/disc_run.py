@@ -43,6 +43,8 @@ def train_discs(config: TrainDiscsConfig, out: Path) -> float | None:
         raise DatasetError(f"{config.data.root}: no label of what sagittal slices in the midline can show")
     network = build_network(config.model, config.crop, raters)
     _begin(network, config)
+    if not config.fit.encoder_rate:
+        network.encoder.freeze(len(network.encoder.stages))
     module = DiscModule(network, config, sources)
     done = fit(module, *loaders, config, out)
     if module.trainer.is_global_zero:
@@ -56,7 +58,7 @@ def train_discs(config: TrainDiscsConfig, out: Path) -> float | None:
 
 def build_network(model: DiscModelConfig, spec: CropSpec, raters: Mapping[str, Sequence[str]]) -> DiscNetwork:
     """An untrained network for these targets; ``raters`` as in ``learnt.json``."""
-    return DiscNetwork(model.encoder, spec, raters, model.width, model.dropout)
+    return DiscNetwork(model.encoder, spec, raters, model.width, model.dropout, model.ordinal)
 
 
 def _begin(network: DiscNetwork, config: TrainDiscsConfig) -> None:
@@ -64,7 +66,7 @@ def _begin(network: DiscNetwork, config: TrainDiscsConfig) -> None:
     if config.init:
         start_from(network, Path(config.init))
     elif config.model.weights == "imagenet":
-        give_imagenet(network.encoder)
+        give_imagenet(network.encoder, config.model.encoder)
     else:
         _log.warning("model.weights=random: the encoder begins with random weights, which takes far more steps")
 

@@ -3,9 +3,11 @@
 Shapes: N disc, V view, H W pixels. To add one: a function that makes it, and a line in ENCODERS.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
+from monai.networks.nets import ResNet
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -13,7 +15,8 @@ from spinenet.crops import DISC_PAIR
 from spinenet.errors import ConfigError
 
 VIEWS_SHOWN = len(DISC_PAIR)
-BLOCKS = (
+Blocks = Sequence[tuple[int, int, int, int, int, int]]
+BLOCKS: Blocks = (
     (1, 3, 1, 1, 32, 16),
     (2, 3, 2, 6, 16, 24),
     (2, 5, 2, 6, 24, 40),
@@ -40,19 +43,20 @@ class Encoder(nn.Module):
     def forward(self, pictures_NVHW: Tensor) -> list[Tensor]:
         """The three maps."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            x = pictures_NVHW
-            for stage in self.stages[: self.frozen]:
-                x = stage(x)
+            x, maps = self._through(pictures_NVHW, 0, self.frozen)
+        return [*maps, *self._through(x, self.frozen, len(self.stages))[1]]
+
+    def _through(self, x: Tensor, first: int, end: int) -> tuple[Tensor, list[Tensor]]:
         maps = []
-        for index, stage in enumerate(self.stages[self.frozen :], self.frozen):
-            x = stage(x)
+        for index in range(first, end):
+            x = self.stages[index](x)
             if index in self.taps:
                 maps.append(x)
-        return maps
+        return x, maps
 
-    def freeze(self) -> None:
-        """The early stages learn no more, their batch statistics included; a third of a step's time is saved."""
-        self.frozen = self.early
+    def freeze(self, stages: int) -> None:
+        """The first ``stages`` learn no more, their batch statistics included."""
+        self.frozen = stages
         self.train(self.training)
 
     def train(self, mode: bool = True) -> "Encoder":
@@ -108,16 +112,46 @@ class InvertedResidual(nn.Module):
 
 
 def efficientnet_lite0() -> Encoder:
-    """EfficientNet-Lite0 without its last layer: 3.4 million weights."""
+    """EfficientNet-Lite0 without its last layers: 3.0 million weights."""
+    return _efficientnet(BLOCKS)
+
+
+def efficientnet_lite1() -> Encoder:
+    """EfficientNet-Lite1: a block more wherever several follow each other, 3.7 million weights."""
+    return _efficientnet(_scaled(1.0, 1.1))
+
+
+def efficientnet_lite2() -> Encoder:
+    """EfficientNet-Lite2: as deep as Lite1 and wider, 4.4 million weights."""
+    return _efficientnet(_scaled(1.1, 1.2))
+
+
+def _scaled(width: float, depth: float) -> Blocks:
+    """Wider in steps of eight channels, and deeper but for the first and the last block."""
+
+    def channels(count: int) -> int:
+        wide = max(8, int(count * width + 4) // 8 * 8)
+        return wide if wide >= 0.9 * count * width else wide + 8
+
+    def blocks(repeats: int) -> int:
+        return repeats if repeats == 1 else math.ceil(depth * repeats)
+
+    return [(blocks(repeats), k, s, e, channels(i), channels(o)) for repeats, k, s, e, i, o in BLOCKS]
+
+
+def _efficientnet(blocks: Blocks) -> Encoder:
     stem = nn.Sequential(SameConv(VIEWS_SHOWN, 32, 3, 2), batch_norm(32), nn.ReLU6())
     stages: list[nn.Module] = [stem]
-    total = sum(repeats for repeats, *_ in BLOCKS)
-    for repeats, kernel, stride, expansion, inputs, outputs in BLOCKS:
+    total = sum(repeats for repeats, *_ in blocks)
+    ends = list[int]()
+    for repeats, kernel, stride, expansion, inputs, outputs in blocks:
         for repeat in range(repeats):
             drop = DROP_PATH * (len(stages) - 1) / total
             block = (kernel, 1, expansion, outputs) if repeat else (kernel, stride, expansion, inputs)
             stages.append(InvertedResidual(*block, outputs, drop))
-    return Encoder(stages, taps=(5, 11, 16), channels=(40, 112, 320), early=4)
+        ends.append(len(stages) - 1)
+    taps = [ends[block] for block in (2, 4, 6)]
+    return Encoder(stages, taps, [blocks[block][-1] for block in (2, 4, 6)], early=ends[1] + 1)
 
 
 def small() -> Encoder:
@@ -130,7 +164,23 @@ def small() -> Encoder:
     return Encoder(stages, taps=(2, 3, 4), channels=(24, 32, 48), early=1)
 
 
-ENCODERS: dict[str, Callable[[], Encoder]] = {"efficientnet_lite0": efficientnet_lite0, "small": small}
+def monai_resnet18() -> Encoder:
+    """MONAI's ResNet-18 in two dimensions, 11 million weights."""
+    whole = ResNet(
+        "basic", [2, 2, 2, 2], [64, 128, 256, 512], spatial_dims=2, n_input_channels=VIEWS_SHOWN, conv1_t_stride=2
+    )
+    stem = nn.Sequential(whole.conv1, whole.bn1, nn.ReLU(), whole.maxpool)
+    stages = [stem, whole.layer1, whole.layer2, whole.layer3, whole.layer4]
+    return Encoder(stages, taps=(2, 3, 4), channels=(128, 256, 512), early=2)
+
+
+ENCODERS: dict[str, Callable[[], Encoder]] = {
+    "efficientnet_lite0": efficientnet_lite0,
+    "efficientnet_lite1": efficientnet_lite1,
+    "efficientnet_lite2": efficientnet_lite2,
+    "monai_resnet18": monai_resnet18,
+    "small": small,
+}
 """Every encoder by the name that ``model.encoder`` gives it."""
 
 

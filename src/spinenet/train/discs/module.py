@@ -39,8 +39,9 @@ class DiscModule(pl.LightningModule):
     def on_train_batch_start(self, batch: Batch, index: int) -> None:
         """Freeze the encoder's early stages once their share of the steps is over, in a resumed run too."""
         steps = max(2, int(self.trainer.estimated_stepping_batches))
-        if self.global_step >= self.config.fit.freeze_after * steps and not self.network.encoder.frozen:
-            self.network.encoder.freeze()
+        encoder = self.network.encoder
+        if self.global_step >= self.config.fit.freeze_after * steps and not encoder.frozen:
+            encoder.freeze(encoder.early)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Losses of one batch; chance is torch's, seeded for each step."""
@@ -125,10 +126,14 @@ class DiscModule(pl.LightningModule):
 
 
 def rate_groups(network: nn.Module, fit: DiscFitConfig) -> list[dict[str, Any]]:
-    """Weights by learning rate and weight decay; vectors, cuts and windows do not decay."""
+    """Weights by learning rate and weight decay: the encoder is slower, its first stages most; vectors, cuts and
+    windows do not decay."""
+    stages = 1 + max(int(name.split(".")[2]) for name, _ in network.named_parameters() if name.startswith("encoder."))
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, weight in network.named_parameters():
-        rate = fit.learning_rate * (fit.encoder_rate if name.startswith("encoder.") else 1.0)
+        rate = fit.learning_rate
+        if name.startswith("encoder.stages."):
+            rate *= fit.encoder_rate * fit.layer_decay ** (stages - 1 - int(name.split(".")[2]))
         decay = 0.0 if weight.ndim < 2 or name.endswith(".logits") else fit.weight_decay
         groups.setdefault((rate, decay), []).append(weight)
     return [

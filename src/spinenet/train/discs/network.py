@@ -12,6 +12,8 @@ from torch.nn import functional
 from spinenet.crops import CropSpec
 from spinenet.labels import LEVELS, TARGET, Scale, Target
 from spinenet.train.discs.encoders import VIEWS_SHOWN, build_encoder
+from spinenet.train.ordinal import log_probabilities, outputs_of, severity
+from spinenet.train.training_config import CUMULATIVE
 
 MEAN, DEVIATION = 0.45, 0.225
 """Of ImageNet's pictures, on the scale 0 to 1."""
@@ -72,19 +74,21 @@ class Context(nn.Module):
 
 
 class GradeHead(nn.Module):
-    """One target's outputs. An ordinal one has one score, and cuts of its own for the raters of every data set: where
-    grade III ends differs between hospitals, what is worse does not (proportional odds, McCullagh 1980)."""
+    """One target's outputs. A cumulative ordinal one has cuts of its own for the raters of every data set: where
+    grade III ends differs between hospitals, what is worse does not."""
 
-    def __init__(self, target: Target, features: int, raters: Sequence[str]) -> None:
+    def __init__(self, target: Target, features: int, raters: Sequence[str], ordinal: str = CUMULATIVE) -> None:
         super().__init__()
-        self.target, self.grades = target, len(target.grades)
-        self.linear = nn.Linear(features, self.grades if target.scale is Scale.NOMINAL else 1)
-        if target.scale is Scale.ORDINAL:
+        self.target, self.grades, self.ordinal, self.raters = target, len(target.grades), ordinal, tuple(raters)
+        self.is_cumulative = target.scale is Scale.ORDINAL and ordinal == CUMULATIVE
+        sizes = {Scale.NOMINAL: self.grades, Scale.BINARY: 1, Scale.ORDINAL: outputs_of(ordinal, self.grades)}
+        self.linear = nn.Linear(features, sizes[target.scale])
+        if self.is_cumulative:
             cuts = CUT_STEP * (torch.arange(self.grades - 1) - (self.grades - 2) / 2)
             self.cuts = nn.ParameterDict({rater: cuts.clone() for rater in raters})
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., K) logits of a nominal scale, (..., 1) score of another."""
+        """(..., K) logits of a nominal scale, (..., 1) score of a binary one, as ``ordinal`` says of an ordinal one."""
         return self.linear(x)
 
     def cuts_of(self, rater: str) -> Tensor:
@@ -93,7 +97,11 @@ class GradeHead(nn.Module):
 
     def severity(self, outputs: Tensor) -> Tensor:
         """(...,) how far from the first grade."""
-        return -outputs[..., 0] if self.target.scale is Scale.NOMINAL else outputs[..., 0]
+        if self.target.scale is Scale.NOMINAL:
+            return -outputs[..., 0]
+        if self.is_cumulative or self.target.scale is Scale.BINARY:
+            return outputs[..., 0]
+        return severity(log_probabilities(self.ordinal, outputs))
 
     def log_probabilities(self, outputs: Tensor, rater: str) -> Tensor:
         """(..., K) as one data set's raters grade."""
@@ -101,10 +109,7 @@ class GradeHead(nn.Module):
             return outputs.log_softmax(-1)
         if self.target.scale is Scale.BINARY:
             return functional.logsigmoid(torch.cat([-outputs, outputs], -1))
-        above = torch.sigmoid(outputs - self.cuts_of(rater))
-        edge = torch.ones_like(above[..., :1])
-        p = torch.cat([edge, above], -1) - torch.cat([above, 0 * edge], -1)
-        return p.clamp(min=1e-6).log()
+        return log_probabilities(self.ordinal, outputs, self.cuts_of(rater) if self.is_cumulative else None)
 
 
 class DiscNetwork(nn.Module):
@@ -112,7 +117,13 @@ class DiscNetwork(nn.Module):
     labels, the first being the one whose raters prediction follows."""
 
     def __init__(
-        self, encoder: str, spec: CropSpec, raters: Mapping[str, Sequence[str]], width: int = 192, dropout: float = 0.3
+        self,
+        encoder: str,
+        spec: CropSpec,
+        raters: Mapping[str, Sequence[str]],
+        width: int = 192,
+        dropout: float = 0.3,
+        ordinal: str = CUMULATIVE,
     ) -> None:
         super().__init__()
         self.raters = {target: tuple(several) for target, several in raters.items()}
@@ -125,7 +136,7 @@ class DiscNetwork(nn.Module):
         for embedding in (self.present, self.level):
             nn.init.normal_(embedding.weight, std=0.02)
         self.context, self.final, self.dropout = Context(width), nn.LayerNorm(width), nn.Dropout(dropout)
-        self.heads = nn.ModuleDict({name: GradeHead(TARGET[name], width, raters[name]) for name in raters})
+        self.heads = nn.ModuleDict({name: GradeHead(TARGET[name], width, raters[name], ordinal) for name in raters})
         self.segment = nn.Sequential(
             nn.Conv2d(fine + middle, 48, 1),
             nn.ReLU(),

@@ -13,6 +13,7 @@ from spinenet.labels import TARGET_INDEX, Scale
 from spinenet.train.discs.disc_config import DiscLossConfig
 from spinenet.train.discs.network import DiscNetwork, GradeHead
 from spinenet.train.discs.packed import NOT_DRAWN
+from spinenet.train.ordinal import ordinal_loss
 
 Outputs = Mapping[str, Tensor]
 
@@ -38,9 +39,8 @@ def grading_sum(
             continue
         for number, rater in enumerate(sources):
             known = (grades_N >= 0) & (source_N == number)
-            if rater in head.cuts and known.any():
-                logits_NC = outputs[name][known] - head.cuts_of(rater)
-                loss = _cut_loss(logits_NC, grades_N[known], config.smoothing)
+            if rater in head.raters and known.any():
+                loss = _ordinal_loss(head, outputs[name][known], grades_N[known], rater, config.smoothing)
                 total = total + weight * config.sources.get(rater, 1.0) * loss
     return total
 
@@ -51,6 +51,13 @@ def _answer_loss(head: GradeHead, outputs: Tensor, grades_N: Tensor, smoothing: 
         return _smoothed(outputs[:, 0], grades_N.float(), smoothing).mean()
     spread = smoothing * head.grades / (head.grades - 1)
     return functional.cross_entropy(outputs, grades_N, label_smoothing=spread)
+
+
+def _ordinal_loss(head: GradeHead, outputs: Tensor, grades_N: Tensor, rater: str, smoothing: float) -> Tensor:
+    """As one data set's raters grade."""
+    if head.is_cumulative:
+        return _cut_loss(outputs - head.cuts_of(rater), grades_N, smoothing)
+    return ordinal_loss(head.ordinal, head.log_probabilities(outputs, rater), grades_N, smoothing).mean()
 
 
 def _cut_loss(logits_NC: Tensor, grades_N: Tensor, smoothing: float) -> Tensor:
