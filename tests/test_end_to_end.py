@@ -227,7 +227,7 @@ def test_an_exported_bundle_can_be_judged_like_its_run_and_carries_its_card(
     from spinenet.evaluate.run_folders import open_run
     from spinenet.train import bundling
     from spinenet.train import runs as train_runs
-    from spinenet.train.training_config import ExportConfig
+    from spinenet.train.export_config import ExportConfig
 
     config = ExportConfig(
         graders=[str(runs[1])],
@@ -247,7 +247,7 @@ def test_an_exported_bundle_can_be_judged_like_its_run_and_carries_its_card(
 
 def test_exporting_needs_finished_runs_of_one_split(runs: tuple[Path, Path], tmp_path: Path) -> None:
     from spinenet.train.bundling import export_run
-    from spinenet.train.training_config import ExportConfig
+    from spinenet.train.export_config import ExportConfig
 
     locator, grader = map(str, runs)
     for graders, where, reason in (

@@ -16,7 +16,7 @@ from spinenet.errors import ConfigError
 from spinenet.model.bundle import DISCS, GRADER, LOCATOR, MEASURED, SEGMENTER, Bundle, load_bundle, write_bundle
 from spinenet.train.bundling import export_run
 from spinenet.train.export import mean_of_networks
-from spinenet.train.training_config import ExportConfig
+from spinenet.train.export_config import ExportConfig
 
 FACTS = {"data": "drawn", "licence": "none"}
 

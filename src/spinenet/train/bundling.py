@@ -12,8 +12,8 @@ from spinenet.model.calibration import NEUTRAL, TargetCalibration
 from spinenet.model.card import card_metrics, model_card
 from spinenet.system.files import write_bytes, write_text
 from spinenet.train.export import mean_of_networks
+from spinenet.train.export_config import ExportConfig
 from spinenet.train.runs import export_bundle, first_fitted, learnt_by, locator_onnx, made_with, read_json, recipe_of
-from spinenet.train.training_config import ExportConfig
 
 OF_THE_START = ("format", "digest", "crop", "calibration", "sha256", "noise", "metrics")
 """What is true of the bundle that is started from alone."""

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from spinenet.errors import ConfigError
 from spinenet.train.discs.disc_config import TrainDiscsConfig
 from spinenet.train.evaluation_config import EvaluateConfig
+from spinenet.train.export_config import ExportConfig
 from spinenet.train.preparation import prepare_data
 from spinenet.train.run_folder import refuse_early
 from spinenet.train.script import script
 from spinenet.train.training_config import (
-    ExportConfig,
     TrainGraderConfig,
     TrainLocatorConfig,
     TrainMeasuredConfig,
