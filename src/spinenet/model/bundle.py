@@ -112,6 +112,8 @@ class Bundle:
         options = onnxruntime.SessionOptions()
         # A plan would be kept for every shape ever seen, and shapes differ from study to study.
         options.enable_mem_pattern = False
+        # An arena keeps the peak of every network at once: 90 MB more, for 3 to 8 % of the time.
+        options.enable_cpu_mem_arena = False
         # One thread a process is as fast as two on a busy machine and leaves the cores to other studies.
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
