@@ -181,3 +181,18 @@ def test_no_choice_of_the_form_for_corrections_is_cut(watched: Any, run: Path) -
         return pen.measureText(select.selectedOptions[0].textContent).width + 18 > select.clientWidth;
     }).map((select) => select.selectedOptions[0].textContent)"""
     assert page.eval_on_selector_all("#correct td select", cut) == []
+
+
+def test_print_cuts_no_word_and_sets_none_below_seven_points(watched: Any, run: Path) -> None:
+    page = watched.open(run / "reports/busy.html")
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 718, "height": 1000})  # A4 without its margins
+    shown = "[...document.querySelectorAll('body *:not(svg *)')].filter(one => one.checkVisibility())"
+    wide = f"{shown}.filter(one => one.scrollWidth > one.clientWidth + 1 && one.clientWidth).map(one => one.outerHTML)"
+    assert page.evaluate(wide) == []
+    words = "[...one.childNodes].some(node => node.nodeType === 3 && node.textContent.trim())"
+    small = f"{shown}.filter(one => {words} && parseFloat(getComputedStyle(one).fontSize) < 9.33)"
+    assert page.evaluate(f"{small}.map(one => one.outerHTML)") == []
+    assert page.evaluate("document.documentElement.scrollWidth") == 718
+    heights = "[...document.querySelectorAll('.marks text')].map(one => one.getBoundingClientRect().height)"
+    assert all(height == 0 or height >= 9.33 for height in page.evaluate(heights))

@@ -351,8 +351,8 @@ def test_the_page_says_why_there_is_no_dicom_report(result: StudyResult, graded:
 
 
 def test_slices_are_printed_smaller_where_there_are_many_levels() -> None:
-    widths = [print_width_mm(levels) for levels in range(1, 11)]
-    assert widths[0] == widths[4] == 24.0 and widths[9] >= 10.0
+    widths = [print_width_mm(levels, 6) for levels in range(1, 11)]
+    assert widths[0] == widths[4] == 24.0 and widths[9] == 15.0
     assert widths == sorted(widths, reverse=True)
 
 

@@ -38,6 +38,9 @@ LED_BY = 3
 """So many findings stand in a page's first line, and so many that cannot be excluded."""
 _STRIPS_MM, _STRIP_TEXT_MM, _CROP_ASPECT = 176.0, 10.0, 1.25
 """Height for all strips on a page of A4, that of a strip's words, and width over height of a slice."""
+_STRIP_WIDTH_MM, _GAP_MM, _WIDEST_MM, _LEAST_MM = 170.0, 2.0, 24.0, 15.0
+"""Width for the slices of a level, what is left between two, and the width of a slice at most and at least: less would
+cut what stands below it."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,8 @@ def _shown(result: StudyResult, model: Mapping[str, Any], options: ReportOptions
     found, still_open = leading(stood)
     text = narrative(result, model)
     slices = viewer_data(result, model) if options.slices else {}
+    sections = level_sections(result, levels, text)
+    widest = max((sum(len(strip.slices) for strip in one.strips) for one in sections), default=0)
     script, script_hash = inline_script("page.js", "correct.js", *(["viewer.js"] if slices else []))
     return {
         "found": [in_full(one) for one in found[:LED_BY]],
@@ -132,10 +137,10 @@ def _shown(result: StudyResult, model: Mapping[str, Any], options: ReportOptions
         "explained": EXPLAINED,
         "notes": notes_of(result),
         "figures": figures(result.located),
-        "sections": level_sections(result, levels, text),
+        "sections": sections,
         "outlined": ", ".join(dict.fromkeys(one.series for one in result.measurements if one.series)),
         "ranked": any(one.percentile is not None for one in result.measurements),
-        "crop_mm": print_width_mm(len(levels)),
+        "crop_mm": print_width_mm(len(levels), widest),
         "grades": in_script(_gradable(result, model)),
         "slices": in_script(slices),
         "script": script,
@@ -176,13 +181,15 @@ def _is_at_the_top(flag: Note) -> bool:
     return flag.scope is not Scope.LEVEL and flag.severity is not Severity.NOTE
 
 
-def print_width_mm(levels: int) -> float:
-    """Width of a slice in print at which the strips of all levels fit on the second page.
+def print_width_mm(levels: int, slices: int = 7) -> float:
+    """Width of a slice in print at which the strips of all levels, of so many slices at most, fit on the second page.
 
-    >>> [print_width_mm(levels) for levels in (5, 7, 8, 10)]
-    [24.0, 18.9, 15.0, 10.0]
+    >>> [print_width_mm(levels) for levels in (5, 7, 8, 10)], print_width_mm(5, 9)
+    ([22.3, 18.9, 15.0, 15.0], 16.9)
     """
-    return max(min(round((_STRIPS_MM / max(levels, 1) - _STRIP_TEXT_MM) * _CROP_ASPECT, 1), 24.0), 10.0)
+    by_height = (_STRIPS_MM / max(levels, 1) - _STRIP_TEXT_MM) * _CROP_ASPECT
+    by_width = _STRIP_WIDTH_MM / max(slices, 1) - _GAP_MM
+    return round(max(min(by_height, by_width, _WIDEST_MM), _LEAST_MM), 1)
 
 
 def notes_of(result: StudyResult) -> list[str]:
