@@ -19,6 +19,7 @@ from spinenet.datasets.changes import digest_of_inputs, is_changed
 from spinenet.datasets.masks import MaskFile
 from spinenet.datasets.prepare import Job, prepare_one, waiting
 from spinenet.labels import LEVELS, TARGET_INDEX
+from spinenet.model.bundle import load_bundle
 from spinenet.readers.sources import StudySource, VolumeFile
 from spinenet.train.preparation import prepare_data
 from spinephantom import PhantomStudy
@@ -90,7 +91,7 @@ def test_a_grade_edited_in_the_table_is_taken_and_the_other_study_is_left_alone(
     assert "2 of 2 studies are prepared" in prepared(root, out)
     other = (out / "b.npz").stat().st_mtime_ns
     grade(root, a=5, b=3)
-    assert "1 prepared study has other grades, points, masks or images since" in prepared(root, out)
+    assert "1 prepared study has other grades, points, masks, images, crops or locator since" in prepared(root, out)
     stored = load_labels(out / "a.npz").grades_LT[L4_L5, TARGET_INDEX["pfirrmann"]]
     assert stored == 4  # the fifth grade of the scale
     assert (out / "b.npz").stat().st_mtime_ns == other
@@ -145,6 +146,21 @@ def test_files_of_older_versions_are_held_against_the_grades_alone(root: Path, t
     other_LT[L4_L5, TARGET_INDEX["pfirrmann"]] = 0
     assert is_changed(replace(study, grades_LT=other_LT), path)
     assert is_changed(replace(study, patient="another"), path)
+
+
+def test_wider_crops_and_another_locator_are_noticed(root: Path, tmp_path: Path) -> None:
+    study = load_dataset("table", root).studies[0]
+    job = Job("table", study, tmp_path, SPEC)
+    prepare_one(job)
+    assert waiting([job]) == ([], [])
+    smaller, wider = (replace(job, spec=replace(SPEC, columns=SPEC.columns * size // 4)) for size in (3, 8))
+    assert waiting([smaller]) == ([], []) and waiting([wider]) == ([], [wider])
+    stored = load_study(job.path, SPEC)
+    assert stored.located_by == ""  # points placed its levels
+    save_study(job.path, replace(stored, located_by="of another locator"), SPEC)
+    assert waiting([job]) == ([], [job])
+    save_study(job.path, replace(stored, located_by=load_bundle().metadata["sha256"]["locator.onnx"]), SPEC)
+    assert waiting([job]) == ([], [])
 
 
 def test_a_folder_of_prepared_studies_is_not_held_against_files_it_does_not_have(

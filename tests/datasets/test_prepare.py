@@ -111,6 +111,7 @@ def test_a_study_without_usable_points_is_left_to_the_locator(rsna_root: Path, t
 
     monkeypatch.setattr("spinenet.datasets.prepare.locate", lost)
     monkeypatch.setattr("spinenet.datasets.prepare._bundle", lambda path: None)
+    monkeypatch.setattr("spinenet.datasets.prepare._locator", lambda path: "of this test")
     job = jobs("rsna2024", rsna_root, tmp_path)[0]
     (outcome,) = prepare([replace(job, study=replace(job.study, points=RsnaPoints((), {})))])
     assert outcome.series == 0 and "the sacrum is not in view" in outcome.problem
@@ -151,5 +152,6 @@ def test_where_the_locator_fails_levels_lie_where_the_points_say(rsna_root: Path
 
     monkeypatch.setattr("spinenet.datasets.prepare.locate", lost)
     monkeypatch.setattr("spinenet.datasets.prepare._bundle", lambda path: None)
+    monkeypatch.setattr("spinenet.datasets.prepare._locator", lambda path: "of this test")
     (outcome,) = prepare(jobs("rsna2024", rsna_root, tmp_path, locator=True)[:1])
     assert outcome.series > 0 and "the sacrum is not in view; levels lie where the points say" in outcome.problem

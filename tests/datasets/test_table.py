@@ -170,6 +170,7 @@ def test_without_masks_and_points_levels_are_the_locators_and_what_it_lacks_is_s
     assert placed_series(study, SPEC) == ()
     monkeypatch.setattr("spinenet.datasets.prepare.locate", lost)
     monkeypatch.setattr("spinenet.datasets.prepare._bundle", lambda path: None)
+    monkeypatch.setattr("spinenet.datasets.prepare._locator", lambda path: "of this test")
     (outcome,) = prepare([Job("table", study, tmp_path / "out", SPEC)])
     assert outcome.series == 0 and "the sacrum is not in view" in outcome.problem
 

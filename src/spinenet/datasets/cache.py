@@ -37,6 +37,7 @@ MARGIN_PIXELS = 6
 
 _FORMAT = 2
 _GRADES = ("grades_LT", "raters_RLT", "published_RT")
+_FACTS = ("key", "patient", "dataset", "generator", "made_from", "located_by")
 _CALLED_ONCE = {"readers_RLT": "raters_RLT"}  # in files prepared before the word was changed
 _ARRAYS = ("stored", "grey", "affine", "frames", "sizes", "reference")
 
@@ -46,7 +47,8 @@ class LocatedStudy:
     """A labelled study after locating: ``dataset`` says where it is from, ``located`` holds its series with frames.
 
     ``grades_LT``, ``raters_RLT``, ``published_RT`` and ``generator`` as in LabelledStudy. ``made_from`` stands for the
-    files and points it was made from (``datasets.changes``); empty where that was not noted.
+    files and points it was made from (``datasets.changes``); empty where that was not noted. ``located_by`` is the
+    SHA-256 of the locator that placed its levels; empty where label images or points did, or it was not noted.
     """
 
     key: str
@@ -58,6 +60,7 @@ class LocatedStudy:
     published_RT: NDArray[np.int64] | None = None
     generator: str = ""
     made_from: str = ""
+    located_by: str = ""
 
 
 def located_study(dataset: str, study: LabelledStudy, located: Sequence[LocatedSeries]) -> LocatedStudy:
@@ -138,6 +141,7 @@ def save_study(path: Path, study: LocatedStudy, spec: CropSpec) -> LocatedStudy:
         "dataset": cut.dataset,
         "generator": cut.generator,
         "made_from": cut.made_from,
+        "located_by": cut.located_by,
         "targets": [target.name for target in TARGETS],
         "reach_mm": _reaches(spec),
         "series": [_facts_of(one) for one in cut.located],
@@ -151,10 +155,15 @@ def save_study(path: Path, study: LocatedStudy, spec: CropSpec) -> LocatedStudy:
 def load_study(path: Path, spec: CropSpec) -> LocatedStudy:
     """Read a study for crops of ``spec``; DatasetError where the file is damaged or was trimmed for smaller crops."""
     about, arrays = _read(path)
-    if any(np.any(np.array(about["reach_mm"][plane]) < needed) for plane, needed in _reaches(spec).items()):
+    if not _reaches_far_enough(about, spec):
         raise DatasetError(f"{path}: trimmed for smaller crops than are asked for; prepare the data again")
     located = [_series_of(facts, index, arrays) for index, facts in enumerate(about["series"])]
     return replace(_labels_of(about, arrays), located=tuple(located))
+
+
+def is_wide_enough(path: Path, spec: CropSpec) -> bool:
+    """Whether a file was not trimmed for smaller crops than those of ``spec``."""
+    return _reaches_far_enough(_read(path, ())[0], spec)
 
 
 def load_labels(path: Path) -> LocatedStudy:
@@ -197,6 +206,10 @@ def load_prepared(name: str, folder: Path) -> Dataset:
     return Dataset(name, tuple(studies), _differences(studies[0].source.location))
 
 
+def _reaches_far_enough(about: dict[str, Any], spec: CropSpec) -> bool:
+    return all(np.all(np.array(about["reach_mm"][plane]) >= needed) for plane, needed in _reaches(spec).items())
+
+
 def _reaches(spec: CropSpec) -> dict[str, list[float]]:
     return {plane: np.round(reach_mm(spec, plane), 3).tolist() for plane in ("sagittal", "axial")}
 
@@ -220,7 +233,9 @@ def _read(path: Path, names: Collection[str] | None = None) -> tuple[dict[str, A
 
 def _labels_of(about: dict[str, Any], arrays: Arrays) -> LocatedStudy:
     grades: dict[str, Any] = {name: _by_name(arrays[name], about["targets"]) for name in _GRADES if name in arrays}
-    facts = {name: about.get(name, "") for name in ("key", "patient", "dataset", "generator", "made_from")}
+    facts = {
+        name: about.get(name, "") for name in ("key", "patient", "dataset", "generator", "made_from", "located_by")
+    }
     return LocatedStudy(located=(), **facts, **grades)
 
 

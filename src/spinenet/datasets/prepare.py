@@ -13,12 +13,12 @@ from pathlib import Path
 from spinenet.checking.visible import visible_targets
 from spinenet.crops import CropSpec, build_bag
 from spinenet.datasets import LabelledStudy
-from spinenet.datasets.cache import located_study, save_study
+from spinenet.datasets.cache import is_wide_enough, load_labels, located_study, save_study
 from spinenet.datasets.changes import digest_of_inputs, is_changed
 from spinenet.datasets.level_sources import Levels, locate_labelled
 from spinenet.errors import DatasetError, SpinenetError
 from spinenet.labels import TARGETS, UNKNOWN
-from spinenet.model.bundle import load_bundle
+from spinenet.model.bundle import LOCATOR, load_bundle
 from spinenet.predict import locate
 from spinenet.study import LocatedSeries, Study, sentence
 from spinenet.system.files import replacing
@@ -69,10 +69,18 @@ def prepare(jobs: Sequence[Job], *, workers: int = 1) -> Iterator[Outcome]:
 
 
 def waiting(jobs: Sequence[Job]) -> tuple[list[Job], list[Job]]:
-    """Jobs without a file, and those whose grades, points, masks or images changed since their file was made."""
+    """Jobs without a file, and those where grades, points, masks, images, crops or locator changed since then."""
     missing = [job for job in jobs if not job.path.exists()]
-    changed = [job for job in jobs if job.path.exists() and is_changed(job.study, job.path)]
+    changed = [job for job in jobs if job.path.exists() and (is_changed(job.study, job.path) or _is_outdated(job))]
     return missing, changed
+
+
+def _is_outdated(job: Job) -> bool:
+    """Whether the file was trimmed for smaller crops than are asked for, or another locator placed its levels."""
+    if job.study.prepared is not None:
+        return False
+    located_by = load_labels(job.path).located_by
+    return not is_wide_enough(job.path, job.spec) or located_by not in ("", _locator(job.bundle))
 
 
 def prepare_one(job: Job) -> Outcome:
@@ -82,9 +90,11 @@ def prepare_one(job: Job) -> Outcome:
     """
     study = job.study
     job.path.unlink(missing_ok=True)
-    made_from = digest_of_inputs(study)
+    made_from, located_by = digest_of_inputs(study), ""
 
     def find(read: Study) -> Levels:
+        nonlocal located_by
+        located_by = _locator(job.bundle)
         found = locate(read, _bundle(job.bundle))
         if not found.series:
             raise DatasetError(sentence(found.notes))
@@ -94,7 +104,7 @@ def prepare_one(job: Job) -> Outcome:
         located, problems = locate_labelled(study, find, only_names=job.locator)
     except SpinenetError as error:
         return Outcome(study.key, 0, str(error))
-    whole = replace(located_study(job.dataset, study, located), made_from=made_from)
+    whole = replace(located_study(job.dataset, study, located), made_from=made_from, located_by=located_by)
     saved = save_study(job.path, whole, job.spec)
     return Outcome(study.key, len(saved.located), "; ".join(problems), shown_grades(study, saved.located, job.spec))
 
@@ -108,6 +118,11 @@ def shown_grades(study: LabelledStudy, located: Sequence[LocatedSeries], spec: C
 
 _bundle = lru_cache(maxsize=1)(load_bundle)
 """One bundle a process."""
+
+
+def _locator(bundle: Path | None) -> str:
+    """SHA-256 of the locator of a bundle."""
+    return str(_bundle(bundle).metadata["sha256"][LOCATOR])
 
 
 def _recorded(out: Path, outcome: Outcome) -> Outcome:
