@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from spinenet.errors import ConfigError, PredictionsError
 from spinenet.evaluate.quality_assurance import local_test
@@ -87,7 +88,7 @@ def test_one_failed_bar_fails_and_one_with_too_few_leaves_it_open(predictions):
 
 def test_a_protocol_is_checked_before_any_study_is_read(tmp_path):
     protocol = load_protocol(ROOT / "configs" / "acceptance.toml")
-    assert len(protocol.bars) == 6 and len(protocol.digest) == 64
+    assert len(protocol.bars) == 7 and len(protocol.digest) == 64
     for text, message in (
         ("name = 1 =", "not a protocol in TOML"),
         ('name = "x"', r"no \[\[bar\]\]"),
@@ -97,15 +98,23 @@ def test_a_protocol_is_checked_before_any_study_is_read(tmp_path):
         ('[[bar]]\ntarget = "modic"\nfigure = "auc"\nleast = 1\nquestion = "severe"', "no severe grades"),
         ('[[bar]]\ntarget = "modic"\nfigure = "auc"\nleast = 1\nunit = "level"', "neither disc nor patient"),
         ('[[bar]]\ntarget = "modic"\nleast = 1', "target and figure are needed"),
+        ('[[bar]]\ntarget = "modic"\nfigure = "f2"\nleast = 1', "no figure f2 of modic .* auc, .* within_level"),
+        ('[[bar]]\ntarget = "modic"\nfigure = "kappa"\nleast = 1\nunit = "patient"', "no figure kappa .*by patient"),
+        ('[[bar]]\ntarget = "modic"\nfigure = "auc"\nleast = 1\nthreshold = 0.2', "a threshold belongs to sens"),
+        ('[[bar]]\ntarget = "modic"\nfigure = "auc"\nleast = "high"', "are numbers"),
     ):
         (tmp_path / "p.toml").write_text(text)
         with pytest.raises(ConfigError, match=message):
             load_protocol(tmp_path / "p.toml")
 
 
-def test_an_unknown_figure_names_those_there_are(predictions):
-    with pytest.raises(ConfigError, match="no figure f2; there are .*auc"):
-        verdicts(predictions("bulging", patients=30), Bar("bulging", "f2", least=0.1))
+def test_a_bar_of_severe_grades_asks_for_severe_ones_whatever_its_figure(predictions):
+    frame = predictions("pfirrmann", patients=60)
+    bars = [Bar("pfirrmann", "anywhere", least=0.1, question=question) for question in ("presence", "severe")]
+    present, severe = judge(check_predictions(frame), Protocol("t", tuple(bars), samples=50))
+    by_patient = frame.assign(p=frame.p_3 + frame.p_4, severe=frame.truth >= 4).groupby("study")[["p", "severe"]].max()
+    assert severe.estimate.value == pytest.approx(roc_auc_score(by_patient.severe, by_patient.p), rel=1e-12)
+    assert severe.estimate.value != present.estimate.value
 
 
 def test_studies_are_graded_judged_once_and_signed_for_with_digests(tmp_path):

@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from spinenet.evaluate.estimates import MAIN, Figure, answered, difference, estimates, main_figure, mean_of, score
 from spinenet.evaluate.intervals import Estimate, Floats, Indices, Resamples, bca, max_t, plain, resting, verdict
 from spinenet.evaluate.metrics import auc_and_precision, ratio
-from spinenet.evaluate.samples import PRESENCE, Cohort, Sample
+from spinenet.evaluate.samples import PRESENCE, Cohort, Question, Sample
 
 COMPANION = {"herniation": "bulging"}
 """The finding that is told beside the level; of other targets degeneration, of that one none."""
@@ -138,10 +138,10 @@ def _fitted(columns_NF: Floats, truth_N: Indices) -> Floats:
     return np.asarray(LogisticRegression(max_iter=1000).fit(columns_NF, truth_N).predict_proba(columns_NF))
 
 
-def areas(sample: Sample, resamples: Resamples) -> dict[str, Figure]:
-    """Area of "present" over all pairs of discs, over pairs at one level, over pairs in one patient, and of patients
-    by their highest disc."""
-    question = PRESENCE[sample.target.name]
+def areas(sample: Sample, resamples: Resamples, question: Question | None = None) -> dict[str, Figure]:
+    """Area of "present", or of another question: over all pairs of discs, over pairs at one level, over pairs in one
+    patient, and of patients by their highest disc."""
+    question = question or PRESENCE[sample.target.name]
     positive_N, score_N = sample.truth_N >= question.first, score(sample, question)
     patient_N = sample.patient_N
     pooled_C, _ = auc_and_precision(positive_N, score_N, patient_N, resamples)

@@ -26,7 +26,7 @@ from spinenet.evaluate.estimates import (
     score,
     severe_figures,
 )
-from spinenet.evaluate.intervals import FEWEST_PATIENTS, UNDEFINED, Estimate, Resamples, bca, patients_of, plain
+from spinenet.evaluate.intervals import FEWEST_PATIENTS, UNDEFINED, Estimate, Resamples, bca, once, patients_of, plain
 from spinenet.evaluate.report import template, write_json
 from spinenet.evaluate.samples import (
     PRESENCE,
@@ -52,6 +52,10 @@ OF_DISCS, OF_PATIENTS = "disc", "patient"
 OWN_FIGURES = ("graded", "false_calls", "anywhere", "within_level", "within_patient")
 """Figures of a bar beside those of ``metrics.json``: share of the labelled discs that were graded, false calls a
 patient, and the areas of ``discrimination``."""
+
+
+CALLED = ("sensitivity", "specificity", "ppv", "npv", "false_calls")
+"""Figures of calls, which a threshold may make."""
 
 
 @dataclass(frozen=True)
@@ -127,17 +131,33 @@ def _bar(values: dict[str, Any], where: str) -> Bar:
     if set(values) - names or not {"target", "figure"} <= set(values):
         raise ConfigError(f"{where}: its keys are {', '.join(sorted(names))}; target and figure are needed")
     bar = Bar(**values)
+    numbers = [number for number in (bar.least, bar.most, bar.patients, bar.threshold) if number is not None]
     for wrong, what in (
         (bar.target not in TARGET, f"unknown target {bar.target}"),
         ((bar.least is None) == (bar.most is None), "give either least or most"),
+        (not all(isinstance(one, int | float) for one in numbers), "least, most, patients and threshold are numbers"),
         (bar.question not in ("presence", "severe"), f"question is {bar.question}, neither presence nor severe"),
         (bar.unit not in (OF_DISCS, OF_PATIENTS), f"unit is {bar.unit}, neither disc nor patient"),
+        (bar.threshold is not None and bar.figure not in CALLED, f"a threshold belongs to {', '.join(CALLED)}"),
     ):
         if wrong:
             raise ConfigError(f"{where}: {what}")
     if bar.question == "severe" and SEVERE[bar.target] is None:
         raise ConfigError(f"{where}: {bar.target} has no severe grades")
+    if bar.figure not in (known := _known_figures(bar)):
+        raise ConfigError(
+            f"{where}: no figure {bar.figure} of {bar.target} by {bar.unit}; there are {', '.join(known)}"
+        )
     return bar
+
+
+def _known_figures(bar: Bar) -> list[str]:
+    """What can be judged of such a bar, as it is found of two discs."""
+    target, two = TARGET[bar.target], np.arange(2)
+    chances = np.eye(len(target.grades))[:2]
+    sample = Sample(target, two * 0, two * 0, chances, None, two > 0, patient_N=two, level_N=two, row_N=two)
+    own = () if bar.unit == OF_PATIENTS else OWN_FIGURES
+    return [*_figures(bar, _question(bar), sample, once(2)), *own]
 
 
 def read_studies(
@@ -228,17 +248,16 @@ def _figure(bar: Bar, question: Question, sample: Sample, resamples: Resamples) 
     if bar.figure == "false_calls":
         return _false_calls(bar, question, graded, resamples)
     if bar.figure in OWN_FIGURES:
-        return areas(graded, resamples)[bar.figure]
+        return areas(graded, resamples, question)[bar.figure]
+    return _figures(bar, question, graded, resamples)[bar.figure]
+
+
+def _figures(bar: Bar, question: Question, sample: Sample, resamples: Resamples) -> dict[str, Figure]:
+    """Those of ``metrics.json`` for the question and the unit of a bar."""
     if bar.unit == OF_PATIENTS:
-        graded = by_patient(graded, question, bar.threshold)
-        found = answer_figures(graded, question, resamples)
-    elif bar.question == "severe":
-        found = severe_figures(graded, resamples, bar.threshold)
-    else:
-        found = figures_of(graded, resamples, bar.threshold)
-    if bar.figure not in found:
-        raise ConfigError(f"{bar.target}: no figure {bar.figure}; there are {', '.join([*found, *OWN_FIGURES])}")
-    return found[bar.figure]
+        return answer_figures(by_patient(sample, question, bar.threshold), question, resamples)
+    figures = severe_figures if bar.question == "severe" else figures_of
+    return figures(sample, resamples, bar.threshold)
 
 
 def _false_calls(bar: Bar, question: Question, sample: Sample, resamples: Resamples) -> Figure:
