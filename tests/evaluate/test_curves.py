@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from spinenet.evaluate import curves
+from spinenet.evaluate import Beside, Settings, assess, curves
+from spinenet.evaluate.figures import risk_coverage_figure
 from spinenet.evaluate.samples import check_predictions, make_cohort
 
 
@@ -38,6 +39,14 @@ def test_keeping_every_disc_has_the_risk_of_all(made):
     curve = curves.risk_coverage(sample, draws)
     assert curve.y_G[-1] == pytest.approx((sample.grade_N != sample.truth_N).mean())
     assert curve.y_G[0] < curve.y_G[-1]  # the surest are the most often right
+
+
+def test_the_dot_of_the_risk_is_the_error_among_confident_grades(predictions):
+    assessment = assess(predictions("herniation", patients=30), Settings("one", samples=20), Beside())
+    figure = risk_coverage_figure(assessment.shown, assessment.curves["risk_coverage"])
+    (dot,) = [line for line in figure.axes[0].lines if line.get_label() == "confident"]
+    found = assessment.targets["herniation"].estimates
+    assert (dot.get_xdata()[0], dot.get_ydata()[0]) == (found["coverage"].value, found["confident_error"].value)
 
 
 def test_precision_at_full_recall_is_that_of_the_lowest_positive(made):

@@ -222,18 +222,18 @@ def _calibration_note(target: TargetMetrics) -> str:
 
 
 def risk_coverage_figure(targets: Sequence[TargetMetrics], curves: Curves) -> Figure:
-    """Share decided wrongly among the surest discs; the dot is where the model abstains now."""
+    """Share decided wrongly among the surest discs; the dot is of the grades called confident, which are not simply the
+    surest: folds have limits of their own, and doubtful names are left out."""
     with panels(len(targets), "share of discs kept, the surest first", "share of them decided wrongly") as drawn:
         for axis, target in zip(drawn[1], targets, strict=True):
             curve = curves[target.target.name]
             wrong = 1 - target.estimates["accuracy"].value
             axis.axhline(wrong, color=GREY, linewidth=0.8, linestyle=":", label="abstaining at random")
             _line(axis, curve)
-            coverage = target.estimates["coverage"].value
-            place = (coverage, float(np.interp(coverage, curve.x_G, curve.y_G)))
+            place = (target.estimates["coverage"].value, target.estimates["confident_error"].value)
             _dot(axis, place, "confident")
             axis.set_title(target.target.title)
-            top = np.nanmax([*curve.high_G, wrong, 0.02])
+            top = np.nanmax([*curve.high_G, wrong, place[1], 0.02])
             axis.set(xlim=(0, 1.02), ylim=(0, 1.05 * top))
             axis.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     return drawn[0]
@@ -249,7 +249,7 @@ def _line(axis: Axes, curve: Curve) -> bool:
         axis.text(0.5, 0.5, "one class only", transform=axis.transAxes, ha="center", color=GREY)
         return False
     axis.fill_between(curve.x_G, curve.low_G, curve.high_G, color=BLUE, alpha=0.2, linewidth=0, label=BAND)
-    axis.plot(curve.x_G, curve.y_G, color=BLUE, linewidth=1.5)
+    axis.plot(curve.x_G, curve.y_G, color=BLUE, linewidth=1.5, label="model")
     return True
 
 
