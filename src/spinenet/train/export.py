@@ -1,15 +1,21 @@
-"""From trained weights to ONNX files and a bundle, each checked against torch."""
+"""From trained weights to ONNX files and a bundle, each checked against torch.
+
+A file keeps every weight as the network has it, under its name: norms beside convolutions, nothing transposed or
+computed beforehand. ONNX Runtime does that when it opens the file, and a training can begin with it
+(``exported_weights``).
+"""
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
-from onnx import compose
+from onnx import compose, helper
+from onnxscript import optimizer
 from torch import Tensor, nn
 
 from spinenet.crops import BAG_ARRAYS, CropSpec
@@ -17,6 +23,7 @@ from spinenet.labels import LEVELS, VIEWS
 from spinenet.locating.discs import SIZE_MULTIPLE
 from spinenet.locating.measuring.fine_crops import COLUMNS, ROWS
 from spinenet.system.files import replacing
+from spinenet.train.exported_weights import WEIGHTS_KEPT
 from spinenet.train.networks import Locator
 
 OPSET = 20
@@ -102,9 +109,10 @@ def write_onnx(
     """Write a module as one ONNX file; ``shapes`` are torch.export's dynamic shapes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # It misses torchvision, which nothing here uses, with a line for each of its operators.
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    for exporter in ("torch.onnx", "onnxscript"):
+        logging.getLogger(exporter).setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "# The axis name: . will not be used")  # several inputs share an axis
+        warnings.filterwarnings("ignore", "# The axis name: .* will not be used")  # several inputs share an axis
         program = torch.onnx.export(
             model,
             example,
@@ -114,18 +122,35 @@ def write_onnx(
             dynamo=True,
             dynamic_shapes=shapes,  # type: ignore[arg-type]
             verbose=False,
+            optimize=False,  # it would fold norms into convolutions
         )
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program")
-    # External data would make a second file that is easily lost.
+    written = _simplified(program.model_proto, model.state_dict())
+    _forget_sources(written.graph)
+    for function in written.functions:
+        _forget_sources(function)
     with replacing(path) as partial:
-        program.save(str(partial), external_data=False)
-        written = onnx.load(str(partial))
-        _forget_sources(written.graph)
-        for function in written.functions:
-            _forget_sources(function)
         onnx.save(written, str(partial))
         onnx.checker.check_model(str(partial))
+
+
+def _simplified(written: onnx.ModelProto, kept: Collection[str]) -> onnx.ModelProto:
+    """The model with everything computed that can be, but for what weights have a part in: while that is done they are
+    inputs, of which nothing is known."""
+    graph = written.graph
+    weights = [one for one in graph.initializer if one.name in kept]
+    others = [one for one in graph.initializer if one.name not in kept]
+    del graph.initializer[:]
+    graph.initializer.extend(others)
+    graph.input.extend(helper.make_tensor_value_info(one.name, one.data_type, one.dims) for one in weights)
+    simple = optimizer.optimize(written)
+    inputs = [one for one in simple.graph.input if one.name not in kept]
+    del simple.graph.input[:]
+    simple.graph.input.extend(inputs)
+    simple.graph.initializer.extend(weights)
+    helper.set_model_props(simple, {WEIGHTS_KEPT: "as trained"})
+    return simple
 
 
 def _forget_sources(graph: onnx.GraphProto | onnx.FunctionProto) -> None:
@@ -167,8 +192,8 @@ def mean_of_networks(networks: Sequence[bytes]) -> bytes:
     for output in outputs:
         name = output.name.removeprefix("m0_")
         said = [f"m{index}_{name}" for index in range(len(members))]
-        joint.graph.node.append(onnx.helper.make_node("Mean", said, [f"{name}_mean"]))
-        joint.graph.node.append(onnx.helper.make_node("LogSoftmax", [f"{name}_mean"], [name], axis=-1))
+        joint.graph.node.append(helper.make_node("Mean", said, [f"{name}_mean"]))
+        joint.graph.node.append(helper.make_node("LogSoftmax", [f"{name}_mean"], [name], axis=-1))
         output.name = name
         joint.graph.output.append(output)
     onnx.checker.check_model(joint)

@@ -17,6 +17,7 @@ from spinenet.labels import LEVELS
 from spinenet.system.files import replacing
 from spinenet.train.discs.network import DiscNetwork
 from spinenet.train.export import write_onnx
+from spinenet.train.exported_weights import HALF
 
 HALVED_FROM = 4000
 """Smaller tensors keep single precision: they are a fiftieth of the file, and depthwise kernels, with few numbers to a
@@ -67,7 +68,7 @@ def half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
         if weight.data_type != TensorProto.FLOAT or np.prod(weight.dims) < HALVED_FROM:
             continue
         name, values = weight.name, numpy_helper.to_array(weight)
-        weight.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+        weight.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}{HALF}"))
         casts.append(helper.make_node("Cast", [weight.name], [name], to=TensorProto.FLOAT))
     nodes = [*casts, *graph.node]
     del graph.node[:]
