@@ -8,6 +8,7 @@ import torch
 
 from spinenet.errors import ConfigError
 from spinenet.labels import TARGET, TARGETS
+from spinenet.model.bundle import GRADER
 from spinenet.train.baselines import build_grader
 from spinenet.train.networks import QUESTIONS
 from spinenet.train.training_config import GraderModelConfig
@@ -98,18 +99,20 @@ def test_a_new_target_starts_untrained_and_all_others_keep_what_they_learnt(tmp_
     trained, fresh = network_of("attention", 1), network_of("attention", 2)
     state = {name: value for name, value in trained.state_dict().items() if "bulging" not in name}
     before = fresh.heads["bulging"].linear.weight.clone()
-    taken = start_from(fresh, saved(tmp_path, {**state, "heads.fracture.linear.weight": torch.zeros(1, 16)}))
+    taken = start_from(
+        fresh, str(saved(tmp_path, {**state, "heads.fracture.linear.weight": torch.zeros(1, 16)})), GRADER
+    )
     assert torch.equal(fresh.heads["bulging"].linear.weight, before)
     assert torch.equal(fresh.heads["herniation"].linear.weight, trained.heads["herniation"].linear.weight)
     assert set(taken.left) == {"heads.bulging.linear.weight", "heads.bulging.linear.bias", "pooling.queries.bulging"}
-    assert "not in the checkpoint: pooling.queries.bulging, heads.bulging.linear" in caplog.text
+    assert "missing there: pooling.queries.bulging, heads.bulging.linear" in caplog.text
     assert "not in this network: heads.fracture.linear" in caplog.text
 
 
 def test_a_network_of_another_size_lends_nothing(tmp_path):
     path = saved(tmp_path, build_grader(GraderModelConfig("attention", width=8, features=32)).state_dict())
     with pytest.raises(ConfigError, match="a network of another size"):
-        start_from(network_of("attention", 2), path)
+        start_from(network_of("attention", 2), str(path), GRADER)
 
 
 def test_what_is_exported_lacks_weights_of_nothing_that_was_learnt(tmp_path, caplog):

@@ -5,13 +5,28 @@ from pathlib import Path
 
 from spinenet.datasets import load_dataset
 from spinenet.errors import ConfigError
-from spinenet.model.bundle import LOCATOR
+from spinenet.model.bundle import DISCS, GRADER, LOCATOR, SEGMENTER
 from spinenet.system.files import write_text
-from spinenet.train.training_config import LearningConfig, RunConfig, TrainGraderConfig
+from spinenet.train.discs.disc_config import TrainDiscsConfig
+from spinenet.train.exported_weights import PACKAGED, bundle_weights, names_bundle
+from spinenet.train.training_config import (
+    LearningConfig,
+    RunConfig,
+    TrainGraderConfig,
+    TrainLocatorConfig,
+    TrainSegmenterConfig,
+)
 
 CHECKPOINTS, LAST, BEST = "checkpoints", "last.ckpt", "best.ckpt"
 BEGINNING = {"config.yaml", "split.json", "run.json", "tensorboard"}
 """A run that was stopped while it had nothing else can be begun again."""
+PARTS: dict[type[RunConfig], str] = {
+    TrainLocatorConfig: LOCATOR,
+    TrainSegmenterConfig: SEGMENTER,
+    TrainGraderConfig: GRADER,
+    TrainDiscsConfig: DISCS,
+}
+"""What each training makes of a bundle, and begins with."""
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 """Where launchers say which of several processes this is, in Lightning's order."""
 
@@ -25,12 +40,22 @@ def refuse_early(config: LearningConfig, out: Path) -> None:
         _refuse_used(out)
     elif isinstance(config, RunConfig) and not (out / CHECKPOINTS / LAST).is_file():
         raise ConfigError(f"{out / CHECKPOINTS / LAST}: nothing to resume; start the run without resume=true")
-    if isinstance(config, RunConfig) and config.init and not Path(config.init).is_file():
-        raise ConfigError(f"{config.init}: no such file; init= names a checkpoint, such as RUN/{CHECKPOINTS}/{BEST}")
+    if isinstance(config, RunConfig) and config.init:
+        _refuse_beginning(config.init, PARTS[type(config)])
     if isinstance(config, TrainGraderConfig) and config.locator and not (Path(config.locator) / LOCATOR).is_file():
         raise ConfigError(f"{config.locator}: not a finished run of spinenet train locator (no {LOCATOR})")
     for name, root in {config.data.name: config.data.root, **config.data.extra}.items():
         load_dataset(name, Path(root))
+
+
+def _refuse_beginning(init: str, part: str) -> None:
+    if names_bundle(init):
+        bundle_weights(init, part)
+    elif not Path(init).is_file():
+        raise ConfigError(
+            f"{init}: no such file; init= names a checkpoint, such as RUN/{CHECKPOINTS}/{BEST}, a bundle, "
+            f"or {PACKAGED} for the one in the package"
+        )
 
 
 def exported_checkpoint(run: Path) -> Path:

@@ -17,7 +17,7 @@ from spinenet.evaluate.collect import collect, fit_calibration
 from spinenet.evaluate.evaluation import Settings
 from spinenet.evaluate.run_folders import evaluate_runs, open_run
 from spinenet.labels import TARGET, TARGETS, UNKNOWN, VIEWS, Target, View
-from spinenet.model.bundle import MEASURED, SEGMENTER, load_bundle, write_bundle
+from spinenet.model.bundle import GRADER, LOCATOR, MEASURED, SEGMENTER, load_bundle, write_bundle
 from spinenet.model.calibration import NEUTRAL, TargetCalibration
 from spinenet.system.files import replacing, write_text
 from spinenet.system.progress import track
@@ -57,7 +57,7 @@ def train_locator(config: TrainLocatorConfig, out: Path) -> float | None:
     train, validation = locator_loaders(split, config)
     module = LocatorModule(config.model, config.fit)
     if config.init:
-        start_from(module.network, Path(config.init))
+        start_from(module.network, config.init, LOCATOR)
     done = fit(module, train, validation, config, out)
     if module.trainer.is_global_zero:
         network = Locator(config.model.width)
@@ -76,7 +76,7 @@ def train_segmenter(config: TrainSegmenterConfig, out: Path) -> float | None:
     train, validation = segmenter_loaders(split, config)
     module = SegmenterModule(config.model, config.fit)
     if config.init:
-        start_from(module.network, Path(config.init))
+        start_from(module.network, config.init, SEGMENTER)
     done = fit(module, train, validation, config, out)
     if module.trainer.is_global_zero:
         network = Segmenter(config.model.width, config.model.inner)
@@ -97,7 +97,7 @@ def train_grader(config: TrainGraderConfig, out: Path) -> float | None:
     grades_NT = torch.as_tensor(np.concatenate([study.grades_LT for study in split.train]))
     module = GraderModule(config.model, config.fit, config.loss, grades_NT)
     if config.init:
-        start_from(module.network, Path(config.init))
+        start_from(module.network, config.init, GRADER)
     done = fit(module, train, validation, config, out)
     if not module.trainer.is_global_zero:
         return done.score

@@ -235,7 +235,8 @@ class RunConfig(LearningConfig):
     """What all trainings of networks have in common."""
 
     init: str | None = None
-    """Checkpoint to start from (pre-training); its optimiser state is not used."""
+    """What to start from: ``default``, the network of the bundle in the package; a bundle, a folder or zip; or the
+    checkpoint of a run, whose optimiser state is not used."""
     fit: FitConfig = field(default_factory=FitConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     callbacks: CallbacksConfig = field(default_factory=CallbacksConfig)

@@ -1,4 +1,5 @@
-"""Weights of trained networks by their names: read from a checkpoint, and given to a network as far as they fit.
+"""Weights of trained networks by their names: read from a checkpoint or bundle, and given to a network as far as they
+fit.
 
 Heads and queries bear the names of what they answer, so a checkpoint of another label space gives each target its own
 weights or none. Runs from before heads had names numbered them; the bundle that such a run exported tells the order.
@@ -17,17 +18,20 @@ from torch import Tensor, nn
 
 from spinenet.errors import ConfigError
 from spinenet.labels import TARGET, TARGETS
+from spinenet.train.exported_weights import bundle_weights, names_bundle
 
 Weights = Mapping[str, Tensor]
 
 _log = logging.getLogger(__name__)
+_COUNT = ".num_batches_tracked"
+"""Of a norm: a count that no result depends on, which a bundle leaves out."""
 _NUMBERED = re.compile(r"heads\.(\d+)\.(.*)")
 
 
 @dataclass(frozen=True)
 class WeightTransfer:
-    """Names of weights: taken over, left as they were because the checkpoint lacks them (``left``) or has them in
-    another size (``resized``), and those of the checkpoint that the network has no place for (``unused``)."""
+    """Names of weights: taken over, left as they were because the source lacks them (``left``) or has them in another
+    size (``resized``), and those of the source that the network has no place for (``unused``)."""
 
     taken: tuple[str, ...]
     left: tuple[str, ...]
@@ -37,7 +41,7 @@ class WeightTransfer:
     def __str__(self) -> str:
         said = [f"{len(self.taken)} weights taken"]
         for words, names in (
-            ("not in the checkpoint", self.left),
+            ("missing there", self.left),
             ("of another size there", self.resized),
             ("not in this network", self.unused),
         ):
@@ -57,17 +61,24 @@ def trained_weights(path: Path, prefix: str = "network.") -> dict[str, Tensor]:
     return _named(weights, path) if any(map(_NUMBERED.match, weights)) else weights
 
 
-def start_from(network: nn.Module, checkpoint: Path) -> WeightTransfer:
-    """Give a network those weights of another run that have its names and sizes, and say which.
+def start_from(network: nn.Module, init: str, part: str) -> WeightTransfer:
+    """Give a network those weights of another run, or of this part of a bundle, that have its names and sizes, and say
+    which.
 
     An older network lends its encoder to a newer one; ConfigError where less than half of the weights fit.
     """
-    taken = _give(network, trained_weights(checkpoint))
+    taken = _give(network, _weights_of(init, part))
     own = network.state_dict()
     if 2 * sum(own[name].numel() for name in taken.taken) < sum(one.numel() for one in own.values()):
-        raise ConfigError(f"{checkpoint}: a network of another size; give model= the size of that run ({taken})")
-    _say(checkpoint, taken)
+        raise ConfigError(f"{init}: a network of another size; give model= the size of that run ({taken})")
+    _say(init, taken)
     return taken
+
+
+def _weights_of(init: str, part: str) -> dict[str, Tensor]:
+    if not names_bundle(init):
+        return trained_weights(Path(init))
+    return {name: torch.tensor(value) for name, value in bundle_weights(init, part).items()}
 
 
 def load_trained(network: nn.Module, checkpoint: Path, not_learnt: Collection[str] = ()) -> WeightTransfer:
@@ -79,7 +90,7 @@ def load_trained(network: nn.Module, checkpoint: Path, not_learnt: Collection[st
     missing = [name for name in taken.left if not set(name.split(".")) & set(not_learnt)]
     if missing or taken.resized:
         raise ConfigError(f"{checkpoint}: not the network that the run's config.yaml names ({taken})")
-    _say(checkpoint, taken)
+    _say(str(checkpoint), taken)
     return taken
 
 
@@ -90,20 +101,20 @@ def not_learnt(evidence: Collection[str]) -> set[str]:
 
 
 def _give(network: nn.Module, weights: Weights) -> WeightTransfer:
-    own = network.state_dict()
+    own, constants = network.state_dict(), dict(network.named_buffers())
     fitting = {name: one for name, one in weights.items() if name in own and one.shape == own[name].shape}
     network.load_state_dict({**own, **fitting})
     return WeightTransfer(
         taken=tuple(fitting),
-        left=tuple(name for name in own if name not in weights),
+        left=tuple(name for name in own if name not in weights and not name.endswith(_COUNT)),
         resized=tuple(name for name in own if name in weights and name not in fitting),
-        unused=tuple(name for name in weights if name not in own),
+        unused=tuple(name for name in weights if name not in own and name not in constants),
     )
 
 
-def _say(checkpoint: Path, taken: WeightTransfer) -> None:
+def _say(source: str, taken: WeightTransfer) -> None:
     partly = taken.left or taken.resized or taken.unused
-    _log.log(logging.WARNING if partly else logging.INFO, "%s: %s", checkpoint, taken)
+    _log.log(logging.WARNING if partly else logging.INFO, "%s: %s", source, taken)
 
 
 def _named(weights: Weights, path: Path) -> dict[str, Tensor]:

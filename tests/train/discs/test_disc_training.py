@@ -13,6 +13,7 @@ import torch
 from spinenet.crops import DISC_ARRAYS
 from spinenet.datasets.splits import DataConfig
 from spinenet.labels import LEVELS, TARGET_INDEX, UNKNOWN
+from spinenet.model.bundle import DISCS
 from spinenet.train.discs.batches import disc_loaders
 from spinenet.train.discs.disc_config import DiscFitConfig, DiscLossConfig
 from spinenet.train.discs.disc_export import example_discs, export_discs
@@ -148,4 +149,4 @@ def test_a_run_folder_says_what_it_has_learnt_and_another_can_begin_with_it(phan
     assert all(torch.allclose(halved[name].float(), best[name].float(), rtol=2e-3, atol=1e-4) for name in best)
     raters = {name: tuple(several) for name, several in learnt["raters"].items()}
     again = build_network(config.model, config.crop, raters)
-    assert not start_from(again, tmp_path / "first" / "discs.ckpt").left
+    assert not start_from(again, str(tmp_path / "first" / "discs.ckpt"), DISCS).left

@@ -11,6 +11,7 @@ from spinenet.crops import CropSpec
 from spinenet.datasets import adapter
 from spinenet.errors import ConfigError, DatasetError
 from spinenet.labels import VIEWS
+from spinenet.model.bundle import DISCS
 from spinenet.system.files import replacing, write_text
 from spinenet.train.discs.batches import disc_loaders
 from spinenet.train.discs.disc_config import DiscModelConfig, TrainDiscsConfig
@@ -23,7 +24,7 @@ from spinenet.train.loop import fit
 from spinenet.train.runs import start_run
 from spinenet.train.weights import load_trained, start_from
 
-NETWORK, WEIGHTS = "discs.onnx", "discs.ckpt"
+WEIGHTS = "discs.ckpt"
 _log = logging.getLogger(__name__)
 
 
@@ -52,7 +53,7 @@ def train_discs(config: TrainDiscsConfig, out: Path) -> float | None:
         best = build_network(config.model, config.crop, raters)
         load_trained(best, done.checkpoint)
         save_weights(best, out / WEIGHTS)
-        _export(best.eval(), config.crop, out / NETWORK)
+        _export(best.eval(), config.crop, out / DISCS)
     return done.score
 
 
@@ -62,9 +63,9 @@ def build_network(model: DiscModelConfig, spec: CropSpec, raters: Mapping[str, S
 
 
 def _begin(network: DiscNetwork, config: TrainDiscsConfig) -> None:
-    """What learning starts from: another run, ImageNet, or chance."""
+    """What learning starts from: another run, a bundle, ImageNet, or chance."""
     if config.init:
-        start_from(network, Path(config.init))
+        start_from(network, config.init, DISCS)
     elif config.model.weights == "imagenet":
         give_imagenet(network.encoder, config.model.encoder)
     else:
