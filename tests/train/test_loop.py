@@ -14,6 +14,7 @@ from spinenet.errors import ConfigError, SpinenetError
 from spinenet.labels import TARGETS, UNKNOWN
 from spinenet.train.data import Draws
 from spinenet.train.grader import GraderModule
+from spinenet.train.learning_curves import read_metrics
 from spinenet.train.loop import SCORE, fit, trainer_of
 from spinenet.train.optimise import one_cycle
 from spinenet.train.run_folder import exported_checkpoint, refuse_early, save_config
@@ -185,6 +186,12 @@ def test_a_run_killed_five_times_ends_as_one_that_was_not(tmp_path):
             run(tmp_path / "killed", stop_at=step, resume=kill > 0, **budget)
     _, killed = run(tmp_path / "killed", resume=True, **budget)
     assert killed.score == whole.score
+    curves = read_metrics([*(tmp_path / "killed").glob("metrics-*.csv"), tmp_path / "killed" / "metrics.csv"])
+    assert {name: [epoch for epoch, _ in values] for name, values in curves.items()} == {
+        "train_loss": [1, 2, 3, 4, 5, 6],
+        SCORE: [1, 2, 3, 4, 5, 6],
+    }
+    assert (tmp_path / "killed" / "curves.png").read_bytes().startswith(b"\x89PNG")
     for name in ("last.ckpt", "best.ckpt"):
         first, again = (trained_weights(tmp_path / each / "checkpoints" / name) for each in ("whole", "killed"))
         assert all(torch.equal(first[key], again[key]) for key in first)

@@ -116,6 +116,11 @@ def register() -> None:
         ConfigStore.instance().store(name=f"{name}_schema", node=schema)
 
 
+def job_overrides() -> list[str]:
+    """What was typed, or swept, for this job; nothing outside of a command."""
+    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+
+
 def run(config_name: str, main: Callable[[Any], Any]) -> None:
     """Compose ``<config_name>.yaml`` with what was typed, check it against its dataclass and call ``main`` with it."""
     register()

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from spinenet.errors import ConfigError
 from spinenet.system.progress import is_watched
+from spinenet.train.learning_curves import draw_curves
 from spinenet.train.run_folder import BEST, LAST
 from spinenet.train.training_config import FitConfig, RunConfig, TrainerConfig
 
@@ -55,9 +56,9 @@ def fit(
 ) -> Fit:
     """Train; the checkpoint's weights are the averaged ones of the best epoch, or the last without validation.
 
-    ``out`` gets ``checkpoints/``, ``metrics.csv`` an epoch and TensorBoard's logs. A resumed run goes on at
-    the last finished epoch and ends as it would have undisturbed, the metrics so far being kept as ``metrics-1.csv``;
-    raises ConfigError if there is none.
+    ``out`` gets ``checkpoints/``, ``metrics.csv`` an epoch, ``curves.png`` and TensorBoard's logs. A resumed run goes
+    on at the last finished epoch and ends as it would have undisturbed, the metrics so far being kept as
+    ``metrics-1.csv``; raises ConfigError if there is none.
     """
     if config.trainer.threads:
         torch.set_num_threads(config.trainer.threads)
@@ -86,6 +87,8 @@ def fit(
         log_every_n_steps=1,
     )
     trainer.fit(module, train, validation, ckpt_path=str(last) if config.resume else None, weights_only=True)
+    if trainer.is_global_zero:
+        draw_curves(out)
     if best is None or best.best_model_score is None:
         return Fit(last, None)
     return Fit(checkpoints / BEST, float(best.best_model_score))

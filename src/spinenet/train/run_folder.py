@@ -1,7 +1,10 @@
 """What a run folder begins with, and what it ends with: without torch."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from spinenet.datasets import load_dataset
 from spinenet.errors import ConfigError
@@ -64,9 +67,13 @@ def exported_checkpoint(run: Path) -> Path:
     return best if best.is_file() else run / CHECKPOINTS / LAST
 
 
+def _rank() -> str:
+    """Which of several processes this is."""
+    return next((os.environ[name] for name in RANKS if name in os.environ), "0")
+
+
 def _refuse_used(out: Path) -> None:
-    rank = next((os.environ[name] for name in RANKS if name in os.environ), "0")
-    if rank != "0" or not (out / "config.yaml").is_file():  # other ranks find what the first has just written
+    if _rank() != "0" or not (out / "config.yaml").is_file():  # other ranks find what the first has just written
         return
     if any(one.name not in BEGINNING and (one.is_file() or any(one.iterdir())) for one in out.iterdir()):
         raise ConfigError(f"{out}: holds a run already; choose another out=, or go on with it by resume=true")
@@ -95,3 +102,18 @@ def save_config(config: LearningConfig, out: Path) -> None:
             )
     out.mkdir(parents=True, exist_ok=True)
     write_text(path, OmegaConf.to_yaml(now))
+    if _rank() == "0":
+        sys.stderr.write("".join(f"{line}\n" for line in tree_of(OmegaConf.to_container(now))))
+
+
+def tree_of(config: Any) -> Iterator[str]:
+    """A configuration as a tree of lines, a group a line.
+
+    >>> list(tree_of({"seed": 0, "fit": {"steps": 10, "rate": 0.1}}))
+    ['├── seed: 0', '└── fit: steps=10 rate=0.1']
+    """
+    single = {key: value for key, value in config.items() if not isinstance(value, dict)}
+    groups = {key: value for key, value in config.items() if isinstance(value, dict)}
+    for number, (key, value) in enumerate({**single, **groups}.items(), 1):
+        text = " ".join(f"{name}={one}" for name, one in value.items()) if isinstance(value, dict) else value
+        yield f"{'└' if number == len(config) else '├'}── {key}: {text}"

@@ -25,6 +25,7 @@ from spinenet.train.baselines import build_grader
 from spinenet.train.data import grader_loaders, locator_loaders
 from spinenet.train.export import TOLERANCE, export_grader, export_locator, export_segmenter
 from spinenet.train.grader import GraderModule
+from spinenet.train.hydra_command import job_overrides
 from spinenet.train.locator import LocatorModule
 from spinenet.train.loop import fit, trainer_of
 from spinenet.train.measured.disc_features import features_of_study, open_locator, open_segmenter_run, outline_for
@@ -244,7 +245,11 @@ def _begin(config: LearningConfig, out: Path) -> Split:
     save_config(config, out)
     split = split_studies(config.data)
     save_split(out / "split.json", split.folds, seed=config.data.seed)
-    write_provenance(out, config.tags, (*split.train, *split.validation, *split.test))
+    own = [study for study, name in zip(split.train, split.sources, strict=True) if name == config.data.name]
+    data = {config.data.name: [*own, *split.validation, *split.test]}
+    for name in config.data.extra:
+        data[name] = [study for study, source in zip(split.train, split.sources, strict=True) if source == name]
+    write_provenance(out, config.tags, job_overrides(), data)
     return split
 
 
