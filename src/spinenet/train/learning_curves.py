@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from spinenet.labels import TARGET
 from spinenet.system.files import replacing
@@ -20,16 +21,17 @@ def draw_curves(out: Path) -> None:
     found = read_metrics(sorted(out.glob("metrics-*.csv"), key=_number) + [out / METRICS])
     if not found:
         return
-    figure = Figure(figsize=(9, 4), layout="constrained")
+    figure = Figure(figsize=(11, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for name, values in found.items():
         axis = left if name.endswith("_loss") else right
         axis.plot(*zip(*values, strict=True), marker=".", linewidth=1, label=_title(name))
     left.set(xlabel="epoch", ylabel="loss")
-    right.set(xlabel="epoch", ylabel="validation")
+    right.set(xlabel="epoch", ylabel="in validation, higher is better")
     for axis in (left, right):
-        if axis.lines:
-            axis.legend(fontsize=7)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    left.legend(fontsize=7)
+    figure.legend(*right.get_legend_handles_labels(), loc="outside right center", fontsize=7)
     with replacing(out / CURVES) as partial:
         figure.savefig(partial, format="png", dpi=110)
 
