@@ -188,6 +188,7 @@ PHANTOM_ROOMS = (
     "synthesis",
     "write",
     "acceptance",
+    "likeness",
 )
 """Of spinephantom, from numbers to files: a room imports from those before it."""
 PHANTOM_BORROWS = (

@@ -18,6 +18,7 @@ from spinephantom.patient.pathology import LUMBAR_DISCS
 from spinephantom.patient.person import sample_person
 from spinephantom.phantom import PhantomSeries, PhantomStack, PhantomStudy, StudyOptions
 from spinephantom.physics.sequence import (
+    PRACTICE,
     PoolSignal,
     Protocol,
     Weighting,
@@ -50,7 +51,12 @@ from spinephantom.truth.simulated_raters import Findings, rate
 
 _PLANES_AT_ONCE = 6
 """Slices that are painted together: few, as all that is needed for it is held in memory."""
-_VIEWS = {Weighting.T1: View.SAGITTAL_T1, Weighting.T2: View.SAGITTAL_T2, Weighting.STIR: View.SAGITTAL_STIR}
+_VIEWS = {
+    Weighting.T1: View.SAGITTAL_T1,
+    Weighting.T2: View.SAGITTAL_T2,
+    Weighting.STIR: View.SAGITTAL_STIR,
+    Weighting.FAT_SATURATED: View.SAGITTAL_STIR,
+}
 
 
 @dataclass(frozen=True)
@@ -137,7 +143,8 @@ def _plan(
 ) -> tuple[_Job, ...]:
     """Sagittal T1, sagittal T2 or STIR, mostly on the same planes, and the axial series."""
     scanner = sample_scanner(scanner_rng)
-    second = Weighting.STIR if scanner_rng.random() < options.stir_share else Weighting.T2
+    without_fat = Weighting.FAT_SATURATED if scanner_rng.random() < PRACTICE.fat_saturated else Weighting.STIR
+    second = without_fat if scanner_rng.random() < options.stir_share else Weighting.T2
     coverage = options.coverage()
     planes = plan_sagittal(rng, spine, body, coverage)
     others = None if rng.random() < SAGITTAL.same_planes or options.slices else resized(planes, rng, coverage)

@@ -58,7 +58,7 @@ def test_strands_stay_inside_the_open_sac(state: dict) -> None:
     points = spine.discs[1].frame.world(np.column_stack([places, np.zeros(len(places))]))
     inside = sac_distances(tuple(points.T.astype(np.float32)), spine.canal)[1] < 0.3
     walls = np.min([part.at(points) for part in spine.walls(1)], axis=0)
-    assert inside.mean() > 0.97 and (walls > -0.7).mean() > 0.95
+    assert inside.mean() > 0.97 and (walls > -0.7).mean() > 0.85
 
 
 def test_fewer_strands_are_left_further_down() -> None:

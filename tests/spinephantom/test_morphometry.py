@@ -34,9 +34,10 @@ def measured(index: int = 1, who: Person | None = None, **state: object) -> Meas
 
 
 @pytest.mark.parametrize(
-    ("index", "norm", "spread"), [(0, 140, 32), (1, 170, 36), (2, 185, 36), (3, 200, 38), (4, 205, 38)]
+    ("index", "norm", "spread"), [(0, 140, 32), (1, 155, 60), (2, 157, 50), (3, 171, 55), (4, 210, 50)]
 )
-def test_a_healthy_sac_has_the_published_area(index: int, norm: float, spread: float) -> None:
+def test_a_healthy_sac_has_the_area_of_patients(index: int, norm: float, spread: float) -> None:
+    """Medians and spread of the canal in the masks of SPIDER's 30 SPACE volumes; of L5/S1 the published sac."""
     healthy = measured(index)
     assert abs(healthy.canal_area_mm2 - norm) < 0.5 * spread
     assert healthy.canal_ratio > 0.88

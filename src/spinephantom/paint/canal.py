@@ -21,8 +21,9 @@ from spinephantom.spine.sections import canal_window
 from spinephantom.spine.sizes import ROOTS
 
 F32 = NDArray[Any]
-_DURA_MM = 0.45
-_FRONT_GAP_MM = 2.0
+_DURA_MM = 0.3
+_WEDGE_MM = 2.5
+"""By which the fat at the recesses reaches beyond the sac."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +83,14 @@ def paint_roots(canvas: Canvas, spine: Spine) -> None:
 
 
 def _fat_distance(xyz: tuple[F32, F32, F32], at: dict[str, F32], canal: Canal) -> F32:
-    """Distance to the space fat fills: more behind the sac than in front of it, and below its end."""
+    """Distance to the space fat fills: behind the sac, in a wedge at each recess, below its end, and in front where
+    the sac stands off the wall."""
     x, y, z = xyz
-    behind = 0.8 * at["posterior_fat_mm"] + 3.0
-    half_ap = at["half_ap_mm"] + 0.5 * (_FRONT_GAP_MM + behind)
-    v = (y - at["y_mm"] - 0.5 * (behind - _FRONT_GAP_MM)) * at["slope_cos"] / half_ap
-    u = (x - at["x_mm"]) / ((at["half_width_mm"] + 5.5) * (1.0 - 0.30 * np.clip(v, -1.0, 1.3)))
+    behind, before = 1.9 * at["posterior_fat_mm"], at["front_fat_mm"]
+    half_ap = at["half_ap_mm"] + 0.5 * (before + behind)
+    v = (y - at["y_mm"] - 0.5 * (behind - before)) * at["slope_cos"] / half_ap
+    narrow = 1.0 - np.maximum(at["triangle"], 0.3) * np.clip(v, -1.0, 1.3)
+    u = (x - at["x_mm"]) / ((at["half_width_mm"] + _WEDGE_MM) * narrow)
     return np.where(z < canal.z_mm[0], FAR_MM, (np.sqrt(u * u + v * v) - 1.0) * half_ap)
 
 

@@ -21,6 +21,7 @@ from spinephantom.spine.sections import body_with_nodes, canal_line
 
 F32 = NDArray[Any]
 CORTEX_MM = 0.75
+_CAPSULE_MM = 0.8
 
 
 def paint_spine(canvas: Canvas, spine: Spine, contents: Contents) -> None:
@@ -108,7 +109,7 @@ def _paint_bones(canvas: Canvas, parts: tuple[Part, ...]) -> None:
     for window, d, cortex_mm in seen:
         gain, fat = _marrow_grain(canvas, window)
         # little marrow between thick plates: darker than the bodies
-        canvas.paint(window, canvas.alpha(d + cortex_mm), "arch_marrow", 0.84 * gain, fat)
+        canvas.paint(window, canvas.alpha(d + cortex_mm), "arch_marrow", 0.65 * gain, fat)
 
 
 def _paint_foraminal_fat(canvas: Canvas, disc: Disc) -> None:
@@ -120,14 +121,21 @@ def _paint_foraminal_fat(canvas: Canvas, disc: Disc) -> None:
     texture = canvas.textures.within(window)
     side = np.abs(u) - np.float32(0.72 * disc.half_width)
     # below L5/S1 lie the wings of the sacrum
-    high = (13.0, 9.5, 11.0) if disc.level == "L5/S1" else (13.0, 9.5, 16.0)
-    d = ellipsoid(side, v - np.float32(disc.half_depth + 1.0), w - np.float32(18.0 - high[2]), high)
+    high = (12.0, 6.5, 11.0) if disc.level == "L5/S1" else (12.0, 6.5, 15.0)
+    d = ellipsoid(side, v - np.float32(disc.half_depth - 1.0), w - np.float32(18.0 - high[2]), high)
     d = d + 0.8 * texture.coarse
-    canvas.paint(window, canvas.alpha(d), "fat", 0.90 + 0.07 * texture.medium + 0.04 * texture.fine, -0.10)
+    canvas.paint(window, canvas.alpha(d), "fat", 0.80 + 0.10 * texture.medium + 0.05 * texture.fine, -0.10)
+    # veins and ligaments run through it
+    strands = smoothstep(np.abs(texture.medium - 0.4 * texture.coarse), 0.45, 0.1) * smoothstep(w, 8.0, -2.0)
+    canvas.paint(window, 0.6 * canvas.alpha(d) * strands, "muscle")
 
 
 def _paint_joint(canvas: Canvas, joint: Joint, disc: Disc) -> None:
-    """Yellow ligament, then cartilage and fluid between the processes, which are painted over it."""
+    """Capsule and yellow ligament, then cartilage and fluid between the processes, which are painted over it."""
+    found = near(joint.superior, canvas.grid)
+    if found is not None:
+        window, d = found
+        canvas.paint(window, canvas.alpha(d - np.float32(_CAPSULE_MM)), "flavum")
     if joint.flavum is not None:
         found = near(joint.flavum, canvas.grid)
         if found is not None:
@@ -139,7 +147,7 @@ def _paint_joint(canvas: Canvas, joint: Joint, disc: Disc) -> None:
     window, d = found
     canvas.paint(window, canvas.alpha(d - 1.0), "ligament")
     canvas.paint(window, canvas.alpha(d), "inner_annulus", 1.2)
-    fluid = 0.25 + 0.75 * smoothstep(joint.space.shape.gap, 1.3, 2.6)
+    fluid = 0.15 + 0.75 * smoothstep(joint.space.shape.gap, 1.6, 3.4)
     canvas.paint(window, fluid * canvas.alpha(d + 0.45), "fluid")
 
 
@@ -207,7 +215,7 @@ def _paint_disc(canvas: Canvas, disc: Disc) -> None:
     canvas.paint(window, canvas.alpha(d - 0.5), "ligament")
     canvas.paint(window, canvas.alpha(d), "outer_annulus", 1.0 + 0.08 * texture.fine)
     q = column.disc_outline(u, v, disc.shape)
-    ring = canvas.alpha(d + 0.3) * smoothstep(q, 1.02, 0.80)
+    ring = canvas.alpha(d + 0.3) * smoothstep(q, 1.02, 0.62)
     canvas.paint(window, ring, "inner_annulus", 1.0 + 0.08 * texture.medium + 0.05 * texture.fine)
     if disc.state.herniation_mm:
         behind = smoothstep(q, 0.9, 1.08) * (v > 0.0)
@@ -220,7 +228,7 @@ def _paint_nucleus(canvas: Canvas, window: Window, disc: Disc, uvw: tuple[F32, F
     u, v, w = uvw
     t2 = disc.state.nucleus_t2_ms
     dryness = float(np.interp(t2, (42.0, 68.0, 105.0, 165.0, 190.0), (1.0, 0.75, 0.45, 0.15, 0.0)))
-    border = 0.14 + 0.30 * dryness
+    border = 0.22 + 0.30 * dryness
     half = 0.5 * (disc.height - v * np.float32(np.tan(disc.wedge_rad))) + disc.concavity
     thickness = np.maximum(half - 0.2, 0.6)
     flat = superellipse(u, v + np.float32(0.03 * disc.half_depth), 0.72 * disc.half_width, 0.74 * disc.half_depth)

@@ -15,6 +15,8 @@ class Weighting(StrEnum):
     T1 = "t1"
     T2 = "t2"
     STIR = "stir"
+    FAT_SATURATED = "fat_saturated"
+    """T2 after a pulse that leaves little of the signal of fat."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Protocol:
     vendor: str
     model: str
     description: str
+    fat_left: float = 1.0
+    """Share of the signal of fat that is not suppressed before the excitation."""
 
     @property
     def fat_shift_px(self) -> float:
@@ -72,6 +76,7 @@ class Vendor:
     t1: tuple[str, ...]
     t2: tuple[str, ...]
     stir: tuple[str, ...]
+    fat_saturated: tuple[str, ...]
     axial: tuple[str, ...]
 
 
@@ -82,6 +87,8 @@ class Practice:
     share_1_5_tesla: float
     inversion_ms_1_5_tesla: Interval
     inversion_ms_3_tesla: Interval
+    fat_saturated: float
+    fat_left: Interval
     echo_spacing_ms: Interval
     bandwidth_hz: Interval
     bandwidth_at_3_tesla: float
@@ -142,6 +149,7 @@ def sample_protocol(
         vendor=scanner.vendor,
         model=vendor.models[int(strong)],
         description=names[int(rng.integers(len(names)))],
+        fat_left=PRACTICE.fat_left.draw(rng) if weighting is Weighting.FAT_SATURATED else 1.0,
     )
 
 
@@ -160,7 +168,7 @@ def tissue_signal(protocol: Protocol, tissue: Tissue) -> PoolSignal:
     field = _AT_3_TESLA if protocol.field_t > 2.0 else StrongField(1.0, 1.0, 1.0)
     water = _pool(protocol, tissue.density, tissue.t1_ms * field.water_t1, tissue.t2_ms * field.water_t2)
     fat = _pool(protocol, tissue.fat_density, FAT.t1_ms * field.fat_t1, FAT.t2_ms)
-    return PoolSignal(water, fat, tissue.fat)
+    return PoolSignal(water, protocol.fat_left * fat, tissue.fat)
 
 
 def random_signals(rng: np.random.Generator, tissues: dict[str, Tissue]) -> dict[str, PoolSignal]:

@@ -86,6 +86,7 @@ class ImagePractice:
     middle_mm: tuple[Pair, Pair]
     black: Interval
     white: tuple[float, ...]
+    white_without_fat: float
     full_scale: Interval
 
 

@@ -63,6 +63,9 @@ def sample_acquisition(rng: np.random.Generator, view: View) -> Acquisition:
     saturated = rng.random() < (IMAGE.saturated_axial if view is View.AXIAL_T2 else IMAGE.saturated_sagittal)
     snr = IMAGE.snr
     (behind, behind_sd), (above, above_sd) = IMAGE.middle_mm
+    black, white = IMAGE.black.draw(rng), float(rng.choice(IMAGE.white))
+    # little is bright where fat is dark
+    white = 1.0 - IMAGE.white_without_fat * (1.0 - white) if view is View.SAGITTAL_STIR else white
     return Acquisition(
         snr=float(np.clip(np.exp(rng.normal(np.log(snr.mean), snr.sd)), snr.low, snr.high)),
         parallel=IMAGE.parallel.draw(rng) if rng.random() < IMAGE.accelerated else 1.0,
@@ -80,7 +83,7 @@ def sample_acquisition(rng: np.random.Generator, view: View) -> Acquisition:
         filter_strength=IMAGE.filter.draw(rng),
         bias=tuple(_wave(rng) for _ in range(IMAGE.waves)),
         isocenter_mm=(0.0, float(rng.normal(behind, behind_sd)), float(rng.normal(above, above_sd))),
-        window=(IMAGE.black.draw(rng), float(rng.choice(IMAGE.white))),
+        window=(black, white),
         full_scale=IMAGE.full_scale.draw(rng),
     )
 

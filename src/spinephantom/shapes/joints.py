@@ -11,7 +11,7 @@ import numpy as np
 
 from spinephantom.shapes.distances import F32, smax, smoothstep, superellipse
 
-TROUGH_PER_MM = 0.028
+TROUGH_PER_MM = 0.04
 """Curvature of the joint: its ends stand this times t squared before its middle."""
 
 
@@ -45,11 +45,11 @@ def superior_sdf(t: F32, n: F32, w: F32, p: FacetShape) -> F32:
     """The superior articular process: a crescent in front of the joint, with a blunt tip at its top."""
     s = np.float32(p.scale)
     grown = np.float32(p.tip) * smoothstep(w, -2.0, 6.0)
-    slim = 1.0 - 0.22 * smoothstep(w, 0.0, p.top)
-    thick = (5.2 * s + 0.7 * grown) * slim
+    slim = 1.0 - 0.5 * smoothstep(w, -3.0, 0.7 * p.top)
+    thick = (5.0 * s + 0.7 * grown) * slim
     # it grows inwards too, under the pedicle, where the root passes
     wide = 8.4 * s + 0.5 * grown
-    q = superellipse((t - 0.8 + 0.6 * grown) / wide, (n + 3.8 * s + 0.7 * grown) / thick, 1.0, 1.0)
+    q = superellipse((t - 0.8 + 0.6 * grown) / wide, (n + (3.7 * s + 0.7 * grown) * slim) / thick, 1.0, 1.0)
     face = n - np.float32(TROUGH_PER_MM) * t * t + np.float32(0.5 * p.gap)
     ends = np.maximum(w - np.float32(p.top), np.float32(p.bottom) - w)
     return smax(smax((q - 1.0) * thick, face, 1.0), ends, 4.0)
@@ -59,10 +59,10 @@ def inferior_sdf(t: F32, n: F32, w: F32, p: FacetShape) -> F32:
     """The inferior articular process: a thumb behind the joint that fills the trough."""
     # spurs grow from the superior process most
     s = 1.0 + 0.45 * (p.scale - 1.0)
-    q = superellipse(t + 0.3, n - np.float32(4.6 * s), 7.2 * s, 6.2 * s)
+    q = superellipse(t - 0.4, n - np.float32(3.9 * s), 7.8 * s, 5.0 * s)
     face = np.float32(TROUGH_PER_MM) * t * t + np.float32(0.5 * p.gap) - n
     ends = np.maximum(w - 16.0, -9.5 - w)
-    return smax(smax((q - 1.0) * np.float32(6.2 * s), face, 1.0), ends, 5.0)
+    return smax(smax((q - 1.0) * np.float32(5.0 * s), face, 1.0), ends, 5.0)
 
 
 def joint_space_sdf(t: F32, n: F32, w: F32, p: FacetShape) -> F32:

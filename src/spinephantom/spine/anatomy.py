@@ -210,10 +210,9 @@ def _recess(person: Person, index: int, half_depth: float) -> Recess:
     v = np.cos(angle) / superellipse(np.sin(angle), np.cos(angle), 1.0, 1.0)
     u = np.sin(angle) / superellipse(np.sin(angle), np.cos(angle), 1.0, 1.0) * (1.0 - triangle * v)
     reach = float(np.max(u * half_width * normal[0] + v * half_ap * normal[1]))
-    fat = _table(person, SAC.flavum_fat_mm, index) + 0.25 * max(person.sac_posterior_fat_mm - 2.0, 0.0)
-    offset = reach + SAC.flavum_mm + fat
-    edge_v = center_v - 0.6 - 0.8 * _table(person, SAC.front_fat_mm, index)
-    edge_u = (offset + 0.6 - (edge_v - center_v) * normal[1]) / normal[0]
+    offset = reach + SAC.flavum_mm + _table(person, SAC.flavum_fat_mm, index)
+    edge_u = person.scale * (0.4 + 0.6 * person.canal_scale) * _table(person, SAC.facet_edge_mm, index)
+    edge_v = half_depth + _table(person, SAC.facet_front_mm, index)
     return Recess(half_width, half_ap, triangle, center_v, normal, offset, (edge_u, edge_v))
 
 

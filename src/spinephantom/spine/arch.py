@@ -40,8 +40,8 @@ def _joint(disc: Disc, index: int, side: int) -> Joint:
     joint = joint_frame(disc, index, side)
     shape = _facet_shape(disc, side)
     radius = 17.0 * max(shape.scale, 1.0) + shape.tip
-    superior = Part(superior_sdf, shape, joint, joint.world((0.0, -3.0, 0.5 * (shape.top + shape.bottom))), radius, 1.1)
-    inferior = Part(inferior_sdf, shape, joint, joint.world((0.0, 4.5, 3.0)), radius, 1.0)
+    superior = Part(superior_sdf, shape, joint, joint.world((0.0, -3.0, 0.5 * (shape.top + shape.bottom))), radius, 1.3)
+    inferior = Part(inferior_sdf, shape, joint, joint.world((0.0, 4.5, 3.0)), radius, 1.2)
     space = Part(joint_space_sdf, shape, joint, joint.center_mm, 11.5 * max(shape.scale, 1.0))
     flavum = _flavum(disc, side, frame)
     cyst = state.facet_cyst_mm_lr[side]
@@ -80,7 +80,7 @@ def _facet_shape(disc: Disc, side: int) -> FacetShape:
         scale=state.facet_scale_lr[side],
         gap=0.1 if state.fused else 1.3 + state.facet_fluid_mm_lr[side],
         # as the disc collapses the tip rides up into the foramen
-        top=10.0 + 0.6 * lost + 0.9 * growth,
+        top=8.0 + 0.6 * lost + 0.9 * growth,
         bottom=-15.0,
         tip=growth,
     )

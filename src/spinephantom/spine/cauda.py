@@ -114,7 +114,7 @@ def strand_points(spine: Spine, strand: Strand, room: Room, step_mm: float = 0.5
     if len(z) < 2:
         return np.zeros((0, 3))
     lost = np.interp(z, room.z_mm, room.lost)
-    away = np.exp(-(z - low) / 32.0)
+    away = np.exp(-(z - low) / 14.0)
     spread = 0.35 + 0.13 * (strand.root + 4)
     # roots sink: to the back of who lies on it, to the front of who lies prone
     spread = np.pi - spread if spine.person.prone else spread

@@ -129,6 +129,7 @@ class Canal:
     half_ap_mm: Array
     half_width_mm: Array
     posterior_fat_mm: Array
+    front_fat_mm: Array
     triangle: Array
     squeeze_mm: Array
     """How far epidural fat presses the sac in."""
@@ -144,7 +145,8 @@ class Canal:
     @cached_property
     def _fine(self) -> dict[str, NDArray[np.float32]]:
         names = (
-            "x_mm", "y_mm", "half_ap_mm", "half_width_mm", "posterior_fat_mm", "triangle", "squeeze_mm", "slope_cos",
+            "x_mm", "y_mm", "half_ap_mm", "half_width_mm", "posterior_fat_mm", "front_fat_mm", "triangle",
+            "squeeze_mm", "slope_cos",
         )  # fmt: skip
         z_mm = np.arange(self.z_mm[0], self.z_mm[-1] + _FINE_MM, _FINE_MM)
         return {name: np.interp(z_mm, self.z_mm, getattr(self, name)).astype(np.float32) for name in names}

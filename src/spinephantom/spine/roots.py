@@ -44,7 +44,7 @@ def _root(spine: Spine, index: int, side: int) -> Root:
     rest += _sacral_course(spine, sign) if index == 0 else _below(spine, spine.vertebrae[index - 1], index - 1, sign)
     radius = ROOTS.radius_mm[index] * spine.person.scale
     swelling = ROOTS.ganglion_mm[index] * spine.person.scale
-    radii = np.array([0.6, 0.75, 0.95, 1.0, 1.0, 1.0, 0.95, 0.9]) * radius
+    radii = np.array([0.45, 0.55, 0.85, 1.0, 1.0, 1.0, 0.95, 0.9]) * radius
     radii[ganglion : ganglion + 2] = (0.9 * swelling, swelling)
     placed = _relaxed(np.array(rest), radii, _obstacles(spine, index, side))
     points, widths = _curve(placed, radii)
@@ -76,9 +76,9 @@ def _below(spine: Spine, body: Vertebra, index: int, sign: float) -> list[Array]
     disc = spine.discs[index].frame.sided(sign)
     return [
         frame.world((offset - 0.5 * width - 2.2, back + 4.2, up)),
-        frame.world((offset - 0.15 * width, 0.5 * (wall + back) + 5.4, lower - 3.8)),
-        frame.world((offset + 0.40 * width, wall + 5.0, lower - 5.6)),
-        frame.world((offset + width + 2.0, wall + 2.0, lower - 10.0)),
+        frame.world((offset - 0.15 * width, 0.5 * (wall + back) + 5.4, lower - 5.0)),
+        frame.world((offset + 0.40 * width, wall + 5.0, lower - 7.0)),
+        frame.world((offset + width + 2.0, wall + 2.0, lower - 11.0)),
         disc.world((spine.discs[index].half_width + 4.0, -2.0, -6.0)),
     ]
 

@@ -24,7 +24,7 @@ def build_canal(
     points = _points(person, discs, vertebrae, sacrum)
     points = points[np.concatenate([[True], np.diff(points[:, 2]) > 1.0])]
     z = np.arange(points[0, 2], points[-1, 2], _STEP_MM)
-    columns = PchipInterpolator(points[:, 2], points[:, [0, 1, 3, 4, 5, 6]], axis=0)(z)
+    columns = PchipInterpolator(points[:, 2], points[:, [0, 1, 3, 4, 5, 6, 7]], axis=0)(z)
     # the sac is a tube under tension: it does not follow every step of the wall
     columns[:, :2] = gaussian_filter1d(columns[:, :2], 4.0 / _STEP_MM, axis=0, mode="nearest")
     slope = np.gradient(columns[:, 1], z)
@@ -39,7 +39,8 @@ def build_canal(
         half_ap_mm=columns[:, 2] * taper,
         half_width_mm=columns[:, 3] * taper,
         posterior_fat_mm=columns[:, 4],
-        triangle=columns[:, 5],
+        front_fat_mm=columns[:, 5],
+        triangle=columns[:, 6],
         squeeze_mm=person.lipomatosis_mm * fatty * taper,
         slope_cos=1.0 / np.sqrt(1.0 + slope**2),
     )
@@ -48,7 +49,7 @@ def build_canal(
 def _points(
     person: Person, discs: tuple[Disc, ...], vertebrae: tuple[Vertebra, ...], sacrum: tuple[SacralSegment, ...]
 ) -> Array:
-    """Rows of x, y, z, half AP, half width, posterior fat, triangle: for each disc, body and sacral border."""
+    """Rows of x, y, z, half AP, half width, fat behind and in front, triangle: of each disc, body, sacral border."""
     fat = person.sac_posterior_fat_mm
     rows = []
     for disc, body in zip(discs, vertebrae, strict=True):
@@ -58,8 +59,8 @@ def _points(
         at_body = body.frame.moved(v=body.half_depth + gap - 0.4).center_mm
         sizes = np.array([recess.half_ap, recess.half_width])
         rows += [
-            [*at_disc, *sizes, fat, recess.triangle],
-            [*at_body, *(1.03 * sizes), 0.35 * fat, 0.6 * recess.triangle],
+            [*at_disc, *sizes, fat, gap - recess.half_ap, recess.triangle],
+            [*at_body, *(1.03 * sizes), 0.35 * fat, gap - recess.half_ap, 0.6 * recess.triangle],
         ]
     lowest = discs[0].recess
     for index, segment in enumerate(sacrum[:-2]):
@@ -67,7 +68,7 @@ def _points(
         half_ap = lowest.half_ap * (0.25 + 0.65 * min(left, 1.0)) if left > 0 else 0.5
         depth = 0.5 * (segment.half_depth_top + segment.half_depth_bottom)
         center = segment.frame.moved(v=depth + 3.0 + 1.2 * index + half_ap).center_mm
-        rows.append([*center, half_ap, 1.15 * half_ap, 2.0, 0.2])
+        rows.append([*center, half_ap, 1.15 * half_ap, 2.0, 2.0, 0.2])
     table = np.array(rows)
     return table[np.argsort(table[:, 2])]
 

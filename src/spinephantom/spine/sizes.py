@@ -43,6 +43,8 @@ class SacSizes:
     flavum_fat_mm: Array
     front_fat_mm: Array
     front_gap_mm: float
+    facet_edge_mm: Array
+    facet_front_mm: Array
     flavum_mm: float
 
 

@@ -126,7 +126,7 @@ def _describe_protocol(dataset: Dataset, item: PhantomSeries, description: str) 
     dataset.SeriesDescription = dataset.ProtocolName = description
     dataset.ScanningSequence = ["SE", "IR"] if inversion else "SE"
     dataset.SequenceVariant = "SK"
-    dataset.ScanOptions = ""
+    dataset.ScanOptions = "FS" if protocol.weighting is Weighting.FAT_SATURATED else ""
     dataset.MRAcquisitionType = "2D"
     dataset.RepetitionTime = protocol.tr_ms
     dataset.EchoTime = protocol.te_ms

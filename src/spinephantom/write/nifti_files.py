@@ -81,6 +81,7 @@ def _sidecar(item: PhantomSeries, affine_vox2mm: NDArray[np.float64]) -> dict[st
         "SeriesDescription": protocol.description,
         "ScanningSequence": "SE_IR" if inversion else "SE",
         "SequenceVariant": "SK",
+        **({"ScanOptions": "FS"} if protocol.weighting is Weighting.FAT_SATURATED else {}),
         "MRAcquisitionType": "2D",
         "RepetitionTime": protocol.tr_ms / 1000,
         "EchoTime": protocol.te_ms / 1000,
