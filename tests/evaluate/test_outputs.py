@@ -116,8 +116,8 @@ def test_a_handful_of_discs_with_one_class_still_gives_a_report(predictions, pat
     assert "nan" not in (tmp_path / "report.md").read_text()
 
 
-def test_a_single_positive_gives_a_report(predictions, tmp_path):
-    frame = predictions("herniation", patients=3)
+def test_a_single_positive_gives_a_report_without_probabilities_before_calibration_too(predictions, tmp_path):
+    frame = predictions("herniation", patients=3).drop(columns=[f"u_{index}" for index in range(5)])
     frame["truth"] = (np.arange(len(frame)) == 0).astype(int)
     assert written(frame, tmp_path, samples=30)["targets"]["herniation"]["positives"] == 1
 

@@ -199,7 +199,7 @@ def decision_figure(targets: Sequence[TargetMetrics], curves: Curves) -> Figure:
     return drawn[0]
 
 
-def reliability_figure(targets: Sequence[TargetMetrics], curves: Curves, before: Mapping[str, Curve | None]) -> Figure:
+def reliability_figure(targets: Sequence[TargetMetrics], curves: Curves, before: Curves) -> Figure:
     """Observed frequency over stated probability after calibration, and before it where that is known."""
     xlabel = "stated probability (of the finding, or of the most probable grade)"
     with panels(len(targets), xlabel, "observed frequency") as drawn:
@@ -207,7 +207,7 @@ def reliability_figure(targets: Sequence[TargetMetrics], curves: Curves, before:
             unit_square(axis, target.target.title)
             axis.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":", label="as stated")
             note(axis, _calibration_note(target), "upper left")
-            earlier, now = before[target.target.name], curves[target.target.name]
+            earlier, now = before.get(target.target.name), curves[target.target.name]
             if earlier is not None:
                 style: dict[str, Any] = {"color": ORANGE, "linewidth": 0.9, "markersize": 4}
                 axis.plot(earlier.x_G, earlier.y_G, "x--", **style, label="before calibration")
