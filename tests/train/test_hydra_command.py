@@ -180,6 +180,8 @@ def test_a_saved_configuration_gives_the_same_run_again(composed: Any, tmp_path:
         ("train_grader", "fit.epochs=0", "fit.epochs"),
         ("train_grader", "callbacks.average=1.5", "callbacks.average"),
         ("train_grader", "data.fold=9", "data.fold"),
+        ("train_grader", "trainer.accelerator=abacus", "trainer.accelerator is abacus; choose one of auto, cpu, gpu"),
+        ("train_grader", "trainer.strategy=telepathy", "trainer.strategy is telepathy; choose one of auto, ddp"),
         ("train_grader", "trainer.precision=fp8", "trainer.precision is fp8; choose one of 32-true"),
         ("train_grader", "model.kind=vit", "model.kind is vit, no grader; choose one of attention"),
         ("train_grader", "model=locator", "model.kind is unet, no grader"),
@@ -209,14 +211,6 @@ def test_a_saved_configuration_gives_the_same_run_again(composed: Any, tmp_path:
 )
 def test_a_mistake_ends_in_one_line_that_names_it(refused: Any, name: str, override: str, said: str) -> None:
     assert said in refused(name, override)
-
-
-@pytest.mark.parametrize("said", ["trainer.accelerator=abacus", "strategy=telepathy"])
-def test_hardware_that_is_not_there_is_told_before_data_is_read(
-    refused: Any, monkeypatch: pytest.MonkeyPatch, said: str
-) -> None:
-    monkeypatch.setattr("spinenet.train.commands.refuse_early", lambda config, out: None)
-    assert said in refused("train_grader", f"trainer.{said.removeprefix('trainer.')}")
 
 
 def test_help_explains_every_key_and_names_every_choice(

@@ -72,6 +72,9 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, content):
         (CallbacksConfig, "average", 1.0),
         (CallbacksConfig, "average", -0.1),
         (TrainerConfig, "precision", "fp8"),
+        (TrainerConfig, "accelerator", "abacus"),
+        (TrainerConfig, "strategy", "telepathy"),
+        (TrainerConfig, "devices", 0),
     ],
 )
 def test_a_loop_that_cannot_run_is_refused(group, key, value):
@@ -117,7 +120,14 @@ def test_what_a_run_lacks_is_told_before_it_begins(wrong, said, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("wrong", [{"accelerator": "gpu"}, {"strategy": "telepathy"}, {"devices": 0}])
+def test_a_machine_without_a_gpu_says_so_before_torch_is_imported(monkeypatch, tmp_path):
+    monkeypatch.setattr("spinenet.train.run_folder.GPU_FILES", (str(tmp_path / "no-such-device"),))
+    monkeypatch.setattr("sys.platform", "linux")
+    with pytest.raises(ConfigError, match="this machine has no GPU; use trainer=cpu"):
+        refuse_early(TrainGraderConfig(trainer=TrainerConfig("gpu")), tmp_path)
+
+
+@pytest.mark.parametrize("wrong", [{"accelerator": "gpu"}, {"strategy": "ddp_by_pigeon"}])
 def test_hardware_that_is_not_there_is_one_line_before_anything_is_read(wrong):
     if wrong.get("accelerator") == "gpu" and torch.cuda.is_available():
         pytest.skip("this machine has a GPU")

@@ -21,6 +21,8 @@ from spinenet.train.training_config import (
 )
 
 CHECKPOINTS, LAST, BEST = "checkpoints", "last.ckpt", "best.ckpt"
+GPU_FILES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg")
+"""Where Linux has a driver of NVIDIA's or AMD's cards, also below Windows."""
 BEGINNING = {"config.yaml", "split.json", "run.json", "tensorboard"}
 """A run that was stopped while it had nothing else can be begun again."""
 PARTS: dict[type[RunConfig], str] = {
@@ -37,7 +39,8 @@ RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 def refuse_early(config: LearningConfig, out: Path) -> None:
     """ConfigError or DatasetError where a run cannot begin, before torch is imported and hours are spent.
 
-    Its folder is in use or has nothing to resume, what it starts from is not there, or its data cannot be read.
+    Its folder is in use or has nothing to resume, what it starts from or the GPU is not there, or its data cannot be
+    read.
     """
     if not config.resume:
         _refuse_used(out)
@@ -45,6 +48,8 @@ def refuse_early(config: LearningConfig, out: Path) -> None:
         raise ConfigError(f"{out / CHECKPOINTS / LAST}: nothing to resume; start the run without resume=true")
     if isinstance(config, RunConfig) and config.init:
         _refuse_beginning(config.init, PARTS[type(config)])
+    if isinstance(config, RunConfig) and config.trainer.accelerator in ("gpu", "cuda") and not _may_have_gpu():
+        raise ConfigError(f"trainer.accelerator={config.trainer.accelerator}: this machine has no GPU; use trainer=cpu")
     if isinstance(config, TrainGraderConfig) and config.locator and not (Path(config.locator) / LOCATOR).is_file():
         raise ConfigError(f"{config.locator}: not a finished run of spinenet train locator (no {LOCATOR})")
     for name, root in {config.data.name: config.data.root, **config.data.extra}.items():
@@ -59,6 +64,11 @@ def _refuse_beginning(init: str, part: str) -> None:
             f"{init}: no such file; init= names a checkpoint, such as RUN/{CHECKPOINTS}/{BEST}, a bundle, "
             f"or {PACKAGED} for the one in the package"
         )
+
+
+def _may_have_gpu() -> bool:
+    """Whether the system knows of one; only Linux tells without torch, which takes many seconds to import."""
+    return sys.platform != "linux" or any(Path(one).exists() for one in GPU_FILES)
 
 
 def exported_checkpoint(run: Path) -> Path:

@@ -6,6 +6,9 @@ from typing import Any
 from spinenet.crops import CropSpec
 from spinenet.datasets.splits import DataConfig
 
+ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")
+STRATEGIES = ("auto", "ddp", "fsdp", "deepspeed", "single_device")
+"""What the names of Lightning's strategies begin with, as far as one fits these networks."""
 MISSING: Any = "???"
 """What Hydra takes for a value that must be given."""
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")
@@ -64,6 +67,12 @@ class TrainerConfig:
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise ValueError(f"trainer.precision is {self.precision}; choose one of {', '.join(PRECISIONS)}")
+        if self.accelerator not in ACCELERATORS:
+            raise ValueError(f"trainer.accelerator is {self.accelerator}; choose one of {', '.join(ACCELERATORS)}")
+        if not self.strategy.startswith(STRATEGIES):
+            raise ValueError(f"trainer.strategy is {self.strategy}; choose one of {', '.join(STRATEGIES)}")
+        if self.devices == 0 or self.nodes < 1:
+            raise ValueError("trainer.devices is a number of devices, -1 for all; trainer.nodes is 1 or more")
 
 
 @dataclass
