@@ -38,6 +38,8 @@ LED_BY = 3
 """So many findings stand in a page's first line, and so many that cannot be excluded."""
 _STRIPS_MM, _STRIP_TEXT_MM, _CROP_ASPECT = 176.0, 10.0, 1.25
 """Height for all strips on a page of A4, that of a strip's words, and width over height of a slice."""
+TWO_ABREAST = 3
+"""With so many slices a level two levels stand side by side on paper."""
 _STRIP_WIDTH_MM, _GAP_MM, _WIDEST_MM, _LEAST_MM = 170.0, 2.0, 24.0, 15.0
 """Width for the slices of a level, what is left between two, and the width of a slice at most and at least: less would
 cut what stands below it."""
@@ -140,6 +142,7 @@ def _shown(result: StudyResult, model: Mapping[str, Any], options: ReportOptions
         "sections": sections,
         "outlined": ", ".join(dict.fromkeys(one.series for one in result.measurements if one.series)),
         "ranked": any(one.percentile is not None for one in result.measurements),
+        "few_slices": widest <= TWO_ABREAST,
         "crop_mm": print_width_mm(len(levels), widest),
         "grades": in_script(_gradable(result, model)),
         "slices": in_script(slices),
