@@ -3,6 +3,7 @@
 Needs playwright (extra ``dev``) and a Chromium of the system: ``apt-get install chromium``.
 """
 
+import csv
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -119,6 +120,10 @@ def test_filters_leave_the_rows_that_fit(watched: Any, run: Path) -> None:
     page.select_option("#urgency", "not graded")
     assert visible(page) == ["failed"]
     page.select_option("#urgency", "")
+    page.select_option("#lacking", "any or no series")
+    page.select_option("#finding", "Disc herniation")
+    assert visible(page) == ["busy"]
+    page.select_option("#finding", "")
     page.select_option("#status", "ok")
     assert visible(page) == ["busy", "calm"]
     assert watched.complaints == []
@@ -130,9 +135,9 @@ def test_columns_sort_both_ways(watched: Any, run: Path) -> None:
     assert visible(page) == ["busy", "calm", "failed"]
     page.click("[data-key=study]")
     assert visible(page) == ["failed", "calm", "busy"]
-    page.click("[data-key=urgency]")
+    page.click("[data-key=place]")
     assert visible(page)[0] == "busy"
-    page.click("[data-key=urgency]")
+    page.click("[data-key=place]")
     assert visible(page)[0] == "failed"
 
 
@@ -196,3 +201,24 @@ def test_print_cuts_no_word_and_sets_none_below_seven_points(watched: Any, run: 
     assert page.evaluate("document.documentElement.scrollWidth") == 718
     heights = "[...document.querySelectorAll('.marks text')].map(one => one.getBoundingClientRect().height)"
     assert all(height == 0 or height >= 9.33 for height in page.evaluate(heights))
+
+
+@pytest.mark.parametrize(("columns", "first"), [("list", "priority"), ("findings", "how surely"), ("studies", "L5/S1")])
+def test_sets_of_columns_are_saved_as_a_table(watched: Any, run: Path, columns: str, first: str) -> None:
+    page = watched.open(run / "worklist.html")
+    page.select_option("#columns", columns)
+    with page.expect_download() as waited:
+        page.click("#export")
+    with open(waited.value.path(), newline="", encoding="utf-8-sig") as file:
+        head, *lines = csv.reader(file)
+    assert head[:3] == ["study", "patient", "examined"] and any(first in name for name in head)
+    assert {len(line) for line in lines} == {len(head)} and {line[0] for line in lines} >= {"busy"}
+    if columns != "findings":
+        assert [line[0] for line in lines] == ["busy", "calm", "failed"]
+
+
+def test_the_worklist_fits_on_a_phone(watched: Any, run: Path) -> None:
+    page = watched.open(run / "worklist.html")
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.get_by_text("the sacrum is not in view").first.is_visible()

@@ -10,12 +10,12 @@ import pytest
 from spinenet.labels import RESEARCH_ONLY, TARGET, TARGETS, View
 from spinenet.locating.discs import NUMBERING
 from spinenet.locating.measuring.quantities import level_measurements
-from spinenet.report.certainty import EXPLAINED, Certainty, with_percent
+from spinenet.report.certainty import EXPLAINED, Certainty, urgency_of, with_percent
 from spinenet.report.dicom.objects import made_from
 from spinenet.report.dicom.sr_text import read_report
 from spinenet.report.dicom.structured_report import write_report
 from spinenet.report.document import study_entry
-from spinenet.report.findings import experimental_of, findings_of, urgency_of
+from spinenet.report.findings import experimental_of, findings_of
 from spinenet.report.options import ReportOptions
 from spinenet.report.page.grade_table import cell_of
 from spinenet.report.page.html import in_words, print_width_mm, render, report_name, write_study_report

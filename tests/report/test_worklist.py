@@ -9,10 +9,11 @@ import pytest
 
 from spinenet.labels import EXPERIMENTAL, RESEARCH_ONLY
 from spinenet.locating.discs import NUMBERING
+from spinenet.report.certainty import urgency_of
 from spinenet.report.document import document, study_entry, write_document
-from spinenet.report.findings import urgency_of
-from spinenet.report.page.worklist import entry_of, findings_by_urgency, render, write_worklist
-from spinenet.study import Note, Prediction, Scope, Severity, StudyResult
+from spinenet.report.identification import Identification
+from spinenet.report.page.worklist import entry_of, render, write_worklist
+from spinenet.study import Measurement, Note, Prediction, Scope, Severity, StudyResult
 
 
 def stenosis(target: str, grade: int, *, confident: bool = True, level: str = "L4/L5") -> Prediction:
@@ -39,16 +40,48 @@ def test_severe_stenosis_of_the_canal_comes_first(predictions: tuple[Prediction,
     assert urgency_of(predictions) == expected
 
 
-def test_an_uncertain_severe_grade_does_not_sink_down_the_list() -> None:
-    assert urgency_of([replace(SEVERE, confident=False)]) == 3
-    assert findings_by_urgency([replace(SEVERE, confident=False)]) == ("L4/L5 Spinal canal stenosis: severe?",)
+def test_what_is_likely_moves_a_study_up_and_what_cannot_be_excluded_is_named_beside_it() -> None:
+    likely = replace(SEVERE, confident=False, grade_set=(1, 2))
+    row = entry_of(entry("a", likely, CALM), "a.html")
+    assert row.urgency == 3
+    assert row.found[0] == "L4/L5 spinal canal stenosis: likely moderate or severe (90 %)"
+    rare = Prediction("L4/L5", "canal_stenosis", 0, (0.7, 0.1, 0.2), False, grade_set=(0, 2))
+    row = entry_of(entry("a", rare, CALM), "a.html")
+    assert (row.word, row.still_open) == ("routine", ("L4/L5 spinal canal stenosis: severe (30 %)",))
+    slip = Prediction("L5/S1", "spondylolisthesis", 0, (0.8, 0.2), False, grade_set=(0, 1))
+    assert entry_of(entry("a", slip), "a.html").still_open == ("L5/S1 spondylolisthesis (20 %)",)
+
+
+def test_a_narrow_canal_moves_a_study_up_by_what_was_measured() -> None:
+    narrow = Measurement("L3/L4", "canal_depth_least_mm", 6.0, "mm", 2.1, 0, "t2")
+    row = entry_of(entry("a", CALM, measurements=(narrow,)), "a.html")
+    assert (row.word, row.found[-1]) == ("moderate", "L5/S1 Pfirrmann degeneration: V (90 %)")
+    assert row.found[0] == "measured: L3/L4 spinal canal 6.0 mm deep (± 2.1 mm)"
+
+
+def test_series_that_a_study_lacks_stand_in_its_row(graded: StudyResult, model: dict[str, Any]) -> None:
+    views = ["sagittal_t1", "sagittal_t2", "sagittal_stir", "axial_t2"]
+    row = entry_of(study_entry(graded), "a.html", views)
+    assert row.lacking == ("axial T2",) and 'data-lacking="axial T2"' in render([row], model)
+    assert entry_of(refused("a", "no spine"), "a.html", views).lacking == ()
+
+
+def test_patient_date_and_place_have_columns_where_they_are_known(model: dict[str, Any]) -> None:
+    person = Identification("Doe, Jane", "4711", "1960-05-03", "F", "2026-01-02", "A7", "/archive/1")
+    rows = [entry_of(entry("a", LOW), "a.html", (), person), entry_of(entry("b", LOW), "b.html")]
+    html = render(rows, model)
+    assert all(part in html for part in ("Doe, Jane", "4711", "2026-01-02", "/archive/1", ">Examined<"))
+    assert ">Examined<" not in render(rows[1:], model)
 
 
 def test_what_no_patient_has_verified_neither_moves_a_study_up_nor_stands_in_its_row(model: dict[str, Any]) -> None:
     tried = replace(SEVERE, confident=False, evidence="synthetic")
     row = entry_of(entry("a", tried, CALM), "a.html")
-    assert (row.word, row.findings, row.open_grades) == ("none", (), 0)
-    assert EXPERIMENTAL in render([row], model) and "Spinal canal" not in render([row], model)
+    assert (row.word, row.found) == ("routine", ("L5/S1 Pfirrmann degeneration: V (90 %)",))
+    assert (
+        EXPERIMENTAL in render([row], model)
+        and "spinal canal" not in render([row], model).split("Order for reading")[0].lower()
+    )
 
 
 def test_rows_are_sorted_by_urgency_and_what_was_not_graded_is_announced(model: dict[str, Any]) -> None:
@@ -61,14 +94,14 @@ def test_rows_are_sorted_by_urgency_and_what_was_not_graded_is_announced(model: 
 
 def test_a_study_without_grades_is_not_called_unremarkable(model: dict[str, Any]) -> None:
     row = entry_of(refused("a", "two discs in view"), "a.html")
-    assert (row.word, row.findings, row.reasons) == ("not graded", (), ("two discs in view",))
-    assert "nothing that sets it apart" not in render([row], model)
+    assert (row.word, row.found, row.reasons) == ("not graded", (), ("two discs in view",))
+    assert "that sets it apart" not in render([row], model)
 
 
 def test_many_findings_are_cut_off_and_counted() -> None:
     several = [stenosis("foraminal_stenosis_left", 1, level=level) for level in ("L5/S1", "L4/L5", "L3/L4", "L2/L3")]
-    named = findings_by_urgency([*several, LOW, SEVERE])
-    assert (named[0], named[-1], len(named)) == ("L4/L5 Spinal canal stenosis: severe", "1 more", 6)
+    found = entry_of(entry("a", *several, LOW, SEVERE), "a.html").found
+    assert (found[0], found[-1], len(found)) == ("L4/L5 spinal canal stenosis: severe (80 %)", "3 more", 4)
 
 
 def test_cautions_are_listed_with_what_they_are_about() -> None:
@@ -85,7 +118,7 @@ def test_links_lead_to_the_pages_whatever_the_key(graded: StudyResult, model: di
     file = tmp_path / "reports" / "ward 3 #1.json"
     file.parent.mkdir()
     write_document(file, document(model, [study_entry(replace(graded, key="ward 3 #1"))]))
-    write_worklist([file], tmp_path / "worklist.html")
+    write_worklist({file: tmp_path / "none.json"}, tmp_path / "worklist.html")
     html = (tmp_path / "worklist.html").read_text(encoding="utf-8")
     assert 'href="reports/ward%203%20%231.html"' in html
     assert "test model 2.1" in html

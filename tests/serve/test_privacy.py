@@ -83,4 +83,9 @@ def test_who_asks_for_it_gets_the_patient_into_page_and_objects(marked: Path, bu
     (report,) = (tmp_path / "out").rglob("*.sr.dcm")
     data: Any = dcmread(report)
     assert (data.PatientBirthDate, data.AccessionNumber, data.StudyDate) == (DATE, NUMBER, "20190722")
+    assert MARK in (tmp_path / "out" / "worklist.html").read_text(encoding="utf-8")
+    (identity,) = (tmp_path / "out").rglob("*.identity.json")
+    assert "2019-07-22" in identity.read_text(encoding="utf-8") and identity.stat().st_mode & 0o077 == 0
+    predict_paths([marked / "study"], tmp_path / "out", bundle, overwrite=True)
+    assert not identity.exists() and MARK not in (tmp_path / "out" / "worklist.html").read_text(encoding="utf-8")
     assert str(data.PatientName) == MARK and data.PatientID == f"{MARK}{NUMBER}"

@@ -173,6 +173,14 @@ def _place(target: Target, grade: int) -> int:
     return target.index_of(grade) - target.finding_from
 
 
+def urgency_of(predictions: Sequence[Prediction]) -> int:
+    """Index into URGENCIES of the worst finding that stands or is likely. High: severe stenosis of the canal. Moderate:
+    another severe stenosis, moderate stenosis of the canal, or spondylolisthesis. Low: herniation or moderate stenosis
+    elsewhere. What cannot be excluded is said beside it, and an experimental grade counts for nothing."""
+    found, _ = leading([one for one in predictions if not one.experimental])
+    return severity_of(found[0])[0] if found else 0
+
+
 def leading(predictions: Sequence[Prediction]) -> tuple[list[Prediction], list[Prediction]]:
     """What stands or is likely of the findings, the gravest first, and what cannot be excluded, the likeliest first."""
     ordered = sorted(predictions, key=severity_of, reverse=True)

@@ -23,6 +23,7 @@ FORMAT = 1
 DOCUMENT_FILE = "predictions.json"
 DETAILS = ("error_95", "percentile", "series")
 """What a document says of a measurement beside its value."""
+MODEL_FACTS = ("name", "version", "digest", "data", "licence", "noise", "views")
 Document = dict[str, Any]
 """A file's content; ``studies`` is the list of its studies."""
 
@@ -30,7 +31,7 @@ Document = dict[str, Any]
 def document(model: Mapping[str, Any], studies: Iterable[Mapping[str, Any]]) -> Document:
     """The whole content of a file; ``model`` as ``serve.batch.model_facts`` gives it."""
     targets = tuple(model.get("targets", ()))
-    facts = {name: model[name] for name in ("name", "version", "digest", "data", "licence", "noise") if name in model}
+    facts = {name: model[name] for name in MODEL_FACTS if name in model}
     return {
         "format": FORMAT,
         "notice": RESEARCH_ONLY,
@@ -73,6 +74,17 @@ def predictions_of(study: Mapping[str, Any]) -> tuple[Prediction, ...]:
         )
         for level in study["levels"]
         for grade in level["grades"]
+    )
+
+
+def measurements_of(study: Mapping[str, Any]) -> tuple[Measurement, ...]:
+    """The measurements of one study of a document, as they were before they were written."""
+    return tuple(
+        Measurement(
+            level["level"], name, value, QUANTITY[name].unit, **level.get("measurement_details", {}).get(name, {})
+        )
+        for level in study["levels"]
+        for name, value in level["measurements"].items()
     )
 
 

@@ -1,15 +1,16 @@
-"""Grades in a few words: what stands out at a level, and how urgent a study is.
+"""Grades in a few words: what stands out at a level.
 
 Experimental grades are none of these: ``experimental_of`` alone says them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from spinenet.labels import TARGET, Scale, Target
 from spinenet.study import Prediction
 
 LIKELY = 0.5
-URGENCIES = ("none", "low", "moderate", "high")
+URGENCIES = ("routine", "low", "moderate", "high")
+"""How soon a study should be read, by the worst that is said of it: a rule of thumb, no triage of patients."""
 
 
 def weight_of(target: Target, index: int) -> int:
@@ -86,18 +87,3 @@ def short_words(target: Target, grade: int) -> str:
     """
     step = target.step(grade)
     return step.short or step.words
-
-
-def urgency_of(predictions: Iterable[Prediction]) -> int:
-    """Index into URGENCIES. High: severe stenosis of the canal. Moderate: another severe stenosis, or moderate of the
-    canal, or spondylolisthesis. Low: herniation or moderate stenosis elsewhere.
-
-    An uncertain grade counts like a sure one: a list that is read from the top must not hide what is left open. An
-    experimental one does not count. The order is a rule of thumb for reading, no triage of patients.
-    """
-    return max((urgency(one) for one in predictions), default=0)
-
-
-def urgency(prediction: Prediction) -> int:
-    """Of one grade, as ``urgency_of`` says."""
-    return 0 if prediction.experimental else TARGET[prediction.target].step(prediction.grade).urgency

@@ -1,22 +1,27 @@
 """Who was examined and when, as people write it: for outputs that were asked to name the patient, and no others."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
+from spinenet.errors import OutputError
 from spinenet.study import Origin
+from spinenet.system.files import write_private
 
 
 @dataclass(frozen=True)
 class Identification:
     """The patient and the examination of one study. Dates are ISO 8601 where the header holds a date, else as it has
-    them; what it does not say is ""."""
+    them; ``place`` is where its images lie; what is not known is ""."""
 
-    name: str
-    patient_id: str
-    birth_date: str
-    sex: str
-    date: str
-    accession: str
+    name: str = ""
+    patient_id: str = ""
+    birth_date: str = ""
+    sex: str = ""
+    date: str = ""
+    accession: str = ""
+    place: str = ""
 
     @property
     def parts(self) -> tuple[tuple[str, str], ...]:
@@ -32,8 +37,10 @@ class Identification:
         return tuple((heading, value) for heading, value in told if value)
 
 
-def identification_of(origin: Origin) -> Identification:
-    """What a study's header says."""
+def identification_of(origin: Origin | None, place: str = "") -> Identification:
+    """What a study's header says; of one that did not come as DICOM nothing but its place."""
+    if origin is None:
+        return Identification(place=place)
     told: Mapping[str, str] = dict(origin.elements)
     return Identification(
         written_name(origin.patient_name),
@@ -42,6 +49,7 @@ def identification_of(origin: Origin) -> Identification:
         told.get("PatientSex", ""),
         written_date(told.get("StudyDate", "")),
         told.get("AccessionNumber", ""),
+        place,
     )
 
 
@@ -68,3 +76,18 @@ def written_date(date: str) -> str:
     """
     digits = str(date).replace(".", "")
     return f"{digits[:4]}-{digits[4:6]}-{digits[6:]}" if len(digits) == 8 and digits.isdecimal() else str(date)
+
+
+def write_identification(path: Path, identification: Identification) -> None:
+    """Write who was examined beside the study's other files, for its owner alone."""
+    write_private(path, json.dumps(asdict(identification), ensure_ascii=False, indent=1).encode())
+
+
+def read_identification(path: Path) -> Identification | None:
+    """What ``write_identification`` wrote; None where there is no such file."""
+    if not path.exists():
+        return None
+    try:
+        return Identification(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise OutputError(f"{path}: not a file of spinenet; predict the study again") from error

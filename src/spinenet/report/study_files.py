@@ -13,6 +13,7 @@ from spinenet.report.document import (
     study_entry,
     write_document,
 )
+from spinenet.report.identification import identification_of, write_identification
 from spinenet.report.options import DEFAULT, Language, ReportOptions
 from spinenet.report.page.html import report_name, write_study_report
 from spinenet.report.page.patient import write_patient_page
@@ -23,22 +24,29 @@ from spinenet.study import StudyResult
 from spinenet.system.files import write_text
 
 REPORTS_FOLDER = "reports"
+IDENTITY_SUFFIX = ".identity.json"
+"""Who was examined, where that was asked for: the one file beside page and DICOM objects that says it."""
 PAGE_SUFFIX, PATIENT_SUFFIX, TEXT_SUFFIX, DOCUMENT_SUFFIX = ".html", ".patient.html", ".txt", ".json"
 REPORT_SUFFIX, CAPTURE_SUFFIX = ".sr.dcm", ".overview.dcm"
 
 
 def write_study_files(
-    result: StudyResult, folder: Path, *, model: Mapping[str, Any], options: ReportOptions = DEFAULT
+    result: StudyResult, folder: Path, *, model: Mapping[str, Any], options: ReportOptions = DEFAULT, place: str = ""
 ) -> None:
     """Write everything about a study into ``folder``, each file whole or not at all, in the place of earlier ones.
 
     ``model`` as ``serve.batch.model_facts`` gives it. A failed study has a page and a document with the reason,
-    and neither text nor DICOM object.
+    and neither text nor DICOM object. ``place`` is where the images lie, told where the patient is.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_study_report(result, folder, model=model, options=options)
     write_document(path_of(folder, result.key, DOCUMENT_SUFFIX), document(model, [study_entry(result)]))
     _write_text(result, path_of(folder, result.key, TEXT_SUFFIX), model, options.language)
+    identity = path_of(folder, result.key, IDENTITY_SUFFIX)
+    if options.identify:
+        write_identification(identity, identification_of(result.origin, place))
+    else:
+        identity.unlink(missing_ok=True)
     patient = path_of(folder, result.key, PATIENT_SUFFIX)
     if options.patient_page and result.status != "failed":
         write_patient_page(result, patient, options.language)
@@ -61,7 +69,8 @@ def write_folder_files(out: Path, keys: Sequence[str]) -> None:
     documents = [path for path in paths if path.exists()]  # a report may be deleted, for a patient who asks for it
     merge_documents(documents, out / DOCUMENT_FILE)
     _write_measurements(documents, out / MEASUREMENTS_FILE)
-    write_worklist(documents, out / WORKLIST_FILE)
+    identities = {path: path.with_name(path.name.removesuffix(DOCUMENT_SUFFIX) + IDENTITY_SUFFIX) for path in documents}
+    write_worklist(identities, out / WORKLIST_FILE)
 
 
 def _write_measurements(documents: Sequence[Path], path: Path) -> None:

@@ -100,12 +100,14 @@ class Worker:
         """Read, predict and report one study; its own faults become its ``failed`` row."""
         start, images = time.perf_counter(), images_digest(source)
         result = predict_source(source, self.bundle, self.reports.parent / FAULTS_FILE)
-        return self.report(replace(result, seconds=time.perf_counter() - start), images)
+        timed = replace(result, seconds=time.perf_counter() - start)
+        return self.report(timed, images, str(source.location))
 
-    def report(self, result: StudyResult, images: str = "") -> StudyRows:
-        """Write the files of a result and keep its rows; ``images`` is the digest of what it was made from."""
+    def report(self, result: StudyResult, images: str = "", place: str = "") -> StudyRows:
+        """Write the files of a result and keep its rows; ``images`` is the digest of what it was made from, ``place``
+        where that lies."""
         result = replace(result, experimental=self.options.experimental, notes=(*result.notes, *_no_objects(result)))
-        write_study_files(result, self.reports, model=model_facts(self.bundle), options=self.options)
+        write_study_files(result, self.reports, model=model_facts(self.bundle), options=self.options, place=place)
         codes = frozenset(note.code for note in (*result.notes, *result.flags))
         return StudyRows(replace(study_row(result), images=images), tuple(prediction_rows(result)), codes)
 

@@ -128,7 +128,7 @@ def _shown(result: StudyResult, model: Mapping[str, Any], options: ReportOptions
     script, script_hash = inline_script("page.js", "correct.js", *(["viewer.js"] if slices else []))
     return {
         "found": [in_full(one) for one in found[:LED_BY]],
-        "narrow": [one.words for one in narrow_canals(result)],
+        "narrow": [one.words for one in narrow_canals(result.measurements)],
         "still_open": [in_full(one) for one in still_open[:LED_BY]],
         "text": text if options.language is Language.EN else narrative(result, model, options.language),
         "technique": text.technique,

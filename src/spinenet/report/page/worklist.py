@@ -1,40 +1,56 @@
 """``worklist.html``: every study of a folder in the order it should be read in, each with a link to its page.
 
-One file with its own small script and nothing from outside. A study that was not graded is listed with its reason.
+One file with its own small script and nothing from outside. A study that was not graded is listed with its reason, and
+series that a study lacks are named. Patient, date and place stand in it where the studies' files hold them.
 """
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from spinenet import __version__
-from spinenet.labels import EXPERIMENTAL, RESEARCH_ONLY
-from spinenet.report.document import notes_of, predictions_of, read_document
-from spinenet.report.findings import URGENCIES, in_words, is_open, urgency, urgency_of
-from spinenet.report.page.html import environment, inline_script, model_lines
+from spinenet.labels import EXPERIMENTAL, RESEARCH_ONLY, TARGET, View
+from spinenet.report.certainty import Certainty, in_full, label, leading, reading_of, severity_of, urgency_of
+from spinenet.report.document import measurements_of, notes_of, predictions_of, read_document
+from spinenet.report.findings import URGENCIES
+from spinenet.report.identification import Identification, read_identification
+from spinenet.report.narrow_canal import narrow_canals
+from spinenet.report.page.html import environment, in_script, inline_script, model_lines
+from spinenet.report.text.narrative import lacking_views
 from spinenet.study import Prediction, Severity
 from spinenet.system.files import write_text
 
 WORKLIST_FILE = "worklist.html"
-NAMED = 5
-"""So many findings of a study are named in its row."""
+NAMED = 3
+"""So many findings of a study are named in its row, and so many that cannot be excluded."""
+NARROW = 2
+"""Index into URGENCIES of a canal that was measured to be narrow."""
+Order = tuple[int, tuple[int, int, int], int]
+ExportedGrade = tuple[str, str, str, int, str, bool]
+"""Level, title, words, per cent, how surely, and whether it is a finding that stands or is likely."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One row. ``urgency`` is an index into URGENCIES, -1 where nothing was graded."""
+    """One row. ``urgency`` is an index into URGENCIES, -1 where nothing was graded; ``found`` says what it comes from,
+    the gravest first, ``still_open`` what cannot be excluded. ``lacking`` are views of the model that the study has no
+    series of, ``grades`` all of them for an export; ``order`` sorts."""
 
     study: str
     link: str
     status: str
     urgency: int
-    findings: tuple[str, ...]
-    open_grades: int
+    found: tuple[str, ...]
+    still_open: tuple[str, ...]
     levels: int
+    lacking: tuple[str, ...]
     reasons: tuple[str, ...]
+    order: Order
+    grades: tuple["ExportedGrade", ...] = ()
+    person: Identification = field(default_factory=Identification)
 
     @property
     def word(self) -> str:
@@ -42,56 +58,91 @@ class Entry:
         return URGENCIES[self.urgency] if self.urgency >= 0 else "not graded"
 
 
-def write_worklist(documents: Sequence[Path], path: Path) -> None:
-    """Write the page of the studies in ``documents`` (files beside the studies' pages), read one at a time."""
+def write_worklist(documents: Mapping[Path, Path], path: Path) -> None:
+    """Write the page of the studies in ``documents`` (files beside the studies' pages), read one at a time; each with
+    the file that says who was examined, which need not be there."""
     model: Mapping[str, Any] = {}
     entries: list[Entry] = []
-    for file in documents:
-        content = read_document(file)
+    for file, identity in documents.items():
+        content, person = read_document(file), read_identification(identity)
         model = content["model"]
         link = quote(file.with_suffix(".html").relative_to(path.parent).as_posix())
-        entries += [entry_of(study, link) for study in content["studies"]]
+        entries += [entry_of(study, link, model.get("views", ()), person) for study in content["studies"]]
     write_text(path, render(entries, model))
 
 
-def entry_of(study: Mapping[str, Any], link: str) -> Entry:
-    """The row of one study of a document."""
-    predictions = predictions_of(study)
+def entry_of(
+    study: Mapping[str, Any], link: str, views: Sequence[str] = (), person: Identification | None = None
+) -> Entry:
+    """The row of one study of a document; ``views`` are those that the model can read."""
+    predictions = [one for one in predictions_of(study) if not one.experimental]
     failed = study["status"] == "failed"
     notes = [*notes_of(study.get("notes", ())), *notes_of(study["flags"])]
+    found, still_open = leading(predictions)
+    narrow = narrow_canals(measurements_of(study))
+    urgency = -1 if failed else max(urgency_of(predictions), NARROW if narrow else 0)
+    ahead = sum(severity_of(one)[0] >= NARROW for one in found)
+    said = [in_full(one) for one in found]
+    said[ahead:ahead] = [f"measured: {one.words}" for one in narrow]
+    there = {View(one["view"]) for one in study["series"] if one["view"]}
     return Entry(
         study=study["study"],
         link=link,
         status=study["status"],
-        urgency=-1 if failed else urgency_of(predictions),
-        findings=findings_by_urgency(predictions),
-        open_grades=sum(map(is_open, predictions)),
+        urgency=urgency,
+        found=_cut(said),
+        still_open=_cut([_not_excluded(one) for one in still_open if _is_grave(one)]),
         levels=len(study["levels"]),
+        lacking=() if failed else tuple(one.words for one in lacking_views(there, list(map(View, views)))),
         reasons=tuple(dict.fromkeys(str(note) for note in notes if note.severity is not Severity.NOTE)),
+        order=(urgency, severity_of(found[0]) if found else (0, 0, 0), len(found)),
+        grades=tuple(_exported(one) for one in predictions),
+        person=person or Identification(),
     )
 
 
-def findings_by_urgency(predictions: Iterable[Prediction]) -> tuple[str, ...]:
-    """What makes a study urgent, the worst first; a question mark where the model does not stand by it."""
-    urgent = sorted((one for one in predictions if urgency(one)), key=urgency, reverse=True)
-    named = [f"{one.level} {in_words(one)}{'' if one.confident else '?'}" for one in urgent[:NAMED]]
-    return (*named, *([f"{len(urgent) - NAMED} more"] if len(urgent) > NAMED else []))
+def _is_grave(prediction: Prediction) -> bool:
+    """Whether it would move a study up if it were so."""
+    return severity_of(prediction)[0] > 0
+
+
+def _not_excluded(prediction: Prediction) -> str:
+    """A finding where a heading says that it cannot be excluded."""
+    return in_full(prediction).replace(": cannot exclude (", " (").replace(": cannot exclude ", ": ")
+
+
+def _cut(words: Sequence[str]) -> tuple[str, ...]:
+    return (*words[:NAMED], *([f"{len(words) - NAMED} more"] if len(words) > NAMED else []))
+
+
+def _exported(prediction: Prediction) -> ExportedGrade:
+    reading = reading_of(prediction)
+    surely = "stands" if reading.certainty is Certainty.STANDS else reading.certainty.value
+    told = reading.is_finding and reading.certainty is not Certainty.OPEN
+    return prediction.level, TARGET[prediction.target].title, label(prediction), reading.percent, surely, told
 
 
 def render(entries: Sequence[Entry], model: Mapping[str, Any]) -> str:
     """The page as text, the most urgent study first, those that were not graded last."""
-    ordered = sorted(entries, key=lambda entry: (-entry.urgency, entry.study))
+    ordered = sorted(sorted(entries, key=lambda entry: entry.study), key=lambda entry: entry.order, reverse=True)
     script, script_hash = inline_script("worklist.js")
-    return _template().render(
-        entries=ordered,
-        not_graded=sum(entry.urgency < 0 for entry in entries),
-        urgencies=URGENCIES[::-1],
-        model_lines=model_lines(model),
-        research_only=RESEARCH_ONLY,
-        experimental=EXPERIMENTAL,
-        script=script,
-        script_hash=script_hash,
-        version=__version__,
+    identified = any(entry.person != Identification() for entry in entries)
+    return str(
+        _template().render(
+            entries=ordered,
+            not_graded=[entry for entry in ordered if entry.urgency < 0],
+            lacking=sorted({view for entry in entries for view in entry.lacking}),
+            identified=identified,
+            urgencies=URGENCIES[::-1],
+            titles=list(dict.fromkeys(title for entry in entries for _, title, *_ in entry.grades)),
+            grades=in_script({entry.study: entry.grades for entry in ordered}) or "{}",
+            model_lines=model_lines(model),
+            research_only=RESEARCH_ONLY,
+            experimental=EXPERIMENTAL,
+            script=script,
+            script_hash=script_hash,
+            version=__version__,
+        )
     )
 
 

@@ -108,7 +108,7 @@ def level_sentences(result: StudyResult, level: str, reported: Sequence[Predicti
     if still:
         names = [_open(one, reading, words, result) for one, reading in still]
         yield sentence(words("open", findings=words.listed(names)))
-    narrow = next((one for one in narrow_canals(result) if one.level == level), None)
+    narrow = next((one for one in narrow_canals(result.measurements) if one.level == level), None)
     if narrow is not None:
         yield sentence(_canal(narrow, words))
     elif not (found or likely or absent or still):
@@ -249,7 +249,7 @@ def _impression(reported: Sequence[Prediction], words: Phrases, result: StudyRes
     """Level by level from the head down: findings, the gravest first, those that are possible said so, and those that
     are experimental behind all others; then how deep a narrow canal was measured."""
     ordered = sorted(reported, key=lambda one: (not one.experimental, severity_of(one)), reverse=True)
-    narrow = {one.level: one for one in narrow_canals(result)}
+    narrow = {one.level: one for one in narrow_canals(result.measurements)}
     told = False
     for level in level_names(result):
         read = [(one, reading_of(one)) for one in ordered if one.level == level]
