@@ -29,7 +29,9 @@ from spinenet.train.export import (
 )
 from spinenet.train.exported_weights import bundle_weights
 from spinenet.train.networks import Locator
+from spinenet.train.provenance import read_provenance
 from spinenet.train.run_folder import refuse_early
+from spinenet.train.runs import start_run
 from spinenet.train.segmenter.unet import Segmenter
 from spinenet.train.training_config import GraderModelConfig, TrainGraderConfig
 from spinenet.train.weights import start_from
@@ -162,3 +164,16 @@ def test_a_file_of_an_older_version_is_refused_in_one_line_before_a_run_begins(t
 def test_a_bundle_without_the_network_is_one_line(tmp_path):
     with pytest.raises(ConfigError, match=r"small 1 has no discs.onnx; name a bundle exported since, or a checkpoint"):
         bundle_weights(bundle_of({}, tmp_path), DISCS)
+
+
+def test_a_run_says_what_it_began_with_and_warns_where_that_knows_the_patients_it_is_judged_on(
+    tmp_path, phantom_root, caplog
+):
+    made = {"recipe": {"data": {"name": "spider", "extra": ["phantom"]}}}
+    bundle = str(write_bundle(tmp_path / "b", dict.fromkeys(NEEDED, b""), SPEC, {}, {**FACTS, "made_with": made}))
+    for fold, warned in ((-1, False), (0, True)):
+        out = tmp_path / str(fold)
+        data = DataConfig("phantom", str(phantom_root), fold=fold, validation=0.0)
+        start_run(TrainGraderConfig(data=data, init=bundle, out=str(out)), out)
+        assert read_provenance(out)["started_from"] == "small 1"
+        assert ("has learnt from phantom: its patients cannot judge this run" in caplog.text) is warned

@@ -20,11 +20,16 @@ PACKAGES = ("torch", "pytorch-lightning", "monai", "numpy", "scikit-learn", "onn
 
 
 def write_provenance(
-    out: Path, tags: Sequence[str], overrides: Sequence[str], data: Mapping[str, Sequence[LabelledStudy]]
+    out: Path,
+    tags: Sequence[str],
+    overrides: Sequence[str],
+    data: Mapping[str, Sequence[LabelledStudy]],
+    started_from: str = "",
 ) -> None:
     """Write ``run.json``; a run that is resumed keeps what it began with and adds the command that went on.
 
-    ``overrides`` are the keys that were typed or swept for this run, ``data`` its studies by data set.
+    ``overrides`` are the keys that were typed or swept for this run, ``data`` its studies by data set, ``started_from``
+    the bundle whose weights it began with, if any.
     """
     path = out / RUN_FILE
     known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
@@ -39,6 +44,7 @@ def write_provenance(
     facts |= {"labels": digest_of_labels(studies), "data": {name: facts_of(one) for name, one in data.items()}}
     generators = sorted({study.generator for study in studies} - {""})
     facts |= {"generators": generators} if generators else {}
+    facts |= {"started_from": started_from} if started_from else {}
     text = json.dumps({**facts, **known, "commands": commands}, indent=1, ensure_ascii=False)
     write_text(path, text + "\n")
 

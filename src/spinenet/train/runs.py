@@ -24,6 +24,7 @@ from spinenet.system.progress import track
 from spinenet.train.baselines import build_grader
 from spinenet.train.data import grader_loaders, locator_loaders
 from spinenet.train.export import TOLERANCE, export_grader, export_locator, export_segmenter
+from spinenet.train.exported_weights import name_of_start, names_bundle
 from spinenet.train.grader import GraderModule
 from spinenet.train.hydra_command import job_overrides
 from spinenet.train.locator import LocatorModule
@@ -249,7 +250,10 @@ def _begin(config: LearningConfig, out: Path) -> Split:
     data = {config.data.name: [*own, *split.validation, *split.test]}
     for name in config.data.extra:
         data[name] = [study for study, source in zip(split.train, split.sources, strict=True) if source == name]
-    write_provenance(out, config.tags, job_overrides(), data)
+    started_from = ""
+    if isinstance(config, RunConfig) and config.init and names_bundle(config.init):
+        started_from = name_of_start(config.init, config.data.name if split.validation or split.test else "")
+    write_provenance(out, config.tags, job_overrides(), data, started_from)
     return split
 
 
