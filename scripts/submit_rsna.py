@@ -50,10 +50,8 @@ def main(config: SubmitConfig) -> None:
     if config.images == "train_images":
         grades = read_tables(Path(config.data.root)).grades
         score = rsna_score(truth_of_grades((study, grades[study]) for study in studies if study in grades), submission)
-        print(
-            f"score {score.total:.4f}: canal {score.canal:.4f}, foraminal {score.foraminal:.4f}, "
-            f"subarticular {score.subarticular:.4f}, any severe canal {score.any_severe:.4f}"
-        )
+        parts = ", ".join(f"{part.replace('_', ' ')} {loss:.4f}" for part, loss in score.items() if part != "total")
+        print(f"score {score['total']:.4f}: {parts}")
 
 
 if __name__ == "__main__":

@@ -90,47 +90,51 @@ def test_rows_weigh_by_their_grade_and_studies_by_their_worst_canal():
     p = [[0.5, 0.3, 0.2], [0.2, 0.4, 0.4], [0.3, 0.6, 0.1], [0.25, 0.5, 0.25], [0.1, 0.1, 0.8]]
     score = rsna_score(truth, submitted(truth, p))
     # by hand: weights 1, 4, 2 over seven
-    assert score.canal == pytest.approx(-(np.log(0.5) + 4 * np.log(0.4) + 2 * np.log(0.6)) / 7)
-    assert score.foraminal == pytest.approx(-np.log(0.5))
-    assert score.subarticular == pytest.approx(-np.log(0.8))
+    assert score["canal"] == pytest.approx(-(np.log(0.5) + 4 * np.log(0.4) + 2 * np.log(0.6)) / 7)
+    assert score["foraminal"] == pytest.approx(-np.log(0.5))
+    assert score["subarticular"] == pytest.approx(-np.log(0.8))
     # study 1 is severe and weighs 4, its largest p(severe) is 0.4; study 2 is not, weighs 2 and says 0.1
-    assert score.any_severe == pytest.approx(-(4 * np.log(0.4) + 2 * np.log(0.9)) / 6)
-    assert score.total == pytest.approx((score.canal + score.foraminal + score.subarticular + score.any_severe) / 4)
+    assert score["any_severe"] == pytest.approx(-(4 * np.log(0.4) + 2 * np.log(0.9)) / 6)
+    assert score["total"] == pytest.approx(
+        (score["canal"] + score["foraminal"] + score["subarticular"] + score["any_severe"]) / 4
+    )
 
 
 def test_rows_are_joined_by_name_and_not_by_place():
     truth = table(("1", CANAL, "L4/L5", 0), ("1", CANAL, "L3/L4", 2), ("2", LEFT_FORAMEN, "L4/L5", 1))
     submission = submitted(truth, [[0.8, 0.1, 0.1], [0.1, 0.2, 0.7], [0.3, 0.6, 0.1]])
     score, turned = rsna_score(truth, submission), rsna_score(truth, submission[::-1])
-    assert (score.canal, score.foraminal) == (turned.canal, turned.foraminal)
-    assert np.isnan(score.subarticular)
+    assert (score["canal"], score["foraminal"]) == (turned["canal"], turned["foraminal"])
+    assert np.isnan(score["subarticular"])
 
 
 def test_a_sure_and_right_submission_scores_nothing_and_a_sure_wrong_one_stays_finite():
     truth = table(*[("1", condition, "L4/L5", 2) for condition in CONDITIONS])
-    assert rsna_score(truth, submitted(truth, [[0, 0, 1]] * 5)).total == pytest.approx(0, abs=1e-9)
-    assert 30 < rsna_score(truth, submitted(truth, [[1, 0, 0]] * 5)).total < 40
+    assert rsna_score(truth, submitted(truth, [[0, 0, 1]] * 5))["total"] == pytest.approx(0, abs=1e-9)
+    assert 30 < rsna_score(truth, submitted(truth, [[1, 0, 0]] * 5))["total"] < 40
 
 
 def test_knowing_nothing_scores_the_logarithm_of_three(labels):
     score = rsna_score(labels, submitted(labels, np.full((len(labels), 3), 1 / 3)))
-    assert (score.canal, score.foraminal, score.subarticular) == pytest.approx((UNIFORM,) * 3)
+    assert (score["canal"], score["foraminal"], score["subarticular"]) == pytest.approx((UNIFORM,) * 3)
     assert pytest.approx(1.0986, abs=1e-4) == UNIFORM
 
 
 def test_best_constant_predictions_score_the_published_floors(labels):
     whole = rsna_score(labels, constant_submission(labels))
-    assert (whole.canal, whole.foraminal, whole.subarticular) == pytest.approx((0.783, 0.919, 1.051), abs=1e-3)
+    assert (whole["canal"], whole["foraminal"], whole["subarticular"]) == pytest.approx((0.783, 0.919, 1.051), abs=1e-3)
     level = rsna_score(labels, constant_submission(labels, ("condition", "level")))
-    assert (level.canal, level.foraminal, level.subarticular) == pytest.approx((0.706, 0.804, 0.951), abs=1e-3)
+    assert (level["canal"], level["foraminal"], level["subarticular"]) == pytest.approx((0.706, 0.804, 0.951), abs=1e-3)
 
 
 def test_priors_from_the_published_counts_score_the_floors_and_unweighted_ones_worse(labels):
     frequencies = {group: np.array(counts) / sum(counts) for group, counts in PUBLISHED_COUNTS.items()}
     weighted = rsna_score(labels, submitted(labels, np.stack([prior(group) for group in labels["group"]])))
     plain = rsna_score(labels, submitted(labels, np.stack([frequencies[group] for group in labels["group"]])))
-    assert (weighted.canal, weighted.foraminal, weighted.subarticular) == pytest.approx((0.783, 0.919, 1.051), abs=1e-3)
-    assert (plain.canal, plain.foraminal, plain.subarticular) == pytest.approx((0.888, 1.019, 1.198), abs=1e-3)
+    assert (weighted["canal"], weighted["foraminal"], weighted["subarticular"]) == pytest.approx(
+        (0.783, 0.919, 1.051), abs=1e-3
+    )
+    assert (plain["canal"], plain["foraminal"], plain["subarticular"]) == pytest.approx((0.888, 1.019, 1.198), abs=1e-3)
 
 
 def test_a_missing_a_doubled_and_an_empty_row_are_refused():

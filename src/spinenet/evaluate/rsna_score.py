@@ -8,7 +8,6 @@ A truth table has the columns TRUTH (``grade`` 0 to 2), a submission SUBMISSION,
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -28,21 +27,6 @@ TRUTH = ["row_id", "study", "condition", "group", "level", "grade"]
 WEIGHTS = np.array([1.0, 2.0, 4.0])
 UNIFORM = float(np.log(len(GRADES)))
 """Log loss of knowing nothing, 1.0986."""
-
-
-@dataclass(frozen=True)
-class RsnaScore:
-    """The four log losses of the challenge; nan where no row of a group has a label."""
-
-    canal: float
-    foraminal: float
-    subarticular: float
-    any_severe: float
-
-    @property
-    def total(self) -> float:
-        """The score: the mean of all four."""
-        return float(np.mean([self.canal, self.foraminal, self.subarticular, self.any_severe]))
 
 
 def truth_of_grades(grades: Iterable[tuple[str, NDArray[np.int64]]]) -> pd.DataFrame:
@@ -105,8 +89,9 @@ def prior(group: str) -> NDArray[np.float64]:
     return weighted / weighted.sum()
 
 
-def rsna_score(truth: pd.DataFrame, submission: pd.DataFrame) -> RsnaScore:
-    """Score a submission; PredictionsError where a labelled row is missing, doubled or has no probabilities."""
+def rsna_score(truth: pd.DataFrame, submission: pd.DataFrame) -> dict[str, float]:
+    """The four log losses, nan where no row of a group has a label, and their mean, ``total``; PredictionsError where
+    a labelled row is missing, doubled or has no probabilities."""
     predicted = submission.set_index("row_id")[GRADES].astype(float)
     if predicted.index.has_duplicates:
         raise PredictionsError(f"submission: {predicted.index[predicted.index.duplicated()][0]} is there twice")
@@ -119,7 +104,8 @@ def rsna_score(truth: pd.DataFrame, submission: pd.DataFrame) -> RsnaScore:
         raise PredictionsError(f"submission: {truth['row_id'].iloc[int(np.argmax(wrong))]} holds no probabilities")
     losses = row_losses(truth, submission)
     means = {group: float(np.average(rows["loss"], weights=rows["weight"])) for group, rows in losses.groupby("group")}
-    return RsnaScore(**{group: means.get(group, float("nan")) for group in (*GROUPS, "any_severe")})
+    found = {group: means.get(group, float("nan")) for group in (*GROUPS, "any_severe")}
+    return found | {"total": float(np.mean(list(found.values())))}
 
 
 def row_losses(truth: pd.DataFrame, submission: pd.DataFrame) -> pd.DataFrame:
