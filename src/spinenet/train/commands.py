@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from spinenet.errors import ConfigError
 from spinenet.train.discs.disc_config import TrainDiscsConfig
 from spinenet.train.evaluation_config import EvaluateConfig
-from spinenet.train.export_config import ExportConfig
+from spinenet.train.export_config import MONAI, ExportConfig
 from spinenet.train.preparation import prepare_data
 from spinenet.train.run_folder import refuse_early
 from spinenet.train.script import script
@@ -104,6 +104,12 @@ def export(config: ExportConfig) -> None:
     named = (*config.graders, *config.discs, config.locator, config.measured, config.segmenter)
     if absent := [run for run in named if run and not Path(run).is_dir()]:
         raise ConfigError(f"{absent[0]}: no such folder; name finished runs of spinenet train")
+    if config.format == MONAI:
+        from spinenet.train.monai_bundle import export_locator_bundle
+
+        facts = {**config.facts, "version": config.version}
+        print(f"bundle of MONAI: {export_locator_bundle(Path(config.locator or ''), Path(config.out), facts)}")
+        return
     from spinenet.train.bundling import export_run
 
     export_run(config, Path(config.out))

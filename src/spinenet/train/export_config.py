@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from spinenet.train.training_config import MISSING
 
+SPINENET, MONAI = FORMATS = ("spinenet", "monai")
+
 
 @dataclass
 class ExportConfig:
@@ -11,6 +13,8 @@ class ExportConfig:
 
     out: str = MISSING
     """Folder that gets ``bundle/``, and the configuration and split of the first grader."""
+    format: str = SPINENET
+    """spinenet: a bundle that grades; monai: the ``locator`` alone as a bundle of MONAI's Model Zoo, in ``monai/``."""
     start: str | None = None
     """Bundle that gives what no run is named for, ``default`` for the one in the package; its grader then keeps the
     targets that ``discs`` and ``measured`` have not learnt from patients."""
@@ -39,3 +43,9 @@ class ExportConfig:
     """Sections of the model card (``model.card.SECTIONS``)."""
     learnt_from: dict[str, str] = field(default_factory=dict)
     """Target name -> what its grades were learnt from, in words."""
+
+    def __post_init__(self) -> None:
+        if self.format not in FORMATS:
+            raise ValueError(f"format is {self.format}; choose one of {', '.join(FORMATS)}")
+        if self.format == MONAI and not self.locator:
+            raise ValueError("format=monai needs locator=RUN: the locator is what is exported")

@@ -37,12 +37,11 @@ class Locator(nn.Module):
 
     def __init__(self, width: int = 12) -> None:
         super().__init__()
-        features = (width, width, 2 * width, 4 * width, 8 * width, width)
         self.unet = BasicUNet(
             spatial_dims=2,
             in_channels=1,
             out_channels=len(LOCATOR_CLASSES),
-            features=features,
+            features=unet_features(width),
             norm=("batch", {}),
             act=("relu", {"inplace": True}),
             upsample="nontrainable",
@@ -51,6 +50,11 @@ class Locator(nn.Module):
     def forward(self, images_N1HW: Tensor) -> Tensor:
         """Class logits at every pixel."""
         return self.unet(images_N1HW)
+
+
+def unet_features(width: int) -> tuple[int, int, int, int, int, int]:
+    """Channels of the locator's five grids, from fine to coarse, and of its last layer."""
+    return width, width, 2 * width, 4 * width, 8 * width, width
 
 
 class ResidualBlock(nn.Module):
