@@ -12,6 +12,7 @@ from scipy.ndimage import map_coordinates
 
 from spinenet.labels import LEVELS, View
 from spinenet.study import Series
+from spinephantom.data import record
 from spinephantom.phantom import PhantomStudy
 from spinephantom.shapes.frames import Array, Frame
 from spinephantom.spine.records import Disc
@@ -24,6 +25,24 @@ COLUMNS_MM = (0.0, 3.0, 6.0, 9.0, 12.0, 15.0, 18.0)
 _MIDDLE_MM = 0.8
 """A slice is taken for a disc's if its plane is no further from the disc's middle."""
 F32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Patients:
+    """What real slices above L5/S1 look like (data/acceptance.toml); pairs are least and most."""
+
+    grey: Array
+    grey_off: tuple[float, float]
+    sac_width_mm: tuple[float, float]
+    sac_depth_mm: tuple[float, float]
+    sac_from_disc_mm: tuple[float, float]
+    fat_share: tuple[float, float]
+    edge: tuple[float, float]
+    disc_noise: tuple[float, float]
+    sac_spread: tuple[float, float]
+
+
+PATIENTS = record(Patients, "acceptance", "patients")
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def _paint_muscles(canvas: Canvas, place: Place) -> None:
     split, multifidus, whole = _back_muscles(place, canvas)
     # fat comes in streaks and lobules, first deep and medially, and spares the fibres between them
     deep = smoothstep(multifidus, 2.0, -7.0) * smoothstep(place.z, 120.0, -30.0)
-    share = body.muscle_fat * (0.35 + 0.95 * deep)
+    share = body.muscle_fat * (0.35 + 1.5 * deep)
     noise = 0.8 * texture.medium + 0.45 * texture.fine + 0.6 * texture.coarse
     lobules = smoothstep(noise - 2.2 + 4.4 * share, 0.0, 0.7)
     strands = smoothstep(np.abs(noise + 0.3), 0.03 + 0.5 * share, 0.0) * smoothstep(texture.coarse, -0.6, 0.8)
@@ -130,7 +130,7 @@ def _psoas(place: Place) -> F32:
     half_v = np.float32(body.bulk) * (8.0 + 13.0 * grown)
     beyond = np.maximum(t - 0.95, 0.0) * 60.0
     at_u = 17.0 + 3.5 * grown + half_u + 0.55 * beyond
-    at_v = place.line("spine_middle_y_mm") + 4.0 - 9.0 * grown - 0.5 * beyond * smoothstep(t, 0.9, 1.3)
+    at_v = place.line("spine_middle_y_mm") + 6.0 - 9.0 * grown - 0.5 * beyond * smoothstep(t, 0.9, 1.3)
     a, b = (place.side - at_u) / half_u, (place.y - at_v) / half_v
     distance = (np.sqrt(a * a + b * b + 0.3 * a * b) - 1.0) * half_u
     return np.where(t < 0.02, np.float32(8.0), distance)

@@ -57,6 +57,10 @@ def paint_canal(canvas: Canvas, spine: Spine, contents: Contents) -> None:
     texture = canvas.textures.within(window)
     fat = _fat_distance(xyz, at, spine.canal)
     canvas.paint(window, canvas.alpha(fat), "fat", 0.92 + 0.07 * texture.medium + 0.03 * texture.fine, -0.12)
+    # before the sac run veins, with fat among them at L5/S1 alone
+    ahead = (at["y_mm"] - xyz[1]) * at["slope_cos"] - at["half_ap_mm"]
+    veins = smoothstep(ahead, -0.8, 0.2) * smoothstep(at["front_fat_mm"], 2.4, 1.2)
+    canvas.paint(window, 0.8 * canvas.alpha(fat) * veins, "vein", 1.0 + 0.15 * texture.medium)
     _paint_veins(canvas, window, spine)
     sac = sac_distances(xyz, spine.canal)[1]
     canvas.paint(window, canvas.alpha(sac - _DURA_MM), "ligament")

@@ -108,8 +108,10 @@ def _paint_bones(canvas: Canvas, parts: tuple[Part, ...]) -> None:
             seen.append((window, d, part.cortex_mm))
     for window, d, cortex_mm in seen:
         gain, fat = _marrow_grain(canvas, window)
-        # little marrow between thick plates: darker than the bodies
-        canvas.paint(window, canvas.alpha(d + cortex_mm), "arch_marrow", 0.65 * gain, fat)
+        texture = canvas.textures.within(window)
+        # little marrow between plates of uneven thickness: darker than the bodies
+        inside = canvas.alpha(d + cortex_mm * (1.0 + 0.5 * texture.medium))
+        canvas.paint(window, inside, "arch_marrow", 0.68 * gain + 0.18 * texture.coarse, fat)
 
 
 def _paint_foraminal_fat(canvas: Canvas, disc: Disc) -> None:
@@ -121,7 +123,7 @@ def _paint_foraminal_fat(canvas: Canvas, disc: Disc) -> None:
     texture = canvas.textures.within(window)
     side = np.abs(u) - np.float32(0.72 * disc.half_width)
     # below L5/S1 lie the wings of the sacrum
-    high = (12.0, 6.5, 11.0) if disc.level == "L5/S1" else (12.0, 6.5, 15.0)
+    high = (10.0, 6.5, 11.0) if disc.level == "L5/S1" else (10.0, 6.5, 15.0)
     d = ellipsoid(side, v - np.float32(disc.half_depth - 1.0), w - np.float32(18.0 - high[2]), high)
     d = d + 0.8 * texture.coarse
     canvas.paint(window, canvas.alpha(d), "fat", 0.80 + 0.10 * texture.medium + 0.05 * texture.fine, -0.10)
@@ -131,7 +133,15 @@ def _paint_foraminal_fat(canvas: Canvas, disc: Disc) -> None:
 
 
 def _paint_joint(canvas: Canvas, joint: Joint, disc: Disc) -> None:
-    """Capsule and yellow ligament, then cartilage and fluid between the processes, which are painted over it."""
+    """Fat behind the processes, capsule and yellow ligament, then cartilage and fluid between the processes."""
+    found = near(joint.inferior, canvas.grid)
+    if found is not None:
+        window, d = found
+        texture = canvas.textures.within(window)
+        behind = smoothstep(window.local(joint.inferior.frame)[0], -1.0, 4.0)
+        canvas.paint(
+            window, 0.85 * behind * canvas.alpha(d - 1.6 - 0.9 * texture.medium), "fat", 0.9 + 0.1 * texture.medium
+        )
     found = near(joint.superior, canvas.grid)
     if found is not None:
         window, d = found
@@ -215,8 +225,8 @@ def _paint_disc(canvas: Canvas, disc: Disc) -> None:
     canvas.paint(window, canvas.alpha(d - 0.5), "ligament")
     canvas.paint(window, canvas.alpha(d), "outer_annulus", 1.0 + 0.08 * texture.fine)
     q = column.disc_outline(u, v, disc.shape)
-    ring = canvas.alpha(d + 0.3) * smoothstep(q, 1.02, 0.62)
-    canvas.paint(window, ring, "inner_annulus", 1.0 + 0.08 * texture.medium + 0.05 * texture.fine)
+    ring = canvas.alpha(d + 0.3) * smoothstep(q, 1.0, 0.86)
+    canvas.paint(window, ring, "inner_annulus", 1.1 + 0.12 * texture.medium + 0.05 * texture.fine)
     if disc.state.herniation_mm:
         behind = smoothstep(q, 0.9, 1.08) * (v > 0.0)
         canvas.paint(window, canvas.alpha(d + 0.7) * behind, herniated_tissue(disc), 1.0 + 0.1 * texture.medium)
@@ -228,10 +238,10 @@ def _paint_nucleus(canvas: Canvas, window: Window, disc: Disc, uvw: tuple[F32, F
     u, v, w = uvw
     t2 = disc.state.nucleus_t2_ms
     dryness = float(np.interp(t2, (42.0, 68.0, 105.0, 165.0, 190.0), (1.0, 0.75, 0.45, 0.15, 0.0)))
-    border = 0.22 + 0.30 * dryness
+    border = 0.34 + 0.26 * dryness
     half = 0.5 * (disc.height - v * np.float32(np.tan(disc.wedge_rad))) + disc.concavity
     thickness = np.maximum(half - 0.2, 0.6)
-    flat = superellipse(u, v + np.float32(0.03 * disc.half_depth), 0.72 * disc.half_width, 0.74 * disc.half_depth)
+    flat = superellipse(u, v + np.float32(0.03 * disc.half_depth), 0.78 * disc.half_width, 0.78 * disc.half_depth)
     rho = np.sqrt(np.square(flat) + np.square(w / thickness) * 0.8)
     weight = smoothstep(rho, 1.0 + 0.5 * border, 1.0 - border) * canvas.alpha(d + 0.5)
     texture = canvas.textures.within(window)
