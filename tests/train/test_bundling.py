@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 from omegaconf import OmegaConf
 
 from spinenet.crops import CropSpec
@@ -17,6 +18,7 @@ from spinenet.model.bundle import DISCS, GRADER, LOCATOR, MEASURED, SEGMENTER, B
 from spinenet.train.bundling import export_run
 from spinenet.train.export import mean_of_networks
 from spinenet.train.export_config import ExportConfig
+from spinenet.train.networks import Grader
 
 FACTS = {"data": "drawn", "licence": "none"}
 
@@ -107,6 +109,40 @@ def test_figures_of_the_bundle_that_was_started_from_are_not_those_of_the_new_on
     assert {"noise", "metrics"}.isdisjoint(load_bundle(exported / "bundle").metadata)
 
 
+@pytest.fixture(name="grader_run")
+def fixture_grader_run(tmp_path: Path) -> Path:
+    """A grader that has learnt bulging and a stenosis from patients, hardly."""
+    torch.manual_seed(0)
+    real = {"bulging": "real", "canal_stenosis": "real"}
+    run = run_folder(tmp_path / "g", {}, real)
+    network = Grader(width=2, features=16, dropout=0.1, heads=4)
+    recipe = OmegaConf.load(run / "config.yaml")
+    recipe.model = {"kind": "attention", "width": 2, "features": 16, "dropout": 0.1}
+    OmegaConf.save(recipe, run / "config.yaml")
+    (run / "checkpoints").mkdir()
+    state = {f"network.{name}": value for name, value in network.state_dict().items()}
+    torch.save({"state_dict": state}, run / "checkpoints" / "last.ckpt")
+    return run
+
+
+def test_a_new_grader_answers_for_what_the_other_parts_of_the_bundle_do_not(
+    exported: Path, grader_run: Path, tmp_path: Path
+) -> None:
+    start = load_bundle(exported / "bundle")
+    config = ExportConfig(out=str(tmp_path / "new"), start=str(start.path), graders=[str(grader_run)])
+    (tmp_path / "new").mkdir()
+    export_run(config, tmp_path / "new")
+    bundle = load_bundle(tmp_path / "new" / "bundle")
+    assert bundle.parts[GRADER] != start.parts[GRADER]
+    assert {name: bundle.parts[name] for name in (LOCATOR, SEGMENTER, MEASURED, DISCS)} == {
+        name: start.parts[name] for name in (LOCATOR, SEGMENTER, MEASURED, DISCS)
+    }
+    assert bundle.targets == ("bulging", "narrowing", "canal_stenosis")
+    assert bundle.graded_by("bulging") == (MEASURED,) and bundle.graded_by("canal_stenosis") == (GRADER,)
+    assert bundle.evidence("canal_stenosis") == "real"
+    assert bundle.metadata["data"] == "drawn; see config.yaml of the runs"
+
+
 def test_several_networks_become_one_that_says_their_geometric_mean() -> None:
     shown = {"present_LV": np.array([[0, 1], [1, 0], [0, 1]], np.float32)}
     joint = onnxruntime.InferenceSession(mean_of_networks([constant_network(0.2), constant_network(0.6)]))
@@ -125,7 +161,7 @@ def test_a_run_without_its_part_is_named(tiny_bundle: Bundle, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("named", "lacking"),
     [
-        ({"graders": ["g"]}, "locator="),
+        ({"graders": ["g"], "start": None}, "locator="),
         ({"measured": "m"}, "segmenter="),
         ({"segmenter": "s", "start": None}, "start="),
     ],

@@ -7,7 +7,7 @@ from typing import Any
 from spinenet.errors import ConfigError
 from spinenet.evaluate.run_folders import load_calibration
 from spinenet.labels import TARGET
-from spinenet.model.bundle import DISCS, LOCATOR, MEASURED, SEGMENTER, Bundle, load_bundle, write_bundle
+from spinenet.model.bundle import DISCS, GRADER, LOCATOR, MEASURED, SEGMENTER, Bundle, load_bundle, write_bundle
 from spinenet.model.calibration import NEUTRAL, TargetCalibration
 from spinenet.model.card import card_metrics, model_card
 from spinenet.system.files import write_bytes, write_text
@@ -15,7 +15,9 @@ from spinenet.train.export import mean_of_networks
 from spinenet.train.export_config import ExportConfig
 from spinenet.train.runs import export_bundle, first_fitted, learnt_by, locator_onnx, made_with, read_json, recipe_of
 
-OF_THE_START = ("format", "digest", "crop", "calibration", "sha256", "noise", "metrics")
+OF_THE_START = (
+    "format", "digest", "crop", "calibration", "sha256", "noise", "metrics", "evaluation", "intended_use"
+)  # fmt: skip
 """What is true of the bundle that is started from alone."""
 
 
@@ -54,18 +56,43 @@ def _started(
 ) -> Bundle:
     """The bundle of locator and grader: from their runs, or those of ``start``."""
     _first_run(config)
-    if config.graders and not config.locator:
+    if config.graders and not (config.locator or config.start):
         raise ConfigError(
-            "graders=[...] need the locator=... that goes with them; start= alone keeps a bundle's grader"
+            "graders=[...] need the locator=... that goes with them, or start= with a bundle whose grader they replace"
         )
     if config.measured and not config.segmenter:
         raise ConfigError("measured=... needs segmenter=..., which outlines what it reads")
-    if config.graders and config.locator:
-        graders = [Path(grader) for grader in config.graders]
-        return load_bundle(export_bundle(graders, Path(config.locator), calibration, facts, out))
-    if not config.start:
+    if not config.graders and not config.start:
         raise ConfigError("a bundle needs graders=[...] and locator=..., or start= with a bundle that has them")
-    return load_bundle(None if config.start == "default" else Path(config.start))
+    start = load_bundle(None if config.start == "default" else Path(config.start)) if config.start else None
+    if not config.graders:
+        assert start is not None
+        return start
+    located_by = locator_onnx(Path(config.locator)) if config.locator else None
+    located_by = located_by or (start.parts[LOCATOR] if start else b"")
+    graded = load_bundle(export_bundle([Path(run) for run in config.graders], located_by, calibration, facts, out))
+    return _with_grader(start, graded, out) if start else graded
+
+
+def _with_grader(start: Bundle, graded: Bundle, out: Path) -> Bundle:
+    """``start`` with another bundle's locator and grader, which answers for the targets that its other parts do not;
+    of data and licences both are told."""
+    others = [name for name in start.targets if start.graded_by(name) != (GRADER,)]
+    targets = [name for name in TARGET if name in others or name in graded.targets]
+    told = {key: value for key, value in start.metadata.items() if key not in OF_THE_START} | {
+        key: value for key, value in graded.metadata.items() if key not in OF_THE_START
+    }
+    told |= {key: f"{start.metadata[key]}; {graded.metadata[key]}" for key in ("data", "licence")}
+    told["learnt_from"] = {
+        name: words
+        for one in (start, graded)
+        for name, words in one.metadata.get("learnt_from", {}).items()
+        if (name in others) == (one is start)
+    }
+    told["evidence"] = {name: (start if name in others else graded).evidence(name) for name in targets}
+    calibrated = {name: (start if name in others else graded).calibration[name] for name in targets}
+    parts = {**start.parts, **graded.parts}
+    return load_bundle(write_bundle(out / "bundle", parts, graded.spec, calibrated, told))
 
 
 def _further_parts(config: ExportConfig) -> dict[str, Path]:

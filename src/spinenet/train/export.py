@@ -113,6 +113,7 @@ def write_onnx(
         logging.getLogger(exporter).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "# The axis name: .* will not be used")  # several inputs share an axis
+        warnings.filterwarnings("ignore", ".isinstance.treespec, LeafSpec.. is dep")  # torch's own
         program = torch.onnx.export(
             model,
             example,

@@ -16,8 +16,8 @@ class ExportConfig:
     format: str = SPINENET
     """spinenet: a bundle that grades; monai: the ``locator`` alone as a bundle of MONAI's Model Zoo, in ``monai/``."""
     start: str | None = None
-    """Bundle that gives what no run is named for, ``default`` for the one in the package; its grader then keeps the
-    targets that ``discs`` and ``measured`` have not learnt from patients."""
+    """Bundle that gives what no run is named for, ``default`` for the one in the package. Its grader, or the one of
+    ``graders``, has the targets that ``discs`` and ``measured`` have not learnt from patients."""
     graders: list[str] = field(default_factory=list)
     """Run folders of ``train grader`` on one split; several are averaged in one network."""
     locator: str | None = None

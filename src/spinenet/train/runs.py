@@ -106,7 +106,7 @@ def train_grader(config: TrainGraderConfig, out: Path) -> float | None:
     save_learnt(out, split, [view for view, seen in zip(VIEWS, module.views_V.tolist(), strict=True) if seen])
     if config.locator:
         facts = _facts("spinenet-run", config)
-        export_bundle([out], Path(config.locator), {}, facts, out)
+        export_bundle([out], locator_onnx(Path(config.locator)), {}, facts, out)
         if split.validation:
             bundle = load_bundle(out / "bundle")
             seen = collect(list(track(split.validation, "calibrating")), bundle)
@@ -151,14 +151,18 @@ def first_fitted(calibrations: Sequence[dict[str, TargetCalibration]]) -> dict[s
 
 
 def export_bundle(
-    graders: Sequence[Path], locator: Path, calibration: dict[str, TargetCalibration], facts: dict[str, Any], out: Path
+    graders: Sequence[Path],
+    located_by: bytes,
+    calibration: dict[str, TargetCalibration],
+    facts: dict[str, Any],
+    out: Path,
 ) -> Path:
-    """Export trained runs to ``out/bundle``; several graders become one network that averages their probabilities.
+    """Export trained runs to ``out/bundle`` beside ``located_by``, a locator's ONNX; several graders become one network
+    that averages their probabilities.
 
     The bundle grades what all of them have learnt, from the views that all have seen; a target without a calibration
     gets the neutral one.
     """
-    located_by = locator_onnx(locator)
     configs = [grader_config(run) for run in graders]
     learnt = learnt_by(graders)
     members = []
