@@ -108,6 +108,18 @@ def test_a_protocol_is_checked_before_any_study_is_read(tmp_path):
             load_protocol(tmp_path / "p.toml")
 
 
+def test_a_bar_is_said_in_words():
+    severe = Bar("pfirrmann", "sensitivity", least=0.9, question="severe", unit="patient", threshold=0.05)
+    assert (
+        severe.words == "Pfirrmann degeneration (grade IV or V, by patient, called from 0.05): Sensitivity at least 0.9"
+    )
+    assert (
+        Bar("pfirrmann", "quadratic_kappa", least=0.7).words == "Pfirrmann degeneration: Quadratic kappa at least 0.7"
+    )
+    called = Bar("herniation", "false_calls", most=1).words
+    assert called == "Disc herniation (present, by disc): False calls a patient at most 1"
+
+
 def test_a_bar_of_severe_grades_asks_for_severe_ones_whatever_its_figure(predictions):
     frame = predictions("pfirrmann", patients=60)
     bars = [Bar("pfirrmann", "anywhere", least=0.1, question=question) for question in ("presence", "severe")]
@@ -132,6 +144,7 @@ def test_studies_are_graded_judged_once_and_signed_for_with_digests(tmp_path):
     assert record["bars"][0]["patients"] == record["truth_of_other_studies"] == 1  # what was not given counts nowhere
     assert record["bars"][0]["verdict"] == TOO_FEW and record["digests"]["bundle"] == bundle.metadata["digest"]
     page = (tmp_path / "out" / "acceptance.html").read_text()
+    assert "Disc narrowing (present, by disc): AUC at least 0.7" in page and "<p>1 study judged" in page
     assert record["seal"] in page and record["research_use_only"] in page and protocol.digest in page
     other = Protocol("t", protocol.bars, bundle="0" * 64)
     with pytest.raises(ConfigError, match="the protocol is for the bundle"):

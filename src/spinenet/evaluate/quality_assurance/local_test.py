@@ -27,7 +27,7 @@ from spinenet.evaluate.estimates import (
     severe_figures,
 )
 from spinenet.evaluate.intervals import FEWEST_PATIENTS, UNDEFINED, Estimate, Resamples, bca, once, patients_of, plain
-from spinenet.evaluate.report import template, write_json
+from spinenet.evaluate.report import METRIC_WORDS, template, write_json
 from spinenet.evaluate.samples import (
     PRESENCE,
     SEVERE,
@@ -49,9 +49,25 @@ from spinenet.system.files import write_text
 
 PASS, FAIL, TOO_FEW = "pass", "fail", "too few"
 OF_DISCS, OF_PATIENTS = "disc", "patient"
-OWN_FIGURES = ("graded", "false_calls", "anywhere", "within_level", "within_patient")
-"""Figures of a bar beside those of ``metrics.json``: share of the labelled discs that were graded, false calls a
-patient, and the areas of ``discrimination``."""
+OWN_FIGURES = {
+    "graded": "Share of labelled discs graded",
+    "false_calls": "False calls a patient",
+    "anywhere": "AUC of patients by their highest disc",
+    "within_level": "AUC within a level",
+    "within_patient": "AUC within a patient",
+}
+"""Figures of a bar beside those of ``metrics.json``, in words."""
+OF_GRADES = (
+    "quadratic_kappa",
+    "linear_kappa",
+    "kappa",
+    "gwet_ac1",
+    "matthews",
+    "macro_f1",
+    "balanced_accuracy",
+    "graded",
+)
+"""Figures of all grades, not of the question whether a disc has the finding."""
 
 
 CALLED = ("sensitivity", "specificity", "ppv", "npv", "false_calls")
@@ -82,8 +98,9 @@ class Bar:
         asked = (SEVERE if self.question == "severe" else PRESENCE)[self.target]
         called = "" if self.threshold is None else f", called from {self.threshold:g}"
         limit = f"at least {self.least:g}" if self.most is None else f"at most {self.most:g}"
-        title = target_named(self.target).title
-        return f"{title} ({asked.title if asked else ''}; by {self.unit}{called}): {self.figure} {limit}"
+        title, figure = target_named(self.target).title, OWN_FIGURES.get(self.figure) or METRIC_WORDS[self.figure][0]
+        about = "" if self.figure in OF_GRADES or not asked else f" ({asked.title}, by {self.unit}{called})"
+        return f"{title}{about}: {figure} {limit}"
 
 
 @dataclass(frozen=True)
@@ -313,6 +330,8 @@ def accept(
     here = readers[readers["study"].isin(keys)]
     frame = load_predictions(out / PREDICTIONS_FILE, here if len(here) else readers)
     record = _record(judge(frame, protocol), protocol, bundle, failures)
+    record["studies"] = int(here["study"].nunique())
+    record["studies_without_truth"] = len(set(keys) - set(here["study"]))
     record["truth_of_other_studies"] = int(readers.loc[~readers["study"].isin(keys), "study"].nunique())
     record["digests"] = {
         "bundle": digest,
