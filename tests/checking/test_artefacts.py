@@ -33,7 +33,7 @@ def scanner():
     """A T2 protocol and the imperfections of an acquisition."""
     rng = np.random.default_rng(0)
     protocol = sample_protocol(rng, sample_scanner(rng), Weighting.T2)
-    return protocol, replace(sample_acquisition(rng, View.SAGITTAL_T2), wrap=0.0, ghost=0.0)
+    return protocol, replace(sample_acquisition(rng, View.SAGITTAL_T2), wrap=0.0, ghost=0.0, ghost_shift=0.3)
 
 
 def located(image_RC):
