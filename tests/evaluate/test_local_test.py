@@ -77,6 +77,14 @@ def test_a_disc_that_was_not_graded_counts_against_the_share_of_graded_discs(pre
     assert found.estimate.value == pytest.approx(0.75) and found.verdict == FAIL
 
 
+def test_where_nothing_failed_the_exact_interval_says_how_many_patients_would_do(predictions):
+    (found,) = judge(
+        check_predictions(predictions("narrowing", patients=20)),
+        Protocol("t", (Bar("narrowing", "graded", least=0.95),), samples=200),
+    )
+    assert (found.estimate.value, found.verdict, found.wanted) == (1.0, TOO_FEW, 72)  # 0.95 ** 72 < 0.025
+
+
 def test_one_failed_bar_fails_and_one_with_too_few_leaves_it_open(predictions):
     frame = predictions("bulging", patients=100)
     bars = [

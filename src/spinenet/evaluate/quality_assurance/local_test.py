@@ -26,7 +26,17 @@ from spinenet.evaluate.estimates import (
     score,
     severe_figures,
 )
-from spinenet.evaluate.intervals import FEWEST_PATIENTS, UNDEFINED, Estimate, Resamples, bca, once, patients_of, plain
+from spinenet.evaluate.intervals import (
+    ENDS,
+    FEWEST_PATIENTS,
+    UNDEFINED,
+    Estimate,
+    Resamples,
+    bca,
+    once,
+    patients_of,
+    plain,
+)
 from spinenet.evaluate.report import METRIC_WORDS, template, write_json
 from spinenet.evaluate.samples import (
     PRESENCE,
@@ -57,6 +67,7 @@ OWN_FIGURES = {
     "within_patient": "AUC within a patient",
 }
 """Figures of a bar beside those of ``metrics.json``, in words."""
+IN_WORDS = OWN_FIGURES | {"calibration_slope": "Calibration slope", "calibration_intercept": "Calibration intercept"}
 OF_GRADES = (
     "quadratic_kappa",
     "linear_kappa",
@@ -65,6 +76,7 @@ OF_GRADES = (
     "matthews",
     "macro_f1",
     "balanced_accuracy",
+    "accuracy",
     "graded",
 )
 """Figures of all grades, not of the question whether a disc has the finding."""
@@ -98,7 +110,7 @@ class Bar:
         asked = (SEVERE if self.question == "severe" else PRESENCE)[self.target]
         called = "" if self.threshold is None else f", called from {self.threshold:g}"
         limit = f"at least {self.least:g}" if self.most is None else f"at most {self.most:g}"
-        title, figure = target_named(self.target).title, OWN_FIGURES.get(self.figure) or METRIC_WORDS[self.figure][0]
+        title, figure = target_named(self.target).title, IN_WORDS.get(self.figure) or METRIC_WORDS[self.figure][0]
         about = "" if self.figure in OF_GRADES or not asked else f" ({asked.title}, by {self.unit}{called})"
         return f"{title}{about}: {figure} {limit}"
 
@@ -254,6 +266,11 @@ def _wanted(bar: Bar, estimate: Estimate, patients: int) -> int | None:
     gap = abs(estimate.value - (limit or 0.0))
     if not np.isfinite([estimate.low, gap]).all() or gap == 0:
         return bar.patients if patients < bar.patients else None
+    if estimate.value in (
+        0.0,
+        1.0,
+    ):  # a share that never varied: its exact interval shrinks with patients, not their root
+        return max(bar.patients, int(np.ceil(np.log(ENDS[0]) / np.log1p(-gap))))
     near = estimate.low if estimate.value >= (limit or 0.0) else estimate.high
     return max(bar.patients, int(np.ceil(patients * (abs(estimate.value - near) / gap) ** 2)))
 
