@@ -80,8 +80,6 @@ OF_GRADES = (
     "graded",
 )
 """Figures of all grades, not of the question whether a disc has the finding."""
-
-
 CALLED = ("sensitivity", "specificity", "ppv", "npv", "false_calls")
 """Figures of calls, which a threshold may make."""
 
@@ -266,10 +264,7 @@ def _wanted(bar: Bar, estimate: Estimate, patients: int) -> int | None:
     gap = abs(estimate.value - (limit or 0.0))
     if not np.isfinite([estimate.low, gap]).all() or gap == 0:
         return bar.patients if patients < bar.patients else None
-    if estimate.value in (
-        0.0,
-        1.0,
-    ):  # a share that never varied: its exact interval shrinks with patients, not their root
+    if estimate.value in (0.0, 1.0):  # the exact interval of a share shrinks with patients, not with their root
         return max(bar.patients, int(np.ceil(np.log(ENDS[0]) / np.log1p(-gap))))
     near = estimate.low if estimate.value >= (limit or 0.0) else estimate.high
     return max(bar.patients, int(np.ceil(patients * (abs(estimate.value - near) / gap) ** 2)))
