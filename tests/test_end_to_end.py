@@ -224,7 +224,7 @@ def test_a_run_can_start_from_another_runs_weights(runs: tuple[Path, Path], phan
 def test_an_exported_bundle_can_be_judged_like_its_run_and_carries_its_card(
     runs: tuple[Path, Path], phantom_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from spinenet.evaluate.run_folders import open_run
+    from spinenet.evaluate.collection.run_folders import open_run
     from spinenet.train import bundling
     from spinenet.train import runs as train_runs
     from spinenet.train.export_config import ExportConfig

@@ -8,7 +8,7 @@ import numpy as np
 from spinenet.datasets.labelled import LabelledStudy, no_grades
 from spinenet.datasets.masks import MaskFile
 from spinenet.datasets.outlines import Outlines
-from spinenet.evaluate.collect import LabelledPredictions, fit_calibration, where_drawn
+from spinenet.evaluate.collection.collect import LabelledPredictions, fit_calibration, where_drawn
 from spinenet.labels import MAX_GRADES, TARGET_INDEX, TARGETS
 from spinenet.readers import StudySource
 

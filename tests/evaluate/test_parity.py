@@ -14,7 +14,7 @@ import pytest
 from spinenet import predict
 from spinenet.datasets import LabelledStudy
 from spinenet.errors import ReadError
-from spinenet.evaluate import collect
+from spinenet.evaluate.collection import collect
 from spinenet.labels import LEVELS, STENOSIS_LEVELS, TARGETS, UNKNOWN, VIEWS, Target, View
 from spinenet.model.bundle import Bundle
 from spinenet.model.calibration import TargetCalibration

@@ -1,6 +1,7 @@
 """How good are the grades? From ``predictions.csv`` with truth to figures with intervals, tables and pictures.
 
-Needs the extra ``evaluate``, never torch. A table is evaluated without images; for a run, its bundle predicts first.
+Needs the extra ``evaluate``, never torch. A table is evaluated without images; for a run, its bundle predicts first
+(``collection``).
 """
 
 from spinenet.errors import PredictionsError

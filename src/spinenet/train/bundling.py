@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from spinenet.errors import ConfigError
-from spinenet.evaluate.run_folders import load_calibration
+from spinenet.evaluate.collection.run_folders import load_calibration
 from spinenet.labels import TARGET
 from spinenet.model.bundle import DISCS, GRADER, LOCATOR, MEASURED, SEGMENTER, Bundle, load_bundle, write_bundle
 from spinenet.model.calibration import NEUTRAL, TargetCalibration

@@ -137,7 +137,7 @@ def evaluate(config: EvaluateConfig) -> None:
 
 def _evaluate_runs(config: EvaluateConfig, settings: "Settings", beside: "Beside") -> None:
     """Each run's bundle on the patients it never saw."""
-    from spinenet.evaluate.run_folders import evaluate_runs, open_run
+    from spinenet.evaluate.collection.run_folders import evaluate_runs, open_run
     from spinenet.system.progress import progress_bar
 
     runs = [open_run(Path(run), config.data.name, Path(config.data.root)) for run in config.runs]

@@ -11,7 +11,7 @@ from typing import Any
 from spinenet.datasets import LabelledStudy
 from spinenet.datasets.level_sources import placed_series
 from spinenet.evaluate import Settings
-from spinenet.evaluate.run_folders import RunToTest, evaluate_runs, open_run
+from spinenet.evaluate.collection.run_folders import RunToTest, evaluate_runs, open_run
 from spinenet.labels import TARGETS, Scale
 from spinenet.model.bundle import Bundle
 from spinenet.predict import grade, placed

@@ -13,9 +13,9 @@ from omegaconf import OmegaConf
 from spinenet.datasets import adapter
 from spinenet.datasets.splits import Split, save_split, split_studies
 from spinenet.errors import ConfigError, in_words
-from spinenet.evaluate.collect import collect, fit_calibration
+from spinenet.evaluate.collection.collect import collect, fit_calibration
+from spinenet.evaluate.collection.run_folders import evaluate_runs, open_run
 from spinenet.evaluate.evaluation import Settings
-from spinenet.evaluate.run_folders import evaluate_runs, open_run
 from spinenet.labels import TARGET, TARGETS, UNKNOWN, VIEWS, Target, View
 from spinenet.model.bundle import GRADER, LOCATOR, MEASURED, SEGMENTER, load_bundle, write_bundle
 from spinenet.model.calibration import NEUTRAL, TargetCalibration

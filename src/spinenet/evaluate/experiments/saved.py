@@ -20,7 +20,7 @@ from spinenet.checking.quality import figures_of
 from spinenet.datasets import LabelledStudy, load_dataset
 from spinenet.datasets.masks import locate_all
 from spinenet.errors import DatasetError, PredictionsError
-from spinenet.evaluate.collect import collect, to_frame
+from spinenet.evaluate.collection.collect import collect, to_frame
 from spinenet.evaluate.experiments.description import example_discs
 from spinenet.evaluate.samples import load_predictions
 from spinenet.labels import LEVELS, TARGETS, UNKNOWN, View

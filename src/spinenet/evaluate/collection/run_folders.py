@@ -15,7 +15,7 @@ import yaml
 from spinenet.datasets import LabelledStudy, load_dataset
 from spinenet.datasets.splits import load_split
 from spinenet.errors import DatasetError, in_words
-from spinenet.evaluate.collect import (
+from spinenet.evaluate.collection.collect import (
     Centers,
     LabelledPredictions,
     collect,
