@@ -94,6 +94,18 @@ def test_parts_grade_what_they_learnt_from_patients_and_nothing_else(exported: P
     assert bundle.name == "whole" and "narrowing" in (exported / "bundle" / "MODEL_CARD.md").read_text().lower()
 
 
+def test_a_model_on_own_measurements_needs_a_bundle_that_outlines(exported: Path, tmp_path: Path) -> None:
+    again = ExportConfig(
+        out=str(tmp_path / "again"), start=str(exported / "bundle"), measured=str(tmp_path / "m"), facts=FACTS
+    )
+    (tmp_path / "again").mkdir()
+    export_run(again, tmp_path / "again")
+    bundle = load_bundle(tmp_path / "again" / "bundle")
+    assert bundle.graded_by("narrowing") == bundle.graded_by("bulging") == (MEASURED,)
+    assert bundle.parts[SEGMENTER] == b"outlines" and DISCS not in bundle.parts
+    assert "disc_crop" not in bundle.metadata and bundle.graded_by("modic") == (GRADER,)
+
+
 def test_an_exported_folder_can_be_judged_on_the_patients_it_kept_out(exported: Path) -> None:
     assert json.loads((exported / "split.json").read_text())["folds"]
     assert OmegaConf.load(exported / "config.yaml").data.fold == 0

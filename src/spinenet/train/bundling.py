@@ -13,6 +13,7 @@ from spinenet.model.card import card_metrics, model_card
 from spinenet.system.files import write_bytes, write_text
 from spinenet.train.export import mean_of_networks
 from spinenet.train.export_config import ExportConfig
+from spinenet.train.exported_weights import PACKAGED
 from spinenet.train.runs import export_bundle, first_fitted, learnt_by, locator_onnx, made_with, read_json, recipe_of
 
 OF_THE_START = (
@@ -60,11 +61,11 @@ def _started(
         raise ConfigError(
             "graders=[...] need the locator=... that goes with them, or start= with a bundle whose grader they replace"
         )
-    if config.measured and not config.segmenter:
-        raise ConfigError("measured=... needs segmenter=..., which outlines what it reads")
     if not config.graders and not config.start:
         raise ConfigError("a bundle needs graders=[...] and locator=..., or start= with a bundle that has them")
-    start = load_bundle(None if config.start == "default" else Path(config.start)) if config.start else None
+    start = load_bundle(None if config.start == PACKAGED else Path(config.start)) if config.start else None
+    if config.measured and not config.segmenter and not (start and SEGMENTER in start.parts):
+        raise ConfigError("measured=... needs segmenter=..., which outlines what it reads, or start= that has one")
     if not config.graders:
         assert start is not None
         return start
@@ -109,8 +110,10 @@ def _with_parts(
     facts: Mapping[str, Any],
     out: Path,
 ) -> Bundle:
-    """``start`` with further parts: they alone have a say in what they have learnt from patients."""
-    parts = {**start.parts, **{part: _content(run, part) for part, run in more.items() if part != DISCS}}
+    """``start`` with further parts: they alone have a say in what they have learnt from patients, so a network of
+    discs of its own goes."""
+    old = {name: content for name, content in start.parts.items() if name != DISCS}
+    parts = {**old, **{part: _content(run, part) for part, run in more.items() if part != DISCS}}
     if config.locator:
         parts[LOCATOR] = locator_onnx(Path(config.locator))
     if config.discs:
@@ -129,6 +132,7 @@ def _with_parts(
     if generators := sorted({*before, *made.get("generators", ())}):
         made["generators"] = generators
     kept["made_with"] = made
+    kept.pop("disc_crop", None)
     if DISCS in parts:
         kept["disc_crop"] = recipe_of(more[DISCS])["crop"]
     targets = [name for name in TARGET if name in start.targets or name in patients]

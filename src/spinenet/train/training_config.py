@@ -371,8 +371,9 @@ class TrainMeasuredConfig(LearningConfig):
     out: str = "data/runs/measured"
     """Run folder, one that no other run has used."""
     segmenters: list[str] = MISSING
-    """Run folders of ``train segmenter``. A patient's discs are measured on what the first of them outlines that has
-    not learnt from the patient, else on what the first does."""
+    """Run folders of ``train segmenter``, or bundles that have one (``default``: the one in the package). A patient's
+    discs are measured on what the first of them outlines that has not learnt from the patient, else on what the first
+    does. A bundle does not say whom it learnt from: name it for patients that it has not seen."""
     locator: str | None = None
     """Run folder of ``train locator`` or bundle that finds the levels; none: the bundle in the package."""
     forest: ForestConfig = field(default_factory=ForestConfig)

@@ -18,11 +18,12 @@ from spinenet.errors import ConfigError, DatasetError
 from spinenet.labels import LEVELS
 from spinenet.locating.measuring.accuracy import ERRORS_95
 from spinenet.locating.measuring.measured_study import Outline, features_of, measure_study
-from spinenet.model.bundle import LOCATOR, Bundle, load_bundle
+from spinenet.model.bundle import LOCATOR, SEGMENTER, Bundle, load_bundle
 from spinenet.predict import locate
 from spinenet.readers import opened, read_study
 from spinenet.study import MeasuredSeries
 from spinenet.system.files import replacing
+from spinenet.train.exported_weights import PACKAGED
 from spinenet.train.segmenter.exported import open_segmenter
 
 REPORTED = tuple(ERRORS_95)
@@ -51,7 +52,13 @@ class SegmenterRun:
 
 
 def open_segmenter_run(run: Path) -> SegmenterRun:
-    """A segmenter with what its run folder says of patients; ConfigError or DatasetError where it is not one."""
+    """A segmenter with what its run folder says of patients, or that of a bundle (``default``: the one in the package),
+    which has learnt from none of them; ConfigError, DatasetError or BundleError where there is none."""
+    if str(run) == PACKAGED or run.suffix == ".zip" or (run / "model.json").is_file():
+        bundle = load_bundle(None if str(run) == PACKAGED else run)
+        if SEGMENTER not in bundle.parts:
+            raise ConfigError(f"{bundle.name} {bundle.version} has no {SEGMENTER}; name a run of train segmenter")
+        return SegmenterRun(bundle.outline, frozenset())
     outline, folds = open_segmenter(run), load_split(run / "split.json")
     try:
         fold = int(OmegaConf.load(run / "config.yaml").data.fold)
