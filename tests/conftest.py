@@ -1,15 +1,17 @@
 """Phantoms and a tiny untrained bundle that many tests share, each made once; one thread, so that jobs do not fight.
 
 Where CI or SPINENET_STRICT is set, a test that is skipped for a reason not in ALLOWED_SKIPS fails: programs that
-check our files from outside are installed there, and their absence is a fault.
+check our files from outside are installed there, and their absence is a fault. Pages are looked at in a browser:
+playwright (extra ``dev``) and a Chromium of the system (apt-get install chromium).
 """
 
 import io
 import os
+import shutil
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before anything imports torch or numpy
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,6 +33,9 @@ from spinephantom.patient.pathology import Mode
 SMALL = {"mode": Mode.SCREENING, "axial": False, "size": 256, "slices": 3, "sub_slices": 1, "stir_share": 0.0}
 SEEDS = (2, 3, 4, 5, 7, 8)
 STENOSIS = [index for index, target in enumerate(TARGETS) if "spider" not in target.labelled_by]
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
+)
 STRICT = bool(os.environ.get("SPINENET_STRICT") or os.environ.get("CI"))
 ALLOWED_SKIPS = (
     "SPINENET_SPIDER",  # patients' images are not in the repository
@@ -58,6 +63,18 @@ def pytest_runtest_makereport() -> Generator[None, Any, Any]:
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, Any, Any]:
     return _refuse_skip((yield))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install playwright")
+    if not CHROMIUM:
+        pytest.skip("no Chromium: apt-get install chromium")
+    quiet = ["--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=quiet, chromium_sandbox=False)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

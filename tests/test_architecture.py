@@ -119,7 +119,11 @@ def test_prediction_needs_the_base_install_only(path: Path) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     base = {requirement.split(">")[0] for requirement in project["dependencies"]}
     others = libraries_of(path) - set(sys.stdlib_module_names) - {"spinenet"}
-    optional = {"readers": {"SimpleITK"}, "serve": {"ray", "pynetdicom"}, "api": {"pandas"}}.get(stage_of(path), set())
+    optional = {
+        "readers": {"SimpleITK"},
+        "serve": {"ray", "pynetdicom", "starlette", "uvicorn"},
+        "api": {"pandas"},
+    }.get(stage_of(path), set())
     assert {DISTRIBUTION_OF.get(name, name) for name in others} <= base | optional
 
 

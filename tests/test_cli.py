@@ -74,7 +74,7 @@ def test_the_other_distribution_of_this_import_name_is_named_where_both_are_inst
 
 @pytest.mark.parametrize(
     "arguments",
-    [["predict", "x"], ["predict"], ["inspect"], ["predict", "x", "--out", "y", "--workers", "0"], ["grade"]],
+    [["predict"], ["inspect"], ["predict", "x", "--out", "y", "--workers", "0"], ["grade"]],
 )
 def test_a_wrong_call_is_exit_code_2(arguments: list[str]) -> None:
     result = call(*arguments)
@@ -272,3 +272,17 @@ def test_a_node_without_the_network_extra_is_one_line_that_names_it(
     assert result.exit_code == 2
     assert result.stderr == "spinenet: a DICOM node needs pynetdicom: pip install 'spinenet-mri[network]'\n"
     assert not (tmp_path / "node").exists()
+
+
+def test_a_path_alone_is_predicted_and_what_to_open_is_said(
+    summary: BatchSummary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("typer.launch", opened.append)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scans").mkdir()
+    told = call("scans")
+    assert told.exit_code == 1 and "open spinenet-results/worklist.html in a browser (--open does it)" in told.stdout
+    assert opened == [] and call("scans", "--open", "--out", "elsewhere").exit_code == 1
+    assert opened == [(tmp_path / "elsewhere" / "worklist.html").as_uri()]
+    assert "No such command" in call("scams").stderr

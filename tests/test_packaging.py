@@ -27,7 +27,7 @@ EXTRAS = {
     "train": ("evaluate", "train"),
     "datasets": ("mha",),
     "readers": ("mha",),
-    "serve": ("network",),
+    "serve": ("network", "app"),
 }
 """Room -> extras that bring what it imports; the others make do with the base install."""
 OPTIONAL = {"api": {"pandas"}, "serve": {"ray"}, "spinephantom": {"numba", "SimpleITK"}}

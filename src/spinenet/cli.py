@@ -11,6 +11,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -20,7 +21,7 @@ from spinenet import __version__
 from spinenet.errors import BundleError, SpinenetError, StudyError, in_words
 from spinenet.labels import RESEARCH_ONLY
 from spinenet.report.options import ReportOptions
-from spinenet.serve.command_options import Model, Paths, SeriesViews, reporting
+from spinenet.serve.command_options import RESULTS, Model, Paths, PathsAreCommands, SeriesViews, reporting
 from spinenet.system import tracebacks
 from spinenet.system.namesake import namesakes
 from spinenet.train.command_line import add_commands
@@ -35,6 +36,7 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
 app = typer.Typer(
+    cls=PathsAreCommands,
     help=f"Finds every disc level in lumbar spine MRI and grades it.\n\n{RESEARCH_ONLY}",
     add_completion=False,
     no_args_is_help=True,
@@ -76,7 +78,7 @@ def _options(
 @reporting
 def predict(
     paths: Paths,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the tables and reports.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the tables and reports.")] = RESULTS,
     model: Model = None,
     workers: Annotated[int, typer.Option(min=1, help="Studies predicted at the same time.")] = 1,
     ray: Annotated[
@@ -85,25 +87,26 @@ def predict(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict studies again that have results.")] = False,
     series: SeriesViews = None,
+    show: Annotated[bool, typer.Option("--open", help="Open the worklist, or the page of a single study.")] = False,
     *,
     options: ReportOptions,
 ) -> None:
     """Grade studies into tables, pages and DICOM objects.
 
     Writes tables of grades, studies and measurements, predictions.json, a worklist, and for each study a page, the
-    report as text, a structured report and an overview.
+    report as text, a structured report and an overview. `spinenet FOLDER` is short for `spinenet predict FOLDER`.
     """
     with _one_line_errors():
         from spinenet.model.bundle import load_bundle
         from spinenet.readers import parse_wanted
         from spinenet.report.tables import MEASUREMENTS_FILE
-        from spinenet.serve.batch import REPORTS_FOLDER, predict_paths
+        from spinenet.serve.batch import REPORTS_FOLDER, page_to_open, predict_paths
         from spinenet.serve.run_progress import run_progress
 
         wanted = [parse_wanted(text) for text in series or ()]
         bundle = load_bundle(model)
         _say_apart(paths)
-        with run_progress() as show:
+        with run_progress() as progress:
             summary = predict_paths(
                 paths,
                 out,
@@ -113,7 +116,7 @@ def predict(
                 workers=workers,
                 cluster=ray,
                 wanted=wanted,
-                on_progress=show,
+                on_progress=progress,
             )
         typer.echo(summary)
         if summary.counts["failed"]:
@@ -121,7 +124,10 @@ def predict(
         measured = "measurements.csv, " if (out / MEASUREMENTS_FILE).is_file() else ""
         typer.echo(f"tables in {out}: predictions.csv, {measured}studies.csv, predictions.json")
         typer.echo(f"worklist: {out / 'worklist.html'}\nreports: {out / REPORTS_FOLDER}")
-        typer.echo(RESEARCH_ONLY)
+        first = page_to_open(out, summary.keys)
+        typer.echo(f"open {first} in a browser (--open does it)\n{RESEARCH_ONLY}")
+        if show:
+            typer.launch(first.resolve().as_uri())
     raise typer.Exit(summary.exit_code)
 
 
@@ -163,6 +169,31 @@ def listen(
         peers = tuple(map(Peer.parse, send_to or ()))
         config = NodeConfig(aet, port, out, tuple(allow), peers, host, quiet_s=wait, keep_s=3600.0 * keep_hours)
         run(config, bundle, options, _say)
+
+
+@app.command("app")
+@reporting
+def local_app(
+    folder: Annotated[Path, typer.Option(help="Where images and results are kept.")] = Path("spinenet-app"),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 is any free one.")] = 0,
+    model: Model = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, open nothing.")] = False,
+    *,
+    options: ReportOptions,
+) -> None:
+    """Open a page to drop studies into, on this computer alone."""
+    with _one_line_errors("stopped; images and results are kept"):
+        from spinenet.model.bundle import load_bundle
+        from spinenet.serve.app import serve
+        from spinenet.serve.workspace import Workspace
+
+        work = Workspace(folder, load_bundle(model), replace(options, identify=True))
+        serve(work, port, _say if no_browser else _open)
+
+
+def _open(address: str) -> None:
+    _say(f"open {address} if no browser does")
+    typer.launch(address)
 
 
 def _say(line: str) -> None:

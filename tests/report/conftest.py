@@ -1,9 +1,5 @@
-"""One made-up study with two sagittal series of images that have a DICOM origin, and what a model says of it.
+"""One made-up study with two sagittal series of images that have a DICOM origin, and what a model says of it."""
 
-Pages are looked at in a browser: playwright (extra ``dev``) and a Chromium of the system (apt-get install chromium).
-"""
-
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -37,9 +33,6 @@ MODEL = {
     "licence": "none",
     "targets": [target.name for target in TARGETS],
 }
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
-)
 SLICES = 5
 SHOWN = ("L5/S1", "L4/L5", "L3/L4", "L2/L3", "L1/L2")
 
@@ -156,18 +149,6 @@ class PageLog:
     def open(self, path: Path) -> Any:
         self.page.goto(path.as_uri())
         return self.page
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install playwright")
-    if not CHROMIUM:
-        pytest.skip("no Chromium: apt-get install chromium")
-    quiet = ["--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=quiet, chromium_sandbox=False)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

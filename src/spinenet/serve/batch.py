@@ -26,8 +26,10 @@ from spinenet.readers import StudySource, Wanted, find_studies, names, read_stud
 from spinenet.readers.fingerprints import images_digest
 from spinenet.report.dicom.objects import why_no_objects
 from spinenet.report.options import DEFAULT, ReportOptions
+from spinenet.report.page.worklist import WORKLIST_FILE
 from spinenet.report.study_files import (
     CAPTURE_SUFFIX,
+    PAGE_SUFFIX,
     REPORT_SUFFIX,
     REPORTS_FOLDER,
     path_of,
@@ -154,6 +156,12 @@ def predict_paths(
         arrange(out, [source.key for source in claimed.sources])
         write_folder_files(out, list(recover(out)))
     return BatchSummary(counts, len(claimed.kept), tuple(source.key for source in claimed.sources))
+
+
+def page_to_open(out: Path, keys: Sequence[str]) -> Path:
+    """What to look at first: the page of the only study that was given, else the worklist."""
+    pages = [path_of(out / REPORTS_FOLDER, key, PAGE_SUFFIX) for key in keys]
+    return pages[0] if len(pages) == 1 and pages[0].exists() else out / WORKLIST_FILE
 
 
 def grade_folder(images: Path, out: Path, bundle: Bundle, options: ReportOptions) -> list[Path]:

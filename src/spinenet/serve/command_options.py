@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from spinenet.report.options import Language, ReportOptions
 
@@ -24,6 +25,20 @@ SeriesViews = Annotated[
         show_default=False,
     ),
 ]
+
+
+RESULTS = Path("spinenet-results")
+"""Where results go that no folder was named for."""
+
+
+class PathsAreCommands(TyperGroup):
+    """Commands; a path in the place of one is predicted: ``spinenet FOLDER``."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that the first word names, or ``predict`` where that is the path of something."""
+        if args and args[0] not in self.commands and Path(args[0]).exists():
+            args = ["predict", *args]
+        return super().resolve_command(ctx, args)
 
 
 def _report_options(
