@@ -102,7 +102,9 @@ class Grades(tuple[GradeRow, ...]):
         return f"<Grades: {len(self)} of {len({row.level for row in self})} levels>"
 
     def __str__(self) -> str:
-        lines = (f"{row.level:8} {row.title:28} {_told(row)}" for row in self._experimental_last())
+        rows = self._experimental_last()
+        width = max((len(row.title) for row in rows), default=0)
+        lines = (f"{row.level:8} {row.title:{width}} {_told(row)}" for row in rows)
         return "\n".join([*lines, RESEARCH_ONLY])
 
     def _experimental_last(self) -> list[GradeRow]:
