@@ -85,9 +85,6 @@ def metadata_of(facts: Mapping[str, str]) -> dict[str, Any]:
 
 def inference_of(width: int) -> dict[str, Any]:
     """The content of ``inference.json``: a label image for every file that ``images`` names, slice by slice."""
-    spacing = {"_target_": "Spacingd", "keys": "image", "pixdim": [-1.0, PIXEL_MM, PIXEL_MM], "mode": "bilinear"}
-    scale = {"lower": 1, "upper": 99.5, "b_min": 0, "b_max": 1, "channel_wise": True}
-    pad = {"_target_": "DivisiblePadd", "keys": "image", "k": [1, SIZE_MULTIPLE, SIZE_MULTIPLE], "method": "end"}
     save = {"keys": "pred", "output_dir": "@output_dir", "output_postfix": "seg", "separate_folder": False}
     return {
         "imports": ["$import glob"],
@@ -107,18 +104,7 @@ def inference_of(width: int) -> dict[str, Any]:
         },
         "network": "$@network_def.to(@device).eval()",
         "weights": "$@network.load_state_dict(torch.load(@bundle_root + '/models/model.pt', map_location=@device))",
-        "preprocessing": {
-            "_target_": "Compose",
-            "transforms": [
-                {"_target_": "LoadImaged", "keys": "image", "ensure_channel_first": True},
-                {"_target_": "Orientationd", "keys": "image", "axcodes": "LIP", "labels": None},
-                spacing,
-                {"_target_": "ScaleIntensityRangePercentilesd", "keys": "image", **scale},
-                {"_target_": "ThresholdIntensityd", "keys": "image", "threshold": 0.0, "cval": 0.0},
-                {"_target_": "ThresholdIntensityd", "keys": "image", "threshold": 1.2, "above": False, "cval": 1.2},
-                pad,
-            ],
-        },
+        "preprocessing": {"_target_": "Compose", "transforms": _preprocessing()},
         "dataset": {
             "_target_": "Dataset",
             "data": "$[{'image': one} for one in @images]",
@@ -143,6 +129,21 @@ def inference_of(width: int) -> dict[str, Any]:
         },
         "run": ["$@weights", "$@evaluator.run()"],
     }
+
+
+def _preprocessing() -> list[dict[str, Any]]:
+    """Slices from the left, rows downwards, columns backwards, at PIXEL_MM, with grey values of 0 to 1.2."""
+    spacing = {"pixdim": [-1.0, PIXEL_MM, PIXEL_MM], "mode": "bilinear"}
+    scale = {"lower": 1, "upper": 99.5, "b_min": 0, "b_max": 1, "channel_wise": True}
+    return [
+        {"_target_": "LoadImaged", "keys": "image", "ensure_channel_first": True},
+        {"_target_": "Orientationd", "keys": "image", "axcodes": "LIP", "labels": None},
+        {"_target_": "Spacingd", "keys": "image", **spacing},
+        {"_target_": "ScaleIntensityRangePercentilesd", "keys": "image", **scale},
+        {"_target_": "ThresholdIntensityd", "keys": "image", "threshold": 0.0, "cval": 0.0},
+        {"_target_": "ThresholdIntensityd", "keys": "image", "threshold": 1.2, "above": False, "cval": 1.2},
+        {"_target_": "DivisiblePadd", "keys": "image", "k": [1, SIZE_MULTIPLE, SIZE_MULTIPLE], "method": "end"},
+    ]
 
 
 def _readme(metadata: Mapping[str, Any]) -> str:
