@@ -6,22 +6,20 @@ Results and tables go to stdout, progress and complaints to stderr. Exit code 0:
 call was wrong or nothing could be done.
 """
 
-import errno
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from spinenet import __version__
-from spinenet.errors import BundleError, SpinenetError, StudyError, in_words
+from spinenet.errors import BundleError, SpinenetError, StudyError
 from spinenet.labels import RESEARCH_ONLY
 from spinenet.report.options import ReportOptions
 from spinenet.serve.command_options import RESULTS, Model, Paths, PathsAreCommands, SeriesViews, reporting
+from spinenet.serve.one_line_errors import one_line_errors
 from spinenet.system import tracebacks
 from spinenet.system.namesake import namesakes
 from spinenet.train.command_line import add_commands
@@ -31,9 +29,6 @@ if TYPE_CHECKING:
     from spinenet.study import Series, Study
 
 LOG = logging.getLogger(__name__)
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
 
 app = typer.Typer(
     cls=PathsAreCommands,
@@ -96,7 +91,7 @@ def predict(
     Writes tables of grades, studies and measurements, predictions.json, a worklist, and for each study a page, the
     report as text, a structured report and an overview. `spinenet FOLDER` is short for `spinenet predict FOLDER`.
     """
-    with _one_line_errors():
+    with one_line_errors():
         from spinenet.model.bundle import load_bundle
         from spinenet.readers import parse_wanted
         from spinenet.report.tables import MEASUREMENTS_FILE
@@ -159,7 +154,7 @@ def listen(
 
     A study is graded when it is complete, and the results are sent on. Ctrl-C ends it.
     """
-    with _one_line_errors("stopped; what was received is kept, the same command goes on with it"):
+    with one_line_errors("stopped; what was received is kept, the same command goes on with it"):
         from spinenet.model.bundle import load_bundle
         from spinenet.serve.listening import listen as run
         from spinenet.serve.node import NodeConfig
@@ -182,7 +177,7 @@ def local_app(
     options: ReportOptions,
 ) -> None:
     """Open a page to drop studies into, on this computer alone."""
-    with _one_line_errors("stopped; images and results are kept"):
+    with one_line_errors("stopped; images and results are kept"):
         from spinenet.model.bundle import load_bundle
         from spinenet.serve.app import serve
         from spinenet.serve.workspace import Workspace
@@ -222,7 +217,7 @@ def inspect(
 
     Nothing is predicted, and nothing written.
     """
-    with _one_line_errors():
+    with one_line_errors():
         from spinenet.readers import find_studies, read_study
         from spinenet.readers.names import printable
         from spinenet.serve.output_folder import key_in
@@ -283,7 +278,7 @@ def compare(
 
     And whether it is more than the model's own noise.
     """
-    with _one_line_errors():
+    with one_line_errors():
         from spinenet.report.page import change as pairs
         from spinenet.system.files import write_text
 
@@ -334,7 +329,7 @@ def apply(
     Writes page, text, tables and, where the reader approved, a verified structured report anew; corrections.csv holds
     all corrections, as labels to train with (data=table).
     """
-    with _one_line_errors():
+    with one_line_errors():
         from spinenet.model.bundle import load_bundle
         from spinenet.serve.applying import CORRECTIONS_FILE, apply_corrections
 
@@ -350,7 +345,7 @@ def verify(
 
     By default the one in the package.
     """
-    with _one_line_errors():
+    with one_line_errors():
         from spinenet.model.bundle import load_bundle
         from spinenet.report.bundle_facts import lines_of
 
@@ -359,37 +354,6 @@ def verify(
 
 
 add_commands(app)
-
-
-@contextmanager
-def _one_line_errors(
-    stopped: str = "stopped; finished studies are kept, the same command goes on with the others",
-) -> Iterator[None]:
-    """What a user can meet ends in one line on stderr; a fault of ours keeps its traceback."""
-    try:
-        yield
-    except SpinenetError as error:
-        LOG.debug("stopped", exc_info=True)
-        _stop(str(error), 2)
-    except BrokenPipeError:
-        raise  # the reader of our output has gone (`| head`): typer ends quietly
-    except OSError as error:
-        LOG.debug("stopped", exc_info=True)
-        _stop(_file_fault(error), 2)
-    except KeyboardInterrupt:
-        _stop(stopped, INTERRUPTED)
-
-
-def _file_fault(error: OSError) -> str:
-    """What the system could not do, with which file, and what to do about a full disk."""
-    if error.errno == errno.ENOSPC:
-        return "the disk is full; free some space and give the same command again: what is finished is kept"
-    return f"{error.filename}: {in_words(error)}" if error.filename else in_words(error)
-
-
-def _stop(message: str, code: int) -> NoReturn:
-    typer.echo(f"spinenet: {' '.join(message.split())}", err=True)
-    raise typer.Exit(code)
 
 
 def _series_line(series: "Series") -> str:
