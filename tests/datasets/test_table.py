@@ -317,3 +317,21 @@ def test_points_that_cannot_be_read_are_told(folder: Path) -> None:
     )
     assert "study z: it has points and no grades; left out" in said(dataset)
     assert dataset.studies[0].grades_LT[1, TARGET_INDEX["pfirrmann"]] == 3
+
+
+def test_several_raters_give_what_most_of_them_said_and_are_all_kept(phantom: PhantomStudy, tmp_path: Path) -> None:
+    as_mha(phantom, tmp_path)
+    said = {"a": (3, 1), "b": (4, 0), "c": (4, 1)}
+    rows = [
+        {"study": "scans", "level": "L4/L5", "rater": rater, "pfirrmann": grade, "bulging": bulging}
+        for rater, (grade, bulging) in said.items()
+    ]
+    write_csv(tmp_path / "grades.csv", [*rows, {"study": "scans", "level": "L5/S1", "rater": "a", "pfirrmann": 5}])
+    dataset = load_dataset("table", tmp_path)
+    (study,) = dataset.studies
+    assert dataset.findings == () and study.raters_RLT.shape == (3, len(LEVELS), len(TARGETS))
+    l4, l5 = LEVELS.index("L4/L5"), LEVELS.index("L5/S1")
+    pfirrmann, bulging = TARGET_INDEX["pfirrmann"], TARGET_INDEX["bulging"]
+    assert (study.grades_LT[l4, pfirrmann], study.grades_LT[l4, bulging], study.grades_LT[l5, pfirrmann]) == (3, 1, 4)
+    assert study.raters_RLT[:, l4, pfirrmann].tolist() == [2, 3, 3]
+    assert study.raters_RLT[:, l5, pfirrmann].tolist() == [4, UNKNOWN, UNKNOWN]

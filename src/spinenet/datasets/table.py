@@ -97,7 +97,9 @@ def load_table(root: Path) -> Dataset:
     studies = []
     for name, source in sources.items():
         masks = {one.name: mask for one in source.volumes if (mask := _mask_of(one.path)) is not None}
-        studies.append(LabelledStudy(source.key, patients[name], source, grades[name], masks, points=points.get(name)))
+        grades_LT = consensus_of(grades[name])
+        one = LabelledStudy(source.key, patients[name], source, grades_LT, masks, points=points.get(name))
+        studies.append(replace(one, raters_RLT=grades[name]) if len(grades[name]) > 1 else one)
     if not studies:
         first = findings[-1] if findings else "it has no rows"
         raise DatasetError(f"{path}: none of its {len(grades)} studies can be read ({first})")
@@ -122,9 +124,9 @@ def _rows(path: Path, needed: Iterable[str]) -> list[dict[str, str]]:
 
 
 def _grades(path: Path, rows: list[dict[str, str]], findings: list[Finding]) -> dict[str, NDArray[np.int64]]:
-    """Study -> grades of a wide or a long table."""
+    """Study -> (R, L, T) grades of a wide or a long table, one row of them a rater; one where it names no raters."""
     columns = list(rows[0])
-    known = {"study", "patient", "level"}
+    known = {"study", "patient", "level", "rater"}
     if "target" in columns:
         column = next((one for one in GRADE_COLUMNS if one in columns), None)
         if column is None or (column == "grade" and "p_0" in columns):
@@ -139,12 +141,30 @@ def _grades(path: Path, rows: list[dict[str, str]], findings: list[Finding]) -> 
         known |= set(targets)
         cells = [(row, target, row[target]) for row in rows for target in targets]
     findings += [Finding(path.name, _unknown_column(one, known), Kind.UNUSED) for one in columns if one not in known]
-    grades: dict[str, NDArray[np.int64]] = {row["study"]: no_grades() for row in rows}
+    grades: dict[str, dict[str, NDArray[np.int64]]] = {}
     for row, target, text in cells:
-        said = _set(grades[row["study"]], row["level"], target, text) if text else ""
+        own = grades.setdefault(row["study"], {}).setdefault(row.get("rater", ""), no_grades())
+        said = _set(own, row["level"], target, text) if text else ""
         if said:
             findings.append(Finding(f"study {row['study']}", said, Kind.NO_LABEL))
-    return grades
+    return {study: np.stack(list(raters.values())) for study, raters in grades.items()}
+
+
+def consensus_of(grades_RLT: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(L, T) the grade that most raters gave; between grades that as many gave, the lower one nearest to the middle.
+
+    >>> consensus_of(np.array([[[2, 0]], [[3, UNKNOWN]], [[3, 1]]])).tolist()
+    [[3, 0]]
+    """
+    middle_LT = no_grades()[: grades_RLT.shape[1], : grades_RLT.shape[2]]
+    for place in np.ndindex(*middle_LT.shape):
+        known = np.sort(grades_RLT[(slice(None), *place)])
+        known = known[known != UNKNOWN]
+        if known.size:
+            counts = np.bincount(known)
+            most = np.flatnonzero(counts == counts.max())
+            middle_LT[place] = most[np.argmin(np.abs(most - known[(known.size - 1) // 2]))]
+    return middle_LT
 
 
 def _unknown_column(name: str, known: Iterable[str]) -> str:

@@ -261,7 +261,8 @@ class TrainGraderConfig(RunConfig):
     locator: str | None = None
     """Run folder of ``train locator``; with it the run exports a whole bundle and predicts its test patients."""
     labels: str = "truth"
-    """What phantoms are learnt from: ``truth``, their exact grades, or ``rater``, one simulated rater at random."""
+    """What is learnt where several raters graded: ``truth``, what most said (of phantoms what is exact), or ``rater``,
+    one of them at random each time, which teaches the shares of their grades."""
     model: GraderModelConfig = field(default_factory=GraderModelConfig)
     loss: GraderLossConfig = field(default_factory=GraderLossConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
