@@ -22,7 +22,7 @@
 
   function build() {
     const head = made("tr", form.querySelector("thead"));
-    for (const title of ["", ...data.levels]) made(title ? "th" : "td", head, { scope: "col", textContent: title });
+    for (const title of ["", ...data.levels]) title ? made("th", head, { scope: "col", textContent: title }) : made("td", head);
     const row = (title, cell) => {
       const line = made("tr", form.querySelector("tbody"));
       made("th", line, { scope: "row", textContent: title });
