@@ -10,7 +10,7 @@ import logging
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -276,40 +276,22 @@ def compare(
 ) -> None:
     """Say what changed between two studies of a patient.
 
-    And whether it is more than the model's own noise.
+    And whether it is more than the model's own noise. Results that name patients are paired by person and date, and
+    two persons are refused.
     """
     with one_line_errors():
         from spinenet.report.page import change as pairs
+        from spinenet.serve.change_lines import print_changes
         from spinenet.system.files import write_text
 
         comparison = pairs.compare(prior, current)
-        _print_changes(comparison)
+        print_changes(comparison)
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
             write_text(out / "changes.csv", pairs.table(comparison.changes))
             write_text(out / "changes.html", pairs.page(comparison))
             typer.echo(f"tables: {out / 'changes.csv'}, {out / 'changes.html'}")
         typer.echo(RESEARCH_ONLY)
-
-
-def _print_changes(comparison: Any) -> None:
-    """What changed as a table, the rest as a count."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from spinenet.report.page.change import SAME, TITLES
-
-    shown = [change for change in comparison.changes if change.verdict != SAME]
-    table = Table("Level", "What", "Earlier", "Later", "Difference", "Noise", "Verdict")
-    for one in shown:
-        numbers = ["" if value is None else f"{value:.2f}" for value in (one.difference, one.noise)]
-        doubt = " (experimental)" if one.experimental else "" if one.confident else " (uncertain)"
-        table.add_row(one.level, TITLES[one.target], one.prior, one.current, *numbers, one.verdict + doubt)
-    if shown:
-        Console(soft_wrap=True).print(table)
-    typer.echo(f"{len(comparison.changes) - len(shown)} of {len(comparison.changes)} are the same")
-    if comparison.unpaired:
-        typer.echo(f"without a partner: {', '.join(comparison.unpaired)}")
 
 
 @app.command()

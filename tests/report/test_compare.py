@@ -13,6 +13,7 @@ from spinenet.cli import app
 from spinenet.errors import OutputError
 from spinenet.labels import EXPERIMENTAL, RESEARCH_ONLY, TARGETS
 from spinenet.report.document import document, study_entry, write_document
+from spinenet.report.identification import Identification, write_identification
 from spinenet.report.page.change import Change, compare, page, table
 from spinenet.study import Note, Prediction, Scope, Severity, StudyResult
 
@@ -178,3 +179,59 @@ def test_table_and_page_agree_on_every_change(graded: StudyResult, model: dict[s
     rows = list(csv.DictReader(io.StringIO(table(comparison.changes))))
     assert len(rows) == len(comparison.changes) == len(graded.predictions) + 2 * 5
     assert f"{len(rows)} of {len(rows)} grades and measurements are the same" in page(comparison)
+
+
+HERNIATED = Prediction("L4/L5", "herniation", 1, (0.1, 0.9), True)
+WHOLE = Prediction("L4/L5", "herniation", 0, (0.95, 0.05), True)
+JANE = Identification("Doe, Jane", "4711", "1960-05-03", "F", "2024-03-01")
+
+
+def identified(folder: Path, key: str, person: Identification, *predictions: Prediction) -> Path:
+    model = {**MODEL, "noise": {"herniation": 0.3, "pfirrmann": 0.5, "disc_height_mm": 0.8}}
+    file = write(folder / f"{key}.json", study(key, *predictions), model=model)
+    write_identification(folder / f"{key}.identity.json", person)
+    return file
+
+
+def test_two_persons_are_refused(tmp_path: Path) -> None:
+    first = identified(tmp_path, "a", JANE, WHOLE)
+    for changes in ({"patient_id": "1"}, {"birth_date": "1961-05-03"}, {"sex": "M"}):
+        second = identified(tmp_path, "b", replace(JANE, **changes), HERNIATED)
+        with pytest.raises(OutputError, match="of two persons"):
+            compare(first, second)
+
+
+def test_the_earlier_study_comes_first_whatever_the_order_given(tmp_path: Path) -> None:
+    early = identified(tmp_path, "a", JANE, WHOLE, pfirrmann(0, 1, 0, 0, 0, level="L5/S1"))
+    late = identified(
+        tmp_path, "b", replace(JANE, date="2026-01-02"), HERNIATED, pfirrmann(0, 1, 0, 0, 0, level="L5/S1")
+    )
+    for files in ((early, late), (late, early)):
+        (pair,) = compare(*files).pairs
+        assert (pair.prior, pair.current, pair.caution) == ("a, 2024-03-01", "b, 2026-01-02", "")
+        assert pair.sentences == (
+            "L4/L5: new disc herniation; nothing else changed beyond noise.",
+            "L5/S1: no change beyond noise.",
+        )
+
+
+def test_a_grade_that_moved_is_said_from_where_to_where(tmp_path: Path) -> None:
+    before = write(tmp_path / "a.json", study("a", pfirrmann(0, 1, 0, 0, 0)))
+    after = write(tmp_path / "b.json", study("b", pfirrmann(0, 0, 0, 1, 0)))
+    comparison = compare(before, after)
+    (sentence,) = comparison.pairs[0].sentences
+    assert sentence == "L4/L5: Pfirrmann degeneration from II to IV; nothing else changed beyond noise."
+    assert "nothing says that these two are of one person" in comparison.pairs[0].caution
+    assert sentence in page(comparison)
+
+
+def test_results_that_name_patients_are_paired_by_person_and_date(tmp_path: Path) -> None:
+    people = {"a": JANE, "b": replace(JANE, date="2025-01-01"), "c": replace(JANE, patient_id="9", date="2025-06-01")}
+    reports = tmp_path / "reports"
+    reports.mkdir()
+    for key, person in people.items():
+        write_identification(reports / f"{key}.identity.json", person)
+    write(tmp_path / "predictions.json", *(study(key, WHOLE) for key in people))
+    comparison = compare(tmp_path, tmp_path)
+    assert [(pair.prior_study, pair.current_study) for pair in comparison.pairs] == [("a", "b")]
+    assert comparison.unpaired == ("c",)

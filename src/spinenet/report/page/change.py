@@ -16,11 +16,14 @@ import numpy as np
 
 from spinenet import __version__
 from spinenet.errors import OutputError
-from spinenet.labels import EXPERIMENTAL, LEVELS, RESEARCH_ONLY, TARGET, TARGETS, Scale, Target
+from spinenet.labels import EXPERIMENTAL, LEVELS, RESEARCH_ONLY, TARGET, TARGETS, Scale
 from spinenet.locating.discs import NUMBERING
 from spinenet.locating.measuring.quantities import QUANTITIES, QUANTITY
-from spinenet.report.document import DOCUMENT_FILE, predictions_of, read_document
+from spinenet.report.certainty import label
+from spinenet.report.document import predictions_of
+from spinenet.report.page.change_sentences import level_sentences
 from spinenet.report.page.html import environment
+from spinenet.report.page.study_pairs import StudyPair, dated_studies, study_pairs
 from spinenet.study import Prediction
 
 BEYOND, WITHIN, MOVED, SAME, UNKNOWN, ALONE = (
@@ -63,32 +66,71 @@ COLUMNS = tuple(field.name for field in fields(Change))
 
 
 @dataclass(frozen=True)
+class ComparedPair:
+    """Two studies that were compared: their keys, with the date where it is known, what calls for caution, and what
+    changed in one sentence a level."""
+
+    prior_study: str
+    current_study: str
+    prior: str
+    current: str
+    caution: str
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Comparison:
     """All changes of all pairs, and the keys of studies that had no partner."""
 
     changes: tuple[Change, ...]
     unpaired: tuple[str, ...]
     model: Mapping[str, Any]
+    pairs: tuple[ComparedPair, ...] = ()
 
 
 def compare(prior: Path, current: Path) -> Comparison:
     """Compare two output folders or two ``predictions.json`` files.
 
-    One study on each side makes a pair, more are paired by their key. Raises OutputError where a file cannot be read,
-    nothing can be paired, or the two were predicted by different models.
+    One study on each side makes a pair, the earlier one first whatever the order given; more are paired by person and
+    date where results name patients, else by their key. Raises OutputError where a file cannot be read, nothing can be
+    paired, the two are of two persons, or they were predicted by different models.
     """
-    before, after = (_document(path) for path in (prior, current))
-    model = after["model"]
-    if before["model"].get("digest") != model.get("digest") or before["model"]["name"] != model["name"]:
+    (old_model, before), (model, after) = (dated_studies(path) for path in (prior, current))
+    if old_model.get("digest") != model.get("digest") or old_model["name"] != model["name"]:
         raise OutputError(f"{prior} and {current}: predicted by different models; predict both with the same one")
-    pairs = _pairs(before["studies"], after["studies"])
+    pairs = study_pairs(before, after)
     if not pairs:
         raise OutputError(f"{prior} and {current}: no study in common; name two files, reports/STUDY.json")
-    paired = {study["study"] for pair in pairs for study in pair}
-    keys = [study["study"] for study in (*before["studies"], *after["studies"])]
-    changes = [change for pair in pairs for change in changes_of(*pair, model.get("noise", {}))]
-    unpaired = tuple(dict.fromkeys(key for key in keys if key not in paired))
-    return Comparison(tuple(sorted(changes, key=_interest)), unpaired, model)
+    paired = {one.key for pair in pairs for one in (pair.prior, pair.current)}
+    noise = model.get("noise", {})
+    found = [(pair, tuple(changes_of(pair.prior.study, pair.current.study, noise))) for pair in pairs]
+    changes = [change for _, several in found for change in several]
+    unpaired = tuple(dict.fromkeys(one.key for one in (*before, *after) if one.key not in paired))
+    told = tuple(_told(pair, several) for pair, several in found)
+    return Comparison(tuple(sorted(changes, key=_interest)), unpaired, model, told)
+
+
+def _told(pair: StudyPair, changes: Sequence[Change]) -> ComparedPair:
+    """What is said of a pair; experimental grades are not."""
+    before, after = (_values(one.study) for one in (pair.prior, pair.current))
+    beyond = [(one.level, one.target) for one in changes if one.verdict == BEYOND and not one.experimental]
+    levels = tuple(dict.fromkeys(one.level for one in changes if not one.experimental))
+    return ComparedPair(
+        prior_study=pair.prior.key,
+        current_study=pair.current.key,
+        prior=pair.prior.dated,
+        current=pair.current.dated,
+        caution=pair.caution,
+        sentences=tuple(level_sentences([(one, before.get(one), after.get(one)) for one in beyond], levels)),
+    )
+
+
+def _values(study: Mapping[str, Any]) -> dict[tuple[str, str], Prediction | float]:
+    """(level, target or measurement) -> what a study says of it."""
+    found: dict[tuple[str, str], Prediction | float] = {(one.level, one.target): one for one in predictions_of(study)}
+    for level in study["levels"]:
+        found |= {(level["level"], name): value for name, value in level["measurements"].items()}
+    return found
 
 
 def changes_of(prior: Mapping[str, Any], current: Mapping[str, Any], noise: Mapping[str, float]) -> Iterator[Change]:
@@ -120,14 +162,15 @@ def shift(prior: Prediction, current: Prediction) -> float:
 
 def page(comparison: Comparison) -> str:
     """The changes as a page; what stayed the same is counted."""
-    pairs: dict[tuple[str, str], list[Change]] = {}
+    of_pair: dict[tuple[str, str], list[Change]] = {}
     for change in comparison.changes:
-        pairs.setdefault((change.prior_study, change.current_study), []).append(change)
+        of_pair.setdefault((change.prior_study, change.current_study), []).append(change)
+    pairs = [(one, of_pair.get((one.prior_study, one.current_study), [])) for one in comparison.pairs]
     return (
         environment()
         .get_template("compare.html")
         .render(
-            pairs=pairs.items(),
+            pairs=pairs,
             unpaired=comparison.unpaired,
             titles=TITLES,
             model=comparison.model,
@@ -149,19 +192,6 @@ def table(changes: Sequence[Change]) -> str:
     return text.getvalue()
 
 
-def _document(path: Path) -> dict[str, Any]:
-    return read_document(path / DOCUMENT_FILE if path.is_dir() else path)
-
-
-def _pairs(before: Sequence[Any], after: Sequence[Any]) -> list[tuple[Any, Any]]:
-    if len(before) == len(after) == 1:
-        return [(before[0], after[0])]
-    later = {study["study"]: study for study in after}
-    usable = [study for study in before if study["study"] in later]
-    pairs = [(study, later[study["study"]]) for study in usable]
-    return [pair for pair in pairs if all(study["status"] != "failed" for study in pair)]
-
-
 def _of_grade(
     keys: tuple[str, str],
     place: tuple[str, str],
@@ -169,7 +199,7 @@ def _of_grade(
     current: Prediction | None,
     noise: float | None,
 ) -> Change:
-    words = [_words(TARGET[place[1]], one) for one in (prior, current)]
+    words = [_words(one) for one in (prior, current)]
     given = [one for one in (prior, current) if one is not None]
     sure, tried = all(one.confident for one in given), any(one.experimental for one in given)
     if prior is None or current is None:
@@ -198,8 +228,8 @@ def _verdict(other_grade: bool, difference: float, noise: float | None) -> str:
     return MOVED if beyond else SAME
 
 
-def _words(target: Target, prediction: Prediction | None) -> str:
-    return "" if prediction is None else target.words[target.index_of(prediction.grade)]
+def _words(prediction: Prediction | None) -> str:
+    return "" if prediction is None else label(prediction)
 
 
 def _interest(change: Change) -> tuple[str, bool, int, int, float]:

@@ -1,0 +1,59 @@
+"""What changed between two studies, in one sentence a level."""
+
+from collections.abc import Sequence
+
+from spinenet.labels import LEVELS, TARGET, Scale
+from spinenet.locating.measuring.quantities import QUANTITY
+from spinenet.report.certainty import Certainty, alternatives, reading_of
+from spinenet.report.findings import short_words
+from spinenet.study import Prediction
+
+Place = tuple[str, str]
+"""Level and target, or level and measurement."""
+
+
+def level_sentences(
+    changed: Sequence[tuple[Place, Prediction | float | None, Prediction | float | None]], levels: Sequence[str]
+) -> list[str]:
+    """Sentences of the levels with a change that exceeds the noise, from the head down, and one of all the others."""
+    told: dict[str, list[str]] = {}
+    for (level, name), prior, current in changed:
+        words = _of_grade(level, prior, current) if name in TARGET else _of_size(name, prior, current)
+        if words:
+            told.setdefault(level, []).append(words)
+    ordered = sorted(levels, key=LEVELS.index, reverse=True)
+    sentences = [
+        f"{level}: {'; '.join(told[level])}; nothing else changed beyond noise." for level in ordered if level in told
+    ]
+    same = [level for level in ordered if level not in told]
+    return [*sentences, *([f"{', '.join(same)}: no change beyond noise."] if same else [])]
+
+
+def _of_grade(level: str, prior: Prediction | float | None, current: Prediction | float | None) -> str:
+    if not isinstance(prior, Prediction) or not isinstance(current, Prediction):
+        return ""
+    target, was, now = TARGET[current.target], _is_told(prior), _is_told(current)
+    if target.scale is Scale.BINARY:
+        new = f"new {target.at(level)}" if now else f"no {target.at(level)} any more"
+        return "" if now == was else new if current.confident else f"likely {new}"
+    return f"{target.running} from {_words(prior)} to {_words(current)}"
+
+
+def _is_told(prediction: Prediction) -> bool:
+    reading = reading_of(prediction)
+    return reading.is_finding and reading.certainty is not Certainty.OPEN
+
+
+def _words(prediction: Prediction) -> str:
+    """A grade as it is said, without what cannot be excluded."""
+    target, reading = TARGET[prediction.target], reading_of(prediction)
+    grades = (prediction.grade,) if reading.certainty is Certainty.OPEN else reading.grades
+    words = alternatives([short_words(target, grade) for grade in grades])
+    return words if reading.certainty is Certainty.STANDS else f"likely {words}"
+
+
+def _of_size(name: str, prior: Prediction | float | None, current: Prediction | float | None) -> str:
+    quantity = QUANTITY[name]
+    if isinstance(prior, Prediction) or isinstance(current, Prediction) or prior is None or current is None:
+        return ""
+    return f"{quantity.words} from {quantity.written(prior)} to {quantity.written(current)} {quantity.sign}".strip()
