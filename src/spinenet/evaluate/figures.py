@@ -6,6 +6,7 @@ Colours are Okabe and Ito's, told apart by colour-blind readers. No pyplot: noth
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,10 @@ STYLE: dict[Any, Any] = {
 }
 
 
+TITLE_LETTERS = 10
+"""Of a panel's title, to the inch; a longer one gets a second line."""
+
+
 @contextmanager
 def panels(
     count: int,
@@ -74,6 +79,8 @@ def panels(
         for axis in axes[count:]:
             axis.set_visible(False)
         yield figure, axes[:count]
+        for axis in axes[:count]:
+            axis.set_title(fill(axis.get_title("left"), round(TITLE_LETTERS * width)))
         figure.text(0.5, 0.12 / size_y, xlabel, ha="center", va="bottom")
         figure.text(0.1 / size_x, 0.5, ylabel, ha="left", va="center", rotation=90)
         if legend:
