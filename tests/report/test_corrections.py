@@ -14,7 +14,7 @@ from spinenet.labels import LEVELS
 from spinenet.report.corrections import corrected, correction_rows, read_corrections
 from spinenet.report.dicom.objects import made_from
 from spinenet.report.dicom.sr_text import read_report
-from spinenet.report.dicom.structured_report import write_report
+from spinenet.report.dicom.structured_report import walk, write_report
 from spinenet.report.page.html import render, write_study_report
 from spinenet.report.reviewed import as_predicted
 from spinenet.report.text.narrative import narrative
@@ -97,6 +97,10 @@ def test_an_approved_report_is_verified_with_the_reader_as_observer(
         assert (report.VerificationFlag, report.PreliminaryFlag) == flags
         observers = [one.PersonName for one in report.ContentSequence if one.ValueType == "PNAME"]
         assert observers == ["Reader^Jo"]
+        groups = [one for one in walk(report.ContentSequence) if one.ConceptNameCodeSequence[0].CodeValue == "125007"]
+        by_algorithm = [one for one in groups if "Algorithm Name" in str(one.ContentSequence)]
+        given = [grade for grade in read_corrections(saved()).grades.values() if grade is not None]
+        assert len(groups) - len(by_algorithm) == 1 + len(given)  # the study's group, and the reader's
         grades = {(one.level, one.target): one for one in read_report(tmp_path / "report.dcm").grades}
         assert (grades["L4/L5", "herniation"].grades, grades["L4/L5", "herniation"].evidence) == ((1,), "reader")
         if approved:

@@ -145,6 +145,7 @@ def _level_group(made: ObjectSource, level: str, values: dict[str, float]) -> It
     return _group(
         made,
         f"{level} measurements",
+        *_algorithm(made),
         code_item(MODIFIES, codes.FINDING_SITE, codes.LEVEL_CODES[level]),
         *(number_item(codes.MEASUREMENT_CODES[name], value, codes.UNITS[name]) for name, value in values.items()),
         *_references(made, _measured_in(made)),
@@ -160,6 +161,7 @@ def _grade_group(made: ObjectSource, prediction: Prediction) -> Item:
     return _group(
         made,
         f"{prediction.level} {target.title}",
+        *([] if prediction.evidence == "reader" else _algorithm(made)),
         code_item(CONTAINS, codes.FINDING, codes.finding_code(target)),
         code_item(MODIFIES, codes.FINDING_SITE, codes.SITES[target.unit][prediction.level], laterality),
         number_item(codes.PROBABILITY, reading.share, codes.RATIO),
@@ -180,6 +182,14 @@ def _group(made: ObjectSource, name: str, *items: Item) -> Item:
         uid_item(CONTEXT, codes.TRACKING_UID, made.uid("group", name)),
     ]
     return container(codes.MEASUREMENT_GROUP, [*identity, *items], "1501")
+
+
+def _algorithm(made: ObjectSource) -> list[Item]:
+    """Which algorithm found what a group holds (TID 4019)."""
+    return [
+        item(MODIFIES, "TEXT", codes.ALGORITHM_NAME, TextValue=str(made.model["name"])),
+        item(MODIFIES, "TEXT", codes.ALGORITHM_VERSION, TextValue=str(made.model["version"])),
+    ]
 
 
 def _measured_in(made: ObjectSource) -> list[tuple[str, int]]:
