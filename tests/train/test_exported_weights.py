@@ -13,9 +13,11 @@ from torch import nn
 from spinenet.crops import DISC_ARRAYS, CropSpec
 from spinenet.datasets.splits import DataConfig
 from spinenet.errors import BundleError, ConfigError
-from spinenet.model.bundle import DISCS, GRADER, LOCATOR, NEEDED, SEGMENTER, write_bundle
+from spinenet.model.bundle import DISCS, GRADER, LOCATOR, NEEDED, SEGMENTER, load_bundle, write_bundle
 from spinenet.train.baselines import build_grader
+from spinenet.train.discs.disc_config import DiscModelConfig, TrainDiscsConfig
 from spinenet.train.discs.disc_export import example_discs, export_discs
+from spinenet.train.discs.disc_run import build_network
 from spinenet.train.discs.network import DiscNetwork
 from spinenet.train.export import (
     ClassProbabilities,
@@ -27,13 +29,18 @@ from spinenet.train.export import (
     export_segmenter,
     mean_of_networks,
 )
-from spinenet.train.exported_weights import bundle_weights
+from spinenet.train.exported_weights import PACKAGED, bundle_weights
 from spinenet.train.networks import Locator
 from spinenet.train.provenance import read_provenance
 from spinenet.train.run_folder import refuse_early
 from spinenet.train.runs import start_run
 from spinenet.train.segmenter.unet import Segmenter
-from spinenet.train.training_config import GraderModelConfig, TrainGraderConfig
+from spinenet.train.training_config import (
+    GraderModelConfig,
+    LocatorModelConfig,
+    SegmenterModelConfig,
+    TrainGraderConfig,
+)
 from spinenet.train.weights import start_from
 
 SPEC = CropSpec(rows=64, columns=64, pixel_mm=1.0)
@@ -177,3 +184,19 @@ def test_a_run_says_what_it_began_with_and_warns_where_that_knows_the_patients_i
         start_run(TrainGraderConfig(data=data, init=bundle, out=str(out)), out)
         assert read_provenance(out)["started_from"] == "small 1"
         assert ("has learnt from phantom: its patients cannot judge this run" in caplog.text) is warned
+
+
+@pytest.mark.parametrize("part", [LOCATOR, SEGMENTER, GRADER, DISCS])
+def test_training_can_begin_with_every_network_of_the_package(part):
+    """The defaults of each training are the sizes of what is shipped."""
+    torch.manual_seed(0)
+    raters = {name: ("table",) for name in load_bundle().targets_of(DISCS)}
+    network = {
+        LOCATOR: lambda: Locator(LocatorModelConfig().width),
+        SEGMENTER: lambda: Segmenter(SegmenterModelConfig().width, SegmenterModelConfig().inner),
+        GRADER: lambda: build_grader(GraderModelConfig()),
+        DISCS: lambda: build_network(DiscModelConfig(), TrainDiscsConfig().crop, raters),
+    }[part]()
+    taken = start_from(network, PACKAGED, part)
+    assert not taken.resized
+    assert all(name.startswith(("segment.", "heads.pfirrmann.cuts.")) for name in (*taken.left, *taken.unused))
