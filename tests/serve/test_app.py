@@ -131,6 +131,17 @@ def test_what_is_no_correction_is_refused_and_leaves_nothing(running: Running) -
     assert running.ask("POST", "/corrections", b"x" * (2 << 20))[0] == 400
 
 
+def test_of_a_file_that_broke_off_nothing_is_left(running: Running) -> None:
+    workspace = running.workspace
+    key = workspace.begin()
+    with pytest.raises(ConnectionError), workspace.receive(key, "study/1.dcm") as file:
+        file.write(b"half")
+        raise ConnectionError
+    assert not [path for path in (workspace.images / key).rglob("*") if path.is_file()]
+    with pytest.raises(OutputError, match="nothing was dropped"):
+        workspace.close(key)
+
+
 def test_an_empty_drop_is_no_drop(running: Running) -> None:
     key = json.loads(running.ask("POST", "/drops")[1])["key"]
     assert running.ask("POST", f"/drops/{key}")[0] == 400

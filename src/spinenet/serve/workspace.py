@@ -98,9 +98,13 @@ class Workspace:
             file = path.open("xb")
         except OSError as error:
             raise OutputError(f"{inner.name}: cannot be kept ({in_words(error)})") from error
-        with file:
-            yield file
-            size = file.tell()
+        try:
+            with file:
+                yield file
+                size = file.tell()
+        except BaseException:
+            path.unlink(missing_ok=True)  # what broke off is no image
+            raise
         self._change(key, files=self.drops[key].files + 1, size=self.drops[key].size + size)
 
     def close(self, key: str) -> None:
