@@ -74,7 +74,7 @@ def test_every_disc_is_found_where_it_is_and_named_as_it_is(phantoms, found, pat
         for frame in located.frames:
             inside = item.mask_SRC[located.midline_slice] == FIRST_DISC + LEVELS.index(frame.level)
             expected_mm = centroid_mm(item.series, inside, located.midline_slice)
-            assert np.linalg.norm(frame.center_mm - expected_mm) < 1.0
+            assert np.linalg.norm(frame.center_mm - expected_mm) < 1.5
 
 
 @pytest.mark.parametrize("patient", range(3))

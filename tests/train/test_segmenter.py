@@ -143,7 +143,7 @@ def test_a_few_steps_lower_the_loss(samples: list[DiscSample]) -> None:
     batch = collate_discs([PlainDisc()(one) for one in samples[:8]])
     optimiser = torch.optim.AdamW(network.parameters(), 0.02)
     losses = []
-    for _ in range(12):
+    for _ in range(16):
         loss = allowed_classes_loss(network(batch["crop"]), batch["allowed"], ALIKE)
         optimiser.zero_grad()
         loss.backward()
