@@ -34,9 +34,9 @@ def main(config: CompareConfig) -> None:
 def named(arguments: list[str]) -> list[str]:
     """The first two plain arguments become ``first=`` and ``second=``, as Hydra wants them."""
     keys = iter(("first", "second"))
-    plain = [argument for argument in arguments if "=" not in argument and not argument.startswith("-")]
-    places = {argument: f"{key}={argument}" for argument, key in zip(plain[:2], keys, strict=False)}
-    return [places.get(argument, argument) for argument in arguments]
+    plain = [index for index, argument in enumerate(arguments) if "=" not in argument and not argument.startswith("-")]
+    places = {index: f"{key}={arguments[index]}" for index, key in zip(plain[:2], keys, strict=False)}
+    return [places.get(index, argument) for index, argument in enumerate(arguments)]
 
 
 if __name__ == "__main__":

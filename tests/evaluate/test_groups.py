@@ -6,6 +6,7 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from spinenet.evaluate import PredictionsError, load_cases, load_predictions, load_raters
+from spinenet.evaluate.evaluation import Beside, Settings, assess
 from spinenet.evaluate.intervals import FAMILY_ERROR
 from spinenet.evaluate.raters import MODEL, TRUTH, compare_raters, consensus
 from spinenet.evaluate.samples import check_predictions, load_truth, make_cohort
@@ -131,6 +132,26 @@ def test_a_truth_from_elsewhere_is_joined_by_key_and_keeps_what_was_not_graded(p
     assert len(joined) == len(frame) and joined["grade"].isna().sum() == 3
     together = joined.merge(frame, on=["study", "level", "target"])
     assert (together["truth_x"] == together["truth_y"]).all()
+
+
+def test_studies_without_a_grade_keep_their_patient_or_are_one_of_their_own(predictions, tmp_path):
+    frame = predictions("herniation", patients=6)
+    studies = frame["study"].unique()
+    truth = frame[["study", "level", "target", "truth"]].astype(str)
+    graded = frame[~frame["study"].isin(studies[:2])].iloc[1:].assign(patient=lambda rows: "P" + rows["study"])
+    graded.drop(columns="truth").to_csv(tmp_path / "predictions.csv", index=False)
+    joined = load_predictions(tmp_path, truth).drop_duplicates(["study", "patient"])
+    assert dict(zip(joined["study"], joined["patient"], strict=True)) == {
+        study: study if study in studies[:2] else f"P{study}" for study in studies
+    }
+
+
+@pytest.mark.parametrize("name", ["cases", "raters"])
+def test_a_table_beside_that_knows_none_of_the_studies_is_refused(predictions, name):
+    frame = predictions("herniation", patients=6)
+    other = pd.DataFrame({"study": ["elsewhere"], "vendor": ["x"]})
+    with pytest.raises(PredictionsError, match=rf"{name}: none of its studies \(elsewhere, ...\)"):
+        assess(frame, Settings("t", samples=2), Beside(**{name: other}))
 
 
 def test_a_truth_that_knows_none_of_the_discs_is_refused_and_a_bad_truth_names_its_own_file(predictions, tmp_path):

@@ -156,7 +156,8 @@ def load_study(path: Path, spec: CropSpec) -> LocatedStudy:
     """Read a study for crops of ``spec``; DatasetError where the file is damaged or was trimmed for smaller crops."""
     about, arrays = _read(path)
     if not _reaches_far_enough(about, spec):
-        raise DatasetError(f"{path}: trimmed for smaller crops than are asked for; prepare the data again")
+        keys = f"crop.rows={spec.rows} crop.columns={spec.columns} crop.pixel_mm={spec.pixel_mm:g}"
+        raise DatasetError(f"{path}: trimmed for smaller crops than are asked for; prepare the data again with {keys}")
     located = [_series_of(facts, index, arrays) for index, facts in enumerate(about["series"])]
     return replace(_labels_of(about, arrays), located=tuple(located))
 

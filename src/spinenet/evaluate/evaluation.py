@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spinenet.errors import PredictionsError
 from spinenet.evaluate.comparison import Comparison, compare
 from spinenet.evaluate.curves import CURVES, Curve
 from spinenet.evaluate.discrimination import Discrimination, Twins, discriminations, twins
@@ -193,6 +194,8 @@ def evaluate(frame: pd.DataFrame, *, samples: int = 1000, seed: int = 0, thresho
 def assess(frame: pd.DataFrame, settings: Settings, beside: Beside) -> Assessment:
     """Evaluate a table of predictions; PredictionsError for one that can't be evaluated."""
     draw = {"samples": settings.samples, "seed": settings.seed}
+    for name, table in (("cases", beside.cases), ("raters", beside.raters)):
+        _must_share_studies(name, table, frame)
     cohort, previous, names = make_cohort(frame, **draw), beside.previous, ("this run", "previous run")
     return Assessment(
         settings=settings,
@@ -209,6 +212,12 @@ def assess(frame: pd.DataFrame, settings: Settings, beside: Beside) -> Assessmen
         refused=_refused(cohort.frame),
         consensus=beside.consensus,
     )
+
+
+def _must_share_studies(name: str, table: pd.DataFrame | None, frame: pd.DataFrame) -> None:
+    if table is not None and not table["study"].astype(str).isin(frame["study"].astype(str)).any():
+        theirs, ours = table["study"].iloc[0], frame["study"].iloc[0]
+        raise PredictionsError(f"{name}: none of its studies ({theirs}, ...) is among those judged ({ours}, ...)")
 
 
 def _of_cohort(cohort: Cohort, threshold: float | None) -> Metrics:

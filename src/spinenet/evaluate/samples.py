@@ -141,6 +141,9 @@ def load_predictions(path: Path, truth: pd.DataFrame | None = None) -> pd.DataFr
                 f"{path}: none of its discs ({ours}, ...) has a truth ({theirs}, ...); see their keys"
             )
         frame = frame.drop(columns="truth", errors="ignore").merge(known, on=KEY, how="outer")
+        if "patient" in frame:  # of a disc that was not graded: that of its study, else the study is one
+            of_study = frame.dropna(subset=["patient"]).drop_duplicates("study").set_index("study")["patient"]
+            frame["patient"] = frame["patient"].fillna(frame["study"].map(of_study)).fillna(frame["study"])
         frame = frame.astype(object).where(frame.notna(), "")
     return check_predictions(frame, str(path))
 
