@@ -146,10 +146,10 @@ class Target:
 
     ``condition`` is what the left and the right of it share, and its name where it has no side. ``term`` is what it is
     called within a sentence; ``exactly`` the same where the level is known, by its vertebrae ``{upper}`` and
-    ``{lower}``, "" where that says no more. ``steps`` are the grades of its scale in order; arrays hold their index,
-    or UNKNOWN. Of ``needs`` one must be met; a side is graded only where left and right are known. From index
+    ``{lower}``, "" where that says no more. ``steps`` are the grades of its scale in order; arrays hold their index, or
+    UNKNOWN. Of ``needs`` one must be met; a side is graded only where left and right are known. From index
     ``finding_from`` on a grade is a finding, from ``severe_from`` on a severe one. ``looks_for`` is the entry of
-    RADIOLOGISTS_LOOK_FOR that it answers. ``labelled_by`` is data set -> its column with grades of it.
+    RADIOLOGISTS_LOOK_FOR that it answers, ``labelled_by`` data set -> column. Without ``sure_with`` none is stood by.
     """
 
     condition: str
@@ -167,6 +167,7 @@ class Target:
     exactly: str = field(default="", kw_only=True)
     code: Code | None = field(default=None, kw_only=True)
     labelled_by: Mapping[str, str] = field(default_factory=dict, kw_only=True, hash=False)
+    sure_with: tuple[View, ...] = field(default=(), kw_only=True)
 
     @cached_property
     def name(self) -> str:
@@ -316,6 +317,7 @@ TARGETS = (
         "Disc herniation",
         urgency=1,
         code=Code("73589001", "SCT", "Herniation of intervertebral disc"),
+        sure_with=(View.SAGITTAL_T2,),
     ),
     _binary("bulging", "disc bulging", "Disc bulging"),
     _binary("narrowing", "disc narrowing", "Disc narrowing"),
@@ -325,13 +327,12 @@ TARGETS = (
         "Spondylolisthesis",
         urgency=2,
         code=Code("274152003", "SCT", "Spondylolisthesis"),
+        sure_with=(View.SAGITTAL_T2,),
     ),
     *(
         # A disc's upper end-plate is the lower one of the vertebra above it: of the disc alone, "upper" tells nothing.
-        _binary(
-            f"endplate_{one}", f"end-plate change {side} the disc", column, exactly=f"change of {plate} of {{{one}}}"
-        )
-        for one, side, column, plate in (
+        _binary(f"endplate_{one}", f"end-plate change {side} the disc", text, exactly=f"change of {plate} of {{{one}}}")
+        for one, side, text, plate in (
             ("upper", "above", "UP endplate", "the inferior end-plate"),
             ("lower", "below", "LOW endplate", "the superior end-plate"),
         )

@@ -212,7 +212,7 @@ def predictions_of(graded: UncalibratedGrades, bundle: Bundle) -> tuple[Predicti
             graded.logp_LTK[said_L, index],
             calibration,
             evidence=bundle.evidence(name),
-            doubted_N=np.array([graded.checked.doubts(level, views) for level in levels], np.bool_),
+            doubted_N=np.array([graded.checked.doubts(level, target, views) for level in levels], np.bool_),
             measured_N=np.array([level in slips for level in levels], np.bool_),
         )
         for row, level in enumerate(levels):

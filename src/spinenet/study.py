@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet import geometry
-from spinenet.labels import LEVELS, View, is_experimental
+from spinenet.labels import LEVELS, Target, View, is_experimental
 
 
 class Basis(StrEnum):
@@ -220,8 +220,10 @@ class StudyCheck:
     cautioned: frozenset[str] = frozenset()
     cautioned_axial: frozenset[str] = frozenset()
 
-    def doubts(self, level: str, views: Collection[View]) -> bool:
-        """Whether a grade at a level that was read from these views is not to be stood by."""
+    def doubts(self, level: str, target: Target, views: Collection[View]) -> bool:
+        """Whether a target's grade at a level that was read from these views is not to be stood by."""
+        if target.sure_with and not any(one.series.view in target.sure_with for one in self.series):
+            return True
         return level in self.cautioned or (View.AXIAL_T2 in views and level in self.cautioned_axial)
 
     @property

@@ -16,7 +16,7 @@ from spinenet.checking.quality import (
     level_figures,
 )
 from spinenet.crops import CropSpec
-from spinenet.labels import LEVELS, View
+from spinenet.labels import LEVELS, TARGET, View
 from spinenet.locating.discs import DISC_BELOW
 from spinenet.study import Basis, LevelFrame, LocatedSeries, Note, Scope, Series, Severity, Study, StudyLevels
 
@@ -220,6 +220,17 @@ def test_an_axial_level_cut_by_the_edge_is_left_to_the_sagittal_series():
     assert result.cautioned == frozenset()
 
 
+@pytest.mark.parametrize(("name", "doubted"), [("herniation", True), ("spondylolisthesis", True), ("narrowing", False)])
+def test_without_t2_no_grade_is_stood_by_whose_label_nobody_knows_there(name, doubted):
+    """Of SPIDER's patients without T2 no herniation or slip is known, nor how often such grades are wrong."""
+    whole = checked(located())
+    t1 = replace(
+        whole, series=tuple(replace(one, series=replace(one.series, view=View.SAGITTAL_T1)) for one in whole.series)
+    )
+    assert not whole.doubts("L5/S1", TARGET[name], [VIEW])
+    assert t1.doubts("L5/S1", TARGET[name], [View.SAGITTAL_T1]) is doubted
+
+
 def test_an_axial_series_unlike_all_that_was_learnt_is_flagged_for_what_was_read_from_it_and_far_beyond_refused():
     one, odd = axial(), axial(reference=(0.0, 100.0, 90.0, 20.0, 50.0))
     assert len(figures_of(one).figures_F) == len(FIGURES) - 1
@@ -232,7 +243,8 @@ def test_an_axial_series_unlike_all_that_was_learnt_is_flagged_for_what_was_read
     assert codes(result.flags, Severity.FLAG) == ["unlike_training"] and codes(result.flags, Severity.REFUSE) == []
     assert any("synthetic series the model learnt from" in flag.text for flag in result.flags)
     assert result.cautioned == frozenset() and result.cautioned_axial == {"L5/S1"}
-    assert result.doubts("L5/S1", [View.AXIAL_T2]) and not result.doubts("L5/S1", [VIEW])
+    bulging = TARGET["bulging"]
+    assert result.doubts("L5/S1", bulging, [View.AXIAL_T2]) and not result.doubts("L5/S1", bulging, [VIEW])
     far = checked(located(), odd, references={**references, View.AXIAL_T2: replace(learnt, flag=distance / 4)})
     assert codes(far.flags, Severity.REFUSE) == ["unlike_training"]
     assert [one.series.name for one in far.series] == ["t2"] and far.cautioned_axial == frozenset()

@@ -103,7 +103,9 @@ def _collect_one(labelled: LabelledStudy, bundle: Bundle) -> LabelledPredictions
         disc_N=tuple((labelled.key, level) for level in levels),
         logp_NTK=np.stack([predicted.get(level, NOT_GRADED) for level in levels]),
         grades_NT=_shown_grades(labelled, levels, graded, refused_NT != ""),
-        cautioned_NT=np.array([[checked.doubts(level, bundle.read_from(name)) for name in TARGET] for level in levels]),
+        cautioned_NT=np.array(
+            [[checked.doubts(level, target, bundle.read_from(target.name)) for target in TARGETS] for level in levels]
+        ),
         measured_NT=np.array([[level in slips for slips in measured] for level in levels]),
         refused_NT=refused_NT,
         found=where_drawn(_found_centers(labelled, checked.located.series), truth, labelled),
