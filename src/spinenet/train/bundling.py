@@ -66,11 +66,9 @@ def _started(
     start = load_bundle(None if config.start == PACKAGED else Path(config.start)) if config.start else None
     if config.measured and not config.segmenter and not (start and SEGMENTER in start.parts):
         raise ConfigError("measured=... needs segmenter=..., which outlines what it reads, or start= that has one")
-    if not config.graders:
-        assert start is not None
+    if start and not config.graders:
         return start
-    located_by = locator_onnx(Path(config.locator)) if config.locator else None
-    located_by = located_by or (start.parts[LOCATOR] if start else b"")
+    located_by = start.parts[LOCATOR] if start and not config.locator else locator_onnx(Path(config.locator or ""))
     graded = load_bundle(export_bundle([Path(run) for run in config.graders], located_by, calibration, facts, out))
     return _with_grader(start, graded, out) if start else graded
 
