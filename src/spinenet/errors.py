@@ -1,5 +1,7 @@
 """Errors a user may be shown: one line that says what, where and what to do."""
 
+from collections.abc import Sequence
+
 
 class SpinenetError(Exception):
     """Base of every error with a message fit for a user; everything else is a fault of ours."""
@@ -49,3 +51,20 @@ def in_words(error: BaseException) -> str:
     """
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(f"{said[:1].lower()}{said[1:]}".split()) or type(error).__name__
+
+
+def other_separator(columns: Sequence[str]) -> str:
+    """What to do of a table whose header was taken for one column: spreadsheets of many languages write ``;``.
+
+    >>> other_separator(["study;level"])
+    "; its columns are parted by ';': save it with commas between them and points in numbers"
+    >>> other_separator(["study", "level"])
+    ''
+    """
+    parts = {";": "';'", "\t": "tabs", "|": "'|'"}
+    found = [words for mark, words in parts.items() if len(columns) == 1 and mark in columns[0]]
+    return (
+        f"; its columns are parted by {found[0]}: save it with commas between them and points in numbers"
+        if found
+        else ""
+    )

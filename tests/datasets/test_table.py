@@ -284,6 +284,7 @@ def test_every_cell_that_cannot_be_read_is_one_line_and_no_grade(folder: Path, c
         ("", "it has no rows"),
         ("study,level\n", "it has no rows"),
         ("study,pfirrmann\na,3\n", "columns missing: level"),
+        ("study;level;pfirrmann\na;L4/L5;3\n", "parted by ';'"),
         ("study,level,pfirman\na,L4/L5,3\n", "no column is a target; they are called pfirrmann"),
         ("study,level,target\na,L4/L5,modic\n", "it has no column of grades"),
         ("study,level,pfirrmann\nc,L4/L5,3\n", "none of its 1 studies can be read"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spinenet.errors import PredictionsError
-from spinenet.evaluate.samples import check_predictions, load_predictions, sample_of
+from spinenet.evaluate.samples import KEY, check_predictions, load_grades, load_predictions, sample_of
 from spinenet.labels import TARGET, UNKNOWN
 
 
@@ -84,6 +84,10 @@ def test_missing_columns_and_files_are_named(predictions, tmp_path):
         check_predictions(predictions("herniation").iloc[:0])
     with pytest.raises(PredictionsError, match="no such file"):
         load_predictions(tmp_path / "predictions.csv")
+    for mark, words in ((";", "parted by ';'"), ("\t", "parted by tabs")):
+        (tmp_path / "other.csv").write_text(mark.join(("study", "level", "target", "truth")) + "\n")
+        with pytest.raises(PredictionsError, match=words):
+            load_grades(tmp_path / "other.csv", KEY, "truth")
     (tmp_path / "empty.csv").write_text("")
     with pytest.raises(PredictionsError, match="not a CSV table"):
         load_predictions(tmp_path / "empty.csv")

@@ -243,6 +243,9 @@ def test_a_path_may_begin_at_home_and_a_value_that_needs_quotes_is_told(refused:
     assert composed("train_grader", "data.root='~/spider'").data.root == str(Path.home() / "spider")
     assert """needs quotes: 'out="/x/lr=3"'""" in refused("train_grader", "out=/x/lr=3")
     assert """needs quotes: 'out="~/x"'""" in refused("train_grader", "out=~/x")
+    for value in ("a(1)", "a,b", "a=b"):
+        assert f"""out={value}: not understood""" in refused("train_grader", f"out={value}"), value
+        assert f"""needs quotes: 'out="{value}"'""" in refused("train_grader", f"out={value}"), value
 
 
 def test_jobs_of_a_multirun_never_share_a_folder(

@@ -23,7 +23,7 @@ from spinenet.datasets.check import image_findings
 from spinenet.datasets.labelled import Adapter, Dataset, Finding, Kind, LabelledStudy, no_grades
 from spinenet.datasets.masks import LabelImage, MaskFile
 from spinenet.datasets.points import MIN_POINTS, frames_of_centers
-from spinenet.errors import DatasetError, ReadError, in_words
+from spinenet.errors import DatasetError, ReadError, in_words, other_separator
 from spinenet.labels import LEVELS, MAX_GRADES, TARGET, TARGET_INDEX, UNKNOWN, Target
 from spinenet.readers import StudySource, find_studies
 from spinenet.readers.dicom.assembly import SALT_FILE, study_key
@@ -119,7 +119,8 @@ def _rows(path: Path, needed: Iterable[str]) -> list[dict[str, str]]:
         ) from error
     missing = [column for column in needed if column not in (rows[0] if rows else {})]
     if missing:
-        raise DatasetError(f"{path}: {'columns missing: ' + ', '.join(missing) if rows else 'it has no rows'}")
+        what = f"columns missing: {', '.join(missing)}{other_separator(list(rows[0]))}" if rows else "it has no rows"
+        raise DatasetError(f"{path}: {what}")
     return rows
 
 

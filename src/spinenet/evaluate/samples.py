@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spinenet.errors import PredictionsError, in_words
+from spinenet.errors import PredictionsError, in_words, other_separator
 from spinenet.evaluate.intervals import Resamples, draw_patients
 from spinenet.labels import LEVELS, MAX_GRADES, MIRROR, TARGET, TARGETS, UNKNOWN, Scale, Side, Target
 
@@ -184,7 +184,9 @@ def read_table(path: Path) -> pd.DataFrame:
 def _need(frame: pd.DataFrame, columns: Sequence[str], name: str) -> None:
     missing = [column for column in columns if column not in frame.columns]
     if missing:
-        raise PredictionsError(f"{name}: no column {', '.join(missing)}; needed are {', '.join(columns)}")
+        raise PredictionsError(
+            f"{name}: no column {', '.join(missing)}; needed are {', '.join(columns)}{other_separator(frame.columns)}"
+        )
     if frame.empty:
         raise PredictionsError(f"{name}: no rows")
 

@@ -3,6 +3,7 @@
 import functools
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
@@ -66,8 +67,8 @@ def one_line(error: BaseException) -> str:
         cause = cause.__cause__
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
     text = lines[0] if lines else type(cause).__name__
-    if isinstance(cause, OverrideParseException):
-        return _not_understood(str(cause.override))
+    if override := _misread_override(error, text):
+        return _not_understood(override)
     if isinstance(cause, MissingConfigException) and cause.missing_cfg_file:
         return _no_choice(cause.missing_cfg_file)
     key = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("full_key:")), "")
@@ -79,11 +80,19 @@ def one_line(error: BaseException) -> str:
     return text + _meant(cause)
 
 
+def _misread_override(error: BaseException, text: str) -> str:
+    """What was typed where Hydra takes a value for grammar of its own (a function, a choice of several), else ""."""
+    if isinstance(error, OverrideParseException):
+        return str(error.override)
+    ambiguous = re.match(r"Ambiguous value for argument '(.*)'", text)
+    return ambiguous[1] if ambiguous else ""
+
+
 def _not_understood(override: str) -> str:
     key, sign, value = override.partition("=")
     if not sign:
         return f"{override}: not understood; a key takes a value: {override}=VALUE"
-    return f"{override}: not understood; a value with = or ~ in it needs quotes: '{key}=\"{value}\"'"
+    return f"{override}: not understood; a value with = ~ , or ( in it needs quotes: '{key}=\"{value}\"'"
 
 
 def _no_choice(path: str) -> str:
