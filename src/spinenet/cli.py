@@ -156,9 +156,9 @@ def listen(
     """
     with one_line_errors("stopped; what was received is kept, the same command goes on with it"):
         from spinenet.model.bundle import load_bundle
-        from spinenet.serve.listening import listen as run
-        from spinenet.serve.node import NodeConfig
-        from spinenet.serve.peers import Peer
+        from spinenet.serve.node.listening import listen as run
+        from spinenet.serve.node.peers import Peer
+        from spinenet.serve.node.service import NodeConfig
 
         bundle = load_bundle(model)
         peers = tuple(map(Peer.parse, send_to or ()))

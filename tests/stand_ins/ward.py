@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 from pynetdicom import AE
 
-from spinenet.serve.node import Node, NodeConfig
+from spinenet.serve.node.service import Node, NodeConfig
 
 
 def free_port() -> int:

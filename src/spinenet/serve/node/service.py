@@ -24,8 +24,8 @@ from filelock import FileLock, Timeout
 from pydicom import dcmread
 
 from spinenet.errors import NodeError, OutputError, SpinenetError, in_words
-from spinenet.serve.node_state import NodeState
-from spinenet.serve.peers import SUCCESS, Peer, checked_title, send
+from spinenet.serve.node.peers import SUCCESS, Peer, checked_title, send
+from spinenet.serve.node.state import NodeState
 from spinenet.system.files import remove_partials, sync_names, write_safely
 
 try:

@@ -10,7 +10,7 @@ from spinenet.labels import RESEARCH_ONLY
 from spinenet.model.bundle import Bundle
 from spinenet.report.options import ReportOptions
 from spinenet.serve.batch import grade_folder
-from spinenet.serve.node import Node, NodeConfig
+from spinenet.serve.node.service import Node, NodeConfig
 
 
 def listen(config: NodeConfig, bundle: Bundle, options: ReportOptions, say: Callable[[str], None]) -> None:

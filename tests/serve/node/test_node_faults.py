@@ -10,7 +10,7 @@ from pydicom import dcmread
 from ward import Ward, deliver, placed, until
 
 from spinenet.errors import OutputError
-from spinenet.serve import node as listen
+from spinenet.serve.node import service as listen
 
 
 def test_a_corrected_image_takes_the_place_of_the_first_and_the_study_is_graded_anew(ward: Ward) -> None:

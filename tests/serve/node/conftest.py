@@ -10,7 +10,7 @@ from pydicom.uid import MRImageStorage
 from pynetdicom import AE, evt
 from ward import Ward, free_port
 
-from spinenet.serve.peers import Peer
+from spinenet.serve.node.peers import Peer
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from pydicom.dataset import Dataset
 from ward import STUDIES, Ward, image, until
 
 from spinenet.errors import NodeError
-from spinenet.serve import node as listen
-from spinenet.serve.node import Node
-from spinenet.serve.peers import Peer
+from spinenet.serve.node import service as listen
+from spinenet.serve.node.peers import Peer
+from spinenet.serve.node.service import Node
 
 
 def test_a_study_is_graded_once_when_all_of_it_is_there_and_sent_on(

@@ -16,7 +16,7 @@ from pynetdicom import AE, evt
 from ward import STUDIES, Ward, deliver, free_port, image, placed, until
 
 from spinenet.errors import NodeError
-from spinenet.serve.peers import Peer, send
+from spinenet.serve.node.peers import Peer, send
 from spinephantom import make_study
 from spinephantom.patient.pathology import Mode
 from spinephantom.write.dicom_files import write_dicom
