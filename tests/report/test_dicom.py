@@ -21,6 +21,7 @@ from spinenet.report.dicom.content_tree import concept, encoded
 from spinenet.report.dicom.objects import ObjectSource, made_from, why_no_objects
 from spinenet.report.dicom.sr_text import read_report
 from spinenet.report.dicom.structured_report import walk, write_report
+from spinenet.report.dicom.text_report import write_refusal
 from spinenet.report.text.narrative import narrative
 from spinenet.study import Note, Scope, Severity, StudyResult
 
@@ -230,6 +231,24 @@ def test_what_cannot_be_referred_to_gets_no_object(graded: StudyResult, model: d
     elif missing == "grades":
         result = replace(graded, status="failed")
     assert made_from(result, model, identify=False) is None and why_no_objects(result)
+
+
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="no dciodvfy: apt-get install dicom3tools")
+@pytest.mark.parametrize("identify", [False, True])
+def test_a_study_that_was_not_graded_gets_a_valid_report_that_says_why(
+    graded: StudyResult, model: dict[str, Any], tmp_path: Path, identify: bool
+) -> None:
+    flag = Note("wrong_region", Scope.STUDY, "", "shows no lumbar spine", Severity.REFUSE)
+    result = replace(graded, status="failed", flags=(flag,))
+    assert write_refusal(result, model, tmp_path / "sr.dcm", identify=identify)
+    told = subprocess.run(["dciodvfy", "-new", tmp_path / "sr.dcm"], capture_output=True, text=True).stderr
+    assert [line for line in told.splitlines() if line.startswith("Error")] == [] and "BasicTextSR" in told
+    data = dcmread(tmp_path / "sr.dcm")
+    said = [one.TextValue for one in walk(data.ContentSequence) if one.ValueType == "TEXT"]
+    assert any(line.startswith("Not graded: shows no lumbar spine") for line in said) and RESEARCH_ONLY in said
+    assert graded.origin is not None and data.StudyInstanceUID == graded.origin.study_uid
+    assert (data.PatientName == graded.origin.patient_name) == identify
+    assert not write_refusal(replace(result, origin=None), model, tmp_path / "none.dcm", identify=identify)
 
 
 def test_every_level_and_grade_has_a_code_of_its_own() -> None:

@@ -76,6 +76,21 @@ def test_no_output_holds_what_a_header_or_a_folder_says_of_a_patient(
             assert secret not in path.name and secret.encode() not in content, f"{secret} in {path.name}"
 
 
+def test_a_refused_study_has_a_report_that_tells_nothing_of_the_patient(
+    marked: Path, bundle: Bundle, tmp_path: Path
+) -> None:
+    for path in sorted((marked / "study").rglob("*.dcm")):
+        data = dcmread(path)
+        data.BodyPartExamined, data.ImageOrientationPatient = "KNEE", [1, 0, 0, 0, 1, 0]
+        (tmp_path / "knee").mkdir(exist_ok=True)
+        data.save_as(tmp_path / "knee" / path.name)
+    assert predict_paths([tmp_path / "knee"], tmp_path / "out", bundle).counts["failed"] == 1
+    (report,) = (tmp_path / "out").rglob("*.sr.dcm")
+    assert dcmread(report).SOPClassUID == "1.2.840.10008.5.1.4.1.1.88.11"
+    for secret in (MARK, DATE, NUMBER, "20190722"):
+        assert secret.encode() not in report.read_bytes()
+
+
 def test_who_asks_for_it_gets_the_patient_into_page_and_objects(marked: Path, bundle: Bundle, tmp_path: Path) -> None:
     from spinenet.report.options import ReportOptions
 

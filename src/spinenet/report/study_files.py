@@ -36,7 +36,8 @@ def write_study_files(
     """Write everything about a study into ``folder``, each file whole or not at all, in the place of earlier ones.
 
     ``model`` as ``serve.batch.model_facts`` gives it. A failed study has a page and a document with the reason,
-    and neither text nor DICOM object. ``place`` is where the images lie, told where the patient is.
+    and where it came as DICOM a structured report that says it in words. ``place`` is where the images lie, told where
+    the patient is.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_study_report(result, folder, model=model, options=options)
@@ -95,6 +96,7 @@ def _write_dicom(result: StudyResult, folder: Path, model: Mapping[str, Any], id
     from spinenet.report.dicom.capture import write_capture
     from spinenet.report.dicom.objects import made_from
     from spinenet.report.dicom.structured_report import write_report
+    from spinenet.report.dicom.text_report import write_refusal
 
     made = made_from(result, model, identify=identify)
     for suffix, write in ((REPORT_SUFFIX, write_report), (CAPTURE_SUFFIX, write_capture)):
@@ -103,3 +105,5 @@ def _write_dicom(result: StudyResult, folder: Path, model: Mapping[str, Any], id
             path.unlink(missing_ok=True)
         else:
             write(made, path)
+    if result.status == "failed":
+        write_refusal(result, model, path_of(folder, result.key, REPORT_SUFFIX), identify=identify)

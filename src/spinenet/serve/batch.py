@@ -23,6 +23,7 @@ from spinenet.errors import OutputError, SpinenetError
 from spinenet.model.bundle import Bundle, load_bundle
 from spinenet.predict import predict_study
 from spinenet.readers import StudySource, Wanted, find_studies, names, read_study, with_views
+from spinenet.readers.dicom.assembly import origin_of
 from spinenet.readers.fingerprints import images_digest
 from spinenet.report.dicom.objects import why_no_objects
 from spinenet.report.options import DEFAULT, ReportOptions
@@ -241,7 +242,8 @@ def predict_source(source: StudySource, bundle: Bundle, faults: Path | None = No
 def failed(source: StudySource, code: str, reason: str) -> StudyResult:
     """The result of a study that has none."""
     flag = Note(code, Scope.STUDY, "", without_location(reason, source), Severity.REFUSE)
-    return StudyResult(source.key, "failed", 0.0, flags=(flag,))
+    origin = origin_of(source.frames) if source.frames else None
+    return StudyResult(source.key, "failed", 0.0, flags=(flag,), origin=origin)
 
 
 def place_of(error: BaseException) -> str:

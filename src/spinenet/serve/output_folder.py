@@ -93,11 +93,11 @@ def claim(
         record = {"place": digest_of(str(source.location.resolve()), salt), "files": glance(source)}
         named = replace(source, key=study_key(source.identity, salt)) if source.identity else source
         key, is_same = _key_of(named, record, files, results, taken)
-        if key in results and results[key].status != "failed" and not again:
-            if is_same and _is_complete(out, key):
-                kept.add(key)
-            elif not is_same:
+        if key in results and results[key].status != "failed":
+            if not is_same:
                 named = replace(named, notes=(*named.notes, CHANGED))
+            elif not again and _is_complete(out, key):
+                kept.add(key)
         files[key] = record
         claimed[key] = replace(named, key=key)
         taken.add(key.lower())

@@ -45,6 +45,7 @@ SITES = {
 
 SIDES = {Side.LEFT: Code("7771000", "SCT", "Left"), Side.RIGHT: Code("24028007", "SCT", "Right")}
 MEASUREMENT_REPORT = Code("126000", "DCM", "Imaging Measurement Report")
+IMAGING_REPORT = Code("18748-4", "LN", "Diagnostic imaging report")
 LANGUAGE = Code("121049", "DCM", "Language of Content Item and Descendants")
 ENGLISH = Code("en", "RFC5646", "English")
 OBSERVER_TYPE = Code("121005", "DCM", "Observer Type")
@@ -65,6 +66,7 @@ COMMENT = Code("121106", "DCM", "Comment")
 MEASUREMENT_GROUP = Code("125007", "DCM", "Measurement Group")
 TRACKING_NAME = Code("112039", "DCM", "Tracking Identifier")
 TRACKING_UID = Code("112040", "DCM", "Tracking Unique Identifier")
+FINDINGS = Code("121070", "DCM", "Findings")
 FINDING = Code("121071", "DCM", "Finding")
 FINDING_SITE = Code("363698007", "SCT", "Finding Site")
 LATERALITY = Code("272741003", "SCT", "Laterality")
