@@ -30,6 +30,13 @@ def frame(index, *, depth_mm=34.0, height_mm=9.0, confidence=0.96, step_mm=35.0)
     return LevelFrame(LEVELS[index], center_mm, posterior, superior, depth_mm, height_mm, confidence)
 
 
+def turned(index, slope_deg):
+    """A disc that rises to the back by so many degrees."""
+    along, across = np.cos(np.radians(slope_deg)), np.sin(np.radians(slope_deg))
+    posterior, superior = np.array([0.0, along, across]), np.array([0.0, -across, along])
+    return replace(frame(index), posterior=posterior, superior=superior)
+
+
 def located(frames=None, *, name="t2", noise=1.0, size=(1, 260, 220), **more):
     """A slice of bright canal, grey bodies and dark discs in 1 mm pixels, head at row 0."""
     affine = np.array([[4.0, 0, 0, 0], [0, 0, 1.0, 0], [0, -1.0, 0, 250.0], [0, 0, 0, 1.0]])
@@ -109,6 +116,7 @@ def test_few_levels_are_flagged():
         {"frames": [frame(0, depth_mm=22.0, height_mm=4.0), *map(frame, range(1, 5))]},
         {"certainty": 0.6},
         {"frames": [frame(0), *map(frame, range(2, 6))]},
+        {"frames": [turned(0, 50.0), turned(1, 28.0), *map(frame, range(2, 6))]},
     ],
 )
 def test_where_level_names_are_doubtful_no_grade_of_the_study_is_stood_by(signs):
@@ -118,6 +126,12 @@ def test_where_level_names_are_doubtful_no_grade_of_the_study_is_stood_by(signs)
     assert flag.code == DOUBTFUL_NAMES and flag.scope is Scope.STUDY
     assert "may be one off" in flag.text and "check the numbering against a whole-spine or localizer image" in flag.text
     assert result.cautioned == {each.level for each in one.frames}
+
+
+@pytest.mark.parametrize("slopes_deg", [(50.0, 15.0), (40.0, 28.0)])
+def test_a_steep_sacrum_or_a_strong_lordosis_alone_does_not_make_names_doubtful(slopes_deg):
+    frames = [*(turned(index, slope) for index, slope in enumerate(slopes_deg)), *map(frame, range(2, 6))]
+    assert codes(checked(located(frames)).flags, Severity.FLAG) == []
 
 
 def test_one_series_that_shows_the_sacrum_clearly_is_enough():
