@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.checking import gates
-from spinenet.checking.measured_slip import measured_slips, slip_flags
+from spinenet.checking.measured_findings import measured_slips, slip_flags
 from spinenet.checking.visible import not_shown, visible_targets
 from spinenet.crops import Bag, build_bag, disc_views
 from spinenet.errors import StudyError

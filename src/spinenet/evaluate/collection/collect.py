@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spinenet.checking.measured_slip import measured_slips
+from spinenet.checking.measured_findings import measured_slips
 from spinenet.checking.visible import visible_targets
 from spinenet.crops import build_bag
 from spinenet.datasets import LabelledStudy

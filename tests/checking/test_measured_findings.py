@@ -2,7 +2,7 @@
 
 import pytest
 
-from spinenet.checking.measured_slip import measured_slips, slip_flags
+from spinenet.checking.measured_findings import measured_slips, slip_flags
 from spinenet.study import Measurement, Prediction
 
 SLIPS = "spondylolisthesis"
