@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.checking import gates
-from spinenet.checking.measured_findings import measured_slips, slip_flags
+from spinenet.checking.measured_findings import measured_sides, slip_flags
 from spinenet.checking.visible import not_shown, visible_targets
 from spinenet.crops import Bag, build_bag, disc_views
 from spinenet.errors import StudyError
@@ -206,14 +206,14 @@ def predictions_of(graded: UncalibratedGrades, bundle: Bundle) -> tuple[Predicti
         target, index = TARGET[name], TARGET_INDEX[name]
         said_L = ~np.isnan(graded.logp_LTK[:, index, 0]) & graded.visible_LT[:, index]
         levels = [LEVELS[level_index] for level_index in graded.bag.level_L[said_L]]
-        views, slips = bundle.read_from(name), measured_slips(name, graded.measurements)
+        views, sides = bundle.read_from(name), measured_sides(name, graded.measurements)
         decided = decision(
             target,
             graded.logp_LTK[said_L, index],
             calibration,
             evidence=bundle.evidence(name),
             doubted_N=np.array([graded.checked.doubts(level, target, views) for level in levels], np.bool_),
-            measured_N=np.array([level in slips for level in levels], np.bool_),
+            measured_N=np.array([sides.get(level, 0) for level in levels], np.int64),
         )
         for row, level in enumerate(levels):
             predictions.append(

@@ -157,14 +157,14 @@ def decision(
     *,
     evidence: str = "real",
     doubted_N: NDArray[np.bool_] | None = None,
-    measured_N: NDArray[np.bool_] | None = None,
+    measured_N: NDArray[np.int64] | None = None,
 ) -> Decision:
     """Calibrate and decide one target's discs, for prediction and evaluation alike; columns beyond its grades are
     left out.
 
     A grade is confident where its probability reaches the limit of such grades and the prediction set holds no other;
     never where it is experimental by its ``evidence``, where the study, series or level is ``doubted_N``, or where it
-    says that a finding is absent which was ``measured_N`` there. Experimental grades have no set.
+    contradicts what was ``measured_N`` (1: the finding is there, -1: it is not). Experimental grades have no set.
     """
     p_NK = probabilities(target, np.asarray(log_probabilities_NK, float)[:, : len(target.grades)], calibration)
     grade_N = decided_grades(target, p_NK, calibration.cuts)
@@ -173,7 +173,7 @@ def decision(
     if doubted_N is not None:
         confident_N = confident_N & ~doubted_N
     if measured_N is not None:
-        confident_N = confident_N & ~(measured_N & (grade_N < target.finding_from))
+        confident_N = confident_N & (measured_N != np.where(grade_N < target.finding_from, 1, -1))
     if is_experimental(evidence):
         confident_N, inside_NK = np.zeros_like(confident_N), np.zeros_like(inside_NK)
     sets_N = [tuple(grade for grade, is_in in zip(target.grades, row, strict=True) if is_in) for row in inside_NK]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spinenet.checking.measured_findings import measured_slips
+from spinenet.checking.measured_findings import measured_sides
 from spinenet.checking.visible import visible_targets
 from spinenet.crops import build_bag
 from spinenet.datasets import LabelledStudy
@@ -41,7 +41,7 @@ class LabelledPredictions:
 
     ``disc_N`` is (study, level). ``logp_NTK`` is nan where a disc was not found, was refused, and for targets that its
     slices cannot show, whose ``grades_NT`` are UNKNOWN; ``refused_NT`` says why what could have been graded was not,
-    "" elsewhere. Grades of ``cautioned_NT`` are not stood by, nor is the absence of what was ``measured_NT``.
+    "" elsewhere. Grades of ``cautioned_NT`` are not stood by, nor what ``measured_NT`` contradicts.
     ``failures`` says in words why a study has none.
     """
 
@@ -49,7 +49,7 @@ class LabelledPredictions:
     logp_NTK: NDArray[np.float32]
     grades_NT: NDArray[np.int64]
     cautioned_NT: NDArray[np.bool_]
-    measured_NT: NDArray[np.bool_]
+    measured_NT: NDArray[np.int64]
     refused_NT: NDArray[np.str_]
     found: Centers
     truth: Centers
@@ -97,7 +97,7 @@ def _collect_one(labelled: LabelledStudy, bundle: Bundle) -> LabelledPredictions
     predicted = {LEVELS[level]: logp_LTK[row] for row, level in enumerate(graded.bag.level_L)}
     refused = refusals(graded, bundle)
     truth = _true_centers(labelled, checked.located.study)
-    measured = [measured_slips(name, graded.measurements) for name in TARGET]
+    measured = [measured_sides(name, graded.measurements) for name in TARGET]
     refused_NT = np.array([[refused.get((level, target.name), "") for target in TARGETS] for level in levels])
     return LabelledPredictions(
         disc_N=tuple((labelled.key, level) for level in levels),
@@ -106,7 +106,7 @@ def _collect_one(labelled: LabelledStudy, bundle: Bundle) -> LabelledPredictions
         cautioned_NT=np.array(
             [[checked.doubts(level, target, bundle.read_from(target.name)) for target in TARGETS] for level in levels]
         ),
-        measured_NT=np.array([[level in slips for slips in measured] for level in levels]),
+        measured_NT=np.array([[sides.get(level, 0) for sides in measured] for level in levels]),
         refused_NT=refused_NT,
         found=where_drawn(_found_centers(labelled, checked.located.series), truth, labelled),
         truth=truth,
@@ -120,7 +120,7 @@ def _unread(labelled: LabelledStudy, levels: Sequence[str], reason: str) -> Labe
         logp_NTK=np.stack([NOT_GRADED] * len(levels)),
         grades_NT=_grades(labelled, levels),
         cautioned_NT=np.zeros((len(levels), len(TARGETS)), np.bool_),
-        measured_NT=np.zeros((len(levels), len(TARGETS)), np.bool_),
+        measured_NT=np.zeros((len(levels), len(TARGETS)), np.int64),
         refused_NT=np.full((len(levels), len(TARGETS)), UNREADABLE),
         found={},
         truth={},
