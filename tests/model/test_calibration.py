@@ -169,7 +169,12 @@ def test_a_grade_is_stood_by_only_where_nothing_speaks_against_it():
     assert stood_by() == [True, True, False, False]  # the third's set holds both grades, the last is not likely
     assert stood_by(doubted_N=np.array([True, False, False, False])) == [False, True, False, False]
     assert stood_by(measured_N=np.ones(4, int)) == [False, True, False, False]  # present where it was measured
-    assert stood_by(measured_N=-np.ones(4, int)) == [True, False, False, False]  # absent where it was measured not to be
+    assert stood_by(measured_N=-np.ones(4, int)) == [
+        True,
+        False,
+        False,
+        False,
+    ]  # absent, and measured to be
     assert stood_by(measured_N=np.zeros(4, int)) == stood_by()
     assert not any(stood_by(evidence="synthetic"))
     assert calibration.decision(slip, logp_NK, rule, evidence="synthetic").sets_N == [()] * 4

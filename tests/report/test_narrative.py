@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGET, TARGETS, VIEWS, Scale
+from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGET, TARGETS, VIEWS, Scale, View
 from spinenet.report.certainty import Certainty, reading_of
+from spinenet.report.narrow_canal import narrow_canals
 from spinenet.report.options import Language
 from spinenet.report.text.language import phrases, sentence
 from spinenet.report.text.narrative import Narrative, narrative
@@ -273,6 +274,16 @@ def test_a_canal_measured_to_be_narrow_is_said_though_no_grade_says_it() -> None
     doubtful = tuple(replace(one, error_95=4.5) for one in measured)
     for others in (coarse, doubtful):
         assert "canal 6" not in narrative(replace(result, measurements=others), MODEL).text()
+    for view, is_told in ((View.SAGITTAL_T1, False), (View.SAGITTAL_T2, True)):
+        assert bool(narrow_canals(measured, {"t2": view})) is is_told
+
+
+def test_a_slip_whose_error_is_not_known_is_said_to_be_coarse() -> None:
+    graded = (Prediction("L5/S1", "spondylolisthesis", 1, (0.1, 0.9), True),)
+    for error, said in ((None, "(4.2 mm, coarsely measured)"), (1.5, "(4.2 mm)")):
+        slip = (Measurement("L5/S1", "slip_mm", 4.2, "mm", error),)
+        result = StudyResult("a", "ok", 0.0, predictions=graded, measurements=slip)
+        assert said in narrative(result, MODEL).text()
 
 
 def test_a_sentence_begins_with_a_capital() -> None:

@@ -38,9 +38,9 @@ WIDE_GAP = 1.5
 RUDIMENTARY_DEPTH, RUDIMENTARY_HEIGHT = 0.75, 0.55
 """A lowest disc so much shorter and flatter than the one above may belong to a vertebra that has joined the sacrum."""
 SACRAL_TURN_DEG, SACRAL_SLOPE_DEG = 20.0, 45.0
-"""Where the disc above the lowest is turned so far against the next, and the lowest rises so steeply to the back, the two
-may be L5/S1 and S1/S2: of the only two of 178 SPIDER patients (64, 241), both known to be named one off, and of three of
-382 of Sudirman's, of whom it is not known."""
+"""Where the disc above the lowest is turned so far against the next, and the lowest rises so steeply to the back, the
+two may be L5/S1 and S1/S2. Set on SPIDER: of 178 patients 64 and 241, both named one off, and of 382 of Sudirman's
+three, of whom it is not known."""
 SURE_OF_DISC = 0.75
 MIN_IN_VIEW, ENOUGH_IN_VIEW = 0.3, 0.5
 """Shares of a level's field that must lie in the image: below the first it is not graded, below the second flagged; an

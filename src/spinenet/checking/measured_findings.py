@@ -14,9 +14,9 @@ LEAST_COARSE_MM = 4.0
 outlines'. Chosen by hand: only two of SPIDER's discs that were looked at are this large, both graded as slips."""
 NARROWING, HEIGHT_MEASURED = "narrowing", "disc_height_mm"
 LOW_BELOW, USUAL_FROM = 30, 50
-"""Percentiles of the height at its level. Of grades that were confident in SPIDER's cross-validation 28 % of the 39
-narrowings of discs of usual height were wrong, and 19 % of the 77 absences in low discs; 4 and 6 % of the others. Chosen
-by looking at these grades."""
+"""Percentiles of the height at its level. Of the confident grades of SPIDER's cross-validation 28 % of the 39
+narrowings of discs of usual height were wrong, and 19 % of the 77 absences in low discs; 5 % of the others. Chosen by
+looking at these grades."""
 
 
 def measured_sides(target: str, measurements: Sequence[Measurement]) -> dict[str, int]:

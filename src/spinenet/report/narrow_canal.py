@@ -1,12 +1,12 @@
 """Where the spinal canal was measured to be narrow: a size, said where no grade of stenosis says it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from spinenet.labels import LEVELS
-from spinenet.study import Measurement
+from spinenet.labels import LEVELS, View
+from spinenet.study import Measurement, StudyResult
 
 NARROW_MM = 10.0
 """Sagittal diameter below which stenosis is called absolute (Verbiest, J Bone Joint Surg Br 1977;59:181). It is of the
@@ -38,24 +38,31 @@ class NarrowCanal:
         return f"{self.level} spinal canal {self.depth_mm:.1f} mm deep (± {self.error_mm:.1f} mm{others})"
 
 
-def narrow_canals(measurements: Sequence[Measurement]) -> list[NarrowCanal]:
+def narrow_canals_of(result: StudyResult) -> list[NarrowCanal]:
+    """``narrow_canals`` of a study's result."""
+    return narrow_canals(result.measurements, {one.series.name: one.series.view for one in result.located})
+
+
+def narrow_canals(measurements: Sequence[Measurement], view_of: Mapping[str, View | None]) -> list[NarrowCanal]:
     """The levels, from the head down, whose canal is below NARROW_MM by more than its error, and is no usual one there.
 
-    Only sizes from outlines count: the locator's are not known well enough.
+    Only sizes from outlines count, the locator's are not known well enough, and none from a T1 series, which does not
+    tell fluid from ligament; ``view_of`` a series by its name.
     """
-    told = (_narrow(measurements, level) for level in reversed(LEVELS))
+    sizes = [one for one in measurements if one.series and view_of.get(one.series) is not View.SAGITTAL_T1]
+    told = (_narrow(sizes, level) for level in reversed(LEVELS))
     return [one for one in told if one is not None]
 
 
-def _narrow(measurements: Sequence[Measurement], level: str) -> NarrowCanal | None:
-    here = next((found for name in NAMES if (found := _outlined(measurements, level, name))), None)
+def _narrow(sizes: Sequence[Measurement], level: str) -> NarrowCanal | None:
+    here = next((found for name in NAMES if (found := _at(sizes, level, name))), None)
     if here is None or here.error_95 is None or here.value + here.error_95 >= NARROW_MM:
         return None
     if here.percentile is not None and here.percentile > MOST_USUAL:
         return None
-    others = [one.value for one in measurements if one.name == here.name and one.series and one.level != level]
+    others = [one.value for one in sizes if one.name == here.name and one.level != level]
     return NarrowCanal(level, here.value, here.error_95, float(np.median(others)) if others else None)
 
 
-def _outlined(measurements: Sequence[Measurement], level: str, name: str) -> Measurement | None:
-    return next((one for one in measurements if (one.level, one.name) == (level, name) and one.series), None)
+def _at(sizes: Sequence[Measurement], level: str, name: str) -> Measurement | None:
+    return next((one for one in sizes if (one.level, one.name) == (level, name)), None)

@@ -21,7 +21,7 @@ from spinenet.report.certainty import EXPLAINED, in_full, leading
 from spinenet.report.dicom.objects import why_no_objects
 from spinenet.report.findings import short_words
 from spinenet.report.identification import identification_of
-from spinenet.report.narrow_canal import NARROW_MM, narrow_canals
+from spinenet.report.narrow_canal import NARROW_MM, narrow_canals_of
 from spinenet.report.options import DEFAULT, Language, ReportOptions
 from spinenet.report.page.grade_table import cell_of, grade_table
 from spinenet.report.page.level_measurements import MeasuredLevel, measured_levels
@@ -128,7 +128,7 @@ def _shown(result: StudyResult, model: Mapping[str, Any], options: ReportOptions
     script, script_hash = inline_script("page.js", "correct.js", *(["viewer.js"] if slices else []))
     return {
         "found": [in_full(one) for one in found[:LED_BY]],
-        "narrow": [one.words for one in narrow_canals(result.measurements)],
+        "narrow": [one.words for one in narrow_canals_of(result)],
         "still_open": [in_full(one) for one in still_open[:LED_BY]],
         "text": text if options.language is Language.EN else narrative(result, model, options.language),
         "technique": text.technique,

@@ -79,12 +79,13 @@ def entry_of(
     failed = study["status"] == "failed"
     notes = [*notes_of(study.get("notes", ())), *notes_of(study["flags"])]
     found, still_open = leading(predictions)
-    narrow = narrow_canals(measurements_of(study))
+    view_of = {one["name"]: View(one["view"]) for one in study["series"] if one["view"]}
+    narrow = narrow_canals(measurements_of(study), view_of)
     urgency = -1 if failed else max(urgency_of(predictions), NARROW if narrow else 0)
     ahead = sum(severity_of(one)[0] >= NARROW for one in found)
     said = [in_full(one) for one in found]
     said[ahead:ahead] = [f"measured: {one.words}" for one in narrow]
-    there = {View(one["view"]) for one in study["series"] if one["view"]}
+    there = set(view_of.values())
     return Entry(
         study=study["study"],
         link=link,

@@ -15,11 +15,11 @@ from spinenet.checking.gates import DOUBTFUL_NAMES
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, TARGET, TARGETS, VIEWS, Scale
 from spinenet.locating.measuring.quantities import MEYERDING
 from spinenet.report.certainty import Certainty, Reading, reading_of, severity_of
-from spinenet.report.narrow_canal import NARROW_MM, NarrowCanal, narrow_canals
+from spinenet.report.narrow_canal import NARROW_MM, NarrowCanal, narrow_canals_of
 from spinenet.report.options import Language
 from spinenet.report.reviewed import review_of
 from spinenet.report.text.language import Phrases, phrases, sentence
-from spinenet.study import Prediction, StudyResult
+from spinenet.study import Measurement, Prediction, StudyResult
 
 FEWEST_OTHERS = 2
 """A height is compared with so many other discs at least."""
@@ -108,7 +108,7 @@ def level_sentences(result: StudyResult, level: str, reported: Sequence[Predicti
     if still:
         names = [_open(one, reading, words, result) for one, reading in still]
         yield sentence(words("open", findings=words.listed(names)))
-    narrow = next((one for one in narrow_canals(result.measurements) if one.level == level), None)
+    narrow = next((one for one in narrow_canals_of(result) if one.level == level), None)
     if narrow is not None:
         yield sentence(_canal(narrow, words))
     elif not (found or likely or absent or still):
@@ -205,19 +205,24 @@ def _height(level: str, words: Phrases, result: StudyResult) -> list[str]:
 
 
 def _slip(level: str, words: Phrases, result: StudyResult) -> list[str]:
-    slip_mm, share = _value(result, level, "slip_mm"), _value(result, level, "slip_percent")
+    slip, share = _measured(result, level, "slip_mm"), _value(result, level, "slip_percent")
     grade = _value(result, level, f"{MEYERDING}_grade")
-    if slip_mm is None or abs(slip_mm) < LEAST_SLIP_MM:
+    if slip is None or abs(slip.value) < LEAST_SLIP_MM:
         return []
-    value = words.number(f"{abs(slip_mm):.1f}")
+    value = words.number(f"{abs(slip.value):.1f}")
     if share is None or not grade:
-        return [words("slip", value=value)]
+        return [words("slip_coarse" if slip.error_95 is None else "slip", value=value)]
     numeral = ("I", "II", "III", "IV", "V")[min(int(grade), 5) - 1]
     return [words("slip_share", value=value, share=f"{abs(share):.0f}", grade=numeral)]
 
 
 def _value(result: StudyResult, level: str, name: str) -> float | None:
-    return next((one.value for one in result.measurements if one.level == level and one.name == name), None)
+    measured = _measured(result, level, name)
+    return None if measured is None else measured.value
+
+
+def _measured(result: StudyResult, level: str, name: str) -> Measurement | None:
+    return next((one for one in result.measurements if one.level == level and one.name == name), None)
 
 
 def _technique(result: StudyResult, model: Mapping[str, Any], words: Phrases) -> Iterator[str]:
@@ -249,7 +254,7 @@ def _impression(reported: Sequence[Prediction], words: Phrases, result: StudyRes
     """Level by level from the head down: findings, the gravest first, those that are possible said so, and those that
     are experimental behind all others; then how deep a narrow canal was measured."""
     ordered = sorted(reported, key=lambda one: (not one.experimental, severity_of(one)), reverse=True)
-    narrow = {one.level: one for one in narrow_canals(result.measurements)}
+    narrow = {one.level: one for one in narrow_canals_of(result)}
     told = False
     for level in level_names(result):
         read = [(one, reading_of(one)) for one in ordered if one.level == level]
