@@ -179,7 +179,7 @@ def test_a_slip_is_named_by_its_direction_and_size() -> None:
     result = StudyResult("a", "ok", 0.0, predictions=(slip,), measurements=measured)
     words = "Anterolisthesis of L4 on L5 (6.2 mm, 17 % of the end-plate, Meyerding grade I)."
     assert narrative(result, MODEL).findings == (("L4/L5", (words,)),)
-    backward = replace(result, measurements=(Measurement("L4/L5", "slip_mm", -4.0, "mm"),))
+    backward = replace(result, measurements=(Measurement("L4/L5", "slip_mm", -4.0, "mm", 1.5),))
     assert narrative(backward, MODEL).findings[0][1] == ("Retrolisthesis of L4 on L5 (4.0 mm).",)
     assert narrative(backward, MODEL, Language.DE).findings[0][1] == ("Retrolisthesis von L4 gegenüber L5 (4,0 mm).",)
     unmeasured = replace(result, measurements=())

@@ -15,7 +15,7 @@ outlines'. Chosen by hand: only two of SPIDER's discs that were looked at are th
 NARROWING, HEIGHT_MEASURED = "narrowing", "disc_height_mm"
 LOW_BELOW, USUAL_FROM = 30, 50
 """Percentiles of the height at its level. Of the confident grades of SPIDER's cross-validation 28 % of the 39
-narrowings of discs of usual height were wrong, and 19 % of the 77 absences in low discs; 5 % of the others. Chosen by
+narrowings of discs of usual height were wrong, and 20 % of the 74 absences in low discs; 5 % of the others. Chosen by
 looking at these grades."""
 
 
