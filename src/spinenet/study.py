@@ -36,12 +36,15 @@ class SourceImages:
     """The DICOM images a series was read from, for results that refer to them.
 
     ``instances`` holds for each slice in canonical order (SOP Instance UID, number of the frame counted from 1), None
-    for a slice that was interpolated.
+    for a slice that was interpolated; ``positions_mm`` the place of its first pixel and ``orientation`` the cosines of
+    rows and columns as the files have them (LPS), whose pixels are in no canonical order.
     """
 
     series_uid: str
     sop_class_uid: str
     instances: tuple[tuple[str, int] | None, ...]
+    positions_mm: tuple[tuple[float, float, float] | None, ...] = ()
+    orientation: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -186,11 +189,14 @@ class LocatedSeries:
 @dataclass(frozen=True)
 class MeasuredSeries:
     """A sagittal series and what was measured at its levels (``locating.measuring``): level -> name -> value, lengths
-    in mm, angles in degrees, signals as shares; NaN where it could not be measured."""
+    in mm, angles in degrees, signals as shares; NaN where it could not be measured.
+
+    ``outlines`` is level -> (C, H, W) probabilities (0 to 255) of ``measuring.fine_crops`` in the midline slice."""
 
     series_name: str
     view: View
     levels: dict[str, dict[str, float]]
+    outlines: dict[str, NDArray[np.uint8]] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

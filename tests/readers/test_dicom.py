@@ -131,6 +131,9 @@ def test_every_slice_knows_the_image_it_was_read_from(tmp_path, patient, row):
             position_mm = dcmread(path).ImagePositionPatient
             assert series.affine_vox2mm[0, 3] + index * series.affine_vox2mm[0, 0] == pytest.approx(position_mm[0])
             assert instance[1] == 1
+            assert series.images.positions_mm[index] == tuple(position_mm)
+    assert series.images.orientation == (*row, *column)
+    assert series.images.positions_mm[3] is None
     assert (series.images.series_uid, study.origin.study_uid) == ("1.2.3.1", "1.2.3")
     assert (study.origin.patient_name, study.origin.patient_id) == ("Doe^Jane", "ID4711")
 

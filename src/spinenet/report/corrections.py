@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from spinenet.checking.gates import DOUBTFUL_NAMES
 from spinenet.errors import OutputError, in_words
@@ -18,6 +18,7 @@ from spinenet.report.reviewed import Review, ReviewedResult, reviewed
 from spinenet.study import LevelFrame, LocatedSeries, Note, Prediction, Scope, StudyResult
 
 FORMAT = 1
+Value = TypeVar("Value")
 STUDY_COMMENT = ""
 """The key of the comment on the whole study, among those on levels."""
 UNVERIFIED = frozenset({NUMBERING.code, DOUBTFUL_NAMES})
@@ -90,12 +91,16 @@ def corrected(result: StudyResult, corrections: Corrections) -> ReviewedResult:
         result,
         predictions=tuple(sorted(_predictions(result, corrections, renamed), key=_place)),
         located=tuple(_with_frames(one, renamed) for one in result.located),
+        measured=tuple(
+            replace(one, levels=_by_name(one.levels, renamed), outlines=_by_name(one.outlines, renamed))
+            for one in result.measured
+        ),
         measurements=tuple(
             replace(one, level=renamed[one.level], percentile=None if corrections.shift else one.percentile)
             for one in result.measurements
             if one.level in renamed
         ),
-        crops={renamed[level]: crops for level, crops in result.crops.items() if level in renamed},
+        crops=_by_name(result.crops, renamed),
         flags=tuple(flag for one in result.flags if (flag := _flag(one, renamed)) is not None),
     )
     comments = {renamed.get(level, level): text for level, text in corrections.review.comments.items() if text}
@@ -115,6 +120,10 @@ def _renamed(level: str, corrections: Corrections) -> str | None:
     """The name a level has now, None where it is struck or has none."""
     place = LEVELS.index(level) + corrections.shift
     return LEVELS[place] if level not in corrections.struck and 0 <= place < len(LEVELS) else None
+
+
+def _by_name(by_level: Mapping[str, Value], renamed: Mapping[str, str]) -> dict[str, Value]:
+    return {renamed[level]: value for level, value in by_level.items() if level in renamed}
 
 
 def _predictions(result: StudyResult, corrections: Corrections, renamed: Mapping[str, str]) -> Iterator[Prediction]:

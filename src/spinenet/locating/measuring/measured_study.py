@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from spinenet.labels import View
 from spinenet.locating.measuring.features import FeatureRows, feature_rows
 from spinenet.locating.measuring.fine_crops import crop_axes, level_crop, normalised
-from spinenet.locating.measuring.series import Numbers, measure_series
+from spinenet.locating.measuring.series import measure_series
 from spinenet.study import LocatedSeries, MeasuredSeries
 
 Outline = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -28,11 +28,8 @@ def measure_study(located: Sequence[LocatedSeries], outline: Outline) -> tuple[M
     T2 alone is as good as T2 and T1 together, and takes half the time (``notebooks/EXPERIMENTS.md``, 2026-11-26).
     """
     for view in VIEWS_IN_ORDER:
-        found = tuple(
-            MeasuredSeries(one.series.name, view, levels)
-            for one in located
-            if one.series.view is view and one.frames and (levels := _measured(one, outline))
-        )
+        shown = [one for one in located if one.series.view is view and one.frames]
+        found = tuple(series for one in shown if (series := _measured(one, view, outline)).levels)
         if found:
             return found
     return ()
@@ -53,5 +50,12 @@ def normalised_crops(one: LocatedSeries) -> NDArray[np.float32]:
     return np.stack([normalised(level_crop(slice_RC, crop_axes(one.series, frame))) for frame in one.frames])
 
 
-def _measured(one: LocatedSeries, outline: Outline) -> dict[str, Numbers]:
-    return measure_series(one, outline(normalised_crops(one)))
+def _measured(one: LocatedSeries, view: View, outline: Outline) -> MeasuredSeries:
+    soft_LCHW = outline(normalised_crops(one))
+    levels = measure_series(one, soft_LCHW)
+    outlines = {
+        frame.level: np.round(255 * soft_CHW).astype(np.uint8)
+        for frame, soft_CHW in zip(one.frames, soft_LCHW, strict=True)
+        if frame.level in levels
+    }
+    return MeasuredSeries(one.series.name, view, levels, outlines)

@@ -281,7 +281,7 @@ def _series(
     )
     images = source_images([None if index is None else frames[index] for index in part])
     if images and series.affine_vox2mm[:3, 0] @ affine_vox2mm[:3, 0] < 0:
-        images = replace(images, instances=images.instances[::-1])
+        images = replace(images, instances=images.instances[::-1], positions_mm=images.positions_mm[::-1])
     return replace(series, frame_of_reference=kept[0].frame_of_reference, images=images), notes
 
 
@@ -329,7 +329,8 @@ def source_images(slices: Sequence[Frame | None]) -> SourceImages | None:
         return None
     first = next(frame for frame in slices if frame is not None)
     instances = tuple(None if frame is None else (frame.uid, frame.index + 1) for frame in slices)
-    return SourceImages(first.series_uid, first.sop_class_uid, instances)
+    positions_mm = tuple(None if frame is None else frame.position_mm for frame in slices)
+    return SourceImages(first.series_uid, first.sop_class_uid, instances, positions_mm, first.orientation)
 
 
 def _bridged(stack: NDArray[np.float32], places: Sequence[int], count: int) -> NDArray[np.float32]:
