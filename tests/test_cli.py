@@ -266,8 +266,8 @@ def test_a_node_without_the_network_extra_is_one_line_that_names_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "pynetdicom", None)
-    for name in ("listening", "service", "peers"):
-        monkeypatch.delitem(sys.modules, f"spinenet.serve.node.{name}", raising=False)
+    for name in [name for name in sys.modules if name.startswith("spinenet.serve.node")]:
+        monkeypatch.delitem(sys.modules, name)
     result = call("listen", "--allow", "PACS", "--out", tmp_path / "node")
     assert result.exit_code == 2
     assert result.stderr == "spinenet: a DICOM node needs pynetdicom: pip install 'spinenet-mri[network]'\n"

@@ -156,14 +156,15 @@ def listen(
     """
     with one_line_errors("stopped; what was received is kept, the same command goes on with it"):
         from spinenet.model.bundle import load_bundle
+        from spinenet.serve.node.events import LogFormat
         from spinenet.serve.node.listening import listen as run
-        from spinenet.serve.node.peers import Peer
+        from spinenet.serve.node.peers import Caller, Peer
         from spinenet.serve.node.service import NodeConfig
 
         bundle = load_bundle(model)
-        peers = tuple(map(Peer.parse, send_to or ()))
-        config = NodeConfig(aet, port, out, tuple(allow), peers, host, quiet_s=wait, keep_s=3600.0 * keep_hours)
-        run(config, bundle, options, _say)
+        peers, callers = tuple(map(Peer.parse, send_to or ())), tuple(map(Caller.parse, allow))
+        config = NodeConfig(aet, port, out, callers, peers, host, quiet_s=wait, keep_s=3600.0 * keep_hours)
+        run(config, bundle, options, LogFormat.TEXT, _say)
 
 
 @app.command("app")

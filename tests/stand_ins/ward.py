@@ -13,7 +13,11 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 from pynetdicom import AE
 
+from spinenet.serve.node.events import Event
+from spinenet.serve.node.peers import Caller
 from spinenet.serve.node.service import Node, NodeConfig
+from spinenet.serve.node.state import SentObject
+from spinenet.serve.node.study_grader import reference_to
 
 
 def free_port() -> int:
@@ -42,29 +46,37 @@ class Ward:
     """A node with a grader that returns the first image of a study as its result, and what it said."""
 
     def __init__(self, folder: Path) -> None:
-        self.config = NodeConfig("SPINENET", free_port(), folder, ("SCANNER",), host="127.0.0.1", quiet_s=0.0)
+        callers = (Caller("SCANNER"),)
+        self.config = NodeConfig("SPINENET", free_port(), folder, callers, host="127.0.0.1", quiet_s=0.0)
         self.graded: list[int] = []
         self.said: list[str] = []
+        self.words: list[str] = []
         self.fault: Exception | None = None
 
-    def grade(self, folder: Path) -> Sequence[Path]:
+    def grade(self, images: Path, earlier: Sequence[SentObject]) -> Sequence[SentObject]:
         if self.fault:
             raise self.fault
-        images = sorted(folder.glob("*.dcm"))
-        self.graded.append(len(images))
-        return images[:1]
+        found = sorted(images.glob("*.dcm"))
+        self.graded.append(len(found))
+        return [reference_to(found[0])]
+
+    def tell(self, images: Path, title: str, words: str) -> Sequence[SentObject]:
+        self.words.append(words)
+        return []
+
+    def hear(self, event: Event) -> None:
+        self.said.append(str(event))
 
     @contextmanager
     def running(self, **changes: Any) -> Iterator[Node]:
-        node = Node(replace(self.config, **changes), self.grade, self.said.append)
-        server = node.start()
-        stop = threading.Event()
-        worker = threading.Thread(target=node.work, args=(stop, 0.02))
+        node = Node(replace(self.config, **changes), self, self.hear)
+        server = node.start(0.02)
+        worker = threading.Thread(target=node.work, args=(0.02,))
         worker.start()
         try:
             yield node
         finally:
-            stop.set()
+            node.stop()
             worker.join()
             server.shutdown()
 

@@ -72,10 +72,10 @@ def _alone(item: Item, work: Callable[[Item], Result]) -> Result | None:
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start, (tracebacks.are_shown(),))
+    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), begin_child, (tracebacks.are_shown(),))
 
 
-def _start(show_tracebacks: bool) -> None:
+def begin_child(show_tracebacks: bool) -> None:
     """Leave Ctrl-C to the parent, and end when the parent is gone."""
     if show_tracebacks:
         tracebacks.show()

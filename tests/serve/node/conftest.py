@@ -30,6 +30,6 @@ def pacs() -> Iterator[tuple[Peer, list[Dataset]]]:
     node = AE("PACS")
     node.add_supported_context(MRImageStorage)
     peer = Peer("PACS", "127.0.0.1", free_port())
-    server = node.start_server((peer.host, peer.port), block=False, evt_handlers=[(evt.EVT_C_STORE, store)])
+    server: Any = node.start_server((peer.host, peer.port), block=False, evt_handlers=[(evt.EVT_C_STORE, store)])
     yield peer, taken
     server.shutdown()

@@ -10,7 +10,7 @@ from pydicom import dcmread
 from ward import Ward, deliver, placed, until
 
 from spinenet.errors import OutputError
-from spinenet.serve.node import service as listen
+from spinenet.serve.node import incoming, service
 
 
 def test_a_corrected_image_takes_the_place_of_the_first_and_the_study_is_graded_anew(ward: Ward) -> None:
@@ -60,10 +60,10 @@ def test_a_study_that_ends_the_node_again_and_again_is_set_aside(ward: Ward) -> 
     with ward.running() as node:
         deliver(ward, placed(1, 0.0))
         until(lambda: ward.graded)
-        folder = node.incoming
+        folder = node.incoming.folder
     (study,) = [path.name for path in folder.iterdir()]
     (next(folder.glob("*/*.dcm"))).touch()  # changed, so that it is to be graded again
-    for _ in range(listen.MAX_TRIES):
+    for _ in range(service.MAX_TRIES):
         node.state.begin(study)  # and was killed
     with ward.running():
         until(lambda: any("set aside" in line for line in ward.said))
@@ -71,20 +71,20 @@ def test_a_study_that_ends_the_node_again_and_again_is_set_aside(ward: Ward) -> 
 
 
 def test_a_study_of_which_images_were_refused_waits_for_them(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = listen.write_safely
+    kept = incoming.write_safely
 
     def full(path: Path, content: bytes) -> None:
         if b"refuse" in content:
             raise OSError(errno.ENOSPC, "No space left on device")
         kept(path, content)
 
-    monkeypatch.setattr(listen, "write_safely", full)
+    monkeypatch.setattr(incoming, "write_safely", full)
     second = placed(2, 4.0)
     second.SeriesDescription = "refuse"
     with ward.running():
         with ward.association() as association:
             assert association.send_c_store(placed(1, 0.0)).Status == 0
-            assert association.send_c_store(second).Status == listen.OUT_OF_RESOURCES
+            assert association.send_c_store(second).Status == incoming.OUT_OF_RESOURCES
         time.sleep(0.3)
         assert ward.graded == []
         monkeypatch.undo()

@@ -4,12 +4,12 @@ import json
 import shutil
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from orthanc_archive import ORTHANC, Archive
 from pydicom.dataset import Dataset
 from pydicom.uid import MRImageStorage
 from pynetdicom import AE, evt
@@ -23,7 +23,6 @@ from spinephantom.write.dicom_files import write_dicom
 
 STORESCU = shutil.which("storescu", path="/usr/bin:/usr/local/bin:/opt/homebrew/bin")
 """DCMTK's: pynetdicom puts a command of the same name into the environment, which would test itself."""
-ORTHANC = shutil.which("Orthanc", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 
 
 def test_a_destination_that_is_not_there_is_one_line(ward: Ward, tmp_path: Path) -> None:
@@ -60,7 +59,7 @@ def test_a_destination_gets_objects_in_a_form_that_it_takes(tmp_path: Path) -> N
     got: list[Any] = []
     handler = [(evt.EVT_C_STORE, lambda event: got.append(event.dataset) or 0)]
     old = Peer("OLD", "127.0.0.1", free_port())
-    server = plain_only.start_server((old.host, old.port), block=False, evt_handlers=handler)
+    server: Any = plain_only.start_server((old.host, old.port), block=False, evt_handlers=handler)
     try:
         send([tmp_path / "packed.dcm"], "SPINENET", old)
     finally:
@@ -84,40 +83,6 @@ def test_dcmtk_can_send_to_it(ward: Ward, tmp_path: Path) -> None:
         subprocess.run(command, check=True, timeout=60)
         until(lambda: ward.graded)
     assert ward.graded == [3]
-
-
-class Archive:
-    """A running Orthanc that knows the node as ``spinenet``."""
-
-    def __init__(self, folder: Path, node_port: int) -> None:
-        self.http, self.dicom = free_port(), free_port()
-        config = {
-            "StorageDirectory": str(folder / "storage"),
-            "IndexDirectory": str(folder / "storage"),
-            "HttpPort": self.http,
-            "DicomPort": self.dicom,
-            "DicomAet": "ARCHIVE",
-            "AuthenticationEnabled": False,
-            "RemoteAccessAllowed": False,
-            "Plugins": [],
-            "DicomModalities": {"spinenet": ["SPINENET", "127.0.0.1", node_port]},
-        }
-        (folder / "orthanc.json").write_text(json.dumps(config))
-        self.log = (folder / "orthanc.log").open("wb")
-        self.process = subprocess.Popen([str(ORTHANC), str(folder / "orthanc.json")], stdout=self.log, stderr=self.log)
-        until(lambda: self.ask("/system"), 60.0)
-
-    def ask(self, path: str, body: bytes | None = None) -> Any:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.http}{path}", body, timeout=60) as answer:
-                return json.loads(answer.read())
-        except OSError:
-            return None
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(timeout=30)
-        self.log.close()
 
 
 @pytest.fixture

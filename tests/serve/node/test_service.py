@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from ward import STUDIES, Ward, image, until
 
 from spinenet.errors import NodeError
-from spinenet.serve.node import service as listen
+from spinenet.serve.node import incoming
 from spinenet.serve.node.peers import Peer
 from spinenet.serve.node.service import Node
 
@@ -78,7 +78,7 @@ def test_a_full_disk_is_told_to_the_sender_and_leaves_no_half_image(
     with ward.running(), ward.association() as association:
         assert association.send_c_store(image(STUDIES[0], 1)).Status == 0
         monkeypatch.setattr(os, "fsync", full)
-        assert association.send_c_store(image(STUDIES[0], 2)).Status == listen.OUT_OF_RESOURCES
+        assert association.send_c_store(image(STUDIES[0], 2)).Status == incoming.OUT_OF_RESOURCES
         monkeypatch.undo()
     assert len(ward.kept()) == 1
     assert not list(ward.config.folder.rglob("*.partial"))
@@ -89,7 +89,7 @@ def test_an_image_without_a_study_is_refused(ward: Ward) -> None:
     broken = image(STUDIES[0])
     del broken.StudyInstanceUID
     with ward.running(), ward.association() as association:
-        assert association.send_c_store(broken).Status == listen.CANNOT_UNDERSTAND
+        assert association.send_c_store(broken).Status == incoming.CANNOT_UNDERSTAND
     assert not ward.kept()
 
 
@@ -113,7 +113,7 @@ def test_images_that_come_late_are_graded_with_the_others(ward: Ward) -> None:
         for number in (1, 2):
             with ward.association() as association:
                 association.send_c_store(image(STUDIES[0], number))
-            until(lambda count=number: len(ward.graded) == count)  # type: ignore[misc]
+            until(lambda count=number: len(ward.graded) == count)
     assert ward.graded == [1, 2]
 
 
@@ -128,12 +128,12 @@ def test_images_are_deleted_a_while_after_their_study_is_done(ward: Ward) -> Non
 def test_a_port_or_a_folder_in_use_is_one_line(ward: Ward, tmp_path: Path) -> None:
     with ward.running():
         with pytest.raises(NodeError, match="cannot be opened"):
-            Node(replace(ward.config, folder=tmp_path / "other"), ward.grade, print).start()
+            Node(replace(ward.config, folder=tmp_path / "other"), ward, ward.hear).start()
         with pytest.raises(NodeError, match="another node receives here"):
-            Node(ward.config, ward.grade, print).start()
+            Node(ward.config, ward, ward.hear).start()
 
 
 @pytest.mark.parametrize("title", ["", "   ", "A" * 17, "A\\B", "Ä"])
 def test_a_title_that_is_none_is_one_line(ward: Ward, title: str) -> None:
     with pytest.raises(NodeError, match="no title"):
-        Node(replace(ward.config, aet=title), ward.grade, print).start()
+        Node(replace(ward.config, aet=title), ward, ward.hear).start()

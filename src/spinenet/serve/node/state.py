@@ -1,43 +1,78 @@
-"""What a node remembers of its studies, in one SQLite file: what was graded, what was sent where, and what failed.
+"""What a node remembers, in one SQLite file: which images were graded, what waits to be sent where, what was promised.
 
 A row is written before a study is graded and after each step, so that a node that was killed, however often, knows
 which study it worked on. The cost of a step does not grow with the number of studies.
 """
 
+import json
 import logging
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 LOG = logging.getLogger(__name__)
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS studies (
+VERSION = 2
+_TABLES = f"""
+CREATE TABLE studies (
     study TEXT PRIMARY KEY, images TEXT NOT NULL DEFAULT '', number INTEGER NOT NULL DEFAULT 0,
-    results TEXT NOT NULL DEFAULT '', tries INTEGER NOT NULL DEFAULT 0, is_deleted INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE IF NOT EXISTS sent (study TEXT, result TEXT, peer TEXT, PRIMARY KEY (study, result, peer));
+    objects TEXT NOT NULL DEFAULT '[]', tries INTEGER NOT NULL DEFAULT 0, is_deleted INTEGER NOT NULL DEFAULT 0,
+    told TEXT NOT NULL DEFAULT '', is_committed INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, peer TEXT NOT NULL, study TEXT NOT NULL, path TEXT NOT NULL);
+CREATE INDEX outbox_of_peer ON outbox (peer, id);
+CREATE INDEX outbox_of_study ON outbox (study);
+CREATE TABLE answers (id INTEGER PRIMARY KEY AUTOINCREMENT, caller TEXT NOT NULL, content TEXT NOT NULL);
+CREATE TABLE comparisons (id INTEGER PRIMARY KEY AUTOINCREMENT, study TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0);
+PRAGMA user_version = {VERSION};
 """
-_BEGIN = """
-INSERT INTO studies (study, tries) VALUES (?, 1) ON CONFLICT (study) DO UPDATE SET tries = tries + 1
-"""
+_BEGIN = "INSERT INTO studies (study, tries) VALUES (?, 1) ON CONFLICT (study) DO UPDATE SET tries = tries + 1"
 _GRADED = """
-INSERT INTO studies (study, images, number, results) VALUES (?, ?, ?, ?) ON CONFLICT (study) DO UPDATE SET
-images = excluded.images, number = excluded.number, results = excluded.results, tries = 0, is_deleted = 0
+INSERT INTO studies (study, images, number, objects) VALUES (?, ?, ?, ?) ON CONFLICT (study) DO UPDATE SET
+images = excluded.images, number = excluded.number, objects = excluded.objects, tries = 0, is_deleted = 0
 """
+_TOLD = "INSERT INTO studies (study, told) VALUES (?, ?) ON CONFLICT (study) DO UPDATE SET told = excluded.told"
+_COMMITTED = (
+    "INSERT INTO studies (study, is_committed) VALUES (?, 1) ON CONFLICT (study) DO UPDATE SET is_committed = 1"
+)
+_OUT = "INSERT INTO outbox (peer, study, path) VALUES (?, ?, ?)"
+
+
+@dataclass(frozen=True)
+class SentObject:
+    """A DICOM object by its file and UIDs."""
+
+    path: str
+    study_uid: str
+    series_uid: str
+    class_uid: str
+    instance_uid: str
 
 
 @dataclass(frozen=True)
 class StudyState:
-    """``images`` is a digest of the ``number`` images that were graded, "" where none were; ``results`` are the objects
-    that were made of them; ``tries`` counts gradings that began and did not end. ``is_deleted`` once its images are."""
+    """``images`` is a digest of the ``number`` images that were graded, "" where none were; ``objects`` were made of
+    them; ``tries`` counts gradings that began and did not end. ``is_deleted`` once the images are, ``told`` is the
+    digest of images that something was said of in place of a grade. ``is_committed`` where images were promised to be
+    kept."""
 
     images: str = ""
     number: int = 0
-    results: tuple[Path, ...] = ()
+    objects: tuple[SentObject, ...] = ()
     tries: int = 0
     is_deleted: bool = False
+    told: str = ""
+    is_committed: bool = False
+
+
+@dataclass(frozen=True)
+class OutboxEntry:
+    """An object that waits to be sent."""
+
+    id: int
+    study: str
+    path: Path
 
 
 class NodeState:
@@ -47,33 +82,59 @@ class NodeState:
         self.path = path
         try:
             with self._opened() as file:
-                file.executescript(_TABLES)
+                version, known = _version(file)
+            if known and version != VERSION:
+                raise sqlite3.DatabaseError(f"of version {version}")
         except sqlite3.DatabaseError:
-            LOG.debug("%s: not a database", path, exc_info=True)
+            LOG.debug("%s: not a state of this version", path, exc_info=True)
             path.replace(path.with_name(path.name + ".damaged"))  # all studies that are there are graded again
+            known = False
+        if not known:
             with self._opened() as file:
                 file.executescript(_TABLES)
 
     def of(self, study: str) -> StudyState:
         """What is known of a study."""
         with self._opened() as file:
-            query = "SELECT images, number, results, tries, is_deleted FROM studies WHERE study = ?"
+            query = "SELECT images, number, objects, tries, is_deleted, told, is_committed FROM studies WHERE study = ?"
             row = file.execute(query, (study,)).fetchone()
         if row is None:
             return StudyState()
-        images, number, results, tries, is_deleted = row
-        return StudyState(images, number, tuple(map(Path, filter(None, results.split("\n")))), tries, bool(is_deleted))
+        images, number, objects, tries, is_deleted, told, is_committed = row
+        made = tuple(SentObject(**one) for one in json.loads(objects))
+        return StudyState(images, number, made, tries, bool(is_deleted), told, bool(is_committed))
 
     def begin(self, study: str) -> None:
         """Count a try to grade a study before it begins."""
         with self._opened() as file:
             file.execute(_BEGIN, (study,))
 
-    def graded(self, study: str, images: str, number: int, results: Sequence[Path]) -> None:
-        """Note what a study was graded from and what was made of it; nothing of that was sent yet."""
+    def graded(
+        self,
+        study: str,
+        images: str,
+        number: int,
+        objects: Sequence[SentObject],
+        peers: Sequence[str],
+        *,
+        compare: bool,
+    ) -> None:
+        """Note what a study was graded from and what was made of it, which from now on waits for these peers, and
+        whether its priors are to be looked for."""
         with self._opened() as file:
-            file.execute(_GRADED, (study, images, number, "\n".join(map(str, results))))
-            file.execute("DELETE FROM sent WHERE study = ?", (study,))
+            listed = json.dumps([asdict(one) for one in objects])
+            file.execute(_GRADED, (study, images, number, listed))
+            file.execute("DELETE FROM outbox WHERE study = ?", (study,))
+            file.executemany(_OUT, [(peer, study, one.path) for peer in peers for one in objects])
+            file.execute("DELETE FROM comparisons WHERE study = ?", (study,))
+            if compare:
+                file.execute("INSERT INTO comparisons (study) VALUES (?)", (study,))
+
+    def told(self, study: str, images: str, objects: Sequence[SentObject], peers: Sequence[str]) -> None:
+        """Note that something was said of these images in place of a grade, which waits for these peers."""
+        with self._opened() as file:
+            file.execute(_TOLD, (study, images))
+            file.executemany(_OUT, [(peer, study, one.path) for peer in peers for one in objects])
 
     def failed_in_passing(self, study: str) -> None:
         """Take back a try that ended for a reason that is not the study's."""
@@ -85,21 +146,70 @@ class NodeState:
         with self._opened() as file:
             file.execute("UPDATE studies SET is_deleted = 1 WHERE study = ?", (study,))
 
-    def unsent(self, study: str, peers: Sequence[str]) -> dict[str, list[Path]]:
-        """The results of a study that each of these peers has not taken yet; none of those that have all."""
+    def waiting(self, peer: str, but: Sequence[str] = (), most: int = 20) -> list[OutboxEntry]:
+        """What waits for a peer, the oldest first, without these studies."""
+        marks = ",".join("?" * len(but))
+        query = f"SELECT id, study, path FROM outbox WHERE peer = ? AND study NOT IN ({marks}) ORDER BY id LIMIT ?"
         with self._opened() as file:
-            taken = set(file.execute("SELECT result, peer FROM sent WHERE study = ?", (study,)).fetchall())
-        results = self.of(study).results
-        missing = {peer: [path for path in results if (str(path), peer) not in taken] for peer in peers}
-        return {peer: paths for peer, paths in missing.items() if paths}
+            rows = file.execute(query, (peer, *but, most)).fetchall()
+        return [OutboxEntry(number, study, Path(path)) for number, study, path in rows]
 
-    def sent(self, study: str, result: Path, peer: str) -> None:
-        """Note that a peer has taken a result."""
+    def sent(self, entry: OutboxEntry) -> None:
+        """Note that an object was taken; another of its place that came meanwhile waits on."""
         with self._opened() as file:
-            file.execute("INSERT OR IGNORE INTO sent VALUES (?, ?, ?)", (study, str(result), peer))
+            file.execute("DELETE FROM outbox WHERE id = ?", (entry.id,))
+
+    def unsent(self) -> dict[str, int]:
+        """How many objects wait for each peer."""
+        with self._opened() as file:
+            return dict(file.execute("SELECT peer, COUNT(*) FROM outbox GROUP BY peer").fetchall())
+
+    def forget_peers(self, known: Sequence[str]) -> int:
+        """Drop what waits for peers that are none any more; returns how much that was."""
+        marks = ",".join("?" * len(known))
+        with self._opened() as file:
+            return file.execute(f"DELETE FROM outbox WHERE peer NOT IN ({marks})", tuple(known)).rowcount
+
+    def commit(self, studies: Sequence[str], caller: str, content: str) -> None:
+        """Note that images of studies are promised to be kept, and the answer that its asker is to get."""
+        with self._opened() as file:
+            file.executemany(_COMMITTED, [(study,) for study in studies])
+            file.execute("INSERT INTO answers (caller, content) VALUES (?, ?)", (caller, content))
+
+    def answers(self) -> list[tuple[int, str, str]]:
+        """(number, caller, content) of answers that were not given yet."""
+        with self._opened() as file:
+            return file.execute("SELECT id, caller, content FROM answers ORDER BY id LIMIT 100").fetchall()
+
+    def answered(self, number: int) -> None:
+        """Note that an answer was given."""
+        with self._opened() as file:
+            file.execute("DELETE FROM answers WHERE id = ?", (number,))
+
+    def comparisons(self) -> list[tuple[int, str, int]]:
+        """(number, study, tries) of studies whose priors are to be looked for."""
+        with self._opened() as file:
+            return file.execute("SELECT id, study, tries FROM comparisons ORDER BY tries, id LIMIT 1").fetchall()
+
+    def compare_again(self, number: int) -> None:
+        """Count a try to find priors that failed in passing."""
+        with self._opened() as file:
+            file.execute("UPDATE comparisons SET tries = tries + 1 WHERE id = ?", (number,))
+
+    def compared(self, number: int) -> None:
+        """Note that nothing more is to be done about priors."""
+        with self._opened() as file:
+            file.execute("DELETE FROM comparisons WHERE id = ?", (number,))
 
     def _opened(self) -> "_Connection":
         return _Connection(self.path)
+
+
+def _version(file: sqlite3.Connection) -> tuple[int, bool]:
+    """Version of the state, and whether there is any."""
+    (version,) = file.execute("PRAGMA user_version").fetchone()
+    (tables,) = file.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+    return int(version), bool(tables)
 
 
 class _Connection:

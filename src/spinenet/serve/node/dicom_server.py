@@ -1,0 +1,139 @@
+"""The DICOM port of a node: who may come, how much at once, and what is answered."""
+
+import functools
+import logging
+import ssl
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, evt
+
+from spinenet.errors import NodeError, in_words
+from spinenet.serve.node.incoming import TAKEN, Receipt
+from spinenet.serve.node.peers import Caller, checked_title
+
+VERIFICATION = "1.2.840.10008.1.1"
+MAX_PDU_BYTES = 1 << 20
+"""No protocol data unit is longer: 16 KB are asked for, an association request has less than this."""
+MAX_MESSAGE_BYTES = 1 << 30
+"""No image is larger."""
+MAX_ASSOCIATIONS = 100
+PATIENCE_S = 60.0
+"""An association that sends nothing for so long keeps its study open no more."""
+REJECTED_PERMANENT, BY_USER, UNKNOWN_CALLER = 1, 1, 3
+
+Take = Callable[[Callable[[], Any], Callable[[Any], bytes]], Receipt]
+Action = Callable[[Any], tuple[int, Any]]
+
+
+@dataclass
+class _Sender:
+    """An open association: the study it sent an image of last, and when."""
+
+    study: str = ""
+    at: float = field(default_factory=time.monotonic)
+
+
+@dataclass
+class DicomServer:
+    """Answers callers in threads; ``take`` keeps an image, ``commit`` answers a request for commitment, None where
+    none is given."""
+
+    aet: str
+    host: str
+    port: int
+    callers: Sequence[Caller]
+    take: Take
+    commit: tuple[str, Action] | None = None
+    tls: ssl.SSLContext | None = None
+    _open: dict[Any, _Sender] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def start(self) -> Any:
+        """Open the port; returns the server, whose ``shutdown`` ends it. NodeError if it cannot."""
+        logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+        node = AE(checked_title(self.aet))
+        node.require_called_aet = True
+        node.require_calling_aet = [caller.aet for caller in self.callers]
+        node.maximum_associations = MAX_ASSOCIATIONS
+        node.network_timeout = node.dimse_timeout = PATIENCE_S
+        node.acse_timeout = PATIENCE_S / 4
+        node.add_supported_context(VERIFICATION)
+        for uid in TAKEN:
+            node.add_supported_context(uid, ALL_TRANSFER_SYNTAXES)
+        handlers: list[Any] = [
+            (evt.EVT_C_STORE, self._store),
+            (evt.EVT_CONN_OPEN, self._opened),
+            (evt.EVT_CONN_CLOSE, self._closed),
+            (evt.EVT_REQUESTED, self._requested),
+        ]
+        if self.commit is not None:
+            model, action = self.commit
+            node.add_supported_context(model)
+            handlers.append((evt.EVT_N_ACTION, action))
+        try:
+            address = (self.host, self.port)
+            return node.start_server(address, block=False, evt_handlers=handlers, ssl_context=self.tls)
+        except OSError as error:
+            place = f"{self.host or '*'}:{self.port}"
+            raise NodeError(f"port {place} cannot be opened: {in_words(error)}; choose another --port") from error
+
+    def arriving(self) -> set[str]:
+        """Studies that an association is sending."""
+        now = time.monotonic()
+        with self._lock:
+            return {one.study for one in self._open.values() if one.at + PATIENCE_S > now}
+
+    def _requested(self, event: Any) -> None:
+        """Reject a title that comes from another address than it is listed with."""
+        association = event.assoc
+        title = str(association.requestor.primitive.calling_ae_title).strip()
+        address = association.requestor.address
+        named = [caller for caller in self.callers if caller.aet == title]
+        if named and not any(caller.is_at(address) for caller in named):
+            association.acse.send_reject(REJECTED_PERMANENT, BY_USER, UNKNOWN_CALLER)
+            association.kill()
+
+    def _opened(self, event: Any) -> None:
+        _bound(event.assoc)
+        with self._lock:
+            self._open[event.assoc] = _Sender()
+
+    def _closed(self, event: Any) -> None:
+        with self._lock:
+            self._open.pop(event.assoc, None)
+
+    def _store(self, event: Any) -> int:
+        """Keep one image; success is answered only after it is safely on disk."""
+        event.assoc.budget.left = MAX_MESSAGE_BYTES
+        receipt = self.take(functools.partial(getattr, event, "dataset"), lambda data: event.encoded_dataset())
+        with self._lock:
+            if receipt.study and event.assoc in self._open:  # none that was closed meanwhile is opened again
+                self._open[event.assoc] = _Sender(receipt.study)
+        return receipt.status
+
+
+class _Budget:
+    """Bytes that an association may still send before its next image is whole."""
+
+    left = MAX_MESSAGE_BYTES
+
+
+def _bound(association: Any) -> None:
+    """Let an association read no more at once than a protocol data unit may have, no longer than our patience, and no
+    more for one image than it may have, whatever its headers promise."""
+    socket, budget = association.dul.socket, _Budget()
+    receive = socket.recv
+    socket.socket.settimeout(PATIENCE_S)
+    association.budget = budget
+
+    def bounded(count: int) -> Any:
+        budget.left -= count
+        if count > MAX_PDU_BYTES or budget.left < 0:
+            raise OSError("a protocol data unit or an image without bounds")
+        return receive(count)
+
+    socket.recv = bounded

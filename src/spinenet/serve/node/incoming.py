@@ -1,0 +1,130 @@
+"""Images that were acknowledged, on disk before they are: ``incoming/STUDY/IMAGE.dcm``, both digests of their UIDs.
+
+Times are measured by a clock that nobody sets; after a start they begin anew.
+"""
+
+import hashlib
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydicom import dcmread
+
+from spinenet.errors import in_words
+from spinenet.system.files import remove_partials, sync_names, write_safely
+
+SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND, NO_SUCH_CLASS = 0x0000, 0xA700, 0xC000, 0x0122
+"""C-STORE status codes (PS3.4, B.2.3; PS3.7, C.5)."""
+TAKEN = ("1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4")
+"""MR, enhanced MR and legacy converted MR images; what is no MR image is not offered a place to go."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """How an image was taken: a status of C-STORE, its study, and what went wrong with it."""
+
+    status: int
+    study: str = ""
+    problem: str = ""
+
+
+class Incoming:
+    """The folder, and which studies in it changed; may be used by many threads."""
+
+    def __init__(self, folder: Path, reserve_bytes: int) -> None:
+        self.folder, self.reserve_bytes = folder, reserve_bytes
+        self.lock = threading.RLock()
+        """Held while an image is put in its place, and while images are counted or deleted."""
+        self.changed: dict[str, float] = {}
+        """Studies that may have something to be done, and when the last image of each arrived."""
+        self.refused: dict[str, set[str]] = {}
+        """Images of a study that could not be kept and were not sent again yet."""
+        self.asked_for: dict[str, Path] = {}
+        """Studies that this node has asked an archive for, and where their images belong instead."""
+
+    def open(self) -> None:
+        """Make the folder ready; all that lies there may have something to be done."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        remove_partials(self.folder)  # never acknowledged
+        now = time.monotonic()
+        self.changed |= {folder.name: now for folder in self.folder.iterdir() if folder.is_dir()}
+
+    def take(self, read: Callable[[], Any], encode: Callable[[Any], bytes]) -> Receipt:
+        """Keep the image that ``read`` decodes; a success is on disk, as safely as the disk can."""
+        try:
+            data = read()
+            uids = [str(data.StudyInstanceUID).strip(), str(data.SOPInstanceUID).strip()]
+            place, kind = str(data.get("ImagePositionPatient")), str(data.get("SOPClassUID"))
+            content = encode(data)
+        except (AttributeError, ValueError, TypeError, KeyError, EOFError, NotImplementedError) as error:
+            return Receipt(CANNOT_UNDERSTAND, problem=type(error).__name__)
+        if not all(re.fullmatch(r"[0-9]+(\.[0-9]+)*", uid) and len(uid) <= 64 for uid in uids):
+            return Receipt(CANNOT_UNDERSTAND, problem="no valid UID")
+        if kind not in TAKEN:
+            return Receipt(NO_SUCH_CLASS, problem="no MR image")
+        study, instance = map(digest_of_uid, uids)
+        with self.lock:
+            try:
+                self._keep(study, instance, place, content)
+            except OSError as error:
+                self.refused.setdefault(study, set()).add(instance)
+                return Receipt(OUT_OF_RESOURCES, study, in_words(error))
+            self.refused.get(study, set()).discard(instance)
+        return Receipt(SUCCESS, study)
+
+    def _keep(self, study: str, instance: str, place: str, content: bytes) -> None:
+        """Write an image to its place: in that of an earlier one of its UID where it lies there too, and so corrects
+        it, else beside it."""
+        folder = self.asked_for.get(study, self.folder / study)
+        if not folder.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            sync_names(folder.parent)
+        if shutil.disk_usage(folder).free < self.reserve_bytes + len(content):
+            raise OSError("the disk is full")  # results of what is here need room too
+        path = folder / f"{instance}.dcm"
+        if path.exists() and path.read_bytes() != content and _place_of(path) != place:
+            path = folder / f"{instance}-{hashlib.sha256(content).hexdigest()[:16]}.dcm"
+        if not path.exists() or path.read_bytes() != content:
+            write_safely(path, content)
+        if study not in self.asked_for:
+            self.changed[study] = time.monotonic()
+
+    def images(self, study: str) -> list[Path]:
+        """The images of a study that are there, by name."""
+        return sorted((self.folder / study).glob("*.dcm"))
+
+    def remove(self, study: str) -> None:
+        """Delete the images of a study."""
+        shutil.rmtree(self.folder / study, ignore_errors=True)
+
+    def holders(self, uids: Sequence[str]) -> dict[str, Path]:
+        """UID -> file of those images that are there and bear it."""
+        names = {f"{digest_of_uid(uid)}.dcm": uid for uid in uids}
+        with self.lock:
+            found = [path for study in self.folder.iterdir() for path in study.glob("*.dcm") if path.name in names]
+        return {names[path.name]: path for path in found}
+
+
+def digest_of_uid(uid: str) -> str:
+    """What stands for a UID in names of files: it says nothing of the patient and cannot point elsewhere."""
+    return hashlib.sha256(uid.encode()).hexdigest()[:24]
+
+
+def signature(images: Sequence[Path]) -> str:
+    """Changes with every image that comes, goes or is written again; "" where there is none."""
+    records = [(path.name, (found := path.stat()).st_size, found.st_mtime_ns) for path in images]
+    return hashlib.sha256(repr(records).encode()).hexdigest()[:32] if records else ""
+
+
+def _place_of(path: Path) -> str:
+    try:
+        return str(
+            dcmread(path, stop_before_pixels=True, specific_tags=["ImagePositionPatient"]).get("ImagePositionPatient")
+        )
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, EOFError):
+        return ""

@@ -1,0 +1,134 @@
+"""The grader of a node: each study into a folder of its own, in a process of its own, and what replaces what."""
+
+import functools
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from spinenet.errors import StudyError
+from spinenet.model.bundle import Bundle, load_bundle
+from spinenet.readers.dicom.headers import PERSON_DETAILS
+from spinenet.report.dicom.text_report import write_words
+from spinenet.report.options import ReportOptions
+from spinenet.report.study_files import REPORT_SUFFIX, REPORTS_FOLDER
+from spinenet.serve.batch import grade_folder, model_facts
+from spinenet.serve.node.state import SentObject
+from spinenet.study import Origin, StudyResult
+from spinenet.system.files import replacing
+from spinenet.system.lone_process import LoneProcess
+
+TIMEOUT_S = 900.0
+"""A study that takes longer is ended: the largest takes less than a minute."""
+_WHO = ("StudyInstanceUID", "PatientName", "PatientID")
+_MORE = ("PatientBirthDate", "PatientSex", "StudyDate", *PERSON_DETAILS)
+WORDS_FILE = "words.sr.dcm"
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is done to one study: graded, or spoken of where there are words."""
+
+    images: Path
+    out: Path
+    earlier: tuple[SentObject, ...] = ()
+    title: str = ""
+    words: str = ""
+
+
+class StudyGrader:
+    """Grades below ``results`` with the bundle in a folder or file."""
+
+    def __init__(self, results: Path, bundle: Path, options: ReportOptions, timeout_s: float = TIMEOUT_S) -> None:
+        self.results = results
+        self._do = LoneProcess[_Job, list[SentObject]](functools.partial(_done, bundle, options), timeout_s)
+
+    def grade(self, images: Path, earlier: Sequence[SentObject]) -> Sequence[SentObject]:
+        """Grade a study; returns the objects to be sent, which say that they take the place of ``earlier`` ones."""
+        return self._do(_Job(images, self.results / images.name, tuple(earlier)))
+
+    def tell(self, images: Path, title: str, words: str) -> Sequence[SentObject]:
+        """An object that says something about a study; none where its images do not name one patient and study."""
+        return self._do(_Job(images, self.results / images.name, (), title, words))
+
+    def end(self) -> None:
+        """End the process that grades."""
+        self._do.end()
+
+
+@functools.cache
+def _bundle(path: Path) -> Bundle:
+    return load_bundle(path)
+
+
+def _done(bundle: Path, options: ReportOptions, job: _Job) -> list[SentObject]:
+    if job.words:
+        path = speak(job.images, job.out, job.title, job.words, _bundle(bundle), options)
+        return [reference_to(path)] if path else []
+    made = grade_folder(job.images, job.out, _bundle(bundle), options)
+    if not made:
+        raise StudyError("no DICOM object can be made of it; is a UID missing?")
+    for path in made:
+        succeed(path, job.earlier)
+    return [reference_to(path) for path in made]
+
+
+def speak(images: Path, out: Path, title: str, words: str, bundle: Bundle, options: ReportOptions) -> Path | None:
+    """Write a report of words about the study in a folder; None where its images are of no or of several patients."""
+    origin = origin_in(images)
+    if origin is None:
+        return None
+    result = StudyResult(images.name, "failed", 0.0, origin=origin)
+    path = out / REPORTS_FOLDER / WORDS_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    said = write_words(result, [words], model_facts(bundle), path, title=title, identify=options.identify)
+    return path if said else None
+
+
+def origin_in(images: Path) -> Origin | None:
+    """The one study and patient that the images in a folder are of, None where that is not one."""
+    found: dict[tuple[str, ...], Origin] = {}
+    for path in sorted(images.glob("*.dcm")):
+        try:
+            data = dcmread(path, stop_before_pixels=True, specific_tags=[*_WHO, *_MORE])
+            who = tuple(str(data.get(keyword, "")).strip() for keyword in _WHO)
+            elements = tuple((keyword, str(data.get(keyword) or "").strip()) for keyword in _MORE)
+        except (OSError, ValueError, TypeError, AttributeError, KeyError, EOFError):
+            continue
+        found.setdefault(who, Origin(who[0], who[1], who[2], elements))
+    return next(iter(found.values())) if len(found) == 1 else None
+
+
+def reference_to(path: Path) -> SentObject:
+    """An object by its UIDs."""
+    data = dcmread(path, stop_before_pixels=True)
+    uids = (data.StudyInstanceUID, data.SeriesInstanceUID, data.SOPClassUID, data.SOPInstanceUID)
+    return SentObject(str(path), *map(str, uids))
+
+
+def succeed(path: Path, earlier: Sequence[SentObject]) -> None:
+    """Let an object say which ones it takes the place of (PS3.3, C.17.2: predecessor documents), under a UID that none
+    of them bears. Pictures get the new UID alone."""
+    if not earlier:
+        return
+    data: Any = dcmread(path)
+    text = "/".join([str(data.SOPInstanceUID), *(one.instance_uid for one in earlier)])
+    data.SOPInstanceUID = f"2.25.{int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], 'big')}"
+    data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
+    reports = [one for one in earlier if one.path.endswith(REPORT_SUFFIX)]
+    if path.name.endswith(REPORT_SUFFIX) and reports:
+        data.PredecessorDocumentsSequence = [_predecessor(one) for one in reports]
+    with replacing(path) as partial:
+        data.save_as(partial, enforce_file_format=True)
+
+
+def _predecessor(one: SentObject) -> Dataset:
+    instance, series, study = Dataset(), Dataset(), Dataset()
+    instance.ReferencedSOPClassUID, instance.ReferencedSOPInstanceUID = one.class_uid, one.instance_uid
+    series.SeriesInstanceUID, series.ReferencedSOPSequence = one.series_uid, [instance]
+    study.StudyInstanceUID, study.ReferencedSeriesSequence = one.study_uid, [series]
+    return study
