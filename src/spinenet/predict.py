@@ -26,6 +26,7 @@ from spinenet.locating.measuring.measured_study import features_of, measure_stud
 from spinenet.locating.measuring.quantities import level_measurements
 from spinenet.locating.numbering import number_study
 from spinenet.locating.routing import detections, route
+from spinenet.locating.sides import with_agreed_sides
 from spinenet.model.bundle import DISCS, GRADER, MEASURED, Bundle
 from spinenet.model.calibration import decision
 from spinenet.model.fusion import answer, joined
@@ -98,7 +99,8 @@ def locate(study: Study, bundle: Bundle) -> StudyLevels:
     if series and View.AXIAL_T2 in bundle.views:
         axial, left_out = locate_axial(study.series, series)
         series, notes = (*series, *axial), [*notes, *left_out]
-    return StudyLevels(study, series, tuple(notes))
+    series, mirrored = with_agreed_sides(series)
+    return StudyLevels(study, series, (*notes, *mirrored))
 
 
 def check(located: StudyLevels, bundle: Bundle) -> StudyCheck:

@@ -171,16 +171,16 @@ def _shared_information(
         return 0.0
     places = np.clip(fixed.to_vox(moved_mm[inside]), 0, np.array(image.shape) - 1)
     seen = ndimage.map_coordinates(image, places.T, order=1)
-    joint_BB = np.histogram2d(_ranks(points.values_N[inside]), _ranks(seen), bins=BINS)[0] / inside.sum()
-    return (_entropy(joint_BB.sum(axis=0)) + _entropy(joint_BB.sum(axis=1))) / _entropy(joint_BB) - 1
+    joint_BB = np.histogram2d(ranks(points.values_N[inside]), ranks(seen), bins=BINS)[0] / inside.sum()
+    return (entropy(joint_BB.sum(axis=0)) + entropy(joint_BB.sum(axis=1))) / entropy(joint_BB) - 1
 
 
-def _ranks(values_N: Floats) -> NDArray[np.int64]:
+def ranks(values_N: NDArray[np.floating]) -> NDArray[np.int64]:
     """Which of BINS equally frequent bins each value falls into."""
     limits = np.quantile(values_N, np.linspace(0, 1, BINS + 1)[1:-1])
     return np.searchsorted(limits, values_N)
 
 
-def _entropy(shares: Floats) -> float:
+def entropy(shares: Floats) -> float:
     present = shares[shares > 0]
     return float(-(present * np.log(present)).sum())

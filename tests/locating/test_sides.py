@@ -1,0 +1,86 @@
+"""Series that contradict each other about left and right give no grade of a side."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from spinenet.labels import LEVELS, VIEWS, View
+from spinenet.locating.sides import CONTRADICT, with_agreed_sides
+from spinenet.study import LevelFrame, LocatedSeries, Series
+
+SIZE_MM, GREY = 240, np.zeros(5, np.float32)
+TISSUE = ndimage.gaussian_filter(np.random.default_rng(1).normal(size=(SIZE_MM // 2,) * 3), 4.0)
+TISSUE /= TISSUE.std()
+SYMMETRIC = np.concatenate([TISSUE[:1], (TISSUE[1:] + TISSUE[:0:-1]) / 2])  # about voxel 60, where x is 0
+AXES = {"sagittal": [[1.0, 0, 0], [0, 0, 1.0], [0, -1.0, 0]], "axial": [[0.0, 0, 1.0], [0, 1.0, 0], [1.0, 0, 0]]}
+FRAMES = tuple(
+    LevelFrame(
+        LEVELS[index],
+        np.array([0.0, -10.0, 35.0 * index - 70]),
+        np.array([0, 1.0, 0]),
+        np.array([0, 0, 1.0]),
+        35.0,
+        9.0,
+    )
+    for index in range(5)
+)
+
+
+def seen(view, *, count=15, at_mm=(0, 0, 0), moved_mm=(0, 0, 0), tissue=TISSUE):
+    """Slices of a patient who lay ``moved_mm`` elsewhere; T1 shows the tissue with another brightness."""
+    plane, gap_mm = ("axial", 5.0) if view is View.AXIAL_T2 else ("sagittal", 4.4)
+    shape, affine = (count, 110, 100), np.eye(4)
+    affine[:3, :3] = np.array(AXES[plane]) * np.array([gap_mm, 1.5, 1.5])
+    affine[:3, 3] = np.array(at_mm) - affine[:3, :3] @ ((np.array(shape) - 1) / 2)
+    places = np.moveaxis(np.indices(shape), 0, -1) @ affine[:3, :3].T + affine[:3, 3] - np.array(moved_mm)
+    grey = ndimage.map_coordinates(tissue, np.moveaxis(places / 2 + SIZE_MM / 4, -1, 0), order=1, mode="nearest")
+    grey = np.cos(2 * grey) if view is View.SAGITTAL_T1 else grey
+    voxels = (grey + np.random.default_rng(VIEWS.index(view)).normal(0, 0.2, shape)).astype(np.float32)
+    series = Series(view.value, voxels, affine, plane, view, frame_of_reference="1.2")
+    return LocatedSeries(series, FRAMES, count // 2, GREY)
+
+
+def mirrored(one):
+    """The same with its pixels mirrored left to right and the header left as it was."""
+    side = 0 if one.series.plane == "sagittal" else 2
+    return replace(one, series=replace(one.series, voxels_SRC=np.flip(one.series.voxels_SRC, side)))
+
+
+def study(**how):
+    return [seen(View.SAGITTAL_T1, **how), seen(View.SAGITTAL_T2, **how), seen(View.AXIAL_T2, count=20, **how)]
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_one_mirrored_series_leaves_no_side_known_and_is_told_by_name(which):
+    series = study()
+    series[which] = mirrored(series[which])
+    left, (note,) = with_agreed_sides(series)
+    assert note.code == CONTRADICT and series[which].series.name in note.text
+    assert [one.series.view for one in left] == [View.SAGITTAL_T1, View.SAGITTAL_T2]
+    assert not any(one.series.laterality_known for one in left)
+
+
+@pytest.mark.parametrize("moved_mm", [(0, 0, 0), (4, 2, 3), (-5, 0, 2)])
+def test_series_that_agree_are_left_as_they_are_though_the_patient_moved(moved_mm):
+    series = [*study()[:2], seen(View.AXIAL_T2, count=20, moved_mm=moved_mm)]
+    assert with_agreed_sides(series) == (tuple(series), [])
+
+
+def test_a_stack_mirrored_about_the_middle_of_an_image_beside_the_spine_is_found():
+    one, other = seen(View.SAGITTAL_T2), seen(View.AXIAL_T2, count=20, at_mm=(12, 0, 0))
+    (_, notes) = with_agreed_sides([one, mirrored(other)])
+    assert [note.code for note in notes] == [CONTRADICT]
+
+
+def test_of_a_body_that_is_its_own_mirror_image_nothing_is_said():
+    series = study(tissue=SYMMETRIC)
+    assert with_agreed_sides([mirrored(series[0]), *series[1:]])[1] == []
+
+
+def test_what_shows_little_beside_the_midline_or_says_no_side_is_not_judged():
+    narrow = [seen(View.SAGITTAL_T1, count=5), mirrored(seen(View.SAGITTAL_T2, count=5))]
+    assert with_agreed_sides(narrow)[1] == []
+    one, other = (replace(one, series=replace(one.series, laterality_known=False)) for one in study()[:2])
+    assert with_agreed_sides([one, mirrored(other)])[1] == []
