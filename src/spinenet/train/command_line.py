@@ -91,10 +91,12 @@ def monitor(
     with _told(("monitor",), "evaluate"):
         from spinenet.evaluate.quality_assurance import monitoring
 
-        points = monitoring.charts(monitoring.load_results(results), monitoring.load_days(days))
-        stop = monitoring.write_monitoring(points, out)
-        typer.echo(f"{'STOP: beyond the limits' if stop else 'within the limits'}; report: {out / 'report.md'}")
-    raise typer.Exit(1 if stop else 0)
+        found = monitoring.charts(monitoring.load_results(results), monitoring.load_days(days))
+        monitoring.write_monitoring(found, out)
+        for words in found.left_out:
+            typer.echo(words, err=True)
+        typer.echo(f"{'STOP: beyond the limits' if found.beyond else 'within the limits'}; report: {out / 'report.md'}")
+    raise typer.Exit(1 if found.beyond else 0)
 
 
 def _passing(words: tuple[str, ...]) -> Callable[[typer.Context], None]:

@@ -1,13 +1,14 @@
 """Has anything drifted? Control charts of grades, sets, refusals and measurements, month by month and by scanner.
 
-Every chart is of one number a study. The first studies set its middle and spread; a month's mean that lies beyond the
-limits stops the use: limits are as wide as keeps the chance of any false stop in a month at FALSE_STOPS over all
-charts together. No truth is needed, so a chart cannot say whether grades are right, only that they are no longer what
-they were.
+Every chart is of one number a study. A month stops the use where its mean is further from that of the first studies
+than chance puts it: who is of the month and who of the first studies is shuffled, all numbers of a study together, and
+the limits are as wide as keeps the chance of any false stop in a month at FALSE_STOPS over all charts (the first step
+of the permutation max-T of Westfall and Young 1993). That is exact for shares, counts and what never occurred before,
+where a normal or Student's limit is not. No truth is needed, so a chart cannot say whether grades are right, only that
+they are no longer what they were. Shapes: P splits of the studies, N studies, Q quantities.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,27 +16,31 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy.stats import t as student
+from numpy.typing import NDArray
 
-from spinenet.errors import PredictionsError, in_words
+from spinenet.errors import PredictionsError
 from spinenet.evaluate.figures import BLUE, GREY, ORANGE, panels, save
+from spinenet.evaluate.intervals import Floats
 from spinenet.evaluate.report import render, write_table
 from spinenet.evaluate.samples import read_table
 from spinenet.labels import TARGET
+from spinenet.report.document import DOCUMENT_FILE, predictions_of, read_document
 from spinenet.system.files import write_text
 
 FALSE_STOPS = 0.01
 BASELINE = 50
-"""Studies that set the middle and the spread of a chart."""
+"""Studies that a chart's later months are held against."""
 FEWEST_IN_MONTH = 10
 """A month of fewer studies is joined with the next one."""
 EVERYWHERE = "all scanners"
-RESULTS_FILE = "predictions.json"
+_BEYOND = 20
+"""So many shuffled months lie beyond the limits: enough for the limits to hardly depend on the seed."""
+_DRAWN, _NAMED = 12, 5
 
 
 @dataclass(frozen=True)
 class Point:
-    """One month of one chart; ``low`` and ``high`` are the limits of its mean."""
+    """One month of one chart; ``low`` and ``high`` are the limits of its mean, ``middle`` that of the first studies."""
 
     scanner: str
     quantity: str
@@ -52,102 +57,171 @@ class Point:
         return not self.low <= self.mean <= self.high
 
 
+@dataclass(frozen=True)
+class Monitoring:
+    """All charts of a folder's studies, and in words what is in none of them."""
+
+    points: tuple[Point, ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def beyond(self) -> list[Point]:
+        """What stops the use."""
+        return [point for point in self.points if point.beyond]
+
+
 def load_results(folder: Path) -> pd.DataFrame:
     """One row a study of a folder of ``spinenet predict``: what each chart is made of."""
-    path = folder / RESULTS_FILE if folder.is_dir() else folder
-    try:
-        studies = json.loads(path.read_text(encoding="utf-8"))["studies"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PredictionsError(f"{path}: not the predictions.json of spinenet predict ({in_words(error)})") from error
-    return pd.DataFrame([{"study": one["study"], **dict(_numbers(one))} for one in studies])
+    path = folder / DOCUMENT_FILE if folder.is_dir() else folder
+    studies = read_document(path).get("studies")
+    whole = isinstance(studies, list) and all({"study", "flags", "levels"} <= set(one) for one in studies)
+    if not studies or not whole:
+        raise PredictionsError(f"{path}: no studies as spinenet predict writes them; name the folder it wrote")
+    table = pd.DataFrame([{"study": one["study"], **dict(_numbers(one))} for one in studies])
+    if table["study"].duplicated().any():
+        raise PredictionsError(f"{path}: study {table['study'][table['study'].duplicated()].iloc[0]} is there twice")
+    return table
 
 
 def _numbers(study: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    grades = [grade for level in study["levels"] for grade in level["grades"]]
+    grades = predictions_of(study)
     yield "not graded", float(not grades)
-    yield "levels graded", float(sum(bool(level["grades"]) for level in study["levels"]))
+    yield "levels graded", float(len({grade.level for grade in grades}))
     yield "flags", float(len(study["flags"]))
-    for name in dict.fromkeys(grade["target"] for grade in grades):
-        target, mine = TARGET[name], [grade for grade in grades if grade["target"] == name]
-        found = [target.index_of(grade["grade"]) >= target.finding_from for grade in mine]
-        yield f"{target.title}: findings", float(np.mean(found))
-        sets = [len(grade["grade_set"]) for grade in mine if grade.get("grade_set")]
-        if sets:
-            yield f"{target.title}: grades in a set", float(np.mean(sets))
-        yield f"{target.title}: confident", float(np.mean([grade["confident"] for grade in mine]))
+    for name in dict.fromkeys(grade.target for grade in grades):
+        target, mine = TARGET[name], [grade for grade in grades if grade.target == name]
+        yield f"{target.title}: findings", _mean(target.index_of(one.grade) >= target.finding_from for one in mine)
+        if any(one.grade_set for one in mine):
+            yield f"{target.title}: grades in a set", _mean(len(one.grade_set) for one in mine if one.grade_set)
+        yield f"{target.title}: confident", _mean(one.confident for one in mine)
     measured: dict[str, list[float]] = {}
     for level in study["levels"]:
         for name, value in level["measurements"].items():
             measured.setdefault(name, []).append(value)
-    yield from ((name, float(np.mean(values))) for name, values in measured.items())
+    yield from ((name, _mean(values)) for name, values in measured.items())
+
+
+def _mean(values: Iterable[float]) -> float:
+    return float(np.mean(list(values)))
 
 
 def load_days(path: Path) -> pd.DataFrame:
     """``study, date`` and optionally ``scanner``: results say neither, because they identify nobody."""
     table = read_table(path)
     if not {"study", "date"} <= set(table.columns):
-        raise PredictionsError(f"{path}: needs the columns study and date (as 2026-11-27), and may have scanner")
+        there = ", ".join(map(str, table.columns))
+        raise PredictionsError(
+            f"{path}: needs the columns study and date (as 2026-11-27), and may have scanner; it has {there}"
+        )
     dates = pd.to_datetime(table["date"], format="%Y-%m-%d", errors="coerce")
     if dates.isna().any() or table["study"].duplicated().any():
         row = table[dates.isna() | table["study"].duplicated()].iloc[0]
         raise PredictionsError(f"{path}: study {row['study']}: date {row['date']!r} is no day, or it has two rows")
-    scanner = table.get("scanner", EVERYWHERE)
+    scanner = table["scanner"].str.strip().replace("", "unknown") if "scanner" in table else EVERYWHERE
     return pd.DataFrame({"study": table["study"], "date": dates, "scanner": scanner})
 
 
-def charts(results: pd.DataFrame, days: pd.DataFrame, *, baseline: int = BASELINE) -> list[Point]:
+def charts(results: pd.DataFrame, days: pd.DataFrame, *, baseline: int = BASELINE, seed: int = 0) -> Monitoring:
     """Every month after the baseline of every quantity, of all scanners together and of each with enough studies."""
-    dated = results.merge(days, on="study")
+    dated = results.merge(days, on="study").sort_values(["date", "study"], ignore_index=True)
+    needed = baseline + FEWEST_IN_MONTH
     if dated.empty:
-        raise PredictionsError(f"none of {len(results)} studies has a date; see the column study of predictions.csv")
-    dated = dated.sort_values(["date", "study"], ignore_index=True)
-    groups = {EVERYWHERE: dated}
-    scanners = dated["scanner"].unique()
-    groups |= {name: rows for name, rows in dated.groupby("scanner") if len(scanners) > 1}
-    groups = {name: rows for name, rows in groups.items() if len(rows) >= baseline + FEWEST_IN_MONTH}
-    if not groups:
+        raise PredictionsError(
+            f"none of {len(results)} studies ({results['study'][0]}, ...) is among those with a date "
+            f"({', '.join(days['study'][:1])}, ...); name them as the column study of predictions.csv does"
+        )
+    if len(dated) < needed:
         raise PredictionsError(f"{len(dated)} dated studies; a chart needs {baseline} and {FEWEST_IN_MONTH} after them")
-    quantities = [name for name in results.columns if name != "study"]
-    asked = [(name, rows, one) for name, rows in groups.items() for one in quantities if _varies(rows[one][:baseline])]
-    return [point for name, rows, one in asked for point in _chart(name, one, rows, baseline, len(asked))]
+    scanners = dict(list(dated.groupby("scanner"))) if dated["scanner"].nunique() > 1 else {}
+    groups = {EVERYWHERE: dated} | {name: rows for name, rows in scanners.items() if len(rows) >= needed}
+    rng, points, left_out = np.random.default_rng(seed), [], _undated(results, days)
+    for name, rows in groups.items():
+        found, waiting = _of_group(name, rows.reset_index(drop=True), baseline, FALSE_STOPS / len(groups), rng)
+        points += found
+        left_out += [f"{name}: the last {waiting} studies wait for a month of {FEWEST_IN_MONTH}."] if waiting else []
+    few = [f"{name} ({len(rows)})" for name, rows in scanners.items() if name not in groups]
+    left_out += [f"Scanners with too few studies for charts of their own ({needed}): {', '.join(few)}."] if few else []
+    same = [name for name in _quantities(results) if name not in {point.quantity for point in points}]
+    left_out += [f"Always the same, or not known before and after: {', '.join(same)}."] if same else []
+    if not points:
+        raise PredictionsError(f"all {len(dated)} dated studies have the same numbers; there is nothing to chart")
+    return Monitoring(tuple(points), tuple(left_out))
 
 
-def _varies(first: pd.Series) -> bool:
-    known = first.dropna()
-    return len(known) >= FEWEST_IN_MONTH and known.std() > 0
+def _quantities(results: pd.DataFrame) -> list[str]:
+    return [name for name in results.columns if name not in ("study", "date", "scanner")]
 
 
-def _chart(scanner: str, quantity: str, rows: pd.DataFrame, baseline: int, charts_asked: int) -> Iterator[Point]:
-    first, later = rows[quantity][:baseline].dropna(), rows[baseline:]
-    middle, spread = float(first.mean()), float(first.std())
-    for month, values in _months(later, quantity):
-        reach = student.isf(FALSE_STOPS / (2 * charts_asked), len(first) - 1)
-        half = float(reach * spread * np.sqrt(1 / len(values) + 1 / len(first)))
-        yield Point(scanner, quantity, month, len(values), float(values.mean()), middle, middle - half, middle + half)
+def _undated(results: pd.DataFrame, days: pd.DataFrame) -> list[str]:
+    """Studies that no chart holds because one of the two tables does not know them."""
+    lacking = {
+        f"of {len(results)} studies have no date": results.loc[~results["study"].isin(days["study"]), "study"],
+        f"of {len(days)} dates are of no study of these results": days.loc[
+            ~days["study"].isin(results["study"]), "study"
+        ],
+    }
+    return [
+        f"{len(names)} {words}: {', '.join(names[:_NAMED])}{', ...' if len(names) > _NAMED else ''}."
+        for words, names in lacking.items()
+        if len(names)
+    ]
 
 
-def _months(rows: pd.DataFrame, quantity: str) -> Iterator[tuple[str, pd.Series]]:
-    """Months with enough studies, small ones joined with the next; what is left at the end waits."""
-    kept: list[pd.Series] = []
-    for month, mine in rows.groupby(rows["date"].dt.strftime("%Y-%m"))[quantity]:
-        kept.append(mine.dropna())
-        if sum(map(len, kept)) >= FEWEST_IN_MONTH:
-            yield str(month), pd.concat(kept)
+def _of_group(
+    scanner: str, rows: pd.DataFrame, baseline: int, chance: float, rng: np.random.Generator
+) -> tuple[list[Point], int]:
+    """The months of one group's charts, small ones joined with the next, and how many studies wait at the end."""
+    points: list[Point] = []
+    kept: list[int] = []
+    names = _quantities(rows)
+    for month, mine in rows[baseline:].groupby(rows["date"].dt.strftime("%Y-%m")):
+        kept += mine.index.tolist()
+        if len(kept) >= FEWEST_IN_MONTH:
+            studies = rows.loc[[*range(baseline), *kept], names]
+            points += _points((scanner, str(month)), studies, baseline, chance, rng)
             kept = []
+    return points, len(kept)
 
 
-def write_monitoring(points: Sequence[Point], folder: Path) -> bool:
-    """``monitoring.csv``, ``report.md`` and the charts that went beyond; true where the use should stop."""
+def _points(
+    where: tuple[str, str], studies: pd.DataFrame, baseline: int, chance: float, rng: np.random.Generator
+) -> Iterator[Point]:
+    """One month of all charts of a group; those that never vary, or are known on one side alone, have no point."""
+    values_NQ = studies.to_numpy(float)
+    later_N = np.arange(len(values_NQ)) >= baseline
+    shuffled_PN = rng.permuted(np.tile(later_N, (int(np.ceil(_BEYOND / chance)) - 1, 1)), axis=1)
+    gap_PQ, reach_PQ = _gaps(values_NQ, np.vstack([later_N, shuffled_PN]))
+    size_PQ = np.nan_to_num(np.abs(gap_PQ) / np.where(reach_PQ > 0, reach_PQ, np.nan))
+    limit = float(np.sort(size_PQ[1:].max(axis=1))[-_BEYOND]) * (1 + 1e-9)
+    for index, name in enumerate(studies.columns):
+        gap, half = float(gap_PQ[0, index]), limit * float(reach_PQ[0, index])
+        if np.isfinite(gap) and half > 0:
+            known, middle = int(studies[name][baseline:].count()), float(studies[name][:baseline].mean())
+            yield Point(where[0], name, where[1], known, middle + gap, middle, middle - half, middle + half)
+
+
+def _gaps(values_NQ: Floats, later_PN: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """(P, Q) how far the mean of the later studies lies from that of the others, and how far one spread of all of them
+    is; nan where either has no known value."""
+    known_NQ = np.isfinite(values_NQ)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        all_Q = known_NQ.sum(axis=0)
+        from_middle_NQ = np.where(known_NQ, values_NQ - np.nansum(values_NQ, axis=0) / all_Q, 0.0)
+        spread_Q = np.sqrt((from_middle_NQ**2).sum(axis=0) / all_Q)
+        later_PQ, sum_PQ = later_PN @ known_NQ.astype(float), later_PN @ from_middle_NQ
+        gap_PQ = sum_PQ * (1 / later_PQ + 1 / (all_Q - later_PQ))  # both sums are the same but for their sign
+        return gap_PQ, spread_Q * np.sqrt(1 / later_PQ + 1 / (all_Q - later_PQ))
+
+
+def write_monitoring(found: Monitoring, folder: Path) -> None:
+    """``monitoring.csv``, ``report.md`` and the charts, those that went beyond first."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows = [{**vars(point), "beyond": point.beyond} for point in points]
-    write_table(rows, folder / "monitoring.csv")
-    beyond = [point for point in points if point.beyond]
-    shown = list(dict.fromkeys((point.scanner, point.quantity) for point in [*beyond, *points]))[:12]
-    save(chart_figure(points, shown), folder / "charts")
-    charts_asked = len({(point.scanner, point.quantity) for point in points})
-    text = render("monitoring", points=points, beyond=beyond, charts=charts_asked, false_stops=FALSE_STOPS)
+    write_table(({**vars(point), "beyond": point.beyond} for point in found.points), folder / "monitoring.csv")
+    shown = list(dict.fromkeys((point.scanner, point.quantity) for point in [*found.beyond, *found.points]))
+    save(chart_figure(found.points, shown[:_DRAWN]), folder / "charts")
+    months = len({(point.scanner, point.month) for point in found.points})
+    text = render("monitoring", found=found, charts=shown, drawn=_DRAWN, months=months, false_stops=FALSE_STOPS)
     write_text(folder / "report.md", text)
-    return bool(beyond)
 
 
 def chart_figure(points: Sequence[Point], shown: Sequence[tuple[str, str]]) -> Figure:
