@@ -18,7 +18,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from spinenet.errors import PredictionsError
+from spinenet.errors import PredictionsError, other_separator
 from spinenet.evaluate.figures import BLUE, GREY, ORANGE, panels, save
 from spinenet.evaluate.intervals import Floats
 from spinenet.evaluate.report import render, write_table
@@ -109,7 +109,7 @@ def load_days(path: Path) -> pd.DataFrame:
     """``study, date`` and optionally ``scanner``: results say neither, because they identify nobody."""
     table = read_table(path)
     if not {"study", "date"} <= set(table.columns):
-        there = ", ".join(map(str, table.columns))
+        there = f"{', '.join(map(str, table.columns))}{other_separator(table.columns)}"
         raise PredictionsError(
             f"{path}: needs the columns study and date (as 2026-11-27), and may have scanner; it has {there}"
         )
