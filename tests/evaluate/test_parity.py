@@ -138,6 +138,7 @@ def test_the_table_of_the_evaluation_holds_the_grades_of_prediction_and_no_other
         )
         assert str(row["confident"]).lower() == theirs["confident"]
         ours = [row[f"p_{index}"] for index in range(5)]
+        assert row["evidence"] == "synthetic" or str(row["grade"]) in row["grade_set"].split()
         assert ["" if np.isnan(p) else f"{p:.6f}" for p in ours] == [theirs[f"p_{index}"] for index in range(5)]
     assert set(PREDICTION_COLUMNS) <= set(collected.columns)
 

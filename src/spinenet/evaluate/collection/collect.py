@@ -249,8 +249,8 @@ def cross_calibration(
 def to_frame(
     collected: LabelledPredictions, bundle: Bundle, calibration: Mapping[str, TargetCalibration] | None = None
 ) -> pd.DataFrame:
-    """The predictions table of the contract with ``truth``, why a grade was ``refused`` and the uncalibrated ``u_i``,
-    one row a disc and target; by another calibration than the bundle's own where one is given."""
+    """The predictions table of the contract with ``truth``, the ``grade_set``, why a grade was ``refused`` and the
+    uncalibrated ``u_i``, one row a disc and target; by another calibration than the bundle's own where one is given."""
     rows = []
     calibration = bundle.calibration if calibration is None else calibration
     for name, one in calibration.items():
@@ -276,12 +276,14 @@ def to_frame(
                 p_K, listed = tuple(map(float, decided.p_NK[row])), decided.sets_N[row]
                 said = Prediction(level, name, target.grades[grade_index], p_K, sure, bundle.evidence(name), listed)
                 cells |= {"grade": said.grade, "label": label(said), "confident": sure}
+                cells["grade_set"] = " ".join(map(str, listed))
                 cells |= {f"p_{k}": round(p, 6) for k, p in enumerate(p_K)}
                 cells |= {f"u_{k}": round(float(u), 6) for k, u in enumerate(u_NK[row] / u_NK[row].sum())}
             cells["refused"] = "" if seen_N[row] else str(collected.refused_NT[row, index])
             cells["truth"] = target.grades[int(truth)] if truth != UNKNOWN else None
             rows.append(cells)
     calibrated, uncalibrated = ([f"{letter}_{k}" for k in range(MAX_GRADES)] for letter in "pu")
-    columns = ["study", "level", "target", "grade", "label", *calibrated, "confident", "evidence", "refused", "truth"]
+    said_columns = ["grade", "label", "grade_set", *calibrated, "confident", "evidence"]
+    columns = ["study", "level", "target", *said_columns, "refused", "truth"]
     frame = pd.DataFrame(rows).reindex(columns=[*columns, *uncalibrated])
     return frame.astype({"grade": "Int64", "truth": "Int64"})
