@@ -10,11 +10,13 @@ import pytest
 
 from spinenet.labels import LEVELS, TARGETS, View
 from spinenet.locating.discs import NUMBERING
+from spinenet.locating.measuring.fine_crops import CANAL, COLUMNS, DISC, FINE_CLASSES, LOWER, ROWS, UPPER
 from spinenet.locating.measuring.quantities import level_measurements
 from spinenet.study import (
     LevelCrop,
     LevelFrame,
     LocatedSeries,
+    MeasuredSeries,
     Note,
     Origin,
     Prediction,
@@ -51,8 +53,22 @@ def _series(name: str, view: View, number: int) -> Series:
     affine = np.array([[4.0, 0, 0, -8], [0, 0, 1, -50], [0, -1, 0, 130], [0, 0, 0, 1]])
     voxels_SRC = np.random.default_rng(number).random((SLICES, 220, 100), np.float32)
     instances = tuple((f"1.2.3.{number}.{index + 1}", 1) for index in range(SLICES))
-    images = SourceImages(f"1.2.3.{number}", "1.2.840.10008.5.1.4.1.1.4", instances)
+    positions_mm = tuple((4.0 * index - 8, -50.0, 130.0) for index in range(SLICES))
+    images = SourceImages(
+        f"1.2.3.{number}", "1.2.840.10008.5.1.4.1.1.4", instances, positions_mm, (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
+    )
     return Series(name, voxels_SRC, affine, "sagittal", view, "TR and TE", frame_of_reference="1.2.9", images=images)
+
+
+def _outline() -> np.ndarray:
+    """A disc of 8.4 x 30.1 mm about the centre of its frame, bodies above and below it, and a canal behind them."""
+    outline_CHW = np.zeros((len(FINE_CLASSES), ROWS, COLUMNS), np.uint8)
+    middle, body = ROWS // 2, slice(18, 61)
+    outline_CHW[DISC, middle - 6 : middle + 6, body] = 255
+    outline_CHW[UPPER, : middle - 6, body] = 255
+    outline_CHW[LOWER, middle + 6 :, body] = 255
+    outline_CHW[CANAL, :, 64:82] = 255
+    return outline_CHW
 
 
 def _predictions() -> tuple[Prediction, ...]:
@@ -115,6 +131,7 @@ def graded() -> StudyResult:
         flags=(Note("low-signal", Scope.LEVEL, "L1/L2", "little signal above L1/L2", Severity.FLAG),),
         located=located,
         predictions=_predictions(),
+        measured=(MeasuredSeries("t2", View.SAGITTAL_T2, {}, {level: _outline() for level in SHOWN}),),
         measurements=level_measurements(located, ()),
         crops=crops,
         origin=Origin("1.2.3", "Doe^Jane", "ID4711"),

@@ -56,10 +56,15 @@ def connected(mask: NDArray[np.bool_], near: tuple[float, float]) -> NDArray[np.
     return labels == int(np.argmax(sums))
 
 
+def central_disc(soft_CHW: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """(H, W) the disc that a crop lies about, without others that it shows."""
+    middle = ((ROWS - 1) / 2, (COLUMNS - 1) / 2 - SHIFT_MM / PIXEL_MM)
+    return connected(soft_CHW[DISC] > 0.5, middle)
+
+
 def align(soft_CHW: NDArray[np.float32], crop_HW: NDArray[np.float32], frame: LevelFrame) -> LevelGrid | None:
     """A level's masks on the grid of its own disc; None where no disc is seen."""
-    middle = ((ROWS - 1) / 2, (COLUMNS - 1) / 2 - SHIFT_MM / PIXEL_MM)
-    inside = connected(soft_CHW[DISC] > 0.5, middle)
+    inside = central_disc(soft_CHW)
     if inside.sum() * PIXEL_MM**2 < MIN_DISC_MM2:
         return None
     rows, columns = np.nonzero(inside)

@@ -85,11 +85,11 @@ def dataset(**values: object) -> Dataset:
 
 def new_object(made: ObjectSource, class_uid: str, modality: str, series_number: int, description: str) -> Dataset:
     """An object without content: file meta information, patient, study, series and equipment."""
-    now = datetime.datetime.now()
+    now, levels = datetime.datetime.now(), made.result.levels
     started = dataset(
         SpecificCharacterSet="ISO_IR 192",
         SOPClassUID=class_uid,
-        SOPInstanceUID=made.uid("instance", class_uid, str(made.result.predictions)),
+        SOPInstanceUID=made.uid("instance", class_uid, str(made.result.predictions), *(one.name for one in levels)),
         InstanceCreationDate=now.strftime("%Y%m%d"),
         InstanceCreationTime=now.strftime("%H%M%S"),
         ContentDate=now.strftime("%Y%m%d"),
