@@ -18,14 +18,22 @@ from spinenet.report.certainty import reading_of
 from spinenet.report.dicom import codes as dicom_codes
 from spinenet.report.dicom.capture import MARGIN, TEXT_WIDTH, Paragraph, draw, font, write_capture
 from spinenet.report.dicom.content_tree import concept, encoded
+from spinenet.report.dicom.key_slices import write_key_slices
 from spinenet.report.dicom.objects import ObjectSource, made_from, why_no_objects
+from spinenet.report.dicom.segmentation import write_segmentation
 from spinenet.report.dicom.sr_text import read_report
 from spinenet.report.dicom.structured_report import walk, write_report
 from spinenet.report.dicom.text_report import write_refusal
+from spinenet.report.findings import in_words, is_found
 from spinenet.report.text.narrative import narrative
 from spinenet.study import Note, Scope, Severity, StudyResult
 
-WRITERS = {"report": write_report, "capture": write_capture}
+WRITERS = {
+    "report": write_report,
+    "capture": write_capture,
+    "segmentation": write_segmentation,
+    "key slices": write_key_slices,
+}
 
 
 def made(result: StudyResult, model: dict[str, Any], *, identify: bool = False) -> ObjectSource:
@@ -43,7 +51,7 @@ def test_objects_are_valid_to_dciodvfy(
     write(made(graded, model, identify=identify), tmp_path / "object.dcm")
     told = subprocess.run(["dciodvfy", "-new", tmp_path / "object.dcm"], capture_output=True, text=True).stderr
     assert [line for line in told.splitlines() if line.startswith("Error")] == []
-    assert "Comprehensive3DSR" in told or "SCImage" in told
+    assert any(name in told for name in ("Comprehensive3DSR", "SCImage", "Segmentation", "KeyObjectSelectionDocument"))
 
 
 def test_the_structured_report_reads_back_to_the_same_grades(
@@ -129,14 +137,43 @@ def test_another_implementation_reads_the_same_groups(
     write_report(made(graded, model), tmp_path / "report.dcm")
     content = highdicom.sr.srread(tmp_path / "report.dcm").content
     groups = content.get_image_measurement_groups(tracking_uid=None)
-    assert len(groups) == 1 + 5 + len(graded.predictions)
+    assert len(groups) == 1 + len(graded.predictions)
     group, prediction = groups[-1], graded.predictions[-1]
     assert prediction.target == "subarticular_stenosis_right"
     assert group.finding_sites[0].value.meaning == f"{prediction.level} disc"
     assert group.finding_sites[0].laterality.meaning == "Right"
     assert group.get_measurements()[0].unit.scheme_designator == "UCUM"
-    heights = groups[1].get_measurements()
+    levels = content.get_planar_roi_measurement_groups(tracking_uid=None)
+    assert [one.finding_sites[0].value.meaning for one in levels] == [f"{one.name} disc" for one in graded.levels]
+    heights = levels[0].get_measurements()
     assert [(one.value, one.unit.value) for one in heights] == [(8.0, "mm"), (30.0, "mm")]
+    for one, level in zip(levels, graded.levels, strict=True):
+        assert one.roi.graphic_type.value == "POINT" and one.roi.frame_of_reference_uid == "1.2.9"
+        assert np.allclose(one.roi.value, level.center_mm)
+
+
+def test_a_level_lies_where_the_study_has_it_if_that_place_can_be_named(
+    graded: StudyResult, model: dict[str, Any], tmp_path: Path
+) -> None:
+    write_report(made(graded, model), tmp_path / "report.dcm")
+    read = read_report(tmp_path / "report.dcm").centers_mm
+    assert read == {level.name: tuple(level.center_mm) for level in graded.levels}
+    located = tuple(replace(one, series=replace(one.series, frame_of_reference="")) for one in graded.located)
+    write_report(made(replace(graded, located=located), model), tmp_path / "report.dcm")
+    report = read_report(tmp_path / "report.dcm")
+    assert report.centers_mm == {} and len(report.measurements) == 5
+
+
+def test_what_is_absent_or_doubtful_is_called_no_finding(
+    graded: StudyResult, model: dict[str, Any], tmp_path: Path
+) -> None:
+    write_report(made(replace(graded, experimental=True), model), tmp_path / "report.dcm")
+    given = {(one.level, one.target): one for one in graded.predictions}
+    called = {(one.level, one.target) for one in read_report(tmp_path / "report.dcm").grades if one.found}
+    assert called and called != set(given)
+    for key, one in given.items():
+        present = TARGET[one.target].index_of(one.grade) >= TARGET[one.target].finding_from
+        assert (key in called) == (present and one.confident)
 
 
 def test_a_grade_refers_to_the_images_that_decided_it(
@@ -150,8 +187,37 @@ def test_a_grade_refers_to_the_images_that_decided_it(
     write_report(made(replace(graded, crops=crops), model), report_path)
     group = dcmread(report_path).ContentSequence[-2].ContentSequence[-1]
     images = [one.ReferencedSOPSequence[0] for one in group.ContentSequence if one.ValueType == "IMAGE"]
-    assert images[0].ReferencedSOPInstanceUID == "1.2.3.2.3"
-    assert len(images) == 3 and "ReferencedFrameNumber" not in images[0]
+    (image,) = images  # no other slice had a part in it
+    assert image.ReferencedSOPInstanceUID == "1.2.3.2.3" and "ReferencedFrameNumber" not in image
+
+
+def test_key_slices_are_those_that_decided_what_was_found(
+    graded: StudyResult, model: dict[str, Any], tmp_path: Path
+) -> None:
+    assert write_key_slices(made(graded, model), tmp_path / "key.dcm")
+    selection = dcmread(tmp_path / "key.dcm")
+    images = [one.ReferencedSOPSequence[0] for one in selection.ContentSequence if one.ValueType == "IMAGE"]
+    found = [one for one in graded.predictions if is_found(one)]
+    deciding = {
+        ("1.2.3.2" if crop.series_name == "t1" else "1.2.3.1") + f".{crop.slice_index + 1}"
+        for one in found
+        for crop in sorted(graded.crops[one.level], key=lambda crop: -crop.attention_T[TARGET_INDEX[one.target]])[:3]
+    }
+    assert found and {str(one.ReferencedSOPInstanceUID) for one in images} == deciding
+    (evidence,) = selection.CurrentRequestedProcedureEvidenceSequence
+    listed = [one for series in evidence.ReferencedSeriesSequence for one in series.ReferencedSOPSequence]
+    assert {str(one.ReferencedSOPInstanceUID) for one in listed} == deciding
+    texts = [str(one.TextValue) for one in selection.ContentSequence if one.ValueType == "TEXT"]
+    (told,) = [text for text in texts if text.startswith("Slices")]
+    assert RESEARCH_ONLY in told and all(f"{one.level} {in_words(one)}" in told for one in found)
+
+
+def test_without_a_finding_that_stands_there_are_no_key_slices(
+    graded: StudyResult, model: dict[str, Any], tmp_path: Path
+) -> None:
+    doubted = tuple(replace(one, confident=False) for one in graded.predictions)
+    assert not write_key_slices(made(replace(graded, predictions=doubted), model), tmp_path / "key.dcm")
+    assert not (tmp_path / "key.dcm").exists()
 
 
 def test_every_image_referred_to_is_listed_as_evidence_of_its_study(
@@ -207,11 +273,13 @@ def test_the_same_result_gets_the_same_uids_and_another_one_others(
     graded: StudyResult, model: dict[str, Any], tmp_path: Path
 ) -> None:
     changed = replace(graded, predictions=graded.predictions[:-1])
+    more = replace(graded, experimental=True)
+    fewer = replace(graded, located=tuple(replace(one, frames=one.frames[1:]) for one in graded.located))
     uids = []
-    for name, result in (("a", graded), ("b", graded), ("c", changed)):
+    for name, result in (("a", graded), ("b", graded), ("c", changed), ("d", more), ("e", fewer)):
         write_report(made(result, model), tmp_path / name)
         uids.append(dcmread(tmp_path / name).SOPInstanceUID)
-    assert uids[0] == uids[1] != uids[2]
+    assert uids[0] == uids[1] and len(set(uids)) == 4
 
 
 @pytest.mark.parametrize("missing", ["origin", "study uid", "image uid", "images", "grades"])

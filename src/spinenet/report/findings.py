@@ -31,7 +31,7 @@ def weight(prediction: Prediction) -> int:
 
 def findings_of(predictions: Sequence[Prediction]) -> str:
     """The confident findings of a level in one line, the weightiest first."""
-    found = [one for one in predictions if one.confident and weight(one) and not one.experimental]
+    found = [one for one in predictions if is_found(one)]
     return ", ".join(in_words(one) for one in sorted(found, key=weight, reverse=True))
 
 
@@ -42,6 +42,11 @@ def chance(prediction: Prediction) -> float:
     0.6
     """
     return sum(prediction.probabilities[TARGET[prediction.target].finding_from :])
+
+
+def is_found(prediction: Prediction) -> bool:
+    """Whether it is a finding that is stood by."""
+    return prediction.confident and weight(prediction) > 0 and not prediction.experimental
 
 
 def is_open(prediction: Prediction) -> bool:

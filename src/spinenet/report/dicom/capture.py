@@ -61,8 +61,8 @@ class Paragraph:
         return lines
 
 
-def write_capture(made: ObjectSource, path: Path) -> None:
-    """Write the overview of a study; it is there whole or not at all."""
+def write_capture(made: ObjectSource, path: Path) -> bool:
+    """Write the overview of a study; it is there whole or not at all. True: there is always one."""
     pixels_HWC = draw(made.result, f"{made.model['name']} {made.model['version']}, spinenet {__version__}")
     capture = new_object(made, SecondaryCaptureImageStorage, "OT", SERIES_NUMBER, "spinenet overview, research only")
     capture.ConversionType = "SYN"
@@ -77,6 +77,7 @@ def write_capture(made: ObjectSource, path: Path) -> None:
     capture["PixelData"].VR = "OB"
     with replacing(path) as partial:
         capture.save_as(partial, enforce_file_format=True)
+    return True
 
 
 def draw(result: StudyResult, made_by: str) -> NDArray[np.uint8]:

@@ -61,6 +61,9 @@ ALGORITHM_VERSION = Code("111003", "DCM", "Algorithm Version")
 PROCEDURE_REPORTED = Code("121058", "DCM", "Procedure reported")
 IMAGING_MEASUREMENTS = Code("126010", "DCM", "Imaging Measurements")
 EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
+KEY_SLICES = Code("113000", "DCM", "Of Interest")
+KEY_DESCRIPTION = Code("113012", "DCM", "Key Object Description")
+REGION = Code("111030", "DCM", "Image Region")
 IMPRESSION = Code("121073", "DCM", "Impression")
 COMMENT = Code("121106", "DCM", "Comment")
 MEASUREMENT_GROUP = Code("125007", "DCM", "Measurement Group")
@@ -89,6 +92,8 @@ GRADES = {
     Certainty.OPEN: private("not_excluded", "Grade that cannot be excluded"),
 }
 """How surely a grade is said -> what it is called: a grade that is not stood by is no grade to whoever reads on."""
+LOOKED_FOR = private("looked_for", "Looked for")
+"""What is said of a condition in the place of FINDING where it is not present, or is not stood by."""
 SET_MEMBER = private("grade_set", "Grade in the prediction set")
 STANDS_BY = private("confident", "Model stands by its grade")
 CONFIDENT = {True: private("yes", "Yes"), False: private("no", "No")}

@@ -9,6 +9,8 @@ import functools
 import struct
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
 from pydicom.config import RAISE
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, validate_value
@@ -21,11 +23,11 @@ _MULTIPLE = frozenset(("CS", "DS", "IS", "LO", "SH", "UC", "UI"))
 
 Item = bytes
 """An encoded data set, without the head of the sequence item that it becomes."""
-Value = str | Sequence[Item]
+Value = str | Sequence[Item] | NDArray[np.float32]
 
 
 def encoded(**values: Value) -> Item:
-    """A data set with these attributes: texts, or sequences of data sets."""
+    """A data set with these attributes: texts, sequences of data sets, or numbers that are stored as such (FL)."""
     places = sorted((_place(keyword), keyword) for keyword in values)
     return b"".join(_element(tag, vr, values[keyword]) for (tag, vr), keyword in places)
 
@@ -65,10 +67,18 @@ def number_item(name: Code, value: float, unit: Code) -> Item:
     return item(CONTAINS, "NUM", name, MeasuredValueSequence=[measured])
 
 
-def image_item(name: Code, class_uid: str, instance_uid: str, frame: int | None) -> Item:
-    """A reference to an image, or to one frame of it."""
+def point_item(name: Code, point_mm: NDArray[np.floating], frame_of_reference: str) -> Item:
+    """A place (3,) in the patient, LPS mm."""
+    place: dict[str, Value] = {"GraphicData": point_mm.astype(np.float32), "GraphicType": "POINT"}
+    return item(CONTAINS, "SCOORD3D", name, ReferencedFrameOfReferenceUID=frame_of_reference, **place)
+
+
+def image_item(name: Code | None, class_uid: str, instance_uid: str, frame: int | None) -> Item:
+    """A reference to an image, or to one frame of it; in a key object it has no name."""
     at = {} if frame is None else {"ReferencedFrameNumber": str(frame)}
     reference = encoded(ReferencedSOPClassUID=class_uid, ReferencedSOPInstanceUID=instance_uid, **at)
+    if name is None:
+        return encoded(RelationshipType=CONTAINS, ValueType="IMAGE", ReferencedSOPSequence=[reference])
     return item(CONTAINS, "IMAGE", name, ReferencedSOPSequence=[reference])
 
 
@@ -94,10 +104,16 @@ def _place(keyword: str) -> tuple[int, str]:
 
 
 def _element(tag: int, vr: str, value: Value) -> bytes:
-    content = _text(value, vr) if isinstance(value, str) else _sequence(value)
+    content = _content(value, vr)
     size = len(content)
     length = struct.pack("<HL", 0, size) if vr in EXPLICIT_VR_LENGTH_32 else struct.pack("<H", size)
     return struct.pack("<HH", tag >> 16, tag & 0xFFFF) + vr.encode() + length + content
+
+
+def _content(value: Value, vr: str) -> bytes:
+    if isinstance(value, str):
+        return _text(value, vr)
+    return value.astype("<f4").tobytes() if isinstance(value, np.ndarray) else _sequence(value)
 
 
 def _text(value: str, vr: str) -> bytes:

@@ -85,11 +85,11 @@ def dataset(**values: object) -> Dataset:
 
 def new_object(made: ObjectSource, class_uid: str, modality: str, series_number: int, description: str) -> Dataset:
     """An object without content: file meta information, patient, study, series and equipment."""
-    now, levels = datetime.datetime.now(), made.result.levels
+    now = datetime.datetime.now()
     started = dataset(
         SpecificCharacterSet="ISO_IR 192",
         SOPClassUID=class_uid,
-        SOPInstanceUID=made.uid("instance", class_uid, str(made.result.predictions), *(one.name for one in levels)),
+        SOPInstanceUID=made.uid("instance", class_uid, *_content(made.result)),
         InstanceCreationDate=now.strftime("%Y%m%d"),
         InstanceCreationTime=now.strftime("%H%M%S"),
         ContentDate=now.strftime("%Y%m%d"),
@@ -121,6 +121,11 @@ def new_object(made: ObjectSource, class_uid: str, modality: str, series_number:
     meta.TransferSyntaxUID, meta.ImplementationClassUID = ExplicitVRLittleEndian, UID(IMPLEMENTATION_UID)
     started.file_meta = meta
     return started
+
+
+def _content(result: StudyResult) -> list[str]:
+    """What makes one object of a study another one."""
+    return [str(result.predictions), str(result.experimental), *(level.name for level in result.levels)]
 
 
 def _name_patient(started: Dataset, made: ObjectSource) -> None:

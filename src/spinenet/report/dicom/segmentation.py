@@ -21,7 +21,7 @@ from spinenet.report.outlines import OutlinedSlice, Part, Structure, outlined_sl
 from spinenet.study import Series, SourceImages
 from spinenet.system.files import replacing
 
-SERIES_NUMBER = 9003
+SERIES_NUMBER = 9004
 IN_SEGMENT, IN_PLACE = (0x0062, 0x000B), (0x0020, 0x0032)
 """What frames differ in: the segment they are of, and where they lie."""
 

@@ -17,7 +17,9 @@ from spinenet.report.dicom.structured_report import walk
 
 @dataclass(frozen=True)
 class ReportedGrade:
-    """One grade as a structured report says it: ``grades`` of which one is right, how surely, and their probability."""
+    """One grade as a structured report says it: ``grades`` of which one is right, how surely, and their probability.
+
+    ``found`` where the report calls its condition a finding, not merely what was looked for."""
 
     level: str
     target: str
@@ -27,16 +29,19 @@ class ReportedGrade:
     confident: bool
     evidence: str
     grade_set: tuple[int, ...]
+    found: bool
 
 
 @dataclass(frozen=True)
 class StructuredReport:
-    """What ``read_report`` finds: grades, mm by level, codes of flags, and the images that were referred to."""
+    """What ``read_report`` finds: grades, mm by level, codes of flags, the images that were referred to, and the
+    centres of levels in the patient (LPS)."""
 
     grades: tuple[ReportedGrade, ...]
     measurements: dict[str, dict[str, float]]
     flags: tuple[str, ...]
     referenced: frozenset[str]
+    centers_mm: dict[str, tuple[float, float, float]]
 
 
 def read_report(path: Path) -> StructuredReport:
@@ -51,17 +56,19 @@ def read_report(path: Path) -> StructuredReport:
 
 def _report(groups: list[Dataset]) -> StructuredReport:
     grades, measurements, flags = [], {}, []
+    centers_mm: dict[str, tuple[float, float, float]] = {}
     for group in groups:
-        finding = _values(group, codes.FINDING)
+        finding = _values(group, codes.FINDING) + _values(group, codes.LOOKED_FOR)
         if codes.RESEARCH[0] in finding:
             flags += _values(group, codes.CAUTION)
         elif finding:
             grades.append(_grade(group, finding[0]))
         else:
             measurements[_level(group)] = {codes.MEASUREMENT_OF_CODE[name]: mm for name, mm in _numbers(group).items()}
+            centers_mm |= {_level(group): _point(one) for one in group.ContentSequence if _name(one) == codes.REGION[0]}
     images = [one for one in walk(groups) if one.ValueType == "IMAGE"]
     cited = frozenset(str(one.ReferencedSOPSequence[0].ReferencedSOPInstanceUID) for one in images)
-    return StructuredReport(tuple(grades), measurements, tuple(flags), cited)
+    return StructuredReport(tuple(grades), measurements, tuple(flags), cited, centers_mm)
 
 
 def _grade(group: Dataset, finding: str) -> ReportedGrade:
@@ -78,7 +85,13 @@ def _grade(group: Dataset, finding: str) -> ReportedGrade:
         confident=confident[_values(group, codes.STANDS_BY)[0]],
         evidence=evidence[_values(group, codes.EVIDENCE)[0]],
         grade_set=tuple(codes.grade_of_code(target, value) for value in _values(group, codes.SET_MEMBER)),
+        found=bool(_values(group, codes.FINDING)),
     )
+
+
+def _point(item: Dataset) -> tuple[float, float, float]:
+    x, y, z = map(float, item.GraphicData)
+    return x, y, z
 
 
 def _level(group: Dataset) -> str:

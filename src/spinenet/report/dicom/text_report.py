@@ -14,17 +14,15 @@ from spinenet.readers.dicom.assembly import is_uid
 from spinenet.report.dicom import codes
 from spinenet.report.dicom.content_tree import (
     CONTAINS,
-    CONTEXT,
     Item,
-    code_item,
     concept,
     contents,
     encoded,
     item,
     text_item,
-    uid_item,
 )
-from spinenet.report.dicom.objects import MANUFACTURER, ObjectSource, new_object
+from spinenet.report.dicom.context import device
+from spinenet.report.dicom.objects import ObjectSource, new_object
 from spinenet.study import StudyResult
 from spinenet.system.files import replacing
 
@@ -60,18 +58,11 @@ def _body(made: ObjectSource, words: Sequence[str]) -> Item:
     """The document from value type on: who speaks, then each sentence (PS3.3 C.17.2 and C.17.3)."""
     spoken = [text_item(CONTAINS, codes.FINDING, line) for line in words]
     findings = item(CONTAINS, "CONTAINER", codes.FINDINGS, **contents(spoken, ""))
-    device = [
-        code_item(CONTEXT, codes.OBSERVER_TYPE, codes.DEVICE),
-        uid_item(CONTEXT, codes.DEVICE_UID, made.uid("device")),
-        text_item(CONTEXT, codes.DEVICE_NAME, "spinenet"),
-        text_item(CONTEXT, codes.DEVICE_MANUFACTURER, MANUFACTURER),
-        text_item(CONTEXT, codes.DEVICE_MODEL, f"{made.model['name']} {made.model['version']}"),
-    ]
     return encoded(
         ValueType="CONTAINER",
         ConceptNameCodeSequence=[concept(codes.IMAGING_REPORT)],
         PerformedProcedureCodeSequence=[],
         CompletionFlag="COMPLETE",
         VerificationFlag="UNVERIFIED",
-        **contents([*device, findings, text_item(CONTAINS, codes.COMMENT, RESEARCH_ONLY)], ""),
+        **contents([*device(made), findings, text_item(CONTAINS, codes.COMMENT, RESEARCH_ONLY)], ""),
     )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from spinenet.crops import CropSpec, place
-from spinenet.report.page.attention import share_of
+from spinenet.report.page.attention import deciding, share_of
 from spinenet.report.page.pictures import Window, grey_of, sagittal_first, spine_window
 from spinenet.study import LevelFrame, LocatedSeries, Series, StudyResult
 
@@ -27,8 +27,8 @@ QUALITIES = (90, 75, 60, 45, 30)
 """Of JPEG, the best that keeps to MAX_BYTES is taken."""
 RANGE = (0.1, 99.9)
 """Percentiles of a series that are the first and last of its 256 greys."""
-MIN_SHARE, MAX_DECIDING = 0.05, 4
-"""A slice with less of a target's attention is not said to have decided; so many are named at most."""
+MAX_DECIDING = 4
+"""So many slices are named for a grade at most."""
 
 Point = list[float]
 
@@ -185,15 +185,13 @@ def _cells(
     cells: dict[str, list[list[Any]]] = {}
     for prediction in result.predictions:
         crops = [one for one in result.crops.get(prediction.level, ()) if (one.series_name, prediction.level) in frames]
-        ranked = sorted(crops, key=lambda crop: -(share_of(crop, prediction.target) or 0.0))
-        chosen = [one for one in ranked if (share_of(one, prediction.target) or 0.0) >= MIN_SHARE] or ranked[:1]
         cells[f"{prediction.level}|{prediction.target}"] = [
             [
                 *at[crop.series_name, crop.slice_index],
                 None if (share := share_of(crop, prediction.target)) is None else round(100 * share),
                 _corners(*frames[crop.series_name, prediction.level], crop.slice_index, spec, side),
             ]
-            for crop in chosen[:MAX_DECIDING]
+            for crop in deciding(crops, prediction.target, MAX_DECIDING)
         ]
     return cells
 
