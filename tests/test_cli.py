@@ -19,6 +19,7 @@ from spinenet.errors import BundleError
 from spinenet.labels import RESEARCH_ONLY, View
 from spinenet.model import bundle
 from spinenet.model.calibration import NEUTRAL
+from spinenet.report.options import Output
 from spinenet.report.tables import StudyRow
 from spinenet.serve import batch
 from spinenet.serve.batch import BatchSummary, StudyRows
@@ -74,7 +75,13 @@ def test_the_other_distribution_of_this_import_name_is_named_where_both_are_inst
 
 @pytest.mark.parametrize(
     "arguments",
-    [["predict"], ["inspect"], ["predict", "x", "--out", "y", "--workers", "0"], ["grade"]],
+    [
+        ["predict"],
+        ["inspect"],
+        ["predict", "x", "--out", "y", "--workers", "0"],
+        ["predict", ".", "--outputs", "sr,hl7"],
+        ["grade"],
+    ],
 )
 def test_a_wrong_call_is_exit_code_2(arguments: list[str]) -> None:
     result = call(*arguments)
@@ -171,6 +178,24 @@ def test_series_are_named_by_view_and_passed_on(monkeypatch: pytest.MonkeyPatch,
     named = ("--series", "sagittal_t2=series-4", "--series", "AXIAL_T2=T2 tra*")
     assert call("predict", tmp_path, "--out", tmp_path / "out", *named).exit_code == 0
     assert taken["wanted"] == [(View.SAGITTAL_T2, "series-4"), (View.AXIAL_T2, "T2 tra*")]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"), [("sr, seg", (Output.REPORT, Output.OUTLINES)), ("all", tuple(Output)), ("", ())]
+)
+def test_outputs_for_other_systems_are_named_in_one_list(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, wanted: tuple[Output, ...]
+) -> None:
+    taken: dict[str, Any] = {}
+
+    def predicted(paths: list[Path], out: Path, opened: object, **options: Any) -> BatchSummary:
+        taken.update(options)
+        return BatchSummary(Counter(ok=1), 0)
+
+    monkeypatch.setattr(bundle, "load_bundle", lambda path: object())
+    monkeypatch.setattr(batch, "predict_paths", predicted)
+    assert call("predict", tmp_path, "--out", tmp_path / "out", "--outputs", text).exit_code == 0
+    assert taken["options"].outputs == wanted
 
 
 @pytest.mark.parametrize("text", ["t2=series-4", "sagittal_t2", "sagittal_t2= "])

@@ -25,6 +25,8 @@ from spinenet.report.dicom.sr_text import read_report
 from spinenet.report.dicom.structured_report import walk, write_report
 from spinenet.report.dicom.text_report import write_refusal
 from spinenet.report.findings import in_words, is_found
+from spinenet.report.options import Output, ReportOptions
+from spinenet.report.study_files import write_study_files
 from spinenet.report.text.narrative import narrative
 from spinenet.study import Note, Scope, Severity, StudyResult
 
@@ -248,6 +250,18 @@ def test_a_frame_of_a_multi_frame_image_is_referred_to_by_its_number(
     groups = dcmread(tmp_path / "report.dcm").ContentSequence[-2].ContentSequence
     image = next(one for one in groups[1].ContentSequence if one.ValueType == "IMAGE").ReferencedSOPSequence[0]
     assert (image.ReferencedSOPInstanceUID, image.ReferencedFrameNumber) == ("1.2.3.4", 3)
+
+
+def test_objects_that_are_no_longer_asked_for_are_removed(
+    graded: StudyResult, model: dict[str, Any], tmp_path: Path
+) -> None:
+    def made_for(*outputs: Output) -> set[str]:
+        write_study_files(graded, tmp_path, model=model, options=ReportOptions(outputs=outputs))
+        return {path.name for path in tmp_path.glob("*.dcm")}
+
+    assert made_for(*Output) == {f"study-1.{name}.dcm" for name in ("sr", "overview", "seg", "key")}
+    assert made_for(Output.OUTLINES) == {"study-1.seg.dcm"}
+    assert made_for() == set()
 
 
 def test_no_object_names_the_patient_unless_asked_for(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from spinenet.errors import OutputError
-from spinenet.labels import LEVELS, RESEARCH_ONLY, TARGETS, View
+from spinenet.labels import LEVELS, RESEARCH_ONLY, TARGET_INDEX, TARGETS, View
 from spinenet.locating.measuring.quantities import level_measurements
 from spinenet.report.document import (
     document,
@@ -38,11 +38,37 @@ def test_what_is_written_is_what_the_schema_says(
     graded: StudyResult, model: dict[str, Any], schema: dict[str, Any], tmp_path: Path
 ) -> None:
     failed = replace(graded, key="study-2", status="failed")
-    write_document(tmp_path / "predictions.json", document(model, [study_entry(graded), study_entry(failed)]))
+    entries = [study_entry(graded), study_entry(failed), study_entry(replace(graded, key="study-3"), identify=True)]
+    write_document(tmp_path / "predictions.json", document(model, entries))
     content = read_document(tmp_path / "predictions.json")
     check(content, schema)
     assert content["notice"] == RESEARCH_ONLY
-    assert [study["study"] for study in content["studies"]] == ["study-1", "study-2"]
+    assert [study["study"] for study in content["studies"]] == ["study-1", "study-2", "study-3"]
+
+
+def test_levels_have_a_place_and_grades_the_slices_that_decided_them(graded: StudyResult) -> None:
+    levels = study_entry(graded)["levels"]
+    for entry, level in zip(levels, graded.levels, strict=True):
+        assert entry["place"] == {"series": level.series, "center_mm": level.center_mm.tolist()}
+        for grade in entry["grades"]:
+            column = TARGET_INDEX[grade["target"]]
+            shares = {
+                (crop.series_name, crop.slice_index): crop.attention_T[column] for crop in graded.crops[level.name]
+            }
+            first = grade["slices"][0]
+            assert shares[first["series"], first["slice"]] == max(shares.values())
+            assert first["share"] == pytest.approx(max(shares.values()), abs=1e-3)
+            assert 1 <= len(grade["slices"]) <= 3
+
+
+def test_uids_are_told_only_where_outputs_may_identify(graded: StudyResult) -> None:
+    assert "1.2.3" not in json.dumps(study_entry(graded))
+    told = study_entry(graded, identify=True)
+    assert told["study_uid"] == "1.2.3" and "Doe" not in json.dumps(told) and "4711" not in json.dumps(told)
+    for entry, one in zip(told["series"], graded.located, strict=True):
+        assert entry["images"]["series_uid"] == one.series.images.series_uid
+        named = [(image["sop_uid"], image["frame"]) for image in entry["images"]["slices"]]
+        assert named == list(one.series.images.instances)
 
 
 def test_the_schema_refuses_grades_of_another_scale(

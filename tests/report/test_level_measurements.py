@@ -77,7 +77,7 @@ def test_reasons_come_back_as_they_were(outlined: StudyResult) -> None:
 
 def test_without_outlines_nothing_is_said_that_was_not_said_before(graded: StudyResult, model: dict[str, Any]) -> None:
     for level in study_entry(graded)["levels"]:
-        assert set(level) == {"level", "measurements", "grades"}
+        assert set(level) == {"level", "place", "measurements", "grades"}
         assert all("reasons" not in grade for grade in level["grades"])
     page = render(graded, model=model)
     assert "Sizes by the locator" in page and 'class="sizes"' not in page and ".sizes" not in page

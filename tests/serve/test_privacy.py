@@ -8,6 +8,7 @@ from pydicom import dcmread
 from pydicom.datadict import DicomDictionary
 
 from spinenet.model.bundle import Bundle, load_bundle
+from spinenet.report.options import Output, ReportOptions
 from spinenet.serve.batch import predict_paths
 from spinephantom import make_study
 from spinephantom.patient.pathology import Mode
@@ -66,10 +67,14 @@ def test_no_output_holds_what_a_header_or_a_folder_says_of_a_patient(
     marked: Path, bundle: Bundle, tmp_path: Path
 ) -> None:
     paths = [marked / "study", marked / f"{MARK}_broken", marked / f"{MARK}_empty"]
-    summary = predict_paths(paths, tmp_path / "out", bundle)
+    summary = predict_paths(paths, tmp_path / "out", bundle, options=ReportOptions(outputs=tuple(Output)))
     assert summary.counts.total() == 3
     written = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
-    assert any(path.name.endswith(".sr.dcm") for path in written) and len(written) > 8
+    made = {path.name.partition(".")[2] for path in written}
+    assert {"sr.dcm", "overview.dcm", "seg.dcm"} <= made and len(written) > 10
+    uid = dcmread(next((marked / "study").rglob("*.dcm"))).StudyInstanceUID
+    for path in written:
+        assert path.suffix == ".dcm" or uid.encode() not in path.read_bytes(), f"a UID in {path.name}"
     for path in written:
         content = path.read_bytes()
         for secret in (MARK, DATE, NUMBER, "20190722"):
@@ -92,8 +97,6 @@ def test_a_refused_study_has_a_report_that_tells_nothing_of_the_patient(
 
 
 def test_who_asks_for_it_gets_the_patient_into_page_and_objects(marked: Path, bundle: Bundle, tmp_path: Path) -> None:
-    from spinenet.report.options import ReportOptions
-
     predict_paths([marked / "study"], tmp_path / "out", bundle, options=ReportOptions(identify=True))
     (report,) = (tmp_path / "out").rglob("*.sr.dcm")
     data: Any = dcmread(report)

@@ -1,7 +1,8 @@
 """``predictions.json``: everything known about studies, for programs; ``report.schema`` describes it.
 
 Each study's page has such a file with that one study beside it; ``predictions.json`` holds all studies of a folder.
-Nothing in it identifies a patient, whatever else is asked for.
+Nothing in it says who the patient is, whatever else is asked for. UIDs of study, series and images, by which whoever
+has the archive finds the patient, are in it only where outputs may identify.
 """
 
 import json
@@ -16,7 +17,20 @@ from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGET, TAR
 from spinenet.locating.discs import NUMBERING
 from spinenet.locating.measuring.quantities import QUANTITY
 from spinenet.report.certainty import label
-from spinenet.study import LocatedSeries, Measurement, Note, Prediction, Reason, Scope, Severity, StudyResult
+from spinenet.report.page.attention import deciding, share_of
+from spinenet.study import (
+    Level,
+    LevelCrop,
+    LocatedSeries,
+    Measurement,
+    Note,
+    Prediction,
+    Reason,
+    Scope,
+    Severity,
+    SourceImages,
+    StudyResult,
+)
 from spinenet.system.files import replacing, write_text
 
 FORMAT = 1
@@ -44,17 +58,18 @@ def document(model: Mapping[str, Any], studies: Iterable[Mapping[str, Any]]) -> 
     }
 
 
-def study_entry(result: StudyResult) -> dict[str, Any]:
-    """One study; a failed one has its reason and flags alone."""
+def study_entry(result: StudyResult, *, identify: bool = False) -> dict[str, Any]:
+    """One study, with the UIDs it came with where outputs may identify; a failed one has its reason and flags alone."""
     failed = result.status == "failed"
     return {
         "study": result.key,
+        **({"study_uid": result.origin.study_uid} if identify and result.origin else {}),
         "status": result.status,
         "message": result.message,
         "seconds": round(result.seconds, 3),
         "notes": [_note_entry(note) for note in result.notes],
         "flags": [_note_entry(flag) for flag in result.flags],
-        "series": [] if failed else [_series_entry(located) for located in result.located],
+        "series": [] if failed else [_series_entry(located, identify) for located in result.located],
         "levels": [] if failed else _level_entries(result),
     }
 
@@ -140,7 +155,7 @@ def _note_entry(note: Note) -> dict[str, str]:
     }
 
 
-def _series_entry(located: LocatedSeries) -> dict[str, Any]:
+def _series_entry(located: LocatedSeries, identify: bool) -> dict[str, Any]:
     series = located.series
     return {
         "name": series.name,
@@ -150,6 +165,15 @@ def _series_entry(located: LocatedSeries) -> dict[str, Any]:
         "slices": int(series.voxels_SRC.shape[0]),
         "laterality_known": series.laterality_known,
         "notes": [note.text for note in located.notes],
+        **({"images": _images_entry(located.series.images)} if identify and located.series.images else {}),
+    }
+
+
+def _images_entry(images: SourceImages) -> dict[str, Any]:
+    return {
+        "series_uid": images.series_uid,
+        "sop_class_uid": images.sop_class_uid,
+        "slices": [None if one is None else {"sop_uid": one[0], "frame": one[1]} for one in images.instances],
     }
 
 
@@ -158,16 +182,35 @@ def _level_entries(result: StudyResult) -> list[dict[str, Any]]:
     measured: dict[str, list[Measurement]] = {}
     for one in result.measurements:
         measured.setdefault(one.level, []).append(one)
+    found = {level.name: level for level in result.levels}
     levels = sorted({*measured, *result.graded_levels}, key=LEVELS.index)
     return [
         {
             "level": level,
+            **({"place": _place_entry(found[level])} if level in found else {}),
             "measurements": {one.name: one.value for one in measured.get(level, ())},
             **_details(measured.get(level, ())),
-            "grades": [_grade_entry(one) for one in result.predictions if one.level == level],
+            "grades": [
+                _grade_entry(one, result.crops.get(level, ())) for one in result.predictions if one.level == level
+            ],
         }
         for level in levels
     ]
+
+
+def _place_entry(level: Level) -> dict[str, Any]:
+    return {"series": level.series, "center_mm": [round(float(mm), 2) for mm in level.center_mm]}
+
+
+def _slice_entries(prediction: Prediction, crops: Sequence[LevelCrop]) -> dict[str, Any]:
+    """The slices that decided a grade; nothing where the model does not tell."""
+    shares = [(one, share_of(one, prediction.target)) for one in deciding(crops, prediction.target)]
+    slices = [
+        {"series": one.series_name, "slice": one.slice_index, "share": round(share, 3)}
+        for one, share in shares
+        if share is not None and share > 0
+    ]
+    return {"slices": slices} if slices else {}
 
 
 def _details(measured: Sequence[Measurement]) -> dict[str, Any]:
@@ -203,7 +246,7 @@ def measurement_rows(study: Mapping[str, Any]) -> list[dict[str, str]]:
     ]
 
 
-def _grade_entry(prediction: Prediction) -> dict[str, Any]:
+def _grade_entry(prediction: Prediction, crops: Sequence[LevelCrop]) -> dict[str, Any]:
     target = TARGET[prediction.target]
     return {
         "target": target.name,
@@ -213,5 +256,6 @@ def _grade_entry(prediction: Prediction) -> dict[str, Any]:
         "grade_set": list(prediction.grade_set),
         "confident": prediction.confident,
         "evidence": prediction.evidence,
+        **_slice_entries(prediction, crops),
         **({"reasons": [asdict(one) for one in prediction.reasons]} if prediction.reasons else {}),
     }

@@ -14,7 +14,7 @@ from spinenet.report.document import (
     write_document,
 )
 from spinenet.report.identification import identification_of, write_identification
-from spinenet.report.options import DEFAULT, Language, ReportOptions
+from spinenet.report.options import DEFAULT, Language, Output, ReportOptions
 from spinenet.report.page.html import report_name, write_study_report
 from spinenet.report.page.patient import write_patient_page
 from spinenet.report.page.worklist import WORKLIST_FILE, write_worklist
@@ -27,7 +27,9 @@ REPORTS_FOLDER = "reports"
 IDENTITY_SUFFIX = ".identity.json"
 """Who was examined, where that was asked for: the one file beside page and DICOM objects that says it."""
 PAGE_SUFFIX, PATIENT_SUFFIX, TEXT_SUFFIX, DOCUMENT_SUFFIX = ".html", ".patient.html", ".txt", ".json"
-REPORT_SUFFIX, CAPTURE_SUFFIX = ".sr.dcm", ".overview.dcm"
+OBJECT_SUFFIXES = {output: f".{output}.dcm" for output in Output}
+"""Of DICOM objects."""
+REPORT_SUFFIX = OBJECT_SUFFIXES[Output.REPORT]
 
 
 def write_study_files(
@@ -41,7 +43,9 @@ def write_study_files(
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_study_report(result, folder, model=model, options=options)
-    write_document(path_of(folder, result.key, DOCUMENT_SUFFIX), document(model, [study_entry(result)]))
+    write_document(
+        path_of(folder, result.key, DOCUMENT_SUFFIX), document(model, [study_entry(result, identify=options.identify)])
+    )
     _write_text(result, path_of(folder, result.key, TEXT_SUFFIX), model, options.language)
     identity = path_of(folder, result.key, IDENTITY_SUFFIX)
     if options.identify:
@@ -53,7 +57,7 @@ def write_study_files(
         write_patient_page(result, patient, options.language)
     else:
         patient.unlink(missing_ok=True)
-    _write_dicom(result, folder, model, options.identify)
+    _write_dicom(result, folder, model, options)
 
 
 def _write_text(result: StudyResult, path: Path, model: Mapping[str, Any], language: Language) -> None:
@@ -92,18 +96,25 @@ def path_of(folder: Path, key: str, suffix: str) -> Path:
     return folder / (report_name(key).removesuffix(".html") + suffix)
 
 
-def _write_dicom(result: StudyResult, folder: Path, model: Mapping[str, Any], identify: bool) -> None:
+def _write_dicom(result: StudyResult, folder: Path, model: Mapping[str, Any], options: ReportOptions) -> None:
+    """The DICOM objects that are asked for and can be made; others of that study are removed."""
     from spinenet.report.dicom.capture import write_capture
+    from spinenet.report.dicom.key_slices import write_key_slices
     from spinenet.report.dicom.objects import made_from
+    from spinenet.report.dicom.segmentation import write_segmentation
     from spinenet.report.dicom.structured_report import write_report
     from spinenet.report.dicom.text_report import write_refusal
 
-    made = made_from(result, model, identify=identify)
-    for suffix, write in ((REPORT_SUFFIX, write_report), (CAPTURE_SUFFIX, write_capture)):
-        path = path_of(folder, result.key, suffix)
-        if made is None:
+    writers = {
+        Output.REPORT: write_report,
+        Output.OVERVIEW: write_capture,
+        Output.OUTLINES: write_segmentation,
+        Output.KEY_SLICES: write_key_slices,
+    }
+    made = made_from(result, model, identify=options.identify)
+    for output, write in writers.items():
+        path = path_of(folder, result.key, OBJECT_SUFFIXES[output])
+        if made is None or output not in options.outputs or not write(made, path):
             path.unlink(missing_ok=True)
-        else:
-            write(made, path)
-    if result.status == "failed":
-        write_refusal(result, model, path_of(folder, result.key, REPORT_SUFFIX), identify=identify)
+    if result.status == "failed" and Output.REPORT in options.outputs:
+        write_refusal(result, model, path_of(folder, result.key, REPORT_SUFFIX), identify=options.identify)

@@ -29,9 +29,8 @@ from spinenet.report.dicom.objects import why_no_objects
 from spinenet.report.options import DEFAULT, ReportOptions
 from spinenet.report.page.worklist import WORKLIST_FILE
 from spinenet.report.study_files import (
-    CAPTURE_SUFFIX,
+    OBJECT_SUFFIXES,
     PAGE_SUFFIX,
-    REPORT_SUFFIX,
     REPORTS_FOLDER,
     path_of,
     write_folder_files,
@@ -178,9 +177,7 @@ def grade_folder(images: Path, out: Path, bundle: Bundle, options: ReportOptions
     summary = predict_paths([images], out, bundle, overwrite=True, options=options, on_progress=note)
     if codes & PASSING:
         raise OSError("a disk, the network or memory failed while it was graded")
-    made = [
-        path_of(out / REPORTS_FOLDER, key, suffix) for key in summary.keys for suffix in (REPORT_SUFFIX, CAPTURE_SUFFIX)
-    ]
+    made = [path_of(out / REPORTS_FOLDER, key, suffix) for key in summary.keys for suffix in OBJECT_SUFFIXES.values()]
     return [path for path in made if path.exists()]
 
 

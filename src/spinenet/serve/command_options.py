@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from spinenet.report.options import Language, ReportOptions
+from spinenet.report.options import EVERY, USUAL, Language, Output, ReportOptions, outputs_of
 
 Model = Annotated[Path | None, typer.Option(help="Model bundle, folder or zip.", show_default="the one in the package")]
 Paths = Annotated[
@@ -62,8 +62,20 @@ def _report_options(
     patient_page: Annotated[
         bool, typer.Option("--patient-page", help="Write a page for the patient too, in plain words of that language.")
     ] = False,
+    outputs: Annotated[
+        str,
+        typer.Option(
+            "--outputs",
+            metavar="LIST",
+            help=f"What to make for other systems, parted by commas: {', '.join(Output)}, or {EVERY}.",
+        ),
+    ] = ",".join(USUAL),
 ) -> ReportOptions:
-    return ReportOptions(identify, not no_slices, experimental, language, patient_page)
+    try:
+        wanted = outputs_of(outputs)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--outputs") from error
+    return ReportOptions(identify, not no_slices, experimental, language, patient_page, wanted)
 
 
 def reporting(command: Callable[..., None]) -> Callable[..., None]:

@@ -15,8 +15,6 @@ from spinenet.report.page.attention import deciding
 from spinenet.report.reviewed import review_of
 from spinenet.study import Prediction, SourceImages
 
-REFERENCED = 3
-"""So many slices are named for a grade at most: those the model looked at most."""
 Slice = tuple[str, int]
 
 
@@ -47,7 +45,7 @@ def measured_in(made: ObjectSource) -> list[Slice]:
 
 def read_from(made: ObjectSource, prediction: Prediction) -> list[Slice]:
     """The slices that decided a grade."""
-    crops = deciding(made.result.crops.get(prediction.level, ()), prediction.target, REFERENCED)
+    crops = deciding(made.result.crops.get(prediction.level, ()), prediction.target)
     return [(crop.series_name, crop.slice_index) for crop in crops]
 
 

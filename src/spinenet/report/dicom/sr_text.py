@@ -64,7 +64,8 @@ def _report(groups: list[Dataset]) -> StructuredReport:
         elif finding:
             grades.append(_grade(group, finding[0]))
         else:
-            measurements[_level(group)] = {codes.MEASUREMENT_OF_CODE[name]: mm for name, mm in _numbers(group).items()}
+            if numbers := _numbers(group):
+                measurements[_level(group)] = {codes.MEASUREMENT_OF_CODE[name]: mm for name, mm in numbers.items()}
             centers_mm |= {_level(group): _point(one) for one in group.ContentSequence if _name(one) == codes.REGION[0]}
     images = [one for one in walk(groups) if one.ValueType == "IMAGE"]
     cited = frozenset(str(one.ReferencedSOPSequence[0].ReferencedSOPInstanceUID) for one in images)
