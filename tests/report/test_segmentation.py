@@ -15,7 +15,7 @@ from spinenet.readers import find_studies, read_study
 from spinenet.report.corrections import Corrections, corrected
 from spinenet.report.dicom.objects import ObjectSource, made_from
 from spinenet.report.dicom.segmentation import segmentation_of, write_segmentation
-from spinenet.report.outlines import OutlinedSlice, Part, Structure, outlined_slice
+from spinenet.report.outlined_slice import OutlinedSlice, Part, Structure, outlined_slice
 from spinenet.report.reviewed import Review
 from spinenet.study import StudyResult
 

@@ -17,7 +17,7 @@ from spinenet.labels import Code, Unit
 from spinenet.readers.dicom.assembly import is_uid
 from spinenet.report.dicom import codes
 from spinenet.report.dicom.objects import ObjectSource, dataset, new_object
-from spinenet.report.outlines import OutlinedSlice, Part, Structure, outlined_slice
+from spinenet.report.outlined_slice import OutlinedSlice, Part, Structure, outlined_slice
 from spinenet.study import Series, SourceImages
 from spinenet.system.files import replacing
 
