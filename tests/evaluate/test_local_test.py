@@ -11,16 +11,9 @@ from sklearn.metrics import roc_auc_score
 
 from spinenet.errors import ConfigError, PredictionsError
 from spinenet.evaluate.quality_assurance import local_test
-from spinenet.evaluate.quality_assurance.local_test import (
-    FAIL,
-    PASS,
-    TOO_FEW,
-    Bar,
-    Protocol,
-    judge,
-    load_protocol,
-    overall,
-)
+from spinenet.evaluate.quality_assurance.bars import Bar
+from spinenet.evaluate.quality_assurance.local_test import FAIL, PASS, TOO_FEW, judge, overall
+from spinenet.evaluate.quality_assurance.protocol import Protocol, load_protocol
 from spinenet.evaluate.samples import check_predictions
 from spinenet.model.bundle import load_bundle
 from spinenet.readers.dicom.assembly import study_key

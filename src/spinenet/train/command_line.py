@@ -64,10 +64,11 @@ def accept(
     """Acceptance test: grade studies, compare with your readers, judge bars that were stated before: one page."""
     with _told(("accept",), "evaluate"):
         from spinenet.evaluate.quality_assurance import local_test
+        from spinenet.evaluate.quality_assurance.protocol import load_protocol
         from spinenet.model.bundle import load_bundle
         from spinenet.system.progress import progress_bar
 
-        wanted, bundle = local_test.load_protocol(protocol), load_bundle(model)
+        wanted, bundle = load_protocol(protocol), load_bundle(model)
         with progress_bar() as progress:
             task = progress.add_task("grading", total=None)
             verdict = local_test.accept(
