@@ -22,6 +22,8 @@ COVERAGE = 0.95
 ENDS = ((1 - COVERAGE) / 2, (1 + COVERAGE) / 2)
 FEWEST_PATIENTS = 10
 """With fewer patients who have a finding, or who lack it, a figure of it has no interval."""
+FEWEST_SAMPLES = 200
+"""The least p of a family of questions is 1 / (samples + 1), and one is called different below FAMILY_ERROR."""
 FEWEST_DEFINED = 0.9
 FAMILY_ERROR = 0.01
 """Chance that is accepted of calling even one of a family of questions different where none is."""

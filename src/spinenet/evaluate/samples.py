@@ -124,9 +124,9 @@ class Sample:
 def load_predictions(path: Path, truth: pd.DataFrame | None = None) -> pd.DataFrame:
     """Read and check one table, with a truth from elsewhere if given (``load_truth``).
 
-    A disc that the truth holds but the model did not grade is kept as such. ``path`` may be a folder that holds a
-    predictions.csv or predictions.csv.gz. Raises PredictionsError with the file, the row and what is wrong, and where
-    not one disc of the truth is in the table.
+    A disc that the truth holds but the model did not grade is kept as such; patients are those of either table.
+    ``path`` may be a folder that holds a predictions.csv or predictions.csv.gz. Raises PredictionsError with the file,
+    the row and what is wrong, and where not one disc of the truth is in the table.
     """
     if path.is_dir():
         packed = path / "predictions.csv.gz"
@@ -140,12 +140,17 @@ def load_predictions(path: Path, truth: pd.DataFrame | None = None) -> pd.DataFr
             raise PredictionsError(
                 f"{path}: none of its discs ({ours}, ...) has a truth ({theirs}, ...); see their keys"
             )
-        frame = frame.drop(columns="truth", errors="ignore").merge(known, on=KEY, how="outer")
-        if "patient" in frame:  # of a disc that was not graded: that of its study, else the study is one
-            of_study = frame.dropna(subset=["patient"]).drop_duplicates("study").set_index("study")["patient"]
-            frame["patient"] = frame["patient"].fillna(frame["study"].map(of_study)).fillna(frame["study"])
+        patients = _patients_of(frame, truth)
+        frame = frame.drop(columns=["truth", "patient"], errors="ignore").merge(known, on=KEY, how="outer")
+        frame["patient"] = [patients.get(study, study) for study in frame["study"]]
         frame = frame.astype(object).where(frame.notna(), "")
     return check_predictions(frame, str(path))
+
+
+def _patients_of(*tables: pd.DataFrame) -> dict[str, str]:
+    """Study -> patient, where a table says it."""
+    named = [table.loc[table["patient"].notna(), ["study", "patient"]] for table in tables if "patient" in table]
+    return {study: patient for one in named for study, patient in one.astype(str).to_numpy() if patient.strip()}
 
 
 def _first(table: pd.DataFrame) -> str:
@@ -153,22 +158,29 @@ def _first(table: pd.DataFrame) -> str:
 
 
 def load_truth(path: Path) -> pd.DataFrame:
-    """Read a table of true grades: ``study, level, target, truth``; PredictionsError names this file and the row."""
-    return load_grades(path, KEY, "truth")
+    """Read a table of true grades: ``study, level, target, truth``, and ``patient`` where studies of one patient are to
+    count as one; PredictionsError names this file and the row."""
+    truth = load_grades(path, KEY, "truth", beside=["patient"])
+    if "patient" in truth:
+        two = truth[["study", "patient"]].drop_duplicates().duplicated("study")
+        _refuse(truth["study"].isin(truth["study"][two[two].index]), truth, str(path), "a study of two patients")
+    return truth
 
 
-def load_grades(path: Path, key: Sequence[str], column: str) -> pd.DataFrame:
-    """Read a table of published grades under a key, empty ones as nan; PredictionsError names the file and the row."""
+def load_grades(path: Path, key: Sequence[str], column: str, beside: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a table of published grades under a key, empty ones as nan, and columns ``beside`` where it has them;
+    PredictionsError names the file and the row."""
     table = read_table(path)
     _need(table, [*key, column], str(path))
-    _refuse(~table["level"].isin(LEVELS), table, str(path), "unknown level")
-    _refuse(~table["target"].isin(list(TARGET)), table, str(path), "unknown target")
+    _refuse(~table["level"].isin(LEVELS), table, str(path), f"unknown level; they are {', '.join(LEVELS)}")
+    _refuse(~table["target"].isin(list(TARGET)), table, str(path), f"unknown target; they are {', '.join(TARGET)}")
     _refuse(table.duplicated(key), table, str(path), "a second row with the same key")
     grades = _numbers(table, column, str(path))
     scales = {name: {*map(float, target.grades)} for name, target in TARGET.items()}
     on_scale = [grade in scales[name] for name, grade in zip(table["target"], grades, strict=True)]
     _refuse(grades.notna() & ~np.array(on_scale), table, str(path), f"{column} is not on the target's scale")
-    return table[list(key)].assign(**{column: grades})
+    kept = [*key, *(name for name in beside if name in table)]
+    return table[kept].assign(**{column: grades})
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -200,8 +212,8 @@ def check_predictions(frame: pd.DataFrame, name: str = "predictions") -> pd.Data
     frame = frame.copy()
     frame[KEY] = frame[KEY].astype(str)
     frame["patient"] = frame["patient"].astype(str) if "patient" in frame else frame["study"]
-    _refuse(~frame["level"].isin(LEVELS), frame, name, "unknown level")
-    _refuse(~frame["target"].isin(list(TARGET)), frame, name, "unknown target")
+    _refuse(~frame["level"].isin(LEVELS), frame, name, f"unknown level; they are {', '.join(LEVELS)}")
+    _refuse(~frame["target"].isin(list(TARGET)), frame, name, f"unknown target; they are {', '.join(TARGET)}")
     _refuse(frame["study"].str.strip() == "", frame, name, "no study")
     _refuse(frame.duplicated(KEY), frame, name, "a second row with the same key")
     uncalibrated = [column for column in UNCALIBRATED if column in frame.columns]

@@ -3,9 +3,7 @@
 from dataclasses import dataclass, field
 
 from spinenet.datasets.splits import DataConfig
-
-FEWEST_SAMPLES = 200
-"""The least p of a family of questions is 1 / (samples + 1), and one is called different below 0.01."""
+from spinenet.evaluate.intervals import FEWEST_SAMPLES
 
 
 @dataclass

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from spinenet.evaluate import estimates
 from spinenet.evaluate.discrimination import areas
 from spinenet.evaluate.estimates import Figure, answer_figures, answered, figures_of, mean_of, score, severe_figures
 from spinenet.evaluate.intervals import FEWEST_PATIENTS, Resamples, bca, once
@@ -35,6 +36,11 @@ OF_GRADES = (
 """Figures of all grades, not of the question whether a disc has the finding."""
 CALLED = ("sensitivity", "specificity", "ppv", "npv", "false_calls")
 """Figures of calls, which a threshold may make."""
+OF_ALL = ("graded", "sensitivity")
+"""Figures of all that is labelled: what could not be read is not graded, and what it has was not found."""
+LOWER_IS_BETTER = (*estimates.LOWER_IS_BETTER, "false_calls", "confident_error", "confident_finding_error")
+WITHOUT_LIMIT = ("false_calls", "calibration_slope", "calibration_intercept", "brier", "log_loss")
+"""Figures that may be above 1."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,11 @@ class Bar:
     question: str = "presence"
     unit: str = OF_DISCS
     threshold: float | None = None
+
+    @property
+    def limit(self) -> float:
+        """What ``least`` or ``most`` says."""
+        return float(self.least if self.least is not None else self.most or 0.0)
 
     @property
     def words(self) -> str:
@@ -76,11 +87,15 @@ def known_figures(bar: Bar) -> list[str]:
 
 
 def question_of(bar: Bar) -> Question:
+    """The yes-or-no question that a bar is about."""
     severe = SEVERE[bar.target]
     return severe if bar.question == "severe" and severe else PRESENCE[bar.target]
 
 
 def figure_of(bar: Bar, question: Question, sample: Sample, resamples: Resamples) -> Figure:
+    """A bar's figure of a sample that holds what was not graded too."""
+    if bar.figure == "sensitivity":
+        return _sensitivity(bar, question, sample, resamples)
     if bar.figure == "graded":
         return mean_of(sample.grade_N != UNKNOWN, sample.patient_N, resamples)
     graded = sample.predicted
@@ -97,6 +112,15 @@ def _answers(bar: Bar, question: Question, sample: Sample, resamples: Resamples)
         return answer_figures(by_patient(sample, question, bar.threshold), question, resamples)
     figures = severe_figures if bar.question == "severe" else figures_of
     return figures(sample, resamples, bar.threshold)
+
+
+def _sensitivity(bar: Bar, question: Question, sample: Sample, resamples: Resamples) -> Figure:
+    """Share found of all discs, or patients, with the finding: what could not be read did not find it."""
+    threshold = bar.threshold
+    if bar.unit == OF_PATIENTS:
+        sample, threshold = by_patient(sample, question, threshold), None
+    positive_N = sample.truth_N >= question.first
+    return mean_of(answered(sample, question, threshold)[positive_N], sample.patient_N[positive_N], resamples)
 
 
 def _false_calls(bar: Bar, question: Question, sample: Sample, resamples: Resamples) -> Figure:
