@@ -24,10 +24,11 @@ def masked(phantom):
 def predict(tiny_bundle, perfect_segmenter, monkeypatch):
     """``predict((series, mask), ...)``: the result of the study of these series, segmented as their masks have it."""
 
-    def run(*masked, bundle=tiny_bundle, notes=()):
+    def run(*masked, bundle=tiny_bundle, notes=(), names=()):
         segment = perfect_segmenter(*masked)
         monkeypatch.setattr(Bundle, "segment", lambda self, images_N1HW: segment(images_N1HW))
-        return predict_study(Study("17", tuple(series for series, _ in masked), notes), bundle)
+        study = Study("17", tuple(series for series, _ in masked), notes, level_names=names)
+        return predict_study(study, bundle)
 
     return run
 
@@ -187,6 +188,44 @@ def test_a_study_that_cannot_be_numbered_gets_no_grade_at_all(predict, masked, c
     result = predict(*((series, change(mask_SRC)) for series, mask_SRC in masked.values()))
     assert result.status == "failed" and result.predictions == () and result.crops == {}
     assert f"t1: {reason}" in result.message and f"t2: {reason}" in result.message
+
+
+@pytest.mark.parametrize(("lowest", "shift"), [("L5/S1", 0), ("L4/L5", 1), ("S1/S2", -1)])
+def test_a_lowest_disc_that_the_reader_names_shifts_every_level(predict, masked, lowest, shift):
+    counted, result = predict(*masked.values()), predict(*masked.values(), names=(lowest,))
+    known = ("S1/S2", *LEVELS)
+    expected = [known[known.index(level) + shift] for level in counted.graded_levels]
+    assert list(result.graded_levels) == [level for level in expected if level in LEVELS]
+    places = {level.name: level.center_mm for level in counted.levels}
+    for level in result.levels:
+        assert np.allclose(level.center_mm, places[known[known.index(level.name) - shift]], atol=2)
+    codes = {note.code for note in (*result.notes, *result.flags)}
+    assert "named_by_reader" in codes and not codes & {"numbering", "doubtful_names"}
+    assert {one.level for one in result.measurements} <= set(LEVELS)
+
+
+def test_names_of_all_discs_are_taken_as_given_and_others_left_out(predict, masked):
+    names = ("L4/L5", "L3/L4", "L1/L2", "T12/L1")
+    result = predict(*masked.values(), names=names)
+    assert (
+        result.graded_levels == names
+        and "named by the reader: discs from the lowest one up are L4/L5" in result.message
+    )
+
+
+def test_more_names_than_discs_are_a_contradiction_that_is_said(predict, masked):
+    few = [(series, np.where(mask_SRC > FIRST_DISC + 3, 0, mask_SRC)) for series, mask_SRC in masked.values()]
+    result = predict(*few, names=LEVELS[:6])
+    assert "4 discs are seen, and the reader named more: L1/L2, T12/L1 not found" in result.message
+    assert "names_questioned" in {flag.code for flag in result.flags}
+
+
+def test_a_study_that_ends_above_the_sacrum_is_graded_under_the_readers_names(predict, masked):
+    above = [(series, np.where(mask_SRC == FIRST_DISC, 0, mask_SRC)) for series, mask_SRC in masked.values()]
+    result = predict(*above, names=("L4/L5",))
+    assert result.graded_levels == predict(*masked.values()).graded_levels[1:] and result.status == "ok"
+    sure = predict(*above, names=("L5/S1",))
+    assert "the reader named the lowest disc L5/S1, and the sacrum is not clearly recognised" in sure.message
 
 
 def test_axial_images_alone_are_not_graded(tiny_bundle):

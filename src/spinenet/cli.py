@@ -18,7 +18,16 @@ from spinenet import __version__
 from spinenet.errors import BundleError, SpinenetError, StudyError
 from spinenet.labels import RESEARCH_ONLY
 from spinenet.report.options import ReportOptions
-from spinenet.serve.command_options import RESULTS, Model, Paths, PathsAreCommands, SeriesViews, reporting
+from spinenet.serve.command_options import (
+    RESULTS,
+    LevelTable,
+    LowestLevel,
+    Model,
+    Paths,
+    PathsAreCommands,
+    SeriesViews,
+    reporting,
+)
 from spinenet.serve.one_line_errors import one_line_errors
 from spinenet.system import tracebacks
 from spinenet.system.namesake import namesakes
@@ -82,6 +91,8 @@ def predict(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict studies again that have results.")] = False,
     series: SeriesViews = None,
+    levels: LevelTable = None,
+    lowest_level: LowestLevel = None,
     show: Annotated[bool, typer.Option("--open", help="Open the worklist, or the page of a single study.")] = False,
     *,
     options: ReportOptions,
@@ -94,11 +105,13 @@ def predict(
     with one_line_errors():
         from spinenet.model.bundle import load_bundle
         from spinenet.readers import parse_wanted
+        from spinenet.readers.level_names import given_names
         from spinenet.report.tables import MEASUREMENTS_FILE
         from spinenet.serve.batch import REPORTS_FOLDER, page_to_open, predict_paths
         from spinenet.serve.run_progress import run_progress
 
         wanted = [parse_wanted(text) for text in series or ()]
+        names = given_names(levels, lowest_level or ())
         bundle = load_bundle(model)
         _say_apart(paths)
         with run_progress() as progress:
@@ -111,6 +124,7 @@ def predict(
                 workers=workers,
                 cluster=ray,
                 wanted=wanted,
+                names=names,
                 on_progress=progress,
             )
         typer.echo(summary)

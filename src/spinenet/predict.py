@@ -19,7 +19,7 @@ from spinenet.crops import Bag, build_bag, disc_views
 from spinenet.errors import StudyError
 from spinenet.labels import EXPERIMENTAL, LEVELS, SAGITTAL_VIEWS, TARGET, TARGET_INDEX, View
 from spinenet.locating.axial import locate_axial
-from spinenet.locating.discs import NUMBERING
+from spinenet.locating.given_names import numbering_of
 from spinenet.locating.measuring.disc_below import with_discs_below
 from spinenet.locating.measuring.features import FeatureRows
 from spinenet.locating.measuring.measured_study import features_of, measure_study
@@ -32,6 +32,7 @@ from spinenet.model.calibration import decision
 from spinenet.model.fusion import answer, joined
 from spinenet.model.reasons import reasons
 from spinenet.readers.sources import LOST
+from spinenet.regions import REMNANT
 from spinenet.study import (
     LevelCrop,
     LocatedSeries,
@@ -89,8 +90,9 @@ def locate(study: Study, bundle: Bundle) -> StudyLevels:
         study = routed.study
         found = [one for one in detections(study.series, routed.seen, bundle.segment) if one]
         usable = [one for one in found if one.series.view in SAGITTAL_VIEWS]
-        series, notes = number_study(usable) if usable else ((), [])
-        series = with_discs_below(series, bundle.outline) if bundle.measures else series
+        series, notes = number_study(usable, study.level_names) if usable else ((), [])
+        if bundle.measures and REMNANT not in study.level_names:  # which is the disc below that would be found
+            series = with_discs_below(series, bundle.outline)
     except StudyError as error:
         return StudyLevels(study, (), (_not_run(error),))
     if not usable:
@@ -182,7 +184,7 @@ def decide(graded: UncalibratedGrades, bundle: Bundle) -> StudyResult:
         key=located.study.key,
         status="failed" if not is_graded else "ok" if is_whole else "partial",
         seconds=0.0,
-        notes=(*notes, *unseen, *((NUMBERING,) if is_graded else ()), *located.study.notes),
+        notes=(*notes, *unseen, *((numbering_of(located.study),) if is_graded else ()), *located.study.notes),
         flags=(*slip_flags(predictions, graded.measurements), *checked.flags, *_experimental(predictions)),
         located=checked.series,
         predictions=predictions,

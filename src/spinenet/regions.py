@@ -39,3 +39,6 @@ LUMBAR = Region(
     adult_depths_mm=(22.0, 54.0),
     adult_steps_mm=(19.0, 54.0),
 )
+
+REMNANT = "S1/S2"
+"""A disc within the sacrum: a reader may name the lowest disc so, and it is no level that is graded."""

@@ -77,7 +77,7 @@ class Severity(StrEnum):
 @dataclass(frozen=True)
 class Note:
     """One thing to know about a study: ``code`` for programs, ``text`` for people and never identifying. ``subject``
-    names the series or level that ``scope`` speaks of; empty where that is the whole study."""
+    names the series or level that ``scope`` speaks of; empty for the whole study."""
 
     code: str
     scope: Scope
@@ -144,6 +144,8 @@ class Study:
     """None where the source is not DICOM."""
     age_years: float | None = None
     """Age at the examination where the source says it. Used to warn, never shown."""
+    level_names: tuple[str, ...] = ()
+    """Names of the discs from the lowest one up that a reader gave; one is the lowest's. Empty: counted."""
 
 
 @dataclass(frozen=True)
@@ -240,8 +242,7 @@ class StudyCheck:
 
 @dataclass(frozen=True)
 class Reason:
-    """One measurement, in words, and by how much it raised (or lowered) the log-odds of a finding against the typical
-    disc of that level."""
+    """One measurement in words, and how much it raised the log-odds of a finding against that level's typical disc."""
 
     measurement: str
     change: float
@@ -330,7 +331,7 @@ class StudyResult:
     origin: Origin | None = None
     """Where the study came from, for outputs that go back there; None where that is not DICOM."""
     experimental: bool = False
-    """Whether experimental grades were asked for in what other systems and readers take for findings."""
+    """Whether experimental grades were asked for in what others take for findings."""
 
     @property
     def reported(self) -> tuple[Prediction, ...]:

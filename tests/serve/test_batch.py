@@ -12,11 +12,13 @@ from spinenet.crops import CropSpec
 from spinenet.errors import OutputError, ReadError, StudyError
 from spinenet.model.bundle import load_bundle, write_bundle
 from spinenet.readers import StudySource
+from spinenet.readers.level_names import GivenNames
 from spinenet.readers.sources import VolumeFile
 from spinenet.report.document import read_document
+from spinenet.report.tables import recover
 from spinenet.serve import batch
 from spinenet.serve.batch import StudyRows, predict_paths, without_location
-from spinenet.serve.output_folder import locked
+from spinenet.serve.output_folder import claim, locked
 from spinenet.study import Prediction, Study, StudyResult
 
 
@@ -38,6 +40,7 @@ class Clinic:
     keys: list[str]
     faults: dict[str, BaseException] = field(default_factory=dict)
     predicted: list[str] = field(default_factory=list)
+    names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     place: str = "/archive"
     identity: str = ""
 
@@ -62,10 +65,11 @@ class Clinic:
     def read(self, source: StudySource) -> Study:
         if source.key in self.faults:
             raise self.faults[source.key]
-        return Study(source.key, (), source.notes)
+        return Study(source.key, (), source.notes, level_names=source.level_names)
 
     def predict(self, study: Study, bundle: FakeBundle) -> StudyResult:
         self.predicted.append(study.key)
+        self.names[study.key] = study.level_names
         prediction = Prediction("L4/L5", "bulging", 1, (0.1, 0.9), True)
         return StudyResult(study.key, "ok", 0.0, study.notes, predictions=(prediction,))
 
@@ -156,6 +160,20 @@ def test_overwriting_replaces_the_studies_given_and_keeps_the_others(clinic: Cli
     run(tmp_path, overwrite=True)
     assert clinic.predicted == ["a", "b", "c", "b"]
     assert sorted(rows(tmp_path / "studies.csv")) == ["a", "b", "c"]
+
+
+def test_a_study_whose_levels_get_other_names_is_predicted_again_and_keeps_them(clinic: Clinic, tmp_path: Path) -> None:
+    clinic.archive(tmp_path / "images")
+    out = tmp_path / "out"
+    run(out)
+    named = GivenNames((("b", ("L4/L5",)),))
+    assert run(out, names=named).skipped == 2 and clinic.names["b"] == ("L4/L5",)
+    assert run(out, names=named).skipped == run(out).skipped == 3  # a run without names leaves those of before
+    assert claim(out, {"data": "none"}, clinic.find([]), recover(out), again=False).sources[1].level_names == ("L4/L5",)
+    run(out, overwrite=True)
+    assert clinic.names["b"] == ()
+    with pytest.raises(ReadError, match="x: names of levels were given to no study"):
+        run(out, names=GivenNames((("x", ("L4/L5",)),)))
 
 
 def test_results_are_not_written_among_the_images(

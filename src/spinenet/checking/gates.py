@@ -12,6 +12,7 @@ import numpy as np
 
 from spinenet.checking.artefacts import artefacts_of
 from spinenet.checking.consistency import of_two_sizes, out_of_order
+from spinenet.checking.named_levels import against_names
 from spinenet.checking.quality import REFUSE_FACTOR, UsualSeries, figures_of, level_figures
 from spinenet.crops import CropSpec
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, View
@@ -118,39 +119,43 @@ def _study_flags(located: StudyLevels) -> Iterator[Note]:
         text = f"only {len(frames)} levels are in view; the {LUMBAR.name} has {LUMBAR.usual}"
         yield _of_study("few_levels", text, Severity.FLAG)
     yield from of_two_sizes(sagittal)
-    yield from _doubtful_names(sagittal, frames)
+    signs = list(_signs_against_count(sagittal, frames))
+    if located.study.level_names:
+        yield from against_names(located.study.level_names, frames, signs)
+    elif signs:
+        yield _doubtful_names(signs)
 
 
 def _within(value: float, limits: tuple[float, float]) -> bool:
     return limits[0] <= value <= limits[1]
 
 
-def _doubtful_names(sagittal: Sequence[LocatedSeries], frames: Sequence[LevelFrame]) -> Iterator[Note]:
+def _signs_against_count(sagittal: Sequence[LocatedSeries], frames: Sequence[LevelFrame]) -> Iterator[str]:
     """Signs that the lowest disc counted is not L5/S1: a transitional vertebra, or a disc passed over."""
     if not sagittal:
         return
     surest = max(sagittal, key=lambda one: one.certainty)
-    signs = []
     if any(note.code == DISC_BELOW for one in sagittal for note in one.notes):
-        signs.append("a disc lies below the lowest one counted")
+        yield "a disc lies below the lowest one counted"
     if len(frames) > 1:
         lowest, above = frames[:2]
         short = lowest.depth_mm < RUDIMENTARY_DEPTH * above.depth_mm
         flat = lowest.height_mm < RUDIMENTARY_HEIGHT * above.height_mm
-        signs += ["the lowest disc is rudimentary"] if short and flat else []
+        if short and flat:
+            yield "the lowest disc is rudimentary"
     if surest.certainty < SURE_OF_SACRUM:
-        signs.append("the sacrum is not clearly recognised")
+        yield "the sacrum is not clearly recognised"
     gap = _lowest_gap(surest.frames)
     if gap > WIDE_GAP:
-        signs.append(f"the lowest disc lies {gap:.1f} times the usual distance below the next")
+        yield f"the lowest disc lies {gap:.1f} times the usual distance below the next"
     if _turns_like_sacrum(sagittal):
-        signs.append("the lowest two discs lie at the angles of L5/S1 and S1/S2")
-    if signs:
-        text = (
-            f"level names are doubtful: {' and '.join(signs)}; all may be one off (a transitional vertebra, or a disc "
-        )
-        text += "passed over); check the numbering against a whole-spine or localizer image"
-        yield _of_study(DOUBTFUL_NAMES, text, Severity.FLAG)
+        yield "the lowest two discs lie at the angles of L5/S1 and S1/S2"
+
+
+def _doubtful_names(signs: Sequence[str]) -> Note:
+    text = f"level names are doubtful: {' and '.join(signs)}; all may be one off (a transitional vertebra, or a disc "
+    text += "passed over); check the numbering against a whole-spine or localizer image"
+    return _of_study(DOUBTFUL_NAMES, text, Severity.FLAG)
 
 
 def _turns_like_sacrum(sagittal: Sequence[LocatedSeries]) -> bool:

@@ -42,6 +42,8 @@ NUMBERING = Note(
 """Belongs to every study with named levels."""
 DISC_BELOW = "disc_below"
 """Code of the note that something like a disc lies below the lowest one counted."""
+LEVEL_MISSED = "level_missed"
+"""Code of the note that a level, whose name begins the note's text, was passed over."""
 
 Segmenter = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """(N, 1, H, W) normalised images at PIXEL_MM -> (N, len(LOCATOR_CLASSES), H, W) probabilities."""
@@ -226,7 +228,7 @@ def name_levels(detection: Detection) -> LocatedSeries | Note:
     below = f"{anchor} disc-like structure(s) below the lowest lumbar disc were ignored"
     notes = [Note(DISC_BELOW, Scope.SERIES, name, below)] if anchor > 0 else []
     notes += [
-        Note("level_missed", Scope.SERIES, name, f"{level} was not found between its neighbours") for level in missed
+        Note(LEVEL_MISSED, Scope.SERIES, name, f"{level} was not found between its neighbours") for level in missed
     ]
     return located_series(detection, frames, notes)
 

@@ -13,6 +13,7 @@ import numpy as np
 from spinenet.labels import LEVELS
 from spinenet.locating.agreement import displacement, sagittal_points, share_frame
 from spinenet.locating.discs import Detection, located_series, name_levels
+from spinenet.locating.given_names import renamed, with_lowest_seen
 from spinenet.study import LevelFrame, LocatedSeries, Note, Scope, Series, Severity
 
 SAME_DISC_MM = 10.0
@@ -22,11 +23,22 @@ SAME_PLACE_MM = 3.0
 """Two series lie in the same place when the discs they share agree to this (median); chosen by hand, on SPIDER."""
 
 
-def number_study(detections: Sequence[Detection]) -> tuple[tuple[LocatedSeries, ...], list[Note]]:
+def number_study(
+    detections: Sequence[Detection], names: Sequence[str] = ()
+) -> tuple[tuple[LocatedSeries, ...], list[Note]]:
     """Named levels of every series that can be named, and what a user must know about the others.
 
-    No series, and every one's reason, where none can be.
+    ``names`` are those that a reader gave (``Study.level_names``). No series, and every one's reason, where none can
+    be.
     """
+    if not names:
+        return _counted(detections)
+    located, notes = _counted([with_lowest_seen(one) for one in detections])
+    return renamed(located, names), notes
+
+
+def _counted(detections: Sequence[Detection]) -> tuple[tuple[LocatedSeries, ...], list[Note]]:
+    """Levels counted from the lowest disc."""
     named = [name_levels(detection) for detection in detections]
     sure = [one for one in named if isinstance(one, LocatedSeries)]
     if not sure:

@@ -44,7 +44,8 @@ def route(study: Study, segment: Segmenter) -> ViewAssignment:
     series = [_by_image(one, discs) if discs else one for one, discs in pairs]
     if any(_is_open(one, "axial") for one in series):
         seen = detections(series, seen, segment)
-        sagittal, _ = number_study([discs for discs in seen if discs and discs.series.view in SAGITTAL_VIEWS])
+        usable = [discs for discs in seen if discs and discs.series.view in SAGITTAL_VIEWS]
+        sagittal, _ = number_study(usable, study.level_names)
         series = [_told(one, *axial_view(one, sagittal)) if _is_open(one, "axial") else one for one in series]
     seen = _seen_of_stations(series, seen, segment)
     unshown = {discs.series.name for discs in seen if discs and discs.anchor is None}

@@ -125,7 +125,7 @@ def read_study(source: StudySource) -> Study:
     origin = origin_of(source.frames) if source.frames else None
     ages = [frame.age_years for frame in source.frames if frame.age_years is not None]
     notes = bounded((*source.notes, *problems))
-    return Study(source.key, tuple(series), notes, origin, min(ages, default=None))
+    return Study(source.key, tuple(series), notes, origin, min(ages, default=None), source.level_names)
 
 
 def bounded(notes: Sequence[Note]) -> tuple[Note, ...]:

@@ -125,3 +125,5 @@ class StudySource:
     identity: str = ""
     wanted: tuple[tuple[View, str], ...] = ()
     """Views that a user has named for series which its headers do not name so."""
+    level_names: tuple[str, ...] = ()
+    """Names of its discs, from the lowest one up, that a reader gave beforehand (``Study.level_names``)."""

@@ -5,15 +5,17 @@ learnt from nothing: its evidence is ``reader``.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from spinenet.checking.gates import DOUBTFUL_NAMES
+from spinenet.checking.named_levels import NAMES_QUESTIONED
 from spinenet.errors import OutputError, in_words
 from spinenet.labels import LEVELS, TARGET
 from spinenet.locating.discs import NUMBERING
+from spinenet.locating.given_names import NAMED
 from spinenet.report.reviewed import Review, ReviewedResult, reviewed
 from spinenet.study import LevelFrame, LocatedSeries, Note, Prediction, Scope, StudyResult
 
@@ -21,7 +23,7 @@ FORMAT = 1
 Value = TypeVar("Value")
 STUDY_COMMENT = ""
 """The key of the comment on the whole study, among those on levels."""
-UNVERIFIED = frozenset({NUMBERING.code, DOUBTFUL_NAMES})
+UNVERIFIED = frozenset({NUMBERING.code, DOUBTFUL_NAMES, NAMED, NAMES_QUESTIONED})
 """Codes of what is no longer so of names that a reader has approved."""
 MAX_SHIFT = 1
 """Names move by one level: a transitional vertebra shifts them no further."""
@@ -105,15 +107,17 @@ def corrected(result: StudyResult, corrections: Corrections) -> ReviewedResult:
     )
     comments = {renamed.get(level, level): text for level, text in corrections.review.comments.items() if text}
     if corrections.review.approved:
-        kept = _with_names_approved(kept)
+        kept = _without(kept, UNVERIFIED)
+    elif corrections.shift:
+        kept = _without(kept, {NAMED})
     kept = replace(kept, notes=(*kept.notes, _note(corrections)))
     return reviewed(kept, replace(corrections.review, comments=comments), result)
 
 
-def _with_names_approved(result: StudyResult) -> StudyResult:
-    """Without what says of the levels' names that nobody has verified them."""
-    notes = tuple(note for note in result.notes if note.code not in UNVERIFIED)
-    return replace(result, notes=notes, flags=tuple(flag for flag in result.flags if flag.code not in UNVERIFIED))
+def _without(result: StudyResult, codes: Collection[str]) -> StudyResult:
+    """Without what is no longer so of its levels' names."""
+    notes = tuple(note for note in result.notes if note.code not in codes)
+    return replace(result, notes=notes, flags=tuple(flag for flag in result.flags if flag.code not in codes))
 
 
 def _renamed(level: str, corrections: Corrections) -> str | None:

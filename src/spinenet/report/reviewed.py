@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from spinenet.study import StudyResult
+from spinenet.locating.discs import NUMBERING
+from spinenet.locating.given_names import NAMED
+from spinenet.study import Note, StudyResult
 
 
 @dataclass(frozen=True)
@@ -40,3 +42,11 @@ def review_of(result: StudyResult) -> Review | None:
 def as_predicted(result: StudyResult) -> StudyResult:
     """The result without what a reader changed."""
     return result.predicted if isinstance(result, ReviewedResult) and result.predicted else result
+
+
+def naming_of(result: StudyResult) -> Note | None:
+    """What is said of how the levels came by their names; nothing where a reader has approved them."""
+    review = review_of(result)
+    if review is not None and review.approved:
+        return None
+    return next((note for note in result.notes if note.code == NAMED), NUMBERING)

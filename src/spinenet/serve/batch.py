@@ -25,6 +25,7 @@ from spinenet.predict import predict_study
 from spinenet.readers import StudySource, Wanted, find_studies, names, read_study, with_views
 from spinenet.readers.dicom.assembly import origin_of
 from spinenet.readers.fingerprints import images_digest
+from spinenet.readers.level_names import UNNAMED, GivenNames
 from spinenet.report.dicom.objects import why_no_objects
 from spinenet.report.options import DEFAULT, ReportOptions
 from spinenet.report.page.worklist import WORKLIST_FILE
@@ -130,21 +131,22 @@ def predict_paths(
     workers: int = 1,
     cluster: str | None = None,
     wanted: Wanted = (),
+    names: GivenNames = UNNAMED,
     on_progress: OnProgress = lambda done, total, rows: None,
 ) -> BatchSummary:
     """Predict every study below ``paths`` that ``out`` has no result of; may be killed at any moment and run again.
 
     With ``overwrite`` the results of these studies are removed first; ``cluster`` is the address of a Ray cluster that
-    does the work instead of ``workers`` processes; ``wanted`` names views of series, whatever their headers say. Raises
-    ReadError where there is no study at all, OutputError where ``out`` holds results that these must not be mixed with
-    or another run is writing there, ClusterError where the cluster cannot be used, OSError where nothing can be
-    written.
+    does the work instead of ``workers`` processes; ``wanted`` names views of series, whatever their headers say,
+    ``names`` levels. Raises ReadError where there is no study at all, OutputError where ``out`` holds results that
+    these must not be mixed with or another run is writing there, ClusterError where the cluster cannot be used, OSError
+    where nothing can be written.
     """
     found = [with_views(source, wanted) for source in find_studies(paths)]
     if out.resolve() in {path.resolve() for path in paths} and not is_output(out):
         raise OutputError(f"{out}: holds the images; name another folder for the results")
     with locked(out):
-        claimed = claim(out, bundle.metadata, found, recover(out), again=overwrite)
+        claimed = claim(out, bundle.metadata, found, recover(out), again=overwrite, names=names)
         todo = [source for source in claimed.sources if source.key not in claimed.kept]
         counts: Counter[str] = Counter()
         on_progress(0, len(todo), None)

@@ -25,6 +25,24 @@ SeriesViews = Annotated[
         show_default=False,
     ),
 ]
+LevelTable = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Names of levels that are known beforehand: a CSV with the columns study (key, or where it lies) and "
+        "levels, which is the name of the lowest disc or those of all discs from the lowest up.",
+        show_default=False,
+    ),
+]
+LowestLevel = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[STUDY=]NAME",
+        help="Name of the lowest disc, the one on the sacrum or the lowest in view, such as L4/L5, or S1/S2, which is "
+        "not graded; of STUDY alone or of every one; may be repeated.",
+        show_default=False,
+    ),
+]
 
 
 RESULTS = Path("spinenet-results")

@@ -15,6 +15,7 @@ from spinenet.errors import OutputError, in_words
 from spinenet.readers import StudySource
 from spinenet.readers.dicom.assembly import SALT_FILE, study_key
 from spinenet.readers.fingerprints import glance, images_digest
+from spinenet.readers.level_names import UNNAMED, GivenNames
 from spinenet.report.study_files import DOCUMENT_SUFFIX, PAGE_SUFFIX, REPORTS_FOLDER, path_of
 from spinenet.report.tables import StudyRow
 from spinenet.study import Note, Scope
@@ -74,13 +75,20 @@ class FolderClaim:
 
 
 def claim(
-    out: Path, model: Mapping[str, Any], sources: Sequence[StudySource], results: Mapping[str, StudyRow], *, again: bool
+    out: Path,
+    model: Mapping[str, Any],
+    sources: Sequence[StudySource],
+    results: Mapping[str, StudyRow],
+    *,
+    again: bool,
+    names: GivenNames = UNNAMED,
 ) -> FolderClaim:
     """Give every study its key in ``out``, and note there the model and which files the studies are.
 
     A result stays where its images are those it was made from, byte for byte, and its report is there; none stays that
-    is asked for ``again``. A study is never taken for another of its name: one that lies elsewhere and has other images
-    gets a key of its own. Raises OutputError where results would stay that are another model's.
+    is asked for ``again`` or whose levels get other ``names`` than before; without new ones those of before hold. A
+    study is never taken for another of its name: one that lies elsewhere and has other images gets a key of its own.
+    Raises OutputError where results would stay that are another model's, ReadError where names are of no study here.
     """
     known = _read(out / RUN_FILE)
     digest = digest_of(json.dumps(model, sort_keys=True, default=str))
@@ -93,14 +101,17 @@ def claim(
         record = {"place": digest_of(str(source.location.resolve()), salt), "files": glance(source)}
         named = replace(source, key=study_key(source.identity, salt)) if source.identity else source
         key, is_same = _key_of(named, record, files, results, taken)
+        before, given = files.get(key, {}).get("levels", ""), " ".join(names.of(key, source.location))
         if key in results and results[key].status != "failed":
             if not is_same:
                 named = replace(named, notes=(*named.notes, CHANGED))
-            elif not again and _is_complete(out, key):
+            elif not again and given in ("", before) and _is_complete(out, key):
                 kept.add(key)
-        files[key] = record
-        claimed[key] = replace(named, key=key)
+        levels = given or (before if is_same and not again else "")
+        files[key] = {**record, **({"levels": levels} if levels else {})}
+        claimed[key] = replace(named, key=key, level_names=tuple(levels.split()))
         taken.add(key.lower())
+    names.check([(key, source.location) for key, source in claimed.items()])
     staying = kept | (set(results) - set(claimed))
     if known.get("model", digest) != digest and any(results[key].status != "failed" for key in staying):
         raise OutputError(
@@ -127,7 +138,7 @@ def _key_of(
         earlier = files.get(key)
         if earlier is None or key not in results:
             return key, False
-        if dict(earlier) == dict(record):
+        if record.items() <= earlier.items():
             return key, True
         images = images_digest(source) if images is None else images
         if images == results[key].images:

@@ -16,13 +16,12 @@ from pydicom.uid import RLELossless, SecondaryCaptureImageStorage
 
 from spinenet import __version__
 from spinenet.labels import EXPERIMENTAL, LEVELS, RESEARCH_ONLY
-from spinenet.locating.discs import NUMBERING
 from spinenet.readers.dicom import rle_lossless
 from spinenet.report.certainty import Certainty, with_percent
 from spinenet.report.dicom.objects import ObjectSource, new_object
 from spinenet.report.findings import experimental_of, findings_of
 from spinenet.report.page.pictures import frames_in, grey_of, mark_of, sagittal_first, spine_window
-from spinenet.report.reviewed import review_of
+from spinenet.report.reviewed import naming_of
 from spinenet.study import LocatedSeries, Scope, Severity, StudyResult
 from spinenet.system.files import replacing
 
@@ -130,9 +129,8 @@ def _paragraphs(result: StudyResult, made_by: str) -> Iterator[Paragraph]:
         tried = experimental_of([one for one in result.reported if one.level == level])
         if tried:
             yield Paragraph(f"{EXPERIMENTAL}: {tried}", GREY, 13, 20, below=4)
-    review = review_of(result)
-    counted = [] if review and review.approved else [NUMBERING.text]
-    for note in (*counted, UNLISTED, made_by):
+    naming = naming_of(result)
+    for note in (*([naming.text] if naming else []), UNLISTED, made_by):
         yield Paragraph(note[0].upper() + note[1:], GREY, 13)
 
 

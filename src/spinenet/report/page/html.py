@@ -28,7 +28,7 @@ from spinenet.report.page.level_measurements import MeasuredLevel, measured_leve
 from spinenet.report.page.pictures import Overview, overview, sagittal_first
 from spinenet.report.page.strips import Strip, crop_windows, strips_of
 from spinenet.report.page.viewer import viewer_data
-from spinenet.report.reviewed import as_predicted, review_of
+from spinenet.report.reviewed import as_predicted, naming_of, review_of
 from spinenet.report.text.language import phrases
 from spinenet.report.text.narrative import Narrative, level_names, narrative
 from spinenet.study import LocatedSeries, Note, Prediction, Scope, Severity, StudyResult
@@ -198,9 +198,9 @@ def print_width_mm(levels: int, slices: int = 7) -> float:
 def notes_of(result: StudyResult) -> list[str]:
     """What is said of the study and stands nowhere else on the page; that levels are only counted is said of all but
     those whose names a reader has approved."""
-    others = [note for note in result.notes if note.code != NUMBERING.code]
-    review = review_of(result)
-    counted = [] if review and review.approved else [NUMBERING]
+    naming = naming_of(result)
+    others = [note for note in result.notes if note.code != NUMBERING.code and note != naming]
+    counted = [naming] if naming else []
     told = [flag for flag in result.flags if flag.severity is Severity.NOTE and flag.scope is not Scope.LEVEL]
     return list(dict.fromkeys(map(str, [*others, *counted, *told])))
 

@@ -13,11 +13,12 @@ import numpy as np
 from spinenet import __version__
 from spinenet.checking.gates import DOUBTFUL_NAMES
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, TARGET, TARGETS, VIEWS, Scale
+from spinenet.locating.discs import NUMBERING
 from spinenet.locating.measuring.quantities import MEYERDING
 from spinenet.report.certainty import Certainty, Reading, reading_of, severity_of
 from spinenet.report.narrow_canal import NARROW_MM, NarrowCanal, narrow_canals_of
 from spinenet.report.options import Language
-from spinenet.report.reviewed import review_of
+from spinenet.report.reviewed import naming_of, review_of
 from spinenet.report.text.language import Phrases, phrases, sentence
 from spinenet.study import Measurement, Prediction, StudyResult
 
@@ -237,10 +238,17 @@ def _technique(result: StudyResult, model: Mapping[str, Any], words: Phrases) ->
     left_out = [name for name in model.get("targets", ()) if name not in graded]
     if left_out:
         yield words("not_graded", targets=words.listed([words.of("target", name) for name in left_out]))
-    review = review_of(result)
-    yield words("named_by_reader", reader=review.reader) if review and review.approved else words("numbering")
+    yield _naming(result, words)
     if any(flag.code == DOUBTFUL_NAMES for flag in result.flags):
         yield words("doubtful_names")
+
+
+def _naming(result: StudyResult, words: Phrases) -> str:
+    """How the levels came by their names."""
+    review, naming = review_of(result), naming_of(result)
+    if naming is None and review is not None:
+        return words("named_by_reader", reader=review.reader)
+    return words("numbering" if naming is NUMBERING else "named_beforehand")
 
 
 def lacking_views(there: set[Any], usual: Sequence[Any]) -> list[Any]:
