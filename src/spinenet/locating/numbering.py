@@ -2,16 +2,18 @@
 
 T1 and T2 of one examination show the same discs. The series in which the lowest disc is recognised most surely decides
 how levels are counted; another that lies in the same coordinates takes its names, and that is said. Coordinates are the
-same where the frame of reference is, or where the image bears them out (``agreement``).
+same where the frame of reference is, or where the image bears them out (``agreement``); a patient may have moved
+within one frame. Of two series with the same lowest disc the one that counted more below a place has passed none over.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spinenet.labels import LEVELS
-from spinenet.locating.agreement import displacement, sagittal_points, share_frame
+from spinenet.locating.agreement import APART_MM, displacement, sagittal_points, share_frame
 from spinenet.locating.discs import Detection, located_series, name_levels
 from spinenet.locating.given_names import renamed, with_lowest_seen
 from spinenet.study import LevelFrame, LocatedSeries, Note, Scope, Series, Severity
@@ -44,16 +46,40 @@ def _counted(detections: Sequence[Detection]) -> tuple[tuple[LocatedSeries, ...]
     if not sure:
         return (), [one for one in named if isinstance(one, Note)]
     first = max(sure, key=lambda one: one.certainty)
-    located, elsewhere, notes = [], [], []
+    located, elsewhere, moved, notes = [], [], [], []
     for detection, own in zip(detections, named, strict=True):
         if not _shares_coordinates(first, detection.series):
             elsewhere.extend([own] if isinstance(own, LocatedSeries) else [])
             notes.extend([] if isinstance(own, LocatedSeries) else [_left_out(own.subject, own.text)])
             continue
+        if isinstance(own, LocatedSeries) and (away_mm := moved_mm(first, own)):
+            moved.append(_in_frame_of_its_own(own, own.series.name))
+            text = f"lies {away_mm:.0f} mm from where its coordinates put it in {first.series.name}: the patient moved"
+            notes.append(Note("moved", Scope.SERIES, own.series.name, text, Severity.FLAG))
+            continue
         one, note = _numbered_like(first, detection, own)
         located.extend([one] if one else [])
         notes.extend([note] if note else [])
-    return (*completed(located), *elsewhere), notes
+    if moved:
+        located = [_in_frame_of_its_own(one, first.series.name) for one in located]
+    return (*completed(counted_alike(located)), *elsewhere, *moved), notes
+
+
+def moved_mm(first: LocatedSeries, second: LocatedSeries) -> float:
+    """How far a series lies from where its coordinates put it in ``first``, by the image and by its own names alike; 0
+    where it does not, or where the image does not tell."""
+    offset_mm = _offset_mm(first, second)
+    if offset_mm is None or np.linalg.norm(offset_mm) < APART_MM:
+        return 0.0
+    found = displacement(sagittal_points(first.series, first.midline_slice, first.frames), second.series)
+    is_there = np.linalg.norm(found.offset_mm[1:] + offset_mm) < APART_MM
+    return float(np.linalg.norm(offset_mm)) if found.is_clear and is_there else 0.0
+
+
+def _in_frame_of_its_own(one: LocatedSeries, name: str) -> LocatedSeries:
+    """The series with coordinates that no other shares by its header: the image must tell what lies where."""
+    frame = f"{one.series.frame_of_reference} of {name}"
+    return replace(one, series=replace(one.series, frame_of_reference=frame))
 
 
 def _shares_coordinates(first: LocatedSeries, series: Series) -> bool:
@@ -83,9 +109,38 @@ def _left_out(name: str, reason: str) -> Note:
 
 
 def contradicts(first: LocatedSeries, second: LocatedSeries) -> bool:
-    """Do discs at one place bear different names in two series? False where the series do not lie in one place."""
+    """Do discs at one place bear different names in two series? False where the series do not lie in one place, or
+    count from the same disc."""
+    if _counts_from_the_same(second, first):
+        return False
     moved = [frame.level != nearest.level for frame in second.frames if (nearest := _nearest(first, frame)) is not None]
     return len(moved) >= 3 and float(np.mean(moved)) > 0.5
+
+
+def counted_alike(located: Sequence[LocatedSeries]) -> list[LocatedSeries]:
+    """Series in the same place with one name for a disc: that of the series that counted most discs below it."""
+    return [_counted_up(one, [other for other in located if _counts_from_the_same(one, other)]) for one in located]
+
+
+def _counts_from_the_same(one: LocatedSeries, other: LocatedSeries) -> bool:
+    nearest = _nearest(other, one.frames[0])
+    return other is not one and nearest is not None and nearest.level == one.frames[0].level
+
+
+def _counted_up(one: LocatedSeries, others: Sequence[LocatedSeries]) -> LocatedSeries:
+    frames: list[LevelFrame] = []
+    missed: list[str] = []
+    ahead = 0
+    for frame in one.frames:
+        own = LEVELS.index(frame.level) + ahead
+        there = [LEVELS.index(nearest.level) for other in others if (nearest := _nearest(other, frame)) is not None]
+        missed += LEVELS[own : max([own, *there])]
+        ahead += max([own, *there]) - own
+        if LEVELS.index(frame.level) + ahead < len(LEVELS):
+            frames.append(replace(frame, level=LEVELS[LEVELS.index(frame.level) + ahead]))
+    text = "{} was not found between its neighbours, where another series shows it"
+    notes = (Note("level_missed", Scope.SERIES, one.series.name, text.format(level)) for level in missed)
+    return replace(one, frames=tuple(frames), notes=(*one.notes, *notes))
 
 
 def completed(located: Sequence[LocatedSeries]) -> tuple[LocatedSeries, ...]:
@@ -122,13 +177,21 @@ def _shared_frames(one: LocatedSeries, others: Sequence[LocatedSeries]) -> tuple
 
 
 def _in_same_place(one: LocatedSeries, other: LocatedSeries) -> bool:
-    centers_mm = {frame.level: frame.center_mm for frame in one.frames}
-    offsets_mm = [
-        np.linalg.norm((centers_mm[frame.level] - frame.center_mm)[1:])
-        for frame in other.frames
-        if frame.level in centers_mm
-    ]
+    offsets_mm = np.linalg.norm(_offsets_mm(one, other), axis=1)
     return len(offsets_mm) >= 3 and float(np.median(offsets_mm)) < SAME_PLACE_MM
+
+
+def _offset_mm(first: LocatedSeries, second: LocatedSeries) -> NDArray[np.float64] | None:
+    """How far discs of one name lie apart in two series, (2,) backwards and upwards; None where fewer than three do."""
+    offsets_mm = _offsets_mm(first, second)
+    return np.asarray(np.median(offsets_mm, axis=0)) if len(offsets_mm) >= 3 else None
+
+
+def _offsets_mm(one: LocatedSeries, other: LocatedSeries) -> NDArray[np.float64]:
+    """From the discs of one series to those of the same name in another, (L, 2) backwards and upwards."""
+    centers_mm = {frame.level: frame.center_mm for frame in one.frames}
+    shared = [frame for frame in other.frames if frame.level in centers_mm]
+    return np.array([(frame.center_mm - centers_mm[frame.level])[1:] for frame in shared]).reshape(-1, 2)
 
 
 def _mean_frame(sightings: Sequence[LevelFrame]) -> LevelFrame:
