@@ -29,6 +29,15 @@ COLUMNS = {
     "Error among confident": "Error among confident",
     "Findings confident": "Findings confident",
     "Error among them": "Error among confident findings",
+    "Said plainly": "Said plainly",
+    "Likely": "Likely",
+    "Cannot exclude": "Cannot exclude",
+    "Not mentioned": "Not mentioned",
+    "Sensitivity by grade": "Sensitivity by grade",
+    "Sensitivity, likely or surer": "Sensitivity, likely or surer",
+    "Specificity, likely or surer": "Specificity, likely or surer",
+    "Sensitivity, cannot exclude or surer": "Sensitivity, cannot exclude or surer",
+    "Specificity, cannot exclude or surer": "Specificity, cannot exclude or surer",
 }
 """Column of a document -> column of the report."""
 SENTENCES = (

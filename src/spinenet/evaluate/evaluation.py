@@ -29,6 +29,7 @@ from spinenet.evaluate.raters import Raters, compare_raters, consensus, load_rat
 from spinenet.evaluate.rsna_score import rsna_estimates
 from spinenet.evaluate.samples import PRESENCE, SEVERE, SIDES, Cohort, Sample, load_predictions, load_truth, make_cohort
 from spinenet.evaluate.subgroups import Subgroup, load_cases, subgroups
+from spinenet.evaluate.wording import Wording, wordings
 from spinenet.labels import LEVELS, RESEARCH_ONLY, UNKNOWN, Scale, Target
 
 CONSENSUS = "consensus"
@@ -137,6 +138,7 @@ class Assessment:
     curves: dict[str, dict[str, Curve]]
     subgroups: tuple[Subgroup, ...]
     discriminations: tuple[Discrimination, ...]
+    wordings: tuple[Wording, ...]
     twins: Twins | None
     rsna: dict[str, Estimate]
     levels: LevelErrors | None
@@ -173,6 +175,7 @@ class Assessment:
             "levels": plain(self.levels),
             "rsna_score": plain(self.rsna) or None,
             "discrimination": [one.to_dict() for one in self.discriminations],
+            "wordings": plain(self.wordings),
             "endplates": plain(self.twins),
             "subgroups": [subgroup.to_dict() for subgroup in self.subgroups],
             "raters": self.raters and {**plain(self.raters), "pairs": [one.to_dict() for one in self.raters.pairs]},
@@ -203,6 +206,7 @@ def assess(frame: pd.DataFrame, settings: Settings, beside: Beside) -> Assessmen
         curves=_curves(cohort),
         subgroups=tuple(subgroups(cohort, beside.cases)),
         discriminations=tuple(discriminations(cohort)),
+        wordings=tuple(wordings(cohort)),
         twins=twins(cohort),
         rsna=rsna_estimates(cohort),
         levels=beside.levels,

@@ -226,6 +226,7 @@ def write_tables(assessment: Assessment, folder: Path) -> list[str]:
         "metrics": metric_rows(assessment),
         "confusion": confusion_rows(assessment),
         "discrimination": (flat(one.to_dict()) for one in assessment.discriminations),
+        "wording": ({"target": one.target, **flat(plain(said))} for one in assessment.wordings for said in one.said),
         "subgroups": (flat(one.to_dict()) for one in assessment.subgroups),
         "rsna_score": ({"part": name, **plain(one)} for name, one in assessment.rsna.items()),
         "raters": (flat(pair.to_dict()) for pair in (raters.pairs if raters else ())),

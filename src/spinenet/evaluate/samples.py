@@ -2,9 +2,10 @@
 
 Rows are known by their key (study, level, target), never by their place in the file. Columns read: ``study, level,
 target, grade, p_0 .. p_4, confident, truth`` and, where an evaluation run kept them, ``u_0 .. u_4``: the probabilities
-before calibration. ``grade`` and ``truth`` are published values; an empty ``truth`` is unknown, an empty ``grade``
-(with empty probabilities) a labelled disc that the model did not grade. A study is a patient unless a column
-``patient`` says whose studies belong together. Shape letters: N discs, K grades.
+before calibration, and ``grade_set``, published values with blanks between. ``grade`` and ``truth`` are published
+values; an empty ``truth`` is unknown, an empty ``grade`` (with empty probabilities) a labelled disc that the model did
+not grade. A study is a patient unless a column ``patient`` says whose studies belong together.
+Shape letters: N discs, K grades.
 """
 
 from collections.abc import Iterable, Sequence
@@ -222,6 +223,8 @@ def check_predictions(frame: pd.DataFrame, name: str = "predictions") -> pd.Data
     confident = frame["confident"].astype(str).str.lower().map(_TRUE_FALSE)
     _refuse(confident.isna(), frame, name, "confident is neither true nor false")
     frame["confident"] = confident.astype(bool)
+    if "grade_set" in frame:
+        frame["grade_set"] = frame["grade_set"].astype(object).fillna("").astype(str)
     for target in TARGETS:
         _check_target(frame[frame["target"] == target.name], target, bool(uncalibrated), name)
     return frame.sort_values(KEY, ignore_index=True)
@@ -284,6 +287,9 @@ def _check_target(rows: pd.DataFrame, target: Target, uncalibrated: bool, name: 
     for column in ("grade", "truth"):
         wrong = rows[column].notna() & ~rows[column].isin(target.grades)
         _refuse(wrong, rows, name, f"{column} is not one of {target.grades}")
+    if "grade_set" in rows:
+        within = [set(text.split()) <= set(map(str, target.grades)) for text in rows["grade_set"]]
+        _refuse(pd.Series(~np.array(within, bool)), rows, name, f"grade_set holds more than grades of {target.grades}")
     graded = rows["grade"].notna()
     _refuse(~graded & rows[PROBABILITIES].notna().any(axis=1), rows, name, "no grade, but probabilities")
     for columns in (PROBABILITIES, UNCALIBRATED)[: 1 + uncalibrated]:
