@@ -259,7 +259,7 @@ class Prediction:
     confident: bool
     evidence: str = "real"
     """What the target's grades were learnt from: ``real`` patients or ``synthetic`` studies alone; ``reader`` for one
-    that a reader gave."""
+    that a reader gave, ``approved`` for the model's that one approved."""
     grade_set: tuple[int, ...] = ()
     """Published grades that hold the true one with the coverage the bundle states; empty where it states none."""
     reasons: tuple[Reason, ...] = ()

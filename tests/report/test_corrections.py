@@ -11,14 +11,17 @@ from pydicom import dcmread
 
 from spinenet.errors import OutputError
 from spinenet.labels import LEVELS
+from spinenet.report.certainty import Certainty, reading_of
 from spinenet.report.corrections import corrected, correction_rows, read_corrections
 from spinenet.report.dicom.objects import made_from
 from spinenet.report.dicom.sr_text import read_report
 from spinenet.report.dicom.structured_report import walk, write_report
+from spinenet.report.options import Language
 from spinenet.report.page.html import render, write_study_report
 from spinenet.report.reviewed import as_predicted
+from spinenet.report.text.language import phrases
 from spinenet.report.text.narrative import narrative
-from spinenet.study import StudyResult
+from spinenet.study import Prediction, StudyResult
 
 CHANGES: dict[str, Any] = {
     "corrections": 1,
@@ -53,9 +56,47 @@ def test_a_grade_by_a_reader_takes_the_place_of_the_models(graded: StudyResult, 
     assert grades["L1/L2", "bulging"].evidence == "reader"  # a level that the model did not grade
     assert not any(level == "L2/L3" for level, _ in grades) and "L2/L3" not in {one.name for one in result.levels}
     before = {(one.level, one.target): one for one in graded.predictions}
-    untouched = [key for key in grades if grades[key].evidence != "reader"]
+    untouched = [key for key in grades if grades[key].evidence not in ("reader", "approved")]
     assert untouched and all(grades[key] == before[key] for key in untouched)
     assert as_predicted(result) is graded
+    draft = corrected(graded, read_corrections(saved(approved=False)))
+    assert {one.evidence for one in draft.predictions} == {"reader", "real", "synthetic"}
+
+
+def test_what_a_reader_approves_is_no_longer_possible_in_text_page_and_structured_report(
+    graded: StudyResult, model: dict[str, Any], saved: Any, tmp_path: Path
+) -> None:
+    result = corrected(graded, read_corrections(saved(grades={}, struck=[])))
+    before = {(one.level, one.target): one for one in graded.predictions}
+    stands = [one for one in result.predictions if one.evidence == "approved"]
+    assert len([one for one in stands if not before[one.level, one.target].confident]) > 5
+    for one in stands:
+        said = reading_of(before[one.level, one.target])
+        assert one.grade in said.grades and said.certainty is not Certainty.OPEN
+        assert (reading_of(one).certainty, reading_of(one).grades) == (Certainty.STANDS, (one.grade,))
+        assert one.probabilities == before[one.level, one.target].probabilities
+    for language in Language:
+        words, text = phrases(language), narrative(result, model, language)
+        beginning, _, end = words("possible", finding="|").partition("|")
+        told = " ".join(sentence for _, sentences in text.findings for sentence in sentences).lower()
+        assert beginning.lower() not in told or (not beginning and end not in told)
+    page = render(result, model=model)
+    assert "likely" not in page.split('<section class="grades">')[1].split("</table>")[0]
+    assert "what cannot be excluded was left open" in page
+    made = made_from(result, model, identify=False)
+    assert made is not None
+    write_report(made, tmp_path / "report.dcm")
+    reported = {(one.level, one.target): one for one in read_report(tmp_path / "report.dcm").grades}
+    for one in stands:
+        again = reported[one.level, one.target]
+        assert (again.grades, again.certainty, again.evidence) == ((one.grade,), Certainty.STANDS, "approved")
+
+
+def test_the_form_says_which_of_several_likely_grades_an_approval_lets_stand(
+    graded: StudyResult, model: dict[str, Any]
+) -> None:
+    one = Prediction("L4/L5", "pfirrmann", 3, (0.0, 0.1, 0.4, 0.5, 0.0), False, grade_set=(3, 4))
+    assert "likely III or IV (approved: IV)" in render(replace(graded, predictions=(one,)), model=model)
 
 
 def test_a_transitional_vertebra_moves_every_name_by_one(graded: StudyResult, saved: Any) -> None:
@@ -74,7 +115,7 @@ def test_a_transitional_vertebra_moves_every_name_by_one(graded: StudyResult, sa
 def test_text_and_page_say_who_corrected_and_approved(graded: StudyResult, model: dict[str, Any], saved: Any) -> None:
     result = corrected(graded, read_corrections(saved()))
     text = narrative(result, model)
-    assert text.made_by.endswith("Corrected and approved by Reader^Jo.")
+    assert text.made_by.endswith("what cannot be excluded was left open.")
     level = dict(text.findings)["L4/L5"]
     assert "Disc herniation (protrusion or extrusion not distinguished)." in level
     assert "Severe spinal canal stenosis." in level and level[-1] == "Reader's comment: Extrusion to the left."

@@ -23,6 +23,8 @@ class Certainty(StrEnum):
     OPEN = "cannot exclude"
 
 
+BY_READER = {"reader": "by the reader", "approved": "approved by the reader"}
+"""What is said in the place of a probability of grades with this evidence."""
 EXPLAINED = (
     "Said plainly: the model stands by it. Likely: more probable than not, and the model does not stand by it. Cannot "
     f"exclude: less probable, and yet among the grades that hold the true one of {COVERAGE:.0%} of such discs, or more "
@@ -139,7 +141,7 @@ def in_full(prediction: Prediction) -> str:
     'L4/L5 spinal canal stenosis: likely moderate or severe (90 %)'
     """
     what = f"{prediction.level} {TARGET[prediction.target].at(prediction.level)}"
-    how = "by the reader" if prediction.evidence == "reader" else f"{reading_of(prediction).percent} %"
+    how = BY_READER.get(prediction.evidence) or f"{reading_of(prediction).percent} %"
     return f"{what}: {said(prediction)} ({how})"
 
 

@@ -1,7 +1,8 @@
 """``corrected.json``: what a reader changed on a study's page, and the study with these changes.
 
 The page writes the file, ``spinenet apply`` reads it. A grade by a reader is sure, has no probability but 1, and was
-learnt from nothing: its evidence is ``reader``.
+learnt from nothing: its evidence is ``reader``. Who approves a report makes what it says plainly or holds likely the
+reader's own: it stands, with the model's probability and the evidence ``approved``. What cannot be excluded stays so.
 """
 
 import json
@@ -16,6 +17,7 @@ from spinenet.errors import OutputError, in_words
 from spinenet.labels import LEVELS, TARGET
 from spinenet.locating.discs import NUMBERING
 from spinenet.locating.given_names import NAMED
+from spinenet.report.certainty import Certainty, reading_of
 from spinenet.report.reviewed import Review, ReviewedResult, reviewed
 from spinenet.study import LevelFrame, LocatedSeries, Note, Prediction, Scope, StudyResult
 
@@ -107,7 +109,7 @@ def corrected(result: StudyResult, corrections: Corrections) -> ReviewedResult:
     )
     comments = {renamed.get(level, level): text for level, text in corrections.review.comments.items() if text}
     if corrections.review.approved:
-        kept = _without(kept, UNVERIFIED)
+        kept = replace(_without(kept, UNVERIFIED), predictions=tuple(map(approved, kept.predictions)))
     elif corrections.shift:
         kept = _without(kept, {NAMED})
     kept = replace(kept, notes=(*kept.notes, _note(corrections)))
@@ -146,6 +148,22 @@ def by_reader(level: str, target: str, grade: int) -> Prediction:
     """A grade that a reader gave."""
     shares = tuple(float(one == grade) for one in TARGET[target].grades)
     return Prediction(level, target, grade, shares, True, "reader", (grade,))
+
+
+def approved(prediction: Prediction) -> Prediction:
+    """A grade as it stands once a reader has approved the report it is said in: of several that are likely the most
+    probable one; as it was where it is experimental, the reader's already, or left open.
+
+    >>> one = approved(Prediction("L4/L5", "pfirrmann", 3, (0.0, 0.1, 0.4, 0.5, 0.0), False, grade_set=(3, 4)))
+    >>> one.grade, one.confident, one.evidence, one.probabilities
+    (4, True, 'approved', (0.0, 0.1, 0.4, 0.5, 0.0))
+    """
+    reading = reading_of(prediction)
+    is_left = prediction.experimental or prediction.evidence == "reader" or reading.certainty is Certainty.OPEN
+    if is_left:
+        return prediction
+    grade = max(reading.grades, key=lambda one: prediction.probabilities[TARGET[prediction.target].index_of(one)])
+    return replace(prediction, grade=grade, confident=True, evidence="approved", grade_set=(grade,))
 
 
 def _place(prediction: Prediction) -> tuple[int, int]:

@@ -45,7 +45,7 @@ COLUMN_WORDS = {
     "empty past the end of the scale. Calibrated on what the target was learnt from (evidence).",
     "confident": "False where the model does not stand by its grade.",
     "evidence": "What the target was learnt from: real patients, or synthetic studies alone, which makes a grade "
-    "experimental: not verified on patients.",
+    "experimental: not verified on patients; reader: given by one; approved: the model's that one approved.",
     "status": "ok; partial: some series or level could not be used; failed: nothing was graded.",
     "levels_found": "Levels that were found, graded or not.",
     "grades": "Rows that the study has in predictions.csv.",

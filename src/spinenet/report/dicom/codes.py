@@ -102,6 +102,7 @@ EVIDENCES = {
     "real": private("real", "Patients"),
     "synthetic": private("synthetic", "Synthetic studies alone: experimental"),
     "reader": private("reader", "Nothing: given by a reader"),
+    "approved": private("approved", "Patients; approved by a reader"),
 }
 CAUTION = private("caution", "Caution")
 IN_WORDS = private("in_words", "In words")

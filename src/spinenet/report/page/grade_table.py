@@ -30,7 +30,8 @@ class Cell:
     by_cut: bool
     """It stands although another grade is more probable."""
     full: str
-    by_reader: bool = False
+    by: str = ""
+    """Who gave it, or that a reader approved it, where that is said in the place of its probability."""
 
 
 @dataclass(frozen=True)
@@ -86,5 +87,5 @@ def cell_of(prediction: Prediction) -> Cell:
         grade_set=", ".join(short_words(target, grade) for grade in prediction.grade_set),
         by_cut=reading.certainty is Certainty.STANDS and is_by_cut(prediction),
         full=in_full(prediction),
-        by_reader=prediction.evidence == "reader",
+        by={"reader": "reader", "approved": "approved"}.get(prediction.evidence, ""),
     )

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from spinenet import __version__
-from spinenet.labels import EXPERIMENTAL, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGETS, Target
+from spinenet.labels import EXPERIMENTAL, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGET, TARGETS, Target
 from spinenet.locating.discs import NUMBERING
-from spinenet.report.certainty import EXPLAINED, in_full, leading
+from spinenet.report.certainty import EXPLAINED, in_full, leading, reading_of
+from spinenet.report.corrections import approved
 from spinenet.report.dicom.objects import why_no_objects
 from spinenet.report.findings import short_words
 from spinenet.report.identification import identification_of
@@ -176,8 +177,10 @@ def _gradable(result: StudyResult, model: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _told(prediction: Prediction) -> str:
-    """A grade as a page's table says it."""
-    return cell_of(prediction).words
+    """A grade as a page's table says it, with the one that stands where a reader approves several likely ones."""
+    words, stands = cell_of(prediction).words, approved(prediction)
+    several = stands.evidence == "approved" and len(reading_of(prediction).grades) > 1
+    return f"{words} (approved: {short_words(TARGET[stands.target], stands.grade)})" if several else words
 
 
 def _is_at_the_top(flag: Note) -> bool:
