@@ -21,6 +21,7 @@ class Output(StrEnum):
     OVERVIEW = "overview"
     OUTLINES = "seg"
     KEY_SLICES = "key"
+    FHIR = "fhir"
 
 
 USUAL = (Output.REPORT, Output.OVERVIEW)

@@ -27,7 +27,8 @@ REPORTS_FOLDER = "reports"
 IDENTITY_SUFFIX = ".identity.json"
 """Who was examined, where that was asked for: the one file beside page and DICOM objects that says it."""
 PAGE_SUFFIX, PATIENT_SUFFIX, TEXT_SUFFIX, DOCUMENT_SUFFIX = ".html", ".patient.html", ".txt", ".json"
-OBJECT_SUFFIXES = {output: f".{output}.dcm" for output in Output}
+FHIR_SUFFIX = ".fhir.json"
+OBJECT_SUFFIXES: dict[Output, str] = {output: f".{output}.dcm" for output in Output if output is not Output.FHIR}
 """Of DICOM objects."""
 REPORT_SUFFIX = OBJECT_SUFFIXES[Output.REPORT]
 
@@ -58,6 +59,13 @@ def write_study_files(
     else:
         patient.unlink(missing_ok=True)
     _write_dicom(result, folder, model, options)
+    bundle = path_of(folder, result.key, FHIR_SUFFIX)
+    if Output.FHIR in options.outputs and result.status != "failed":
+        from spinenet.report.fhir_bundle import write_bundle_of
+
+        write_bundle_of(result, bundle, model, identify=options.identify)
+    else:
+        bundle.unlink(missing_ok=True)
 
 
 def _write_text(result: StudyResult, path: Path, model: Mapping[str, Any], language: Language) -> None:

@@ -1,4 +1,4 @@
-"""Coded words of the structured report.
+"""Coded words of the structured report and of whatever else says the same to other systems.
 
 SNOMED CT (SCT) and DICOM (DCM) codes where one says what is meant; else our private scheme, whose codes are the names
 of the label space, where findings and grades have theirs. Disc codes: DICOM PS3.16, CID 7604; vertebrae: its annex D.
@@ -9,6 +9,7 @@ from spinenet.locating.measuring.quantities import QUANTITIES
 from spinenet.report.certainty import Certainty
 
 PRIVATE_NAME = "Codes of the spinenet label space"
+PRIVATE_UID = "2.25.315492651790203157969211047427805346033"
 
 SCT_LEVELS = {
     "L5/S1": "715056000",
@@ -74,6 +75,7 @@ FINDING = Code("121071", "DCM", "Finding")
 FINDING_SITE = Code("363698007", "SCT", "Finding Site")
 LATERALITY = Code("272741003", "SCT", "Laterality")
 SOURCE = Code("121112", "DCM", "Source of Measurement")
+MAGNETIC_RESONANCE = Code("MR", "DCM", "Magnetic Resonance")
 LUMBAR_SPINE = Code("122496007", "SCT", "Lumbar spine")
 ANATOMY = Code("91723000", "SCT", "Anatomical Structure")
 CANAL = Code("61853006", "SCT", "Vertebral canal")
@@ -115,6 +117,21 @@ def finding_code(target: Target) -> Code:
     """What is graded, its side left out: that is said by the laterality of the site."""
     return target.code or private(target.condition, target.term[:1].upper() + target.term[1:])
 
+
+RADELEMENT = "RADELEMENT"
+RADELEMENT_SET = Code("RDES300", RADELEMENT, "MR Lumbar Degenerative Disc Disease")
+PFIRRMANN_SET = Code("RDES281", RADELEMENT, "Pfirrmann Spine Disc Degeneration Classification")
+RADELEMENTS = {
+    "pfirrmann": (PFIRRMANN_SET, Code("RDE1929", RADELEMENT, "Pfirrmann grade")),
+    "modic": (RADELEMENT_SET, Code("RDE1517", RADELEMENT, "Modic endplate changes")),
+    "narrowing": (RADELEMENT_SET, Code("RDE1515", RADELEMENT, "Disc space narrowing")),
+    "canal_stenosis": (RADELEMENT_SET, Code("RDE2058", RADELEMENT, "Central spinal canal")),
+    "subarticular_stenosis_left": (RADELEMENT_SET, Code("RDE2031", RADELEMENT, "Left subarticular recess")),
+    "subarticular_stenosis_right": (RADELEMENT_SET, Code("RDE2060", RADELEMENT, "Right subarticular recess")),
+}
+"""Target -> set and element of the ACR/RSNA common data elements that ask the same, numbered as in the models that
+openimagingdata/findingmodels makes of them one to one. The numbers of an element's values are not told there: values
+have the codes above. Their elements for disc morphology and end-plates have other answers than our targets."""
 
 TARGET_OF_CODE = {(finding_code(target).value, target.side): target for target in TARGETS}
 LEVEL_OF_CODE = {code.value: level for sites in SITES.values() for level, code in sites.items()}

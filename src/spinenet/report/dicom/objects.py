@@ -16,7 +16,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from spinenet import __version__
 from spinenet.labels import PRIVATE_SCHEME
 from spinenet.readers.dicom.assembly import is_uid
-from spinenet.report.dicom.codes import PRIVATE_NAME
+from spinenet.report.dicom.codes import PRIVATE_NAME, PRIVATE_UID
 from spinenet.study import Origin, SourceImages, StudyResult
 
 IMPLEMENTATION_UID = "2.25.97314159268053217620241136509127814533"
@@ -107,6 +107,7 @@ def new_object(made: ObjectSource, class_uid: str, modality: str, series_number:
         CodingSchemeIdentificationSequence=[
             dataset(
                 CodingSchemeDesignator=PRIVATE_SCHEME,
+                CodingSchemeUID=PRIVATE_UID,
                 CodingSchemeName=PRIVATE_NAME,
                 CodingSchemeResponsibleOrganization=MANUFACTURER,
             )
