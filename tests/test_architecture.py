@@ -122,6 +122,7 @@ def test_prediction_needs_the_base_install_only(path: Path) -> None:
     optional = {
         "readers": {"SimpleITK"},
         "serve": {"ray", "pynetdicom", "starlette", "uvicorn"},
+        "report": {"reportlab"},
         "api": {"pandas"},
     }.get(stage_of(path), set())
     assert {DISTRIBUTION_OF.get(name, name) for name in others} <= base | optional

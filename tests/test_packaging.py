@@ -27,6 +27,7 @@ EXTRAS = {
     "train": ("evaluate", "train"),
     "datasets": ("mha",),
     "readers": ("mha",),
+    "report": ("pdf",),
     "serve": ("network", "app"),
 }
 """Room -> extras that bring what it imports; the others make do with the base install."""

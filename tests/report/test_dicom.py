@@ -18,6 +18,7 @@ from spinenet.report.certainty import reading_of
 from spinenet.report.dicom import codes as dicom_codes
 from spinenet.report.dicom.capture import MARGIN, TEXT_WIDTH, Paragraph, draw, font, write_capture
 from spinenet.report.dicom.content_tree import concept, encoded
+from spinenet.report.dicom.encapsulated_pdf import write_pdf
 from spinenet.report.dicom.key_slices import write_key_slices
 from spinenet.report.dicom.objects import ObjectSource, made_from, why_no_objects
 from spinenet.report.dicom.segmentation import write_segmentation
@@ -35,7 +36,10 @@ WRITERS = {
     "capture": write_capture,
     "segmentation": write_segmentation,
     "key slices": write_key_slices,
+    "pdf": write_pdf,
 }
+IODS = ("Comprehensive3DSR", "SCImage", "Segmentation", "KeyObjectSelectionDocument", "EncapsulatedPDF")
+"""What dciodvfy calls them."""
 
 
 def made(result: StudyResult, model: dict[str, Any], *, identify: bool = False) -> ObjectSource:
@@ -53,7 +57,7 @@ def test_objects_are_valid_to_dciodvfy(
     write(made(graded, model, identify=identify), tmp_path / "object.dcm")
     told = subprocess.run(["dciodvfy", "-new", tmp_path / "object.dcm"], capture_output=True, text=True).stderr
     assert [line for line in told.splitlines() if line.startswith("Error")] == []
-    assert any(name in told for name in ("Comprehensive3DSR", "SCImage", "Segmentation", "KeyObjectSelectionDocument"))
+    assert any(name in told for name in IODS)
 
 
 def test_the_structured_report_reads_back_to_the_same_grades(
@@ -259,7 +263,7 @@ def test_objects_that_are_no_longer_asked_for_are_removed(
         write_study_files(graded, tmp_path, model=model, options=ReportOptions(outputs=outputs))
         return {path.name for path in tmp_path.glob("*.dcm")}
 
-    assert made_for(*Output) == {f"study-1.{name}.dcm" for name in ("sr", "overview", "seg", "key")}
+    assert made_for(*Output) == {f"study-1.{name}.dcm" for name in ("sr", "overview", "seg", "key", "pdf")}
     assert made_for(Output.OUTLINES) == {"study-1.seg.dcm"}
     assert made_for() == set()
 

@@ -14,6 +14,7 @@ from pydicom import Dataset, dcmread
 from pydicom.datadict import DicomDictionary, tag_for_keyword
 
 from spinenet.report.dicom.capture import write_capture
+from spinenet.report.dicom.encapsulated_pdf import write_pdf
 from spinenet.report.dicom.key_slices import write_key_slices
 from spinenet.report.dicom.objects import made_from
 from spinenet.report.dicom.segmentation import write_segmentation
@@ -31,6 +32,7 @@ WRITERS = {
     "capture": write_capture,
     "segmentation": write_segmentation,
     "key slices": write_key_slices,
+    "pdf": write_pdf,
 }
 VALUE_TYPES = {
     "(0040,A300)": ["NUM"],

@@ -30,6 +30,7 @@ Resource = dict[str, Any]
 SYSTEMS = {
     "SCT": "http://snomed.info/sct",
     "DCM": "http://dicom.nema.org/resources/ontology/DCM",
+    "LN": "http://loinc.org",
     "UCUM": "http://unitsofmeasure.org",
     codes.RADELEMENT: "https://radelement.org",
     PRIVATE_SCHEME: f"urn:oid:{codes.PRIVATE_UID}",
@@ -186,7 +187,7 @@ def _report(source: BundleSource, observations: Sequence[str]) -> Resource:
         "resourceType": "DiagnosticReport",
         "status": source.status,
         "category": [_of_hl7("v2-0074", "RAD")],
-        "code": concept(codes.MEASUREMENT_REPORT, text="Lumbar spine MRI: grades by spinenet"),
+        "code": concept(codes.IMAGING_REPORT, text="Lumbar spine MRI: grades by spinenet"),
         "subject": source.reference("patient"),
         **({"effectiveDateTime": date} if _is_date(date) else {}),
         "issued": _now(),

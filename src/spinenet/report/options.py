@@ -21,6 +21,7 @@ class Output(StrEnum):
     OVERVIEW = "overview"
     OUTLINES = "seg"
     KEY_SLICES = "key"
+    PDF = "pdf"
     FHIR = "fhir"
 
 

@@ -119,10 +119,14 @@ def _write_dicom(result: StudyResult, folder: Path, model: Mapping[str, Any], op
         Output.OUTLINES: write_segmentation,
         Output.KEY_SLICES: write_key_slices,
     }
+    if Output.PDF in options.outputs:  # whose library may not be there
+        from spinenet.report.dicom.encapsulated_pdf import write_pdf
+
+        writers[Output.PDF] = write_pdf
     made = made_from(result, model, identify=options.identify)
-    for output, write in writers.items():
-        path = path_of(folder, result.key, OBJECT_SUFFIXES[output])
-        if made is None or output not in options.outputs or not write(made, path):
+    for output, suffix in OBJECT_SUFFIXES.items():
+        path = path_of(folder, result.key, suffix)
+        if made is None or output not in options.outputs or not writers[output](made, path):
             path.unlink(missing_ok=True)
     if result.status == "failed" and Output.REPORT in options.outputs:
         write_refusal(result, model, path_of(folder, result.key, REPORT_SUFFIX), identify=options.identify)

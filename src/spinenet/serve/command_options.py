@@ -3,6 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -93,6 +94,9 @@ def _report_options(
         wanted = outputs_of(outputs)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--outputs") from error
+    if Output.PDF in wanted and find_spec("reportlab") is None:
+        needed = f"{Output.PDF} needs reportlab: pip install 'spinenet-mri[pdf]'"
+        raise typer.BadParameter(needed, param_hint="--outputs")
     return ReportOptions(identify, not no_slices, experimental, language, patient_page, wanted)
 
 

@@ -5,12 +5,13 @@ A slice is named by its series and its place in it, ``(series, index)``; those t
 
 from collections.abc import Iterable
 
+from pydicom.dataset import Dataset
 from pydicom.uid import MRImageStorage
 
 from spinenet.labels import Code
 from spinenet.report.dicom import codes
 from spinenet.report.dicom.content_tree import CONTEXT, Item, code_item, encoded, image_item, item, text_item, uid_item
-from spinenet.report.dicom.objects import MANUFACTURER, ObjectSource
+from spinenet.report.dicom.objects import MANUFACTURER, ObjectSource, dataset
 from spinenet.report.page.attention import deciding
 from spinenet.report.reviewed import review_of
 from spinenet.study import Prediction, SourceImages
@@ -69,6 +70,12 @@ def evidence(made: ObjectSource, slices: Iterable[Slice]) -> Item:
         for uid, listed in instances.items()
     ]
     return encoded(StudyInstanceUID=made.origin.study_uid, ReferencedSeriesSequence=series)
+
+
+def instances_of_evidence(made: ObjectSource, slices: Iterable[Slice]) -> list[Dataset]:
+    """The images of slices, each once, as an attribute of an object that is no report."""
+    found = {uid: images.sop_class_uid for images, (uid, _) in _instances(made, slices)}
+    return [dataset(ReferencedSOPClassUID=class_uid, ReferencedSOPInstanceUID=uid) for uid, class_uid in found.items()]
 
 
 def _instances(made: ObjectSource, slices: Iterable[Slice]) -> list[tuple[SourceImages, tuple[str, int]]]:

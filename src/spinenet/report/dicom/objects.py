@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from spinenet import __version__
-from spinenet.labels import PRIVATE_SCHEME
+from spinenet.labels import PRIVATE_SCHEME, Code
 from spinenet.readers.dicom.assembly import is_uid
 from spinenet.report.dicom.codes import PRIVATE_NAME, PRIVATE_UID
 from spinenet.study import Origin, SourceImages, StudyResult
@@ -81,6 +81,11 @@ def dataset(**values: object) -> Dataset:
     for keyword, value in values.items():
         setattr(made, keyword, value)
     return made
+
+
+def coded(code: Code) -> Dataset:
+    """A coded word."""
+    return dataset(CodeValue=code.value, CodingSchemeDesignator=code.scheme, CodeMeaning=code.meaning)
 
 
 def new_object(made: ObjectSource, class_uid: str, modality: str, series_number: int, description: str) -> Dataset:

@@ -16,7 +16,7 @@ from pydicom.valuerep import DSfloat
 from spinenet.labels import Code, Unit
 from spinenet.readers.dicom.assembly import is_uid
 from spinenet.report.dicom import codes
-from spinenet.report.dicom.objects import ObjectSource, dataset, new_object
+from spinenet.report.dicom.objects import ObjectSource, coded, dataset, new_object
 from spinenet.report.outlined_slice import OutlinedSlice, Part, Structure, outlined_slice
 from spinenet.study import Series, SourceImages
 from spinenet.system.files import replacing
@@ -102,13 +102,13 @@ def _segment(made: ObjectSource, number: int, structure: Structure) -> Dataset:
     return dataset(
         SegmentNumber=number,
         SegmentLabel=code.meaning,
-        SegmentedPropertyCategoryCodeSequence=[_coded(codes.ANATOMY)],
-        SegmentedPropertyTypeCodeSequence=[_coded(code)],
+        SegmentedPropertyCategoryCodeSequence=[coded(codes.ANATOMY)],
+        SegmentedPropertyTypeCodeSequence=[coded(code)],
         SegmentAlgorithmType="AUTOMATIC",
         SegmentAlgorithmName=str(made.model["name"]),
         SegmentationAlgorithmIdentificationSequence=[
             dataset(
-                AlgorithmFamilyCodeSequence=[_coded(codes.LEARNT)],
+                AlgorithmFamilyCodeSequence=[coded(codes.LEARNT)],
                 AlgorithmName=str(made.model["name"]),
                 AlgorithmVersion=str(made.model["version"]),
             )
@@ -125,10 +125,6 @@ def code_of(structure: Structure) -> Code:
     return codes.SITES[Unit.DISC if structure.part is Part.DISC else Unit.VERTEBRA][structure.level]
 
 
-def _coded(code: Code) -> Dataset:
-    return dataset(CodeValue=code.value, CodingSchemeDesignator=code.scheme, CodeMeaning=code.meaning)
-
-
 def _shared(outlined: OutlinedSlice, images: SourceImages, spacing_mm: tuple[float, float]) -> Dataset:
     between_mm = _decimal(float(outlined.series.spacing_mm[0]))
     return dataset(
@@ -141,12 +137,12 @@ def _frame(number: int, index: int, images: SourceImages) -> Dataset:
     position_mm = images.positions_mm[index] or ()
     source = _image(index, images)
     source.SpatialLocationsPreserved = "YES"
-    source.PurposeOfReferenceCodeSequence = [_coded(codes.SEGMENTED_IMAGE)]
+    source.PurposeOfReferenceCodeSequence = [coded(codes.SEGMENTED_IMAGE)]
     return dataset(
         FrameContentSequence=[dataset(DimensionIndexValues=[number, 1])],
         PlanePositionSequence=[dataset(ImagePositionPatient=[_decimal(mm) for mm in position_mm])],
         DerivationImageSequence=[
-            dataset(DerivationCodeSequence=[_coded(codes.SEGMENTATION)], SourceImageSequence=[source])
+            dataset(DerivationCodeSequence=[coded(codes.SEGMENTATION)], SourceImageSequence=[source])
         ],
         SegmentIdentificationSequence=[dataset(ReferencedSegmentNumber=number)],
     )
