@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from spinenet.evaluate.estimates import MAIN, Figure, answered, difference, estimates, main_figure, mean_of, score
 from spinenet.evaluate.intervals import Estimate, Floats, Indices, Resamples, bca, max_t, plain, resting, verdict
-from spinenet.evaluate.metrics import auc_and_precision, ratio
+from spinenet.evaluate.metrics import auc, ratio
 from spinenet.evaluate.samples import PRESENCE, Cohort, Question, Sample
 
 COMPANION = {"herniation": "bulging"}
@@ -144,13 +144,13 @@ def areas(sample: Sample, resamples: Resamples, question: Question | None = None
     question = question or PRESENCE[sample.target.name]
     positive_N, score_N = sample.truth_N >= question.first, score(sample, question)
     patient_N = sample.patient_N
-    pooled_C, _ = auc_and_precision(positive_N, score_N, patient_N, resamples)
+    pooled_C = auc(positive_N, score_N, patient_N, resamples)
     by_class = patient_N[positive_N], patient_N[~positive_N]
     present_P = np.unique(patient_N)
     any_P = np.bincount(patient_N, positive_N, resamples.patients)[present_P] > 0
     highest_P = np.full(resamples.patients, -np.inf)
     np.maximum.at(highest_P, patient_N, score_N)
-    anywhere_C, _ = auc_and_precision(any_P, highest_P[present_P], present_P, resamples)
+    anywhere_C = auc(any_P, highest_P[present_P], present_P, resamples)
     return {
         "pooled": Figure(resting(pooled_C, *by_class)),
         "within_level": Figure(resting(_within_level(sample, positive_N, score_N, resamples), *by_class)),
@@ -164,7 +164,7 @@ def _within_level(sample: Sample, positive_N: NDArray[np.bool_], score_N: Floats
     for level in np.unique(sample.level_N):
         here_N = sample.level_N == level
         patient_N = sample.patient_N[here_N]
-        area_C, _ = auc_and_precision(positive_N[here_N], score_N[here_N], patient_N, resamples)
+        area_C = auc(positive_N[here_N], score_N[here_N], patient_N, resamples)
         discs_C, positives_C = resamples.totals(patient_N, positive_N[here_N]).T
         met_C = positives_C * (discs_C - positives_C)
         right_C, pairs_C = right_C + np.nan_to_num(area_C) * met_C, pairs_C + met_C
@@ -216,7 +216,7 @@ def twins(cohort: Cohort) -> Twins | None:
     resamples, patient_N = cohort.resamples, both["patient"].to_numpy(int)
     alike_N = (both["truth"] == both["truth_other"]).to_numpy()
     either_N = both[["truth", "truth_other"]].max(axis=1).to_numpy() > 0
-    area_C, _ = auc_and_precision(either_N, both[["p", "p_other"]].max(axis=1).to_numpy(), patient_N, resamples)
+    area_C = auc(either_N, both[["p", "p_other"]].max(axis=1).to_numpy(), patient_N, resamples)
     apart = both[~alike_N]
     lead_N = np.sign((apart["p"] - apart["p_other"]) * (apart["truth"] - apart["truth_other"])).to_numpy() / 2 + 0.5
     return Twins(

@@ -223,7 +223,7 @@ def main_figure(sample: Sample, resamples: Resamples) -> Figure:
         values_C = metrics.quadratic_kappa(confusions(sample, resamples))
     else:
         positive_N = sample.truth_N >= question.first
-        values_C, _ = metrics.auc_and_precision(positive_N, score(sample, question), sample.patient_N, resamples)
+        values_C = metrics.auc(positive_N, score(sample, question), sample.patient_N, resamples)
     return Figure(resting(values_C, *_classes(sample, question)))
 
 

@@ -6,7 +6,8 @@ where it has the figure. Quadratic kappa and macro F1, which also choose the cut
 ``spinenet.model.cut_points``. Shape letters: C columns of weights, P patients, N discs, K grades, B bins, U thresholds.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +86,7 @@ def matthews(confusion: Floats) -> Floats:
 # ---- ranking
 
 Bools = NDArray[np.bool_]
+Measured = TypeVar("Measured")
 
 _CELLS_AT_ONCE = 500_000  # what a core's cache holds
 
@@ -103,29 +105,42 @@ def auc_and_precision(
     >>> area.tolist(), round(float(precision[0]), 4)
     ([0.75], 0.8333)
     """
-    columns = len(resamples.weights_CP)
-    if positive_N.all() or not positive_N.any():
-        return np.full(columns, np.nan), np.full(columns, np.nan)
-    hits_UP, ties_UP, between_UP = _cells(positive_N, score_N, patient_N, resamples.patients)
-    parts = [
-        _areas(hits_UP @ weights_PC, ties_UP @ weights_PC, between_UP @ weights_PC)
-        for weights_PC in _blocks(resamples.weights_CP, max(1, _CELLS_AT_ONCE // hits_UP.shape[0]))
-    ]
-    areas, precisions = zip(*parts, strict=True)
+    areas, precisions = zip(*_by_threshold(_areas, positive_N, score_N, patient_N, resamples), strict=True)
     return np.concatenate(areas), np.concatenate(precisions)
 
 
+def auc(positive_N: Bools, score_N: Floats, patient_N: Indices, resamples: Resamples) -> Floats:
+    """The area of ``auc_and_precision`` alone (C,), in half the time."""
+    return np.concatenate(_by_threshold(_area, positive_N, score_N, patient_N, resamples))
+
+
+def _by_threshold(
+    measure: Callable[..., Measured], positive_N: Bools, score_N: Floats, patient_N: Indices, resamples: Resamples
+) -> list[Measured]:
+    """A measure of positives and tied negatives at each threshold, and of negatives between it and the one above, a
+    block of columns at a time."""
+    hits_UP, ties_UP, between_UP = _cells(positive_N, score_N, patient_N, resamples.patients)
+    block = max(1, _CELLS_AT_ONCE // max(1, hits_UP.shape[0]))
+    return [
+        measure(hits_UP @ weights_PC, ties_UP @ weights_PC, between_UP @ weights_PC)
+        for weights_PC in _blocks(resamples.weights_CP, block)
+    ]
+
+
+def _area(hits_UC: Floats, ties_UC: Floats, between_UC: Floats) -> Floats:
+    at_UC = between_UC[:-1] + ties_UC
+    negatives_C = at_UC.sum(axis=0) + between_UC[-1]
+    beaten_UC = negatives_C - np.cumsum(at_UC, axis=0) + ties_UC / 2
+    return ratio(np.einsum("uc,uc->c", hits_UC, beaten_UC), hits_UC.sum(axis=0) * negatives_C)
+
+
 def _areas(hits_UC: Floats, ties_UC: Floats, between_UC: Floats) -> tuple[Floats, Floats]:
-    """From positives and tied negatives at each threshold, and negatives between it and the one above."""
-    alarms_UC = np.cumsum(between_UC[:-1] + ties_UC, axis=0)
-    positives_C, negatives_C = hits_UC.sum(axis=0), alarms_UC[-1] + between_UC[-1]
-    beaten_UC = negatives_C - alarms_UC + ties_UC / 2
-    area_C = ratio(np.einsum("uc,uc->c", hits_UC, beaten_UC), positives_C * negatives_C)
     found_UC = np.cumsum(hits_UC, axis=0)
-    called_UC = found_UC + alarms_UC
+    called_UC = found_UC + np.cumsum(between_UC[:-1] + ties_UC, axis=0)
     precision_UC = np.divide(found_UC, called_UC, out=np.zeros_like(called_UC), where=called_UC > 0)
+    area_C, positives_C = _area(hits_UC, ties_UC, between_UC), hits_UC.sum(axis=0)
     precision_C = ratio(np.einsum("uc,uc->c", hits_UC, precision_UC), positives_C)
-    return area_C, np.where(negatives_C > 0, precision_C, np.nan)
+    return area_C, np.where(np.isfinite(area_C), precision_C, np.nan)
 
 
 def _cells(
@@ -195,7 +210,7 @@ def calibration_line(
     tiny = 1e-6
     stated_N = np.clip(stated_N, tiny, 1 - tiny)
     logit_N = np.log(stated_N / (1 - stated_N))
-    exact = _line(logit_N, happened_N.astype(float), resamples.weights_CP[:1, patient_N])
+    exact = _line(logit_N, happened_N.astype(float), resamples.weights_CP[:1, patient_N], (1.0, 0.0))
     group_N = np.zeros(len(logit_N), int)
     for offset, class_N in ((0, ~happened_N), (LINE_BINS, happened_N)):
         rank_N = np.argsort(np.argsort(logit_N[class_N], kind="stable"))
@@ -204,24 +219,28 @@ def calibration_line(
     used_G = discs_G > 0
     mean_G = np.bincount(group_N, logit_N, 2 * LINE_BINS)[used_G] / discs_G[used_G]
     counts_CG = resamples.counts(patient_N, group_N, 2 * LINE_BINS)[1:, used_G]
-    rest = _line(mean_G, np.repeat([0.0, 1.0], LINE_BINS)[used_G], counts_CG)
+    start = (exact[0][0], exact[1][0]) if np.isfinite(exact).all() else (1.0, 0.0)
+    rest = _line(mean_G, np.repeat([0.0, 1.0], LINE_BINS)[used_G], counts_CG, start)
     return np.concatenate([exact[0], rest[0]]), np.concatenate([exact[1], rest[1]])
 
 
-def _line(logit_N: Floats, happened_N: Floats, weights_CN: Floats) -> tuple[Floats, Floats]:
+def _line(logit_N: Floats, happened_N: Floats, weights_CN: Floats, start: tuple[float, float]) -> tuple[Floats, Floats]:
     tiny = 1e-6
-    slope_C, intercept_C = np.ones(len(weights_CN)), np.zeros(len(weights_CN))
-    slope_step_C = intercept_step_C = spread_C = slope_C
+    slope_C, intercept_C = (np.full(len(weights_CN), value) for value in start)
+    step_C = slope_C
     for _ in range(NEWTON_STEPS):
         fitted_CN = 1 / (1 + np.exp(-np.clip(slope_C[:, None] * logit_N + intercept_C[:, None], -30, 30)))
         miss_CN, curve_CN = weights_CN * (happened_N - fitted_CN), weights_CN * fitted_CN * (1 - fitted_CN)
         first_C, second_C = miss_CN @ logit_N, miss_CN.sum(axis=1)
         a_C, b_C, c_C = curve_CN @ logit_N**2, curve_CN @ logit_N, curve_CN.sum(axis=1)
         spread_C = np.where((spread_C := a_C * c_C - b_C**2) > tiny, spread_C, np.nan)
-        slope_step_C, intercept_step_C = (c_C * first_C - b_C * second_C), (a_C * second_C - b_C * first_C)
-        slope_C, intercept_C = slope_C + slope_step_C / spread_C, intercept_C + intercept_step_C / spread_C
-    settled_C = (np.abs(slope_step_C) < STILL * spread_C) & (np.abs(intercept_step_C) < STILL * spread_C)
-    return np.where(settled_C, slope_C, np.nan), np.where(settled_C, intercept_C, np.nan)
+        slope_step_C = (c_C * first_C - b_C * second_C) / spread_C
+        intercept_step_C = (a_C * second_C - b_C * first_C) / spread_C
+        slope_C, intercept_C = slope_C + slope_step_C, intercept_C + intercept_step_C
+        step_C = np.maximum(np.abs(slope_step_C), np.abs(intercept_step_C))
+        if not (step_C >= tiny).any():  # each step squares the error
+            break
+    return np.where(step_C < STILL, slope_C, np.nan), np.where(step_C < STILL, intercept_C, np.nan)
 
 
 def equal_width(stated_N: Floats) -> Indices:
