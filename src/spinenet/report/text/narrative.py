@@ -12,6 +12,7 @@ import numpy as np
 
 from spinenet import __version__
 from spinenet.checking.gates import DOUBTFUL_NAMES
+from spinenet.checking.measured_findings import measured_sides
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, TARGET, TARGETS, VIEWS, Scale
 from spinenet.locating.discs import NUMBERING
 from spinenet.locating.measuring.quantities import MEYERDING
@@ -24,6 +25,7 @@ from spinenet.study import Measurement, Prediction, StudyResult
 
 FEWEST_OTHERS = 2
 """A height is compared with so many other discs at least."""
+PFIRRMANN_IV = 4
 LEAST_SLIP_MM = 2.0
 """A slip measured below this does not say its direction."""
 
@@ -201,7 +203,8 @@ def _height(level: str, words: Phrases, result: StudyResult) -> list[str]:
     if len(others) < FEWEST_OTHERS:
         return [words("height", value=value)]
     median = float(np.median(others))
-    key = "height_compared" if here < median else "height_not_lower"
+    against = measured_sides("narrowing", result.measurements).get(level, 0) < 0
+    key = "height_not_lower" if against else "height_compared"
     return [words(key, value=value, others=words.number(f"{median:.1f}"))]
 
 
@@ -260,24 +263,33 @@ def lacking_views(there: set[Any], usual: Sequence[Any]) -> list[Any]:
 
 def _impression(reported: Sequence[Prediction], words: Phrases, result: StudyResult) -> Iterator[str]:
     """Level by level from the head down: findings, the gravest first, those that are possible said so, and those that
-    are experimental behind all others; then how deep a narrow canal was measured."""
+    are experimental behind all others; then how deep a narrow canal was measured. Last, in one line, the levels where
+    more is possible that is slight."""
     ordered = sorted(reported, key=lambda one: (not one.experimental, severity_of(one)), reverse=True)
     narrow = {one.level: one for one in narrow_canals_of(result)}
-    told = False
+    told, slight = False, []
     for level in level_names(result):
         read = [(one, reading_of(one)) for one in ordered if one.level == level]
-        findings = [_concluded(one, reading, words, result) for one, reading in read if _is_told(reading)]
+        found = [pair for pair in read if pair[1].is_finding and pair[1].certainty is not Certainty.OPEN]
+        findings = [_concluded(one, reading, words, result) for one, reading in found if not is_slight(one, reading)]
         if level in narrow:
             findings.append(words("canal_brief", value=words.number(f"{narrow[level].depth_mm:.1f}")))
         if findings:
             yield words("at_level", level=level, findings=words("then").join(findings))
             told = True
-    if not told:
+        slight += [level] if any(is_slight(*pair) for pair in found) else []
+    if slight:
+        yield words("slight", levels=", ".join(slight))
+    elif not told:
         yield words("nothing")
 
 
-def _is_told(reading: Reading) -> bool:
-    return reading.is_finding and reading.certainty is not Certainty.OPEN
+def is_slight(prediction: Prediction, reading: Reading) -> bool:
+    """What is only possible and common at any age: end-plate changes, and a degeneration that may be Pfirrmann III."""
+    is_common = prediction.target.startswith("endplate") or (
+        prediction.target == "pfirrmann" and min(reading.grades) < PFIRRMANN_IV
+    )
+    return is_common and reading.certainty is Certainty.LIKELY
 
 
 def _concluded(prediction: Prediction, reading: Reading, words: Phrases, result: StudyResult) -> str:
