@@ -18,6 +18,7 @@ from spinenet.datasets.cache import load_labels, load_study, save_study
 from spinenet.datasets.changes import digest_of_inputs, is_changed
 from spinenet.datasets.masks import MaskFile
 from spinenet.datasets.prepare import Job, prepare_one, waiting
+from spinenet.errors import DatasetError
 from spinenet.labels import LEVELS, TARGET_INDEX
 from spinenet.model.bundle import load_bundle
 from spinenet.readers.sources import StudySource, VolumeFile
@@ -91,7 +92,7 @@ def test_a_grade_edited_in_the_table_is_taken_and_the_other_study_is_left_alone(
     assert "2 of 2 studies are prepared" in prepared(root, out)
     other = (out / "b.npz").stat().st_mtime_ns
     grade(root, a=5, b=3)
-    assert "1 prepared study has other grades, points, masks, images, crops or locator since" in prepared(root, out)
+    assert "1 prepared study has other grades, points, masks, images, crops" in prepared(root, out)
     stored = load_labels(out / "a.npz").grades_LT[L4_L5, TARGET_INDEX["pfirrmann"]]
     assert stored == 4  # the fifth grade of the scale
     assert (out / "b.npz").stat().st_mtime_ns == other
@@ -108,6 +109,21 @@ def test_moved_points_move_the_prepared_levels(
     assert "1 of 2 studies are prepared" in prepared(root, out)
     after = load_study(out / "b.npz", SPEC).located[0].frames[0].center_mm
     assert np.allclose(after - before, [0, 0, 4.0])
+
+
+def test_files_of_another_format_are_refused_in_one_line_and_made_again_by_prepare(
+    root: Path, tmp_path: Path, prepared: Callable[..., str]
+) -> None:
+    out = tmp_path / "out"
+    prepared(root, out)
+    with np.load(out / "a.npz") as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    arrays["about"] = np.array(str(arrays["about"]).replace('"format": 3', '"format": 2'))
+    np.savez(out / "a.npz", **arrays)  # type: ignore[arg-type]
+    with pytest.raises(DatasetError, match=f"another version; spinenet prepare with out={out} makes it again"):
+        load_study(out / "a.npz", SPEC)
+    assert "1 prepared study has other" in prepared(root, out)
+    assert load_study(out / "a.npz", SPEC).located and "2 of 2 studies are prepared" in prepared(root, out)
 
 
 def test_a_changed_study_that_can_no_longer_be_read_leaves_no_file_with_old_grades(

@@ -63,9 +63,10 @@ def test_a_prepared_phantom_gives_the_bag_of_its_files(phantoms_root: Path, tmp_
     whole = build_bag(locate_all(read_study(study.source).series, study.masks), SPEC)
     kept = load_study(tmp_path / "sub-1.npz", SPEC)
     cut = build_bag(kept.located, SPEC)
-    assert all(
-        np.allclose(a, b, atol=1e-4) for a, b in zip(whole.inputs().values(), cut.inputs().values(), strict=True)
-    )
+    for name, array in whole.inputs().items():
+        away = np.abs(array.astype(float) - cut.inputs()[name])
+        assert away.max() < (0.03 if name in ("crops_LSHW", "tissue_LS3") else 1e-4)  # of the series' grey scale
+        assert away.mean() < 0.004
     assert VIEWS.index(View.AXIAL_T2) in cut.view_LS[cut.mask_LS] and len(kept.raters_RLT) == 2
     assert (kept.grades_LT != UNKNOWN).sum() > 30
 

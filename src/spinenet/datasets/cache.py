@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.crops import CropSpec
+from spinenet.datasets.grey_values import packed, unpacked
 from spinenet.datasets.labelled import Dataset, Finding, LabelledStudy
 from spinenet.errors import DatasetError, in_words
 from spinenet.labels import TARGET_INDEX, TARGETS, UNKNOWN, View
@@ -35,11 +36,10 @@ AXIAL_MM = 20.0
 MARGIN_PIXELS = 6
 """Pixels beside a crop that its smoothing and interpolation read."""
 
-_FORMAT = 2
+_FORMAT = 3
 _GRADES = ("grades_LT", "raters_RLT", "published_RT")
 _FACTS = ("key", "patient", "dataset", "generator", "made_from", "located_by")
-_CALLED_ONCE = {"readers_RLT": "raters_RLT"}  # in files prepared before the word was changed
-_ARRAYS = ("stored", "grey", "affine", "frames", "sizes", "reference")
+_ARRAYS = ("stored", "grey_values", "affine", "frames", "sizes", "reference")
 
 
 @dataclass(frozen=True)
@@ -123,10 +123,10 @@ def _box(one: LocatedSeries, reach: NDArray[np.float64]) -> tuple[NDArray[np.int
 
 
 def save_study(path: Path, study: LocatedStudy, spec: CropSpec) -> LocatedStudy:
-    """Write a study trimmed for crops of ``spec`` and smaller ones; returns it as it is read back.
+    """Write a study trimmed for crops of ``spec`` and smaller ones; returns the trimmed one.
 
-    Integer grey values up to 16 bits come back exactly, others to 1/65535 of the series' range. The file appears
-    under its name only when it is whole, so that an interrupted run can be resumed.
+    Grey values come back as ``grey_values`` says, the rest exactly. The file appears under its name only when it is
+    whole, so that an interrupted run can be resumed.
     """
     cut = replace(study, located=tuple(one for each in study.located if (one := trimmed(each, spec)) is not None))
     arrays: dict[str, NDArray[Any]] = {"grades_LT": cut.grades_LT, "raters_RLT": cut.raters_RLT}
@@ -218,18 +218,28 @@ def _reaches(spec: CropSpec) -> dict[str, list[float]]:
 Arrays = Mapping[str, NDArray[Any]]
 
 
+def is_of_this_version(path: Path) -> bool:
+    """Whether a file can be read; one that another version prepared cannot. DatasetError where it is damaged."""
+    return bool(_opened(path, ())[0].get("format") == _FORMAT)
+
+
 def _read(path: Path, names: Collection[str] | None = None) -> tuple[dict[str, Any], Arrays]:
     """The facts of a file and its arrays, all or those of ``names``; DatasetError where it is damaged or not ours."""
+    about, arrays = _opened(path, names)
+    if about.get("format") != _FORMAT:
+        raise DatasetError(
+            f"{path}: prepared by another version; spinenet prepare with out={path.parent} makes it again"
+        )
+    return about, arrays
+
+
+def _opened(path: Path, names: Collection[str] | None) -> tuple[dict[str, Any], Arrays]:
     try:
         with np.load(path) as stored:
             about = json.loads(str(stored["about"]))
-            called = {_CALLED_ONCE.get(name, name): name for name in stored.files}
-            arrays = {name: stored[one] for name, one in called.items() if names is None or name in names}
+            return about, {name: stored[name] for name in stored.files if names is None or name in names}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DatasetError(f"{path}: not a prepared study ({in_words(error)}); remove it and prepare again") from error
-    if about.get("format") != _FORMAT:
-        raise DatasetError(f"{path}: prepared by another version; remove it and prepare again")
-    return about, arrays
 
 
 def _labels_of(about: dict[str, Any], arrays: Arrays) -> LocatedStudy:
@@ -259,26 +269,17 @@ def _differences(path: Path) -> tuple[Finding, ...]:
 
 
 def _arrays_of(one: LocatedSeries) -> dict[str, NDArray[Any]]:
-    """What of a located series is arrays; grey value = stored * scale + floor."""
-    stored_SRC, scale, floor = _packed(one.series.voxels_SRC)
+    """What of a located series is arrays."""
+    stored, grey_values = packed(one.series.voxels_SRC)
     axes = np.array([[frame.center_mm, frame.posterior, frame.superior] for frame in one.frames])
     return {
-        "stored": stored_SRC,
-        "grey": np.array([scale, floor]),
+        "stored": stored,
+        "grey_values": grey_values,
         "affine": one.series.affine_vox2mm,
         "frames": axes,
         "sizes": np.array([[frame.depth_mm, frame.height_mm, frame.confidence] for frame in one.frames]),
         "reference": one.reference,
     }
-
-
-def _packed(voxels_SRC: NDArray[np.float32]) -> tuple[NDArray[Any], float, float]:
-    """Grey values as small integers with their scale and floor."""
-    low, high = float(voxels_SRC.min()), float(voxels_SRC.max())
-    if low >= 0 and high <= 65535 and bool(np.all(voxels_SRC == np.rint(voxels_SRC))):
-        return voxels_SRC.astype(np.uint8 if high <= 255 else np.uint16), 1.0, 0.0
-    scale = (high - low) / 65535 or 1.0
-    return np.rint((voxels_SRC - low) / scale).astype(np.uint16), scale, low
 
 
 def _facts_of(one: LocatedSeries) -> dict[str, Any]:
@@ -288,16 +289,15 @@ def _facts_of(one: LocatedSeries) -> dict[str, Any]:
         "plane": series.plane,
         "view": series.view,
         "laterality_known": series.laterality_known,
+        "shape": series.voxels_SRC.shape,
         "levels": [frame.level for frame in one.frames],
         "midline_slice": one.midline_slice,
     }
 
 
 def _series_of(facts: dict[str, Any], index: int, arrays: Any) -> LocatedSeries:
-    stored, (scale, floor), affine, frames, sizes, reference = (arrays[f"{name}_{index}"] for name in _ARRAYS)
-    voxels_SRC = stored.astype(np.float32)
-    if (scale, floor) != (1.0, 0.0):
-        voxels_SRC = voxels_SRC * np.float32(scale) + np.float32(floor)
+    stored, grey_values, affine, frames, sizes, reference = (arrays[f"{name}_{index}"] for name in _ARRAYS)
+    voxels_SRC = unpacked(stored, grey_values, facts["shape"])
     view = View(facts["view"]) if facts["view"] else None
     named = zip(facts["levels"], frames, sizes, strict=True)
     return LocatedSeries(

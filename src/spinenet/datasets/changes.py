@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from spinenet.datasets.cache import LocatedStudy, load_labels
+from spinenet.datasets.cache import LocatedStudy, is_of_this_version, load_labels
 from spinenet.datasets.labelled import LabelledStudy
 from spinenet.errors import DatasetError
 
@@ -75,7 +75,9 @@ def refuse_others(out: Path, dataset: str, studies: Sequence[LabelledStudy]) -> 
     """DatasetError where ``out`` holds prepared studies that are not among these: training would learn from all."""
     keys = {study.key for study in studies}
     others = [
-        path.name for path in sorted(out.glob("*.npz")) if path.stem not in keys or load_labels(path).dataset != dataset
+        path.name
+        for path in sorted(out.glob("*.npz"))
+        if path.stem not in keys or (is_of_this_version(path) and load_labels(path).dataset != dataset)
     ]
     if others:
         named = ", ".join(others[:SHOWN]) + (", ..." if len(others) > SHOWN else "")

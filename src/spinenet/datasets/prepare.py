@@ -13,7 +13,7 @@ from pathlib import Path
 from spinenet.checking.visible import visible_targets
 from spinenet.crops import CropSpec, build_bag
 from spinenet.datasets import LabelledStudy
-from spinenet.datasets.cache import is_wide_enough, load_labels, located_study, save_study
+from spinenet.datasets.cache import is_of_this_version, is_wide_enough, load_labels, located_study, save_study
 from spinenet.datasets.changes import digest_of_inputs, is_changed
 from spinenet.datasets.level_sources import Levels, locate_labelled
 from spinenet.errors import DatasetError, SpinenetError
@@ -69,16 +69,20 @@ def prepare(jobs: Sequence[Job], *, workers: int = 1) -> Iterator[Outcome]:
 
 
 def waiting(jobs: Sequence[Job]) -> tuple[list[Job], list[Job]]:
-    """Jobs without a file, and those where grades, points, masks, images, crops or locator changed since then."""
+    """Jobs without a file, and those where grades, points, masks, images, crops, locator or the files' format changed
+    since then."""
     missing = [job for job in jobs if not job.path.exists()]
-    changed = [job for job in jobs if job.path.exists() and (is_changed(job.study, job.path) or _is_outdated(job))]
+    changed = [job for job in jobs if job.path.exists() and (_is_outdated(job) or is_changed(job.study, job.path))]
     return missing, changed
 
 
 def _is_outdated(job: Job) -> bool:
-    """Whether the file was trimmed for smaller crops than are asked for, or another locator placed its levels."""
+    """Whether another version wrote the file, it was trimmed for smaller crops than are asked for, or another locator
+    placed its levels."""
     if job.study.prepared is not None:
         return False
+    if not is_of_this_version(job.path):
+        return True
     located_by = load_labels(job.path).located_by
     return not is_wide_enough(job.path, job.spec) or located_by not in ("", _locator(job.bundle))
 

@@ -85,7 +85,8 @@ def _prepare(config: PrepareConfig, studies: Sequence[LabelledStudy]) -> None:
     print(f"{len(jobs) - len(todo)} of {len(jobs)} studies are prepared in {out}, {len(todo)} to do")
     if changed:
         what = "study has" if len(changed) == 1 else "studies have"
-        print(f"{len(changed)} prepared {what} other grades, points, masks, images, crops or locator since; made again")
+        since = "other grades, points, masks, images, crops, locator or format since"
+        print(f"{len(changed)} prepared {what} {since}; made again")
     if not todo:
         return
     written = failed = 0
