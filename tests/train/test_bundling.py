@@ -1,6 +1,7 @@
 """Further parts in a bundle that is there: they grade what they learnt from patients, the rest stays as it was."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,17 @@ from spinenet.datasets.splits import save_split
 from spinenet.errors import ConfigError
 from spinenet.model.bundle import DISCS, GRADER, LOCATOR, MEASURED, SEGMENTER, Bundle, load_bundle, write_bundle
 from spinenet.train.bundling import export_run
+from spinenet.train.discs.disc_config import TrainDiscsConfig
 from spinenet.train.export import mean_of_networks
 from spinenet.train.export_config import ExportConfig
+from spinenet.train.export_summary import kind_of_run
 from spinenet.train.networks import Grader
+from spinenet.train.training_config import (
+    TrainGraderConfig,
+    TrainLocatorConfig,
+    TrainMeasuredConfig,
+    TrainSegmenterConfig,
+)
 
 FACTS = {"data": "drawn", "licence": "none"}
 
@@ -153,6 +162,44 @@ def test_a_new_grader_answers_for_what_the_other_parts_of_the_bundle_do_not(
     assert bundle.graded_by("bulging") == (MEASURED,) and bundle.graded_by("canal_stenosis") == (GRADER,)
     assert bundle.evidence("canal_stenosis") == "real"
     assert bundle.metadata["data"] == "drawn; see config.yaml of the runs"
+
+
+def test_an_export_says_what_its_grader_decides_and_whose_calibration_holds(
+    exported: Path, grader_run: Path, tmp_path: Path
+) -> None:
+    config = ExportConfig(out=str(tmp_path / "new"), start=str(exported / "bundle"), graders=[str(grader_run)])
+    (tmp_path / "new").mkdir()
+    said = export_run(config, tmp_path / "new")
+    assert "grader.onnx: canal_stenosis; not calibrated, so that no such grade is stood by" in said[-2]
+    assert said[-1] == "learnt by the graders too, but decided by other parts: bulging"
+
+
+@pytest.mark.parametrize(
+    ("made_by", "telling", "key", "right"),
+    [
+        ("discs", {"augment": {"other_series": 0.3}}, "graders", "discs=[RUN]"),
+        ("grader", {"augment": {"midline_slices": 2}}, "discs", "graders=[RUN]"),
+        ("segmenter", {"randomise": {"saturate": 0.1}}, "locator", "segmenter=RUN"),
+    ],
+)
+def test_a_run_of_another_kind_is_named_with_the_key_that_takes_it(
+    tiny_bundle: Bundle, tmp_path: Path, made_by: str, telling: Any, key: str, right: str
+) -> None:
+    run = run_folder(tmp_path / "run", {}, {})
+    OmegaConf.save(OmegaConf.merge(OmegaConf.load(run / "config.yaml"), telling), run / "config.yaml")
+    named = {key: [str(run)] if key in ("graders", "discs") else str(run)}
+    config = ExportConfig(out=str(tmp_path), start=str(tiny_bundle.path), facts=FACTS, **named)
+    with pytest.raises(ConfigError, match=re.escape(f"run: a run of spinenet train {made_by}, so not {key}=")) as told:
+        export_run(config, tmp_path)
+    assert str(told.value).endswith(f"name it by {right}")
+
+
+def test_the_configuration_of_every_training_tells_its_kind(tmp_path: Path) -> None:
+    trainings = {"grader": TrainGraderConfig, "discs": TrainDiscsConfig, "locator": TrainLocatorConfig}
+    trainings |= {"segmenter": TrainSegmenterConfig, "measured": TrainMeasuredConfig}
+    for kind, training in trainings.items():
+        OmegaConf.save(OmegaConf.structured(training), tmp_path / "config.yaml")
+        assert kind_of_run(tmp_path) == kind
 
 
 def test_several_networks_become_one_that_says_their_geometric_mean() -> None:

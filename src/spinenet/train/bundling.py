@@ -13,6 +13,7 @@ from spinenet.model.card import card_metrics, model_card
 from spinenet.system.files import write_bytes, write_text
 from spinenet.train.export import mean_of_networks
 from spinenet.train.export_config import ExportConfig
+from spinenet.train.export_summary import decisions, refuse_other_kinds
 from spinenet.train.exported_weights import PACKAGED
 from spinenet.train.runs import export_bundle, first_fitted, learnt_by, locator_onnx, made_with, read_json, recipe_of
 
@@ -22,8 +23,10 @@ OF_THE_START = (
 """What is true of the bundle that is started from alone."""
 
 
-def export_run(config: ExportConfig, out: Path) -> None:
-    """Join runs in a bundle, in a run folder that can be evaluated: it has the split of the first run named."""
+def export_run(config: ExportConfig, out: Path) -> list[str]:
+    """Join runs in a bundle, in a run folder that can be evaluated: it has the split of the first run named. Returns
+    lines that say what each part decides."""
+    refuse_other_kinds(config)
     facts: dict[str, Any] = {
         "name": config.name,
         "version": config.version,
@@ -39,6 +42,8 @@ def export_run(config: ExportConfig, out: Path) -> None:
     write_text(bundle.path / "MODEL_CARD.md", model_card(bundle.metadata))
     for name in ("config.yaml", "split.json"):
         write_bytes(out / name, (_first_run(config) / name).read_bytes())
+    learnt = learnt_by([Path(run) for run in config.graders])["evidence"] if config.graders else {}
+    return list(decisions(bundle, _start(config), calibration, learnt))
 
 
 def _named_runs(config: ExportConfig) -> list[Path]:
@@ -63,7 +68,7 @@ def _started(
         )
     if not config.graders and not config.start:
         raise ConfigError("a bundle needs graders=[...] and locator=..., or start= with a bundle that has them")
-    start = load_bundle(None if config.start == PACKAGED else Path(config.start)) if config.start else None
+    start = _start(config)
     if config.measured and not config.segmenter and not (start and SEGMENTER in start.parts):
         raise ConfigError("measured=... needs segmenter=..., which outlines what it reads, or start= that has one")
     if start and not config.graders:
@@ -71,6 +76,10 @@ def _started(
     located_by = start.parts[LOCATOR] if start and not config.locator else locator_onnx(Path(config.locator or ""))
     graded = load_bundle(export_bundle([Path(run) for run in config.graders], located_by, calibration, facts, out))
     return _with_grader(start, graded, out) if start else graded
+
+
+def _start(config: ExportConfig) -> Bundle | None:
+    return load_bundle(None if config.start == PACKAGED else Path(config.start)) if config.start else None
 
 
 def _with_grader(start: Bundle, graded: Bundle, out: Path) -> Bundle:

@@ -112,8 +112,8 @@ def export(config: ExportConfig) -> None:
         return
     from spinenet.train.bundling import export_run
 
-    export_run(config, Path(config.out))
-    print(f"bundle: {Path(config.out) / 'bundle'}")
+    said = export_run(config, Path(config.out))
+    print("\n".join([*said, f"bundle: {Path(config.out) / 'bundle'}"]))
 
 
 @script("evaluate", EvaluateConfig)
