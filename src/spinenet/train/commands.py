@@ -105,10 +105,9 @@ def export(config: ExportConfig) -> None:
     if absent := [run for run in named if run and not Path(run).is_dir()]:
         raise ConfigError(f"{absent[0]}: no such folder; name finished runs of spinenet train")
     if config.format == MONAI:
-        from spinenet.train.monai_bundle import export_locator_bundle
+        from spinenet.train.monai_graders import export_monai
 
-        facts = {**config.facts, "version": config.version}
-        print(f"bundle of MONAI: {export_locator_bundle(Path(config.locator or ''), Path(config.out), facts)}")
+        print(f"bundle of MONAI: {export_monai(config)}")
         return
     from spinenet.train.bundling import export_run
 

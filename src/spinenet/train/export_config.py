@@ -14,7 +14,8 @@ class ExportConfig:
     out: str = MISSING
     """Folder that gets ``bundle/``, and the configuration and split of the first grader."""
     format: str = SPINENET
-    """spinenet: a bundle that grades; monai: the ``locator`` alone as a bundle of MONAI's Model Zoo, in ``monai/``."""
+    """spinenet: a bundle that grades; monai: one network alone, of ``locator``, ``graders`` or ``discs``, as a bundle
+    of MONAI's Model Zoo, in ``monai/``."""
     start: str | None = None
     """Bundle that gives what no run is named for, ``default`` for the one in the package. Its grader, or the one of
     ``graders``, has the targets that ``discs`` and ``measured`` have not learnt from patients."""
@@ -47,5 +48,5 @@ class ExportConfig:
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
             raise ValueError(f"format is {self.format}; choose one of {', '.join(FORMATS)}")
-        if self.format == MONAI and not self.locator:
-            raise ValueError("format=monai needs locator=RUN: the locator is what is exported")
+        if self.format == MONAI and len([*self.graders, *self.discs, *filter(None, [self.locator])]) != 1:
+            raise ValueError("format=monai exports one network: name locator=RUN, graders=[RUN] or discs=[RUN]")

@@ -22,10 +22,10 @@ TELLING = {
 
 def refuse_other_kinds(config: ExportConfig) -> None:
     """ConfigError where a run is named by the key of another kind of training."""
-    named = {"grader": config.graders, "discs": config.discs, "locator": [config.locator]}
-    named |= {"segmenter": [config.segmenter], "measured": [config.measured]}
+    single = {"locator": config.locator, "segmenter": config.segmenter, "measured": config.measured}
+    named = {"grader": config.graders, "discs": config.discs} | {kind: [run] for kind, run in single.items() if run}
     for kind, runs in named.items():
-        for run in filter(None, runs):
+        for run in runs:
             found = kind_of_run(Path(run))
             if found not in (kind, None):
                 raise ConfigError(

@@ -38,18 +38,47 @@ def export_locator_bundle(run: Path, out: Path, facts: Mapping[str, str]) -> Pat
         raise ConfigError(f"{run}: not a finished run of spinenet train locator (no config.yaml)") from error
     network = Locator(config.model.width)
     load_trained(network, exported_checkpoint(run))
+    metadata = metadata_of(facts)
+    return write_monai(
+        out, network.unet.state_dict(), metadata, inference_of(config.model.width), _readme(metadata), facts["licence"]
+    )
+
+
+def write_monai(
+    out: Path,
+    weights: Mapping[str, torch.Tensor],
+    metadata: Mapping[str, Any],
+    inference: Mapping[str, Any],
+    readme: str,
+    licence: str,
+) -> Path:
+    """Write the files of a bundle of MONAI to ``out/monai``."""
     folder = out / "monai"
     for part in ("configs", "models", "docs"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     with replacing(folder / "models" / "model.pt") as partial:
-        torch.save(network.unet.state_dict(), partial)
-    metadata = metadata_of(facts)
-    contents = {"metadata.json": metadata, "inference.json": inference_of(config.model.width)}
-    for name, content in contents.items():
+        torch.save(dict(weights), partial)
+    for name, content in {"metadata.json": metadata, "inference.json": inference}.items():
         write_text(folder / "configs" / name, json.dumps(content, indent=1) + "\n")
-    write_text(folder / "docs" / "README.md", _readme(metadata))
-    write_text(folder / "docs" / "license.txt", f"Weights: {facts['licence']}\nData: {facts['data']}\n")
+    write_text(folder / "docs" / "README.md", readme)
+    write_text(folder / "docs" / "license.txt", f"Weights: {licence}\nData: {metadata['data_source']}\n")
     return folder
+
+
+def origin_of(facts: Mapping[str, str]) -> dict[str, Any]:
+    """What ``metadata.json`` says of every network of ours: versions, authors, data and use."""
+    return {
+        "schema": SCHEMA,
+        "version": facts["version"],
+        "changelog": {facts["version"]: "exported by spinenet"},
+        "monai_version": version("monai"),
+        "pytorch_version": version("torch").partition("+")[0],
+        "numpy_version": version("numpy"),
+        "authors": "the authors of spinenet",
+        "copyright": "the authors of spinenet, Apache-2.0",
+        "data_source": facts["data"],
+        "intended_use": RESEARCH_ONLY,
+    }
 
 
 def metadata_of(facts: Mapping[str, str]) -> dict[str, Any]:
@@ -59,23 +88,14 @@ def metadata_of(facts: Mapping[str, str]) -> dict[str, Any]:
     image = {"format": "magnitude", "modality": "MR", "num_channels": 1, "value_range": [0.0, 1.2]}
     answer = {"format": "segmentation", "num_channels": len(LOCATOR_CLASSES), "value_range": [0.0, 1.0]}
     return {
-        "schema": SCHEMA,
-        "version": facts["version"],
-        "changelog": {facts["version"]: "exported by spinenet"},
-        "monai_version": version("monai"),
-        "pytorch_version": version("torch").partition("+")[0],
-        "numpy_version": version("numpy"),
+        **origin_of(facts),
         "required_packages_version": {"nibabel": version("nibabel"), "pytorch-ignite": IGNITE},
         "name": "spinenet locator",
         "task": "Segmentation of discs, vertebrae and spinal canal in sagittal lumbar spine MRI",
         "description": f"The locator of spinenet {__version__}, a 2-D U-Net on slices of {PIXEL_MM} mm pixels",
-        "authors": "the authors of spinenet",
-        "copyright": "the authors of spinenet, Apache-2.0",
-        "data_source": facts["data"],
         "data_type": "nibabel",
         "image_classes": "one sagittal slice, 0 and 1 its 1st and 99.5th percentile",
         "pred_classes": "probabilities of " + ", ".join(LOCATOR_CLASSES),
-        "intended_use": RESEARCH_ONLY,
         "network_data_format": {
             "inputs": {"image": {**tensor, **image, "is_patch_data": False, "channel_def": {"0": "image"}}},
             "outputs": {"pred": {**tensor, **answer, "is_patch_data": False, "channel_def": classes}},
