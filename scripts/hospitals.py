@@ -1,7 +1,8 @@
 """Sites under each other: hospitals and folds, with their heterogeneity (a forest plot a target).
 
 python scripts/hospitals.py SPIDER=notebooks/cross_validation Sudirman=notebooks/hospitals/sudirman.csv.gz \
-    --folds notebooks/hospitals/folds.csv --out notebooks/hospitals
+    --folds notebooks/hospitals/folds.csv --out notebooks/hospitals \
+    --beside "Sudirman to SPIDER=notebooks/hospitals/spider_by_sudirman.csv.gz"
 """
 
 from pathlib import Path
@@ -17,11 +18,13 @@ from spinenet.evaluate.samples import read_table
 def main(
     hospitals: list[str],
     folds: Path | None = None,
+    beside: list[str] | None = None,
     out: Path = Path("data/hospitals"),
     samples: int = 1000,
     seed: int = 0,
 ) -> None:
-    """HOSPITALS are NAME=PREDICTIONS with truth; FOLDS is a CSV ``study,fold`` that splits hospitals into sites."""
+    """HOSPITALS are NAME=PREDICTIONS with truth; FOLDS is a CSV ``study,fold`` that splits hospitals into sites. BESIDE
+    are such tables of patients who are among the sites already: shown, and in no mean."""
     fold_of = dict(read_table(folds)[["study", "fold"]].to_numpy()) if folds else {}
     tables: dict[tuple[str, str], pd.DataFrame] = {}
     for pair in hospitals:
@@ -29,7 +32,8 @@ def main(
         frame = load_predictions(Path(path))
         parts = frame.groupby(frame["study"].map(fold_of).fillna(""))
         tables |= {(name, f"{name}, fold {fold}" if fold else name): rows for fold, rows in parts}
-    write_hospitals(tables, out, samples=samples, seed=seed)
+    others = {(name, name): load_predictions(Path(path)) for name, path in (one.split("=", 1) for one in beside or ())}
+    write_hospitals(tables, out, beside=others, samples=samples, seed=seed)
     print(f"report: {out / 'report.md'}")
 
 

@@ -50,3 +50,11 @@ def test_every_site_has_its_own_row_and_one_with_few_positives_has_none(predicti
     report = (tmp_path / "report.md").read_text()
     assert RESEARCH_ONLY in report and "| Disc bulging | A | A, fold 0 | 40 |" in report
     assert (tmp_path / "forest.png").stat().st_size > 5000
+
+
+def test_what_stands_beside_is_shown_and_in_no_mean(predictions, tmp_path):
+    tables = {(name, name): predictions("bulging", seed=seed) for seed, name in enumerate("AB")}
+    for folder, beside in ((tmp_path / "without", None), (tmp_path / "with", {("C", "C"): predictions("bulging")})):
+        write_hospitals(tables, folder, beside=beside, samples=200, seed=0)
+    without, shown = ((tmp_path / name / "report.md").read_text() for name in ("without", "with"))
+    assert shown.startswith(without.rstrip()) and "| Disc bulging | C | C | 40 |" in shown[len(without) :]

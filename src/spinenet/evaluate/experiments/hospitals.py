@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
 from scipy.special import expit, logit
 from scipy.stats import chi2, t
 
 from spinenet.evaluate.estimates import MAIN, main_figure
-from spinenet.evaluate.figures import BLUE, GREY, INK, interval_row, panels, save
+from spinenet.evaluate.figures import BLUE, GREY, INK, ORANGE, interval_row, panels, save
 from spinenet.evaluate.intervals import ENDS, Estimate, Floats, patients_of
 from spinenet.evaluate.report import render, write_table
 from spinenet.evaluate.samples import PRESENCE, make_cohort, target_named
@@ -110,26 +111,33 @@ def by_target(sites: Sequence[Site]) -> dict[str, list[Site]]:
     return {name: [one for one in sites if one.target == name] for name in dict.fromkeys(one.target for one in sites)}
 
 
-def forest_figure(sites: Sequence[Site]) -> Picture:
-    """A panel a target: sites, the mean of all in ink, and where a next site is expected as a grey line."""
-    grouped = by_target(sites)
-    most = max(map(len, grouped.values()))
+def forest_figure(sites: Sequence[Site], beside: Sequence[Site] = ()) -> Picture:
+    """A panel a target: sites, the mean of all in ink, where a next site is expected as a grey line, and in orange what
+    stands ``beside``, which no mean holds."""
+    grouped, others = by_target(sites), by_target(beside)
+    most = max(len(mine) + len(others.get(name, ())) for name, mine in grouped.items())
     size = {"columns": 3, "width": 3.6, "height": 0.9 + 0.28 * (most + 1)}
     with panels(len(grouped), "quadratic kappa, or AUC", "", **size, legend=False) as drawn:  # type: ignore[arg-type]
         drawn[0].subplots_adjust(left=1.55 / drawn[0].get_size_inches()[0], wspace=0.62)
         for axis, (name, mine) in zip(drawn[1], grouped.items(), strict=True):
-            for place, one in enumerate(mine):
-                interval_row(axis, -place, one.estimate, BLUE)
-            mean, words = pool(mine), [f"{one.site} ({one.patients})" for one in mine]
-            if len(mine) > 2:
-                axis.plot(mean.next_site, [-len(mine)] * 2, color=GREY, linewidth=0.9)
-            if len(mine) > 1:
-                interval_row(axis, -len(mine), mean.mean, INK)
-                words.append("random effects")
-            axis.set_yticks([-place for place in range(len(words))], words, fontsize=7)
-            axis.set(ylim=(-most - 0.6, 0.6), xlim=(min(0.5, *(one.estimate.low for one in mine)) - 0.02, 1.01))
+            _draw_forest(axis, mine, others.get(name, []))
+            axis.set_ylim(-most - 0.6, 0.6)
             axis.set_title(target_named(name).title)
     return drawn[0]
+
+
+def _draw_forest(axis: Axes, mine: Sequence[Site], beside: Sequence[Site]) -> None:
+    mean = pool(mine)
+    rows = [(f"{one.site} ({one.patients})", one.estimate, BLUE) for one in mine]
+    if len(mine) > 2:
+        axis.plot(mean.next_site, [-len(mine)] * 2, color=GREY, linewidth=0.9)
+    if len(mine) > 1:
+        rows.append(("random effects", mean.mean, INK))
+    rows += [(f"{one.site} ({one.patients})", one.estimate, ORANGE) for one in beside]
+    for place, (_, estimate, colour) in enumerate(rows):
+        interval_row(axis, -place, estimate, colour)
+    axis.set_yticks([-place for place in range(len(rows))], [words for words, *_ in rows], fontsize=7)
+    axis.set_xlim(min(0.5, *(one.estimate.low for one in (*mine, *beside))) - 0.02, 1.01)
 
 
 def pooled(sites: Sequence[Site]) -> list[PooledEstimate]:
@@ -137,15 +145,23 @@ def pooled(sites: Sequence[Site]) -> list[PooledEstimate]:
     return [pool(mine) for mine in by_target(sites).values() if len(mine) > 1]
 
 
-def write_hospitals(tables: Mapping[tuple[str, str], pd.DataFrame], folder: Path, *, samples: int, seed: int) -> None:
-    """``report.md``, ``sites.csv`` and ``forest.png`` of all sites."""
-    sites = sites_of(tables, samples=samples, seed=seed)
+def write_hospitals(
+    tables: Mapping[tuple[str, str], pd.DataFrame],
+    folder: Path,
+    *,
+    beside: Mapping[tuple[str, str], pd.DataFrame] | None = None,
+    samples: int,
+    seed: int,
+) -> None:
+    """``report.md``, ``sites.csv`` and ``forest.png`` of all sites; ``beside`` are sites that no mean holds, such as
+    patients that are among the sites already, graded by another model."""
+    sites, others = (sites_of(one, samples=samples, seed=seed) for one in (tables, beside or {}))
     folder.mkdir(parents=True, exist_ok=True)
     rows = [
         {**vars(one), "estimate": one.estimate.value, "low": one.estimate.low, "high": one.estimate.high}
-        for one in sites
+        for one in (*sites, *others)
     ]
     write_table(rows, folder / "sites.csv")
-    save(forest_figure(sites), folder / "forest")
-    text = render("hospitals", sites=sites, pooled=pooled(sites), samples=samples, seed=seed)
+    save(forest_figure(sites, others), folder / "forest")
+    text = render("hospitals", sites=sites, beside=others, pooled=pooled(sites), samples=samples, seed=seed)
     write_text(folder / "report.md", text)
