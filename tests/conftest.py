@@ -41,6 +41,7 @@ ALLOWED_SKIPS = (
     "SPINENET_SPIDER",  # patients' images are not in the repository
     "this machine has a GPU",  # a test of what is said where there is none
     "no SIGKILL on this system",  # Windows
+    "no systemd on this system",  # containers and macOS
 )
 """A test may be skipped for a reason that holds one of these."""
 

@@ -121,7 +121,16 @@ def test_prediction_needs_the_base_install_only(path: Path) -> None:
     others = libraries_of(path) - set(sys.stdlib_module_names) - {"spinenet"}
     optional = {
         "readers": {"SimpleITK"},
-        "serve": {"ray", "pynetdicom", "starlette", "uvicorn"},
+        "serve": {
+            "ray",
+            "pynetdicom",
+            "starlette",
+            "uvicorn",
+            "dicomweb_client",
+            "requests",
+            "python_multipart",
+            "prometheus_client",
+        },
         "report": {"reportlab"},
         "api": {"pandas"},
     }.get(stage_of(path), set())

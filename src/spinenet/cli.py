@@ -1,4 +1,4 @@
-"""The command ``spinenet``: predict, apply, listen, compare, inspect, verify; train, evaluate, export from ``train``.
+"""The command ``spinenet``: predict, apply, listen, fetch, compare, inspect, verify; and those of ``train``.
 
 Each command imports what it needs, so that help is instant.
 
@@ -10,7 +10,7 @@ import logging
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,6 +26,7 @@ from spinenet.serve.command_options import (
     Paths,
     PathsAreCommands,
     SeriesViews,
+    configured,
     reporting,
 )
 from spinenet.serve.one_line_errors import one_line_errors
@@ -142,26 +143,14 @@ def predict(
 
 @app.command()
 @reporting
+@configured
 def listen(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for images and results.", show_default=False)],
-    allow: Annotated[
-        list[str], typer.Option(metavar="AET", help="Title that may send; may be repeated.", show_default=False)
-    ],
-    aet: Annotated[str, typer.Option(metavar="AET", help="Title of this node.")] = "SPINENET",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 11112,
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is every one.")] = "127.0.0.1",
-    send_to: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="AET@HOST:PORT",
-            help="Node that gets report and overview, with --identify; may be repeated.",
-            show_default=False,
-        ),
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file with these settings; options go before it.", show_default=False)
     ] = None,
-    wait: Annotated[float, typer.Option(min=0.0, help="Seconds without a new image that complete a study.")] = 30.0,
-    keep_hours: Annotated[float, typer.Option(min=0.0, help="Hours that images are kept after grading.")] = 24.0,
     model: Model = None,
     *,
+    given: dict[str, Any],
     options: ReportOptions,
 ) -> None:
     """Be a DICOM node that grades what it is sent.
@@ -170,15 +159,27 @@ def listen(
     """
     with one_line_errors("stopped; what was received is kept, the same command goes on with it"):
         from spinenet.model.bundle import load_bundle
-        from spinenet.serve.node.events import LogFormat
         from spinenet.serve.node.listening import listen as run
-        from spinenet.serve.node.peers import Caller, Peer
-        from spinenet.serve.node.service import NodeConfig
+        from spinenet.serve.node_settings import NodeSettings, read_settings, with_options
 
-        bundle = load_bundle(model)
-        peers, callers = tuple(map(Peer.parse, send_to or ())), tuple(map(Caller.parse, allow))
-        config = NodeConfig(aet, port, out, callers, peers, host, quiet_s=wait, keep_s=3600.0 * keep_hours)
-        run(config, bundle, options, LogFormat.TEXT, _say)
+        settings = with_options(read_settings(config) if config else NodeSettings(), given)
+        run(settings, load_bundle(model or settings.model), settings.report_options(options), _say)
+
+
+@app.command()
+def fetch(
+    study: Annotated[str, typer.Argument(metavar="URL", help="A study of a DICOMweb archive, .../studies/UID.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for its images.", show_default=False)],
+    token_file: Annotated[
+        Path | None, typer.Option(help="File with the token that the archive asks for.", show_default=False)
+    ] = None,
+) -> None:
+    """Take a study from an archive by its address."""
+    with one_line_errors("stopped; the images that came are kept"):
+        from spinenet.serve.node.listening import token_in
+        from spinenet.serve.node.web_archive import fetch as take
+
+        typer.echo(f"{take(study, out, token_in(token_file))} images in {out}; spinenet predict {out}")
 
 
 @app.command("app")

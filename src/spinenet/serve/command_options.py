@@ -3,6 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable
+from dataclasses import Field, fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from spinenet.report.options import EVERY, USUAL, Language, Output, ReportOptions, outputs_of
+from spinenet.serve.node_settings import MAX_PORT, NodeSettings
 
 Model = Annotated[Path | None, typer.Option(help="Model bundle, folder or zip.", show_default="the one in the package")]
 Paths = Annotated[
@@ -113,3 +115,38 @@ def reporting(command: Callable[..., None]) -> Callable[..., None]:
     parameters = [*(one for name, one in own.items() if name != "options"), *shared.values()]
     called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads
     return called
+
+
+def configured(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that is told ``settings`` by the options of ``NodeSettings``; those that were given, by name."""
+    own = inspect.signature(command).parameters
+    options = [one for one in fields(NodeSettings) if one.metadata]
+
+    @functools.wraps(command)
+    def called(**values: Any) -> None:
+        given = {one.name: values.pop(one.name) for one in options}
+        command(**values, given=given)
+
+    parameters = [*(one for name, one in own.items() if name != "given"), *map(_option_of, options)]
+    parameters.sort(key=lambda one: one.kind)
+    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads
+    return called
+
+
+def _option_of(key: Field[Any]) -> inspect.Parameter:
+    """The option of a setting: without it, the setting is that of the file or its default."""
+    told, kind = key.metadata, key.type
+    names = [f"--{key.name.replace('_', '-')}"] + (["-o"] if key.name == "out" else [])
+    is_empty = key.default in (None, "", (), 0, False)
+    option = typer.Option(
+        *names,
+        help=told["help"],
+        metavar=told["metavar"] or None,
+        min=told["least"],
+        max=MAX_PORT if "port" in key.name else None,
+        show_default=False if is_empty else str(key.default),
+    )
+    wanted: Any = list[str] | None if kind == tuple[str, ...] else kind | None  # type: ignore[operator]
+    return inspect.Parameter(
+        key.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=Annotated[wanted, option]
+    )

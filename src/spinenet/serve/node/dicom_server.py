@@ -12,7 +12,7 @@ from typing import Any
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, evt
 
 from spinenet.errors import NodeError, in_words
-from spinenet.serve.node.incoming import TAKEN, Receipt
+from spinenet.serve.node.incoming import TAKEN, Take
 from spinenet.serve.node.peers import Caller, checked_title
 
 VERIFICATION = "1.2.840.10008.1.1"
@@ -25,7 +25,6 @@ PATIENCE_S = 60.0
 """An association that sends nothing for so long keeps its study open no more."""
 REJECTED_PERMANENT, BY_USER, UNKNOWN_CALLER = 1, 1, 3
 
-Take = Callable[[Callable[[], Any], Callable[[Any], bytes]], Receipt]
 Action = Callable[[Any], tuple[int, Any]]
 
 

@@ -6,16 +6,10 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
+
+from spinenet.serve.node_settings import LogFormat
 
 Tell = Callable[["Event"], None]
-
-
-class LogFormat(StrEnum):
-    """How a line of the log is written."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,10 @@ class Receipt:
     problem: str = ""
 
 
+Take = Callable[[Callable[[], Any], Callable[[Any], bytes]], Receipt]
+"""Keep the image that the first function reads and the second one writes."""
+
+
 class Incoming:
     """The folder, and which studies in it changed; may be used by many threads."""
 

@@ -8,6 +8,7 @@ that it takes the place of what was sent before.
 """
 
 import logging
+import shutil
 import sqlite3
 import threading
 import time
@@ -84,6 +85,7 @@ class Node:
         self.peers = [peer.called for peer in config.destinations]
         self.stopping = threading.Event()
         self.threads: list[threading.Thread] = []
+        self.grades = False
 
     def start(self, pause_s: float = 1.0) -> Any:
         """Open the port, receive and send; returns the server, whose ``shutdown`` ends the receiving. NodeError if it
@@ -104,9 +106,9 @@ class Node:
         except BaseException:
             self.alone.release()
             raise
-        self._begin(self.commitment.run, pause_s)
+        self.begin(self.commitment.run, pause_s)
         for to in self.config.destinations:
-            self._begin(
+            self.begin(
                 Delivery(to, self.config.aet, self.state, self.config.retry_s, self.told, self.tally).run, pause_s
             )
         return server
@@ -123,7 +125,8 @@ class Node:
         self.server = DicomServer(config.aet, config.host, config.port, config.callers, self.take, commit, secret)
         return self.server.start()
 
-    def _begin(self, run: Callable[[threading.Event, float], None], pause_s: float) -> None:
+    def begin(self, run: Callable[[threading.Event, float], None], pause_s: float = 1.0) -> None:
+        """Let something go on beside, until it is told to stop."""
         thread = threading.Thread(target=run, args=(self.stopping, pause_s), daemon=True)
         thread.start()
         self.threads.append(thread)
@@ -131,6 +134,17 @@ class Node:
     def stop(self) -> None:
         """End grading and sending after the step that each is at."""
         self.stopping.set()
+
+    def problems(self) -> list[str]:
+        """What keeps the node from its work now, in words; nothing where all is well."""
+        found = [] if self.grades and all(one.is_alive() for one in self.threads) else ["a part of it has ended"]
+        if shutil.disk_usage(self.config.folder).free < self.config.reserve_bytes:
+            found.append("the disk is full, images are refused")
+        try:
+            self.state.unsent()
+        except sqlite3.Error as error:
+            found.append(f"its state cannot be read ({type(error).__name__})")
+        return found
 
     def told(self, event: Event) -> None:
         """Count what happened and tell it."""
@@ -156,6 +170,7 @@ class Node:
 
     def work(self, pause_s: float = 1.0) -> None:
         """Grade studies as they become complete, until ``stop`` is called."""
+        self.grades = True
         try:
             while not self.stopping.wait(pause_s):
                 for study in self.complete():
@@ -164,6 +179,7 @@ class Node:
                     self._finish(study)
                 self._clear()
         finally:
+            self.grades = False
             self.stopping.set()
             for thread in self.threads:
                 thread.join(END_S)

@@ -136,6 +136,11 @@ class NodeState:
             file.execute(_TOLD, (study, images))
             file.executemany(_OUT, [(peer, study, one.path) for peer in peers for one in objects])
 
+    def queue(self, study: str, objects: Sequence[SentObject], peers: Sequence[str]) -> None:
+        """Let more objects of a study wait for these peers."""
+        with self._opened() as file:
+            file.executemany(_OUT, [(peer, study, one.path) for peer in peers for one in objects])
+
     def failed_in_passing(self, study: str) -> None:
         """Take back a try that ended for a reason that is not the study's."""
         with self._opened() as file:

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,6 @@ TIMEOUT_S = 900.0
 """A study that takes longer is ended: the largest takes less than a minute."""
 _WHO = ("StudyInstanceUID", "PatientName", "PatientID")
 _MORE = ("PatientBirthDate", "PatientSex", "StudyDate", *PERSON_DETAILS)
-WORDS_FILE = "words.sr.dcm"
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def speak(images: Path, out: Path, title: str, words: str, bundle: Bundle, optio
     if origin is None:
         return None
     result = StudyResult(images.name, "failed", 0.0, origin=origin)
-    path = out / REPORTS_FOLDER / WORDS_FILE
+    path = out / REPORTS_FOLDER / (re.sub(r"\W+", "-", title) + REPORT_SUFFIX)
     path.parent.mkdir(parents=True, exist_ok=True)
     said = write_words(result, [words], model_facts(bundle), path, title=title, identify=options.identify)
     return path if said else None
