@@ -3,14 +3,18 @@
 import errno
 import socket
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from pydicom import dcmread
-from ward import Ward, deliver, placed, until
+from ward import STUDIES, Ward, deliver, image, placed, until
 
 from spinenet.errors import OutputError
 from spinenet.serve.node import incoming, service
+from spinenet.serve.node.service import Node
+from spinenet.serve.node.state import SentObject
+from spinenet.system.lone_process import ProcessLostError
 
 
 def test_a_corrected_image_takes_the_place_of_the_first_and_the_study_is_graded_anew(ward: Ward) -> None:
@@ -91,6 +95,63 @@ def test_a_study_of_which_images_were_refused_waits_for_them(ward: Ward, monkeyp
         deliver(ward, second)
         until(lambda: ward.graded)
     assert ward.graded == [2]
+
+
+def test_a_study_whose_images_were_refused_for_good_is_graded_without_them(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ward.running(), ward.association() as association:
+        assert association.send_c_store(placed(1, 0.0)).Status == 0
+        monkeypatch.setattr(incoming, "write_safely", _full)
+        assert association.send_c_store(placed(2, 4.0)).Status == incoming.OUT_OF_RESOURCES
+        association.release()
+        time.sleep(0.3)
+        assert ward.graded == []
+        monkeypatch.setattr(service, "MAX_REFUSED_S", 0.1)
+        until(lambda: ward.graded)
+        assert any("1 images were refused and never sent again" in line for line in ward.said)
+
+
+def _full(path: Path, content: bytes) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_study_that_kills_its_process_has_its_turn_last_and_is_set_aside(ward: Ward) -> None:
+    class Deadly(Ward):
+        def grade(self, images: Path, earlier: Sequence[SentObject]) -> Sequence[SentObject]:
+            if len(list(images.glob("*.dcm"))) == 3:
+                raise ProcessLostError("its process died, perhaps for lack of memory")
+            return super().grade(images, earlier)
+
+    deadly = Deadly(ward.config.folder)
+    with deadly.running(retry_s=0.01):
+        deliver(deadly, *(placed(number, 4.0 * number) for number in range(3)))
+        until(lambda: any("tried again" in line for line in deadly.said))
+        deliver(deadly, image(STUDIES[1]))
+        until(lambda: any("set aside" in line for line in deadly.said))
+        until(lambda: deadly.graded)
+    assert sum("its process died" in line for line in deadly.said) == 5
+    (words,) = deadly.words
+    assert words.startswith("Not graded: set aside") and len(deadly.kept()) == 4
+    with deadly.running():
+        time.sleep(0.3)
+    assert len(deadly.words) == 1  # it is said once
+
+
+def test_what_has_just_come_is_not_held_up_by_what_lies_there(ward: Ward) -> None:
+    with ward.running():
+        deliver(ward, *(image(study) for study in STUDIES[:6]))
+        until(lambda: len(ward.graded) == 6)
+    for path in (ward.config.folder / "incoming").glob("*/*.dcm"):
+        path.touch()  # all of them are to be graded again
+    node = Node(ward.config, ward, ward.hear)
+    server = node.start(0.02)
+    deliver(ward, image(STUDIES[6]), image(STUDIES[6], 2))
+    until(lambda: len(node.complete()) == 7)
+    assert node.complete()[0] == incoming.digest_of_uid(STUDIES[6])
+    node.stop()
+    node.work()
+    server.shutdown()
 
 
 def test_a_clock_that_is_set_changes_nothing(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:

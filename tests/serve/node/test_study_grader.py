@@ -27,6 +27,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, path in enumerate(sorted((root / "tree").rglob("*.dcm"))):
         data = dcmread(path)
         data.AccessionNumber, data.StudyDate, data.PatientName = "A17", "20260102", "Doe^Jane"
+        data.IssuerOfPatientID, data.ReferringPhysicianName = "WARD", "Roe^Jim"
         data.save_as(root / "study" / f"{number}.dcm")
     return root / "study"
 
@@ -47,6 +48,7 @@ def test_a_study_is_graded_then_graded_anew_then_refused_and_each_names_what_it_
     report: Any = dcmread(first[0].path)
     assert (report.AccessionNumber, report.StudyDate, report.PatientName) == ("A17", "20260102", "Doe^Jane")
     assert "PredecessorDocumentsSequence" not in report
+    assert (report.IssuerOfPatientID, report.ReferringPhysicianName) == ("WARD", "Roe^Jim")
 
     second = grader.grade(study, first)  # of the same images, so that all grades are the same
     report = dcmread(second[0].path)

@@ -78,7 +78,10 @@ class Incoming:
             except OSError as error:
                 self.refused.setdefault(study, set()).add(instance)
                 return Receipt(OUT_OF_RESOURCES, study, in_words(error))
-            self.refused.get(study, set()).discard(instance)
+            if (lacking := self.refused.get(study)) is not None:
+                lacking.discard(instance)
+                if not lacking:
+                    del self.refused[study]
         return Receipt(SUCCESS, study)
 
     def _keep(self, study: str, instance: str, place: str, content: bytes) -> None:

@@ -32,8 +32,13 @@ from spinenet.system.lone_process import ProcessLostError
 
 LOG = logging.getLogger(__name__)
 
-MAX_TRIES = 5
-"""A study whose grading ended its process, or the node, so often is set aside."""
+MAX_TRIES = 10
+"""A study whose grading did not end so often is set aside. That the node was ended counts once, that the process died
+twice."""
+MAX_REFUSED_S = 3600.0
+"""So long a study waits for images that could not be kept to be sent again."""
+AT_ONCE = 20
+"""So many studies are looked at before it is looked whether newer ones are complete."""
 END_S = 5.0
 """What a thread that is sending has to end before it is left alone."""
 PASSING = (NodeError, OutputError, OSError, MemoryError, sqlite3.Error)
@@ -82,6 +87,10 @@ class Node:
         self.changed = self.incoming.changed
         self.done: dict[str, float] = {}
         self.waits: dict[str, Backoff] = {}
+        self.later: set[str] = set()
+        """Studies from before the start, which have their turn after those that have come since."""
+        self.suspects: set[str] = set()
+        """Studies whose grading did not end, which have theirs last."""
         self.peers = [peer.called for peer in config.destinations]
         self.stopping = threading.Event()
         self.threads: list[threading.Thread] = []
@@ -100,6 +109,7 @@ class Node:
         try:
             self.incoming.open()
             self.state = NodeState(self.config.folder / "node.sqlite")
+            self.later, self.suspects = set(self.changed), self.state.unfinished()
             if dropped := self.state.forget_peers(self.peers):
                 self.tell("forgotten", f"{dropped} objects waited for destinations that are none any more")
             server = self._listen()
@@ -162,6 +172,7 @@ class Node:
             self.tally.add("received")
             if wait := self.waits.get(receipt.study):
                 wait.until = 0.0
+            self.later.discard(receipt.study)
         else:
             self.tally.add("refused")
             told = "could not be kept" if receipt.status == OUT_OF_RESOURCES else "was refused"
@@ -172,12 +183,15 @@ class Node:
         """Grade studies as they become complete, until ``stop`` is called."""
         self.grades = True
         try:
-            while not self.stopping.wait(pause_s):
-                for study in self.complete():
+            while not self.stopping.is_set():
+                studies = self.complete()
+                for study in studies[:AT_ONCE]:
                     if self.stopping.is_set():
                         return
                     self._finish(study)
                 self._clear()
+                if len(studies) <= AT_ONCE:
+                    self.stopping.wait(pause_s)
         finally:
             self.grades = False
             self.stopping.set()
@@ -191,17 +205,23 @@ class Node:
         with self.lock:
             return [
                 study
-                for study, changed in sorted(self.changed.items(), key=lambda one: one[1])
+                for study, changed in sorted(self.changed.items(), key=self._turn)
                 if study not in arriving
-                and not self.incoming.refused.get(study)
-                and changed + self.config.quiet_s <= now
+                and changed + (MAX_REFUSED_S if study in self.incoming.refused else self.config.quiet_s) <= now
                 and (study not in self.waits or self.waits[study].is_over)
             ]
+
+    def _turn(self, one: tuple[str, float]) -> tuple[int, float]:
+        """When a study has its turn: what has just come first, then what ended nothing, then what did."""
+        study, changed = one
+        return (study in self.later) + (study in self.suspects), changed
 
     def _finish(self, study: str) -> None:
         """Grade a study if its images are not those that were graded; whatever happens to it, others go on."""
         with self.lock:
             began, images = self.changed.get(study, 0.0), self.incoming.images(study)
+            if refused := self.incoming.refused.pop(study, None):
+                self.tell("incomplete", f"{len(refused)} images were refused and never sent again", study)
         try:
             if images:
                 self._decide(study, images)
@@ -219,6 +239,8 @@ class Node:
             return
         with self.lock:
             self.waits.pop(study, None)
+            self.later.discard(study)
+            self.suspects.discard(study)
             self.done[study] = time.monotonic()
             if self.changed.get(study) == began:
                 del self.changed[study]
@@ -252,7 +274,9 @@ class Node:
         try:
             made = self.grader.grade(self.incoming.folder / study, earlier)
         except ProcessLostError:
-            raise  # and counts
+            self.state.begin(study)
+            self.suspects.add(study)
+            raise
         except PASSING:
             self.state.failed_in_passing(study)
             raise

@@ -21,6 +21,7 @@ CREATE TABLE studies (
     told TEXT NOT NULL DEFAULT '', is_committed INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, peer TEXT NOT NULL, study TEXT NOT NULL, path TEXT NOT NULL);
+CREATE INDEX unfinished_studies ON studies (tries) WHERE tries > 0;
 CREATE INDEX outbox_of_peer ON outbox (peer, id);
 CREATE INDEX outbox_of_study ON outbox (study);
 CREATE TABLE answers (id INTEGER PRIMARY KEY AUTOINCREMENT, caller TEXT NOT NULL, content TEXT NOT NULL);
@@ -36,6 +37,9 @@ _TOLD = "INSERT INTO studies (study, told) VALUES (?, ?) ON CONFLICT (study) DO 
 _COMMITTED = (
     "INSERT INTO studies (study, is_committed) VALUES (?, 1) ON CONFLICT (study) DO UPDATE SET is_committed = 1"
 )
+_WAITING = """
+SELECT id, study, path FROM outbox WHERE peer = ? AND study NOT IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?
+"""
 _OUT = "INSERT INTO outbox (peer, study, path) VALUES (?, ?, ?)"
 
 
@@ -109,6 +113,11 @@ class NodeState:
         with self._opened() as file:
             file.execute(_BEGIN, (study,))
 
+    def unfinished(self) -> set[str]:
+        """Studies whose grading began and did not end."""
+        with self._opened() as file:
+            return {study for (study,) in file.execute("SELECT study FROM studies WHERE tries > 0")}
+
     def graded(
         self,
         study: str,
@@ -153,10 +162,8 @@ class NodeState:
 
     def waiting(self, peer: str, but: Sequence[str] = (), most: int = 20) -> list[OutboxEntry]:
         """What waits for a peer, the oldest first, without these studies."""
-        marks = ",".join("?" * len(but))
-        query = f"SELECT id, study, path FROM outbox WHERE peer = ? AND study NOT IN ({marks}) ORDER BY id LIMIT ?"
         with self._opened() as file:
-            rows = file.execute(query, (peer, *but, most)).fetchall()
+            rows = file.execute(_WAITING, (peer, json.dumps(list(but)), most)).fetchall()
         return [OutboxEntry(number, study, Path(path)) for number, study, path in rows]
 
     def sent(self, entry: OutboxEntry) -> None:
@@ -171,9 +178,9 @@ class NodeState:
 
     def forget_peers(self, known: Sequence[str]) -> int:
         """Drop what waits for peers that are none any more; returns how much that was."""
-        marks = ",".join("?" * len(known))
         with self._opened() as file:
-            return file.execute(f"DELETE FROM outbox WHERE peer NOT IN ({marks})", tuple(known)).rowcount
+            query = "DELETE FROM outbox WHERE peer NOT IN (SELECT value FROM json_each(?))"
+            return file.execute(query, (json.dumps(list(known)),)).rowcount
 
     def commit(self, studies: Sequence[str], caller: str, content: str) -> None:
         """Note that images of studies are promised to be kept, and the answer that its asker is to get."""

@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from spinenet.system.lone_process import LoneProcess
 TIMEOUT_S = 900.0
 """A study that takes longer is ended: the largest takes less than a minute."""
 _WHO = ("StudyInstanceUID", "PatientName", "PatientID")
+FILED_BY = ("IssuerOfPatientID", "OtherPatientIDs", "ReferringPhysicianName", "StudyDescription")
+"""Elements that some archives file or list by, beside those of ``report.dicom.objects``."""
 _MORE = ("PatientBirthDate", "PatientSex", "StudyDate", *PERSON_DETAILS)
 
 
@@ -72,8 +74,9 @@ def _done(bundle: Path, options: ReportOptions, job: _Job) -> list[SentObject]:
     made = grade_folder(job.images, job.out, _bundle(bundle), options)
     if not made:
         raise StudyError("no DICOM object can be made of it; is a UID missing?")
+    told = study_elements(job.images) if options.identify else {}
     for path in made:
-        succeed(path, job.earlier)
+        complete(path, job.earlier, told)
     return [reference_to(path) for path in made]
 
 
@@ -110,20 +113,41 @@ def reference_to(path: Path) -> SentObject:
     return SentObject(str(path), *map(str, uids))
 
 
-def succeed(path: Path, earlier: Sequence[SentObject]) -> None:
+def study_elements(images: Path) -> dict[str, Any]:
+    """What the first image that can be read says of patient and study beside what every report takes over, with the
+    patient's id that it belongs to."""
+    for path in sorted(images.glob("*.dcm")):
+        try:
+            data = dcmread(path, stop_before_pixels=True, specific_tags=["PatientID", *FILED_BY])
+            return {keyword: data[keyword].value for keyword in ("PatientID", *FILED_BY) if keyword in data}
+        except (OSError, ValueError, TypeError, AttributeError, KeyError, EOFError):
+            continue
+    return {}
+
+
+def complete(path: Path, earlier: Sequence[SentObject], told: Mapping[str, Any]) -> None:
+    """Give an object the elements of its patient and study that it lacks, and let it take its place."""
+    data: Any = dcmread(path)
+    if told and str(told.get("PatientID", "")).strip() == str(data.PatientID).strip():
+        for keyword in FILED_BY:
+            if told.get(keyword) and not data.get(keyword):
+                setattr(data, keyword, told[keyword])
+    succeed(data, path, earlier)
+    with replacing(path) as partial:
+        data.save_as(partial, enforce_file_format=True)
+
+
+def succeed(data: Any, path: Path, earlier: Sequence[SentObject]) -> None:
     """Let an object say which ones it takes the place of (PS3.3, C.17.2: predecessor documents), under a UID that none
     of them bears. Pictures get the new UID alone."""
     if not earlier:
         return
-    data: Any = dcmread(path)
     text = "/".join([str(data.SOPInstanceUID), *(one.instance_uid for one in earlier)])
     data.SOPInstanceUID = f"2.25.{int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], 'big')}"
     data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
     reports = [one for one in earlier if one.path.endswith(REPORT_SUFFIX)]
     if path.name.endswith(REPORT_SUFFIX) and reports:
         data.PredecessorDocumentsSequence = [_predecessor(one) for one in reports]
-    with replacing(path) as partial:
-        data.save_as(partial, enforce_file_format=True)
 
 
 def _predecessor(one: SentObject) -> Dataset:

@@ -115,7 +115,7 @@ class WebServer:
             return PlainTextResponse("send multipart/related; type=application/dicom\n", 415)
         if not (boundary := options.get(b"boundary")):
             return PlainTextResponse("the content type names no boundary\n", 400)
-        study, stored = request.path_params.get("study", ""), _Stored()
+        study, stored = request.path_params.get("study", ""), _Receipts()
         parts = _Parts(boundary)
         try:
             async for part in parts.of(request):
@@ -132,7 +132,7 @@ class WebServer:
         listed = [caller for caller in self.node.config.callers if caller.host]
         return address in ("127.0.0.1", "::1") or any(caller.is_at(address) for caller in listed)
 
-    def _take(self, part: IO[bytes], study: str, stored: "_Stored") -> None:
+    def _take(self, part: IO[bytes], study: str, stored: "_Receipts") -> None:
         """Keep one image."""
         named: dict[str, str] = {}
 
@@ -211,7 +211,7 @@ class _Parts:
         self.is_over = True
 
 
-class _Stored:
+class _Receipts:
     """How each image of a request was taken."""
 
     def __init__(self) -> None:
