@@ -9,12 +9,16 @@ and again, its disk is filled (where a file system may be mounted on FOLDER, whi
 destinations is away until the last study was sent. In the end every acknowledged image, in the version that was
 acknowledged last, has to lie in the node; each study's one result has to be made from these very images; and each
 destination has to hold that result as the only one that no other takes the place of. Exit code 1 where that is not so.
+
+With ``--stub-grader`` no image is graded: a report that names the images' digest stands for the grades. What is
+strained is then the bookkeeping alone, with many more studies in the same time.
 """
 
 import copy
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,9 +29,9 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,14 +43,23 @@ from pynetdicom import AE, AllStoragePresentationContexts, evt
 
 from spinenet.readers import find_studies
 from spinenet.readers.fingerprints import images_digest
-from spinenet.report.tables import recover
+from spinenet.report.dicom.text_report import write_words
+from spinenet.report.options import ReportOptions
+from spinenet.report.study_files import REPORT_SUFFIX, REPORTS_FOLDER
+from spinenet.report.tables import append, recover, study_row
+from spinenet.serve.node import listening
 from spinenet.serve.node.incoming import digest_of_uid
+from spinenet.serve.node.state import SentObject
+from spinenet.serve.node.study_grader import complete, origin_in, reference_to
 from spinenet.serve.node.web_archive import encoded
+from spinenet.study import StudyResult
 from spinephantom import make_study
 from spinephantom.patient.pathology import Mode
 from spinephantom.write.dicom_files import write_dicom
 
 SENDERS = ("MR1", "MR2", "WEB")
+PLAIN = "from spinenet.cli import main; main()"
+STUB = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from strain_node import stub; stub(); {PLAIN}"
 PORTION = 12
 """Studies between two fillings of the disk."""
 
@@ -57,6 +70,7 @@ class Run:
 
     folder: Path
     chance: random.Random
+    is_stub: bool = False
     counts: Counter[str] = field(default_factory=Counter)
     acknowledged: dict[str, dict[str, str]] = field(default_factory=dict)
     """Study UID -> image UID -> the version that was acknowledged last."""
@@ -139,14 +153,7 @@ class NodeProcess:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        command = [
-            sys.executable,
-            "-c",
-            "from spinenet.cli import main; main()",
-            "listen",
-            "--config",
-            str(self.config),
-        ]
+        command = [sys.executable, "-c", STUB if self.run.is_stub else PLAIN, "listen", "--config", str(self.config)]
         self.process = subprocess.Popen(command, stderr=self.log, stdout=self.log)
         end = time.monotonic() + 120
         while time.monotonic() < end and self.process.poll() is None and self.ask("/health") is None:
@@ -174,6 +181,39 @@ class NodeProcess:
         while not self.stopped.wait(self.run.chance.uniform(0.2, 1.8) * mean_s):
             self.kill()
             self.start()
+
+
+class StubGrader:
+    """In the place of the node's own: a result that says from which images it was made, and no grade."""
+
+    def __init__(self, results: Path, bundle: Path, options: ReportOptions) -> None:
+        self.results, self.facts = results, {"name": "stub", "version": "0"}
+
+    def grade(self, images: Path, earlier: Sequence[SentObject]) -> list[SentObject]:
+        """Note the digest of the images, in the table and in a report."""
+        (source,) = find_studies([images])
+        out, digest = self.results / images.name, images_digest(source)
+        result = StudyResult(source.key, "ok", 0.0, origin=origin_in(images))
+        path = out / REPORTS_FOLDER / f"study-stub{REPORT_SUFFIX}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_words(result, [digest], self.facts, path, title="stub", identify=True)
+        complete(path, earlier, {})
+        for table in out.glob("*.csv"):
+            table.unlink()
+        append(out, replace(study_row(result), images=digest), ())
+        return [reference_to(path)]
+
+    def tell(self, images: Path, title: str, words: str) -> list[SentObject]:
+        """Nothing: no study here is one that cannot be graded."""
+        return []
+
+    def end(self) -> None:
+        """It has no process."""
+
+
+def stub() -> None:
+    """Let the node of this process grade by a stub."""
+    listening.StudyGrader = StubGrader  # type: ignore[assignment,misc]
 
 
 def originals(folder: Path) -> list[Dataset]:
@@ -305,7 +345,8 @@ def small_disk(run: Run, megabytes: int) -> Iterator[Callable[[], None] | None]:
     def fill() -> None:
         try:
             with filler.open("wb", buffering=0) as file:
-                while file.write(bytes(1 << 16)):
+                os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(run.folder).free)
+                while file.write(bytes(1 << 12)):
                     pass
         except OSError:
             run.count("full disks")
@@ -404,6 +445,7 @@ def main(
     seed: int = 14,
     kill_every: Annotated[float, typer.Option(help="Mean seconds between kills.")] = 20.0,
     between: Annotated[float, typer.Option(help="Mean seconds between two studies of a sender.")] = 2.0,
+    stub_grader: Annotated[bool, typer.Option("--stub-grader", help="Grade nothing: strain the bookkeeping.")] = False,
     patience: Annotated[float, typer.Option(help="Seconds to wait for the end after the last study.")] = 3600.0,
 ) -> None:
     """Run, then count what is wrong."""
@@ -411,7 +453,7 @@ def main(
     if place.exists():
         sys.exit(f"{place}: exists; name a new folder")
     place.parent.mkdir(parents=True, exist_ok=True)
-    run, begin = Run(place, random.Random(seed)), time.monotonic()
+    run, begin = Run(place, random.Random(seed), stub_grader), time.monotonic()
     present, absent = Archive("PACS", free_port()), Archive("AWAY", free_port())
     present.open()
     with small_disk(run, 64 + 2 * studies) as fill, running(run, [present, absent]) as node:
