@@ -2,8 +2,11 @@
 
 import io
 import pickle
+import subprocess
+import sys
 from dataclasses import replace
 
+import line_in_ranks
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -228,3 +231,15 @@ def test_the_best_epoch_is_exported_and_not_the_last(tmp_path, monkeypatch):
 def test_a_limit_of_time_ends_a_run_cleanly(tmp_path):
     _, done = run(tmp_path, epochs=100_000, callbacks=CallbacksConfig(minutes=0.03))
     assert done.score is not None and (tmp_path / "checkpoints" / "last.ckpt").is_file()
+
+
+def test_two_processes_learn_what_one_learns_of_the_same_items(tmp_path):
+    """As ``trainer=ddp_sim`` does; batch statistics, which each process takes of its own items, would differ."""
+    line_in_ranks.trained(tmp_path / "one", 1)
+    command = [sys.executable, line_in_ranks.__file__, str(tmp_path / "two"), "2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    one, two = (trained_weights(tmp_path / name / "checkpoints" / "last.ckpt") for name in ("one", "two"))
+    began = line_in_ranks.Line().network.state_dict()
+    for name in began:
+        assert torch.allclose(one[name], two[name], atol=1e-5) and not torch.allclose(one[name], began[name], atol=1e-3)
