@@ -14,6 +14,8 @@ MISSING: Any = "???"
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")
 CUMULATIVE, CORN, CROSS_ENTROPY = ORDINALS = ("cumulative", "corn", "cross_entropy")
 """How the grades of ordinal scales are told and learnt (``train/ordinal.py``)."""
+TRUTH, RATER = LABELS = ("truth", "rater")
+"""Whose grades are learnt where several raters graded."""
 GRADER_KINDS = ("attention", "mean", "resnet18_3d", "resnet34_3d")
 """Networks that ``baselines.build_grader`` can build."""
 
@@ -145,6 +147,12 @@ def check_ordinal(name: str) -> None:
         raise ValueError(f"model.ordinal is {name}; choose one of {', '.join(ORDINALS)}")
 
 
+def check_labels(name: str) -> None:
+    """ValueError where there are no such labels."""
+    if name not in LABELS:
+        raise ValueError(f"labels is {name}; choose {' or '.join(LABELS)}")
+
+
 @dataclass
 class GraderLossConfig:
     """What the grader's sum that is learnt consists of."""
@@ -260,7 +268,7 @@ class TrainGraderConfig(RunConfig):
     """Run folder, one that no other run has used."""
     locator: str | None = None
     """Run folder of ``train locator``; with it the run exports a whole bundle and predicts its test patients."""
-    labels: str = "truth"
+    labels: str = TRUTH
     """What is learnt where several raters graded: ``truth``, what most said (of phantoms what is exact), or ``rater``,
     one of them at random each time, which teaches the shares of their grades."""
     model: GraderModelConfig = field(default_factory=GraderModelConfig)
@@ -269,8 +277,7 @@ class TrainGraderConfig(RunConfig):
     crop: CropSpec = field(default_factory=CropSpec)
 
     def __post_init__(self) -> None:
-        if self.labels not in ("truth", "rater"):
-            raise ValueError(f"labels is {self.labels}; choose truth or rater")
+        check_labels(self.labels)
 
 
 @dataclass

@@ -49,6 +49,17 @@ def test_one_seed_shows_one_picture_and_another_seed_another(packed, config):
     assert crops(1).shape != crops(2).shape or not torch.equal(crops(1), crops(2))
 
 
+def test_one_of_several_raters_is_drawn_where_that_is_asked_for(packed, config):
+    pfirrmann, graded = TARGET_INDEX["pfirrmann"], packed[0].grades_LT != UNKNOWN
+    raters_RLT = np.stack([np.where(graded, grade, UNKNOWN) for grade in (0, 1)])
+    study = replace(packed[0], raters_RLT=raters_RLT)
+    for labels, learnt in (("rater", {0, 1}), ("truth", set(study.grades_LT[graded[:, pfirrmann], pfirrmann]))):
+        shown = DiscStudies([study], ("spider",), KEPT, config.crop, labels)
+        draws = [shown[Draw(0, seed)]["grades_NT"][:, pfirrmann] for seed in range(12)]
+        assert set(np.concatenate(draws)) - {UNKNOWN} == learnt
+        assert labels == "truth" or all(len(set(draw) - {UNKNOWN}) == 1 for draw in draws)
+
+
 def test_a_disc_that_moves_takes_its_drawing_along(packed, config):
     """Of pictures that are white where the second task says disc, black elsewhere."""
     drawn = packed[0].classes_MRC == DISC

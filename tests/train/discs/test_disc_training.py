@@ -12,13 +12,14 @@ import torch
 
 from spinenet.crops import DISC_ARRAYS
 from spinenet.datasets.splits import DataConfig
-from spinenet.labels import LEVELS, TARGET_INDEX, UNKNOWN
+from spinenet.labels import LEVELS, TARGET_INDEX, TARGETS, UNKNOWN
 from spinenet.model.bundle import DISCS
 from spinenet.train.discs.batches import disc_loaders
 from spinenet.train.discs.disc_config import DiscFitConfig, DiscLossConfig
 from spinenet.train.discs.disc_export import example_discs, export_discs
 from spinenet.train.discs.disc_run import build_network, train_discs
 from spinenet.train.discs.module import DiscModule, rate_groups
+from spinenet.train.discs.objective import grading_sum
 from spinenet.train.discs.packed import raters_of
 from spinenet.train.loop import fit
 from spinenet.train.training_config import CallbacksConfig, LoggerConfig, TrainerConfig
@@ -57,6 +58,21 @@ def test_unknown_labels_teach_nothing(network, config, still_batch, mixes):
     loss.backward()
     assert loss == 0
     assert all(weight.grad is None or not weight.grad.any() for weight in network.parameters())
+
+
+def test_rare_grades_weigh_more_where_that_is_asked_for(network, config):
+    narrowing, grades_NT = TARGET_INDEX["narrowing"], torch.full((10, len(TARGETS)), UNKNOWN)
+    grades_NT[:, narrowing] = torch.tensor([1, *[0] * 9])
+    lifted = replace(config, loss=DiscLossConfig(rare=0.5))
+    plain_TK, weights_TK = (DiscModule(network, one, SOURCES, grades_NT).weights_TK for one in (config, lifted))
+    assert weights_TK[narrowing, 1] / weights_TK[narrowing, 0] == pytest.approx(3.0)  # the square root of nine to one
+    missed = {"narrowing": torch.tensor([[-3.0], [-3.0]])}  # of one narrowed disc and one that is not
+    known = torch.zeros(2, dtype=torch.long)
+    plain, more = (
+        grading_sum(network, missed, grades_NT[:2], known, SOURCES, config.loss, one_TK)
+        for one_TK in (plain_TK, weights_TK)
+    )
+    assert more / plain == pytest.approx(1.5, rel=0.1)  # three quarters of the mean instead of a half
 
 
 def test_one_known_label_teaches_its_target_alone(network, config, still_batch):

@@ -4,6 +4,7 @@ Shapes: N disc of a batch, M picture, V view, H W pixels, R C pixels of the clas
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from spinenet.train.data import Draw, Draws, MultiSourceDataset, shuffled
 from spinenet.train.discs.disc_config import DiscAugmentConfig, TrainDiscsConfig
 from spinenet.train.discs.moves import STILL, Moves
 from spinenet.train.discs.packed import PackedStudy, can_show
+from spinenet.train.training_config import RATER, TRUTH
 
 ALWAYS = LEVELS.index("L2/L3") + 1
 """Levels below this are always shown."""
@@ -28,12 +30,17 @@ Pair = tuple[int, int]
 
 class DiscStudies(MultiSourceDataset):
     """One item a study: as prediction shows it, or, of a Draw, moved by its chance. ``numbered`` are all data sets in
-    the order by which a batch numbers them."""
+    the order by which a batch numbers them; ``labels`` says whose grades a Draw brings."""
 
     def __init__(
-        self, studies: Sequence[PackedStudy], numbered: Sequence[str], config: DiscAugmentConfig, spec: CropSpec
+        self,
+        studies: Sequence[PackedStudy],
+        numbered: Sequence[str],
+        config: DiscAugmentConfig,
+        spec: CropSpec,
+        labels: str = TRUTH,
     ) -> None:
-        self.studies, self.config, self.spec = studies, config, spec
+        self.studies, self.config, self.spec, self.labels = studies, config, spec, labels
         self.sources = [one.source for one in studies]
         self.numbers = {name: number for number, name in enumerate(numbered)}
 
@@ -41,6 +48,8 @@ class DiscStudies(MultiSourceDataset):
         if isinstance(index, Draw):
             rng = np.random.default_rng(index.seed)
             study = self.studies[index.place]
+            if self.labels == RATER and len(study.raters_RLT):
+                study = replace(study, grades_LT=rng.choice(study.raters_RLT))
             shown = drawn_discs(study, self.config, rng)
             moves = Moves(rng, self.config, self.spec)
         else:
@@ -144,7 +153,9 @@ def disc_loaders(
     train: Sequence[PackedStudy], validation: Sequence[PackedStudy], config: TrainDiscsConfig, sources: Sequence[str]
 ) -> tuple[DataLoader, DataLoader | None]:
     """Loaders of moved training discs, each source's share in every step, and of validation discs as predicted."""
-    loader = shuffled(DiscStudies(train, sources, config.augment, config.crop), config, collate, EvenDraws)
+    loader = shuffled(
+        DiscStudies(train, sources, config.augment, config.crop, config.labels), config, collate, EvenDraws
+    )
     if not validation:
         return loader, None
     still = DiscStudies(validation, sources, config.augment, config.crop)

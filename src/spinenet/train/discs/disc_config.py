@@ -4,7 +4,14 @@ from dataclasses import dataclass, field
 
 from spinenet.crops import CropSpec
 from spinenet.labels import TARGET
-from spinenet.train.training_config import CUMULATIVE, FitConfig, RunConfig, check_ordinal
+from spinenet.train.training_config import (
+    CUMULATIVE,
+    TRUTH,
+    FitConfig,
+    RunConfig,
+    check_labels,
+    check_ordinal,
+)
 
 BEGINNINGS = ("imagenet", "random")
 
@@ -116,6 +123,8 @@ class DiscLossConfig:
     """Weight of every other target that there are labels of."""
     sources: dict[str, float] = field(default_factory=dict)
     """Data set -> factor of the loss of its ordinal grades; others 1."""
+    rare: float = 0.0
+    """How far rare grades are lifted: a grade weighs (mean count / count) to this power; 0: all discs alike."""
     smoothing: float = 0.02
     """Share of every answer that is taken to be wrong."""
     pairs: float = 0.15
@@ -127,6 +136,8 @@ class DiscLossConfig:
         unknown = set(self.targets) - set(TARGET)
         if unknown:
             raise ValueError(f"loss.targets names what is no target: {', '.join(sorted(unknown))}")
+        if self.rare < 0:
+            raise ValueError("loss.rare is 0 (off) or more")
 
 
 def _disc_crop() -> CropSpec:
@@ -139,6 +150,9 @@ class TrainDiscsConfig(RunConfig):
 
     out: str = "data/runs/discs"
     """Run folder, one that no other run has used."""
+    labels: str = TRUTH
+    """What is learnt where several raters graded: ``truth``, what most said (of phantoms what is exact), or ``rater``,
+    one of them at random each time, which teaches the shares of their grades."""
     fit: DiscFitConfig = field(default_factory=DiscFitConfig)
     model: DiscModelConfig = field(default_factory=DiscModelConfig)
     augment: DiscAugmentConfig = field(default_factory=DiscAugmentConfig)
@@ -147,5 +161,6 @@ class TrainDiscsConfig(RunConfig):
     """Rows and columns must be multiples of 32."""
 
     def __post_init__(self) -> None:
+        check_labels(self.labels)
         if self.crop.rows % 32 or self.crop.columns % 32:
             raise ValueError(f"crop is {self.crop.rows} x {self.crop.columns}; both must be multiples of 32")

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from spinenet.crops import CropSpec
@@ -46,7 +47,8 @@ def train_discs(config: TrainDiscsConfig, out: Path) -> float | None:
     _begin(network, config)
     if not config.fit.encoder_rate:
         network.encoder.freeze(len(network.encoder.stages))
-    module = DiscModule(network, config, sources)
+    grades_NT = torch.as_tensor(np.concatenate([study.grades_LT for study in train]))
+    module = DiscModule(network, config, sources, grades_NT)
     done = fit(module, *loaders, config, out)
     if module.trainer.is_global_zero:
         _save_learnt(out, raters, train)

@@ -16,6 +16,7 @@ from spinenet.train.discs.moves import Mix, drawn_mix, render
 from spinenet.train.discs.network import DiscNetwork
 from spinenet.train.discs.objective import grading_sum, pair_loss, segmentation_loss
 from spinenet.train.loop import OTHER_TARGETS, SCORE
+from spinenet.train.losses import grade_weights
 from spinenet.train.networks import NEVER
 from spinenet.train.optimise import one_cycle
 from spinenet.train.scores import discrimination
@@ -27,10 +28,22 @@ BETAS = (0.9, 0.98)
 
 
 class DiscModule(pl.LightningModule):
-    """The disc network with its losses; ``sources`` are the data sets in the order by which batches number them."""
+    """The disc network with its losses; ``sources`` are the data sets in the order by which batches number them,
+    ``grades_NT`` those of the training discs, which set the weights of rare grades (None: all alike)."""
 
-    def __init__(self, network: DiscNetwork, config: TrainDiscsConfig, sources: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        network: DiscNetwork,
+        config: TrainDiscsConfig,
+        sources: tuple[str, ...],
+        grades_NT: Tensor | None = None,
+    ) -> None:
         super().__init__()
+        weights_TK = torch.ones(len(TARGETS), MAX_GRADES)
+        if grades_NT is not None and config.loss.rare:
+            weights_TK = grade_weights(grades_NT, config.loss.rare)
+        self.weights_TK: Tensor
+        self.register_buffer("weights_TK", weights_TK, persistent=False)
         self.config, self.sources = config, sources
         # Twice as fast on a CPU.
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -72,7 +85,8 @@ class DiscModule(pl.LightningModule):
         return mix.share * own + (1 - mix.share) * other
 
     def _grading(self, outputs: dict[str, Tensor], grades_NT: Tensor, batch: Batch) -> Tensor:
-        return grading_sum(self.network, outputs, grades_NT, batch["source_N"], self.sources, self.config.loss)
+        at = batch["source_N"]
+        return grading_sum(self.network, outputs, grades_NT, at, self.sources, self.config.loss, self.weights_TK)
 
     def _graded(self, z_ND: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Outputs (N, ...) of the heads: each disc among those of its patient."""

@@ -25,45 +25,51 @@ def grading_sum(
     source_N: Tensor,
     sources: Sequence[str],
     config: DiscLossConfig,
+    weights_TK: Tensor,
 ) -> Tensor:
-    """Weighted sum over targets of the mean loss of known grades; ``source_N`` indexes ``sources``. A target without
-    known grades adds 0."""
+    """Weighted sum over targets of the mean loss of known grades, of which each weighs as ``weights_TK`` says;
+    ``source_N`` indexes ``sources``. A target without known grades adds 0."""
     total = sum((one.sum() for one in outputs.values()), source_N.new_zeros((), dtype=torch.float32)) * 0.0
     for name, head in network.each_head():
-        grades_N = grades_NT[:, TARGET_INDEX[name]]
+        grades_N, rare_K = grades_NT[:, TARGET_INDEX[name]], weights_TK[TARGET_INDEX[name]]
         weight = config.targets.get(name, config.other_targets)
         if head.target.scale is not Scale.ORDINAL:
             known = grades_N >= 0
             if known.any():
-                total = total + weight * _answer_loss(head, outputs[name][known], grades_N[known], config.smoothing)
+                loss_N = _answer_loss(head, outputs[name][known], grades_N[known], config.smoothing)
+                total = total + weight * _mean(loss_N, rare_K[grades_N[known]])
             continue
         for number, rater in enumerate(sources):
             known = (grades_N >= 0) & (source_N == number)
             if rater in head.raters and known.any():
-                loss = _ordinal_loss(head, outputs[name][known], grades_N[known], rater, config.smoothing)
-                total = total + weight * config.sources.get(rater, 1.0) * loss
+                loss_N = _ordinal_loss(head, outputs[name][known], grades_N[known], rater, config.smoothing)
+                total = total + weight * config.sources.get(rater, 1.0) * _mean(loss_N, rare_K[grades_N[known]])
     return total
 
 
+def _mean(loss_N: Tensor, weight_N: Tensor) -> Tensor:
+    return (loss_N * weight_N).sum() / weight_N.sum().clamp(min=1e-6)
+
+
 def _answer_loss(head: GradeHead, outputs: Tensor, grades_N: Tensor, smoothing: float) -> Tensor:
-    """Cross entropy of a nominal or binary target."""
+    """(N,) cross entropy of a nominal or binary target."""
     if head.target.scale is Scale.BINARY:
-        return _smoothed(outputs[:, 0], grades_N.float(), smoothing).mean()
+        return _smoothed(outputs[:, 0], grades_N.float(), smoothing)
     spread = smoothing * head.grades / (head.grades - 1)
-    return functional.cross_entropy(outputs, grades_N, label_smoothing=spread)
+    return functional.cross_entropy(outputs, grades_N, label_smoothing=spread, reduction="none")
 
 
 def _ordinal_loss(head: GradeHead, outputs: Tensor, grades_N: Tensor, rater: str, smoothing: float) -> Tensor:
-    """As one data set's raters grade."""
+    """(N,) as one data set's raters grade."""
     if head.is_cumulative:
         return _cut_loss(outputs - head.cuts_of(rater), grades_N, smoothing)
-    return ordinal_loss(head.ordinal, head.log_probabilities(outputs, rater), grades_N, smoothing).mean()
+    return ordinal_loss(head.ordinal, head.log_probabilities(outputs, rater), grades_N, smoothing)
 
 
 def _cut_loss(logits_NC: Tensor, grades_N: Tensor, smoothing: float) -> Tensor:
-    """Binary cross entropy of every "is it above this cut", summed over the cuts."""
+    """(N,) binary cross entropy of every "is it above this cut", summed over the cuts."""
     above_NC = (grades_N[:, None] > torch.arange(logits_NC.shape[1], device=grades_N.device)).float()
-    return _smoothed(logits_NC, above_NC, smoothing).sum(1).mean()
+    return _smoothed(logits_NC, above_NC, smoothing).sum(1)
 
 
 def _smoothed(logits: Tensor, truth: Tensor, smoothing: float) -> Tensor:

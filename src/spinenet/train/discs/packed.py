@@ -1,6 +1,6 @@
 """The discs of a labelled study as small pictures, held in memory: what training draws from.
 
-Shapes: M picture, H W pixels, R C pixels twice as large, L level, T target.
+Shapes: M picture, H W pixels, R C pixels twice as large (R of grades: rater), L level, T target.
 """
 
 import logging
@@ -35,7 +35,8 @@ _log = logging.getLogger(__name__)
 class PackedStudy:
     """``pictures_MHW`` uint8 with a margin, ``classes_MRC`` (background, body, canal, disc or NOT_DRAWN) of half the
     resolution. Of each picture ``level_M`` indexes LEVELS, ``series_M`` indexes ``views``, ``offset_M`` is its slice's
-    distance in mm from the one in which levels were found. ``source`` is the data set."""
+    distance in mm from the one in which levels were found. ``source`` is the data set, ``raters_RLT`` are the grades
+    of single raters, without rows where none are told."""
 
     source: str
     grades_LT: NDArray[np.int64]
@@ -45,6 +46,7 @@ class PackedStudy:
     level_M: NDArray[np.int64]
     series_M: NDArray[np.int64]
     offset_M: NDArray[np.float64]
+    raters_RLT: NDArray[np.int64]
 
 
 def with_margin(spec: CropSpec) -> CropSpec:
@@ -79,6 +81,7 @@ def pack_study(study: LabelledStudy, source: str, spec: CropSpec) -> PackedStudy
         np.array(levels, np.int64),
         np.array(series, np.int64),
         np.array(offsets),
+        study.raters_RLT,
     )
 
 
