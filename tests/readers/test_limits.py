@@ -1,5 +1,6 @@
 """No file takes more memory or time than an image may: it is refused by a few of its bytes."""
 
+import gzip
 import struct
 import time
 import zlib
@@ -15,7 +16,7 @@ from pydicom.uid import JPEG2000Lossless
 
 from spinenet.errors import ReadError
 from spinenet.readers import find_studies, read_study
-from spinenet.readers.dicom import limits
+from spinenet.readers.dicom import elements, limits
 from spinenet.readers.dicom.limits import check_jpeg2000
 
 SIZ = b"\xff\x4f\xff\x51\x00\x29\x00\x00"
@@ -110,3 +111,26 @@ def test_a_volume_that_would_take_gigabytes_is_refused_by_its_header(tmp_path: P
     (tmp_path / "x_t2.nii").unlink()
     (tmp_path / "x_t2.mha").write_text(lines)
     assert "8 bytes are too many" in problems(tmp_path)
+
+
+def test_voxels_far_behind_the_header_are_not_looked_for(tmp_path: Path) -> None:
+    image = nib.Nifti1Image(np.random.default_rng(0).integers(0, 999, (15, 64, 64)).astype(np.int16), np.eye(4))
+    for made in (image, nib.Nifti2Image(image.dataobj, np.eye(4))):
+        nib.save(made, tmp_path / "x_t2.nii.gz")
+        assert problems(tmp_path) == ""
+        raw = bytearray(gzip.decompress((tmp_path / "x_t2.nii.gz").read_bytes()))
+        place, offset = (108, struct.pack("<f", 2e9)) if made is image else (168, struct.pack("<q", 2 * 10**9))
+        raw[place : place + len(offset)] = offset
+        with gzip.open(tmp_path / "x_t2.nii.gz", "wb") as file:
+            file.write(raw)
+        assert "behind its header" in problems(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore:The value length")
+def test_a_value_longer_than_any_header_tells_nothing_and_costs_nothing(
+    patient: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elements, "MAX_VALUE_BYTES", 1000)
+    patient.write(tmp_path, patient.stack(), lambda data, index: setattr(data, "BodyPartExamined", "HEAD" * 300))
+    (series,) = read_study(find_studies([tmp_path])[0]).series
+    assert series.view is not None  # the head is none that is graded

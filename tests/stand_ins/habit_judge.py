@@ -58,7 +58,8 @@ class Expected:
     may_split: bool = False
 
 
-SAME_DISC_MM, SAME_GRADE = 9.0, 0.02
+SAME_DISC_MM, SAME_GRADE, SAME_GRADE_ROUNDED = 9.0, 0.02, 0.2
+"""Places in NIfTI are rounded to 32 bits: of two slices equally far from a disc the other one may be taken."""
 SIDED_GAP = 0.4
 """Where the two sides of a person differ by so much, a result that is nearer to the other side has mixed them up."""
 
@@ -156,9 +157,8 @@ def _grades(result: StudyResult, expected: Expected, person: Person) -> Iterator
         if outcome is Outcome.SAME and lost:
             yield f"lost grades: {len(lost)}, status {result.status}"
         if outcome is Outcome.SAME:
-            off = [
-                key for key in found if key in person.grades and _change(found[key], person.grades[key]) > SAME_GRADE
-            ]
+            same, both = SAME_GRADE if expected.images else SAME_GRADE_ROUNDED, set(found) & set(person.grades)
+            off = [key for key in both if _change(found[key], person.grades[key]) > same]
             yield from [f"wrong grade: {len(off)} of {len(found)} are others"] if off else []
         if outcome is Outcome.LESS and lost and not _says_less(result):
             yield f"silent loss: {len(lost)} grades are missing without a word"

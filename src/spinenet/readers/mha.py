@@ -154,7 +154,7 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     affine_vox2mm[:3, :3] = (direction * np.array(image.GetSpacing()))[:, ::-1]  # arrays are indexed z, y, x
     affine_vox2mm[:3, 3] = image.GetOrigin()
     check_affine(affine_vox2mm, names.shown(path))
-    return sitk.GetArrayFromImage(image).astype(np.float32), affine_vox2mm
+    return sitk.GetArrayViewFromImage(image).astype(np.float32), affine_vox2mm  # one copy: the view ends with the image
 
 
 @contextmanager

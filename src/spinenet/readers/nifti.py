@@ -4,6 +4,7 @@ import gzip
 import json
 import logging
 import re
+import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,9 @@ SIDES = "left and right"
 MAX_TURN_DEGREES = 10.0
 _UNITS = {1: "meter", 2: "mm", 3: "micron"}
 MAX_SIDECAR_BYTES = 1 << 20
+EXTENSION_BEGINS = 352
+MAX_EXTENSION_BYTES = 1 << 24
+"""What may stand between header and voxels: a packed file could hold gigabytes there."""
 _CODES = (
     "ScanningSequence",
     "SequenceVariant",
@@ -119,6 +123,8 @@ def _opened(path: Path, where: str) -> _NiftiImage:
     import nibabel as nib
     from nibabel.openers import ImageOpener
 
+    with ImageOpener(str(path)) as file:
+        _check_extension(file.read(EXTENSION_BEGINS), where)
     image: Any = nib.load(path, mmap=False)  # a mapped file that is cut short while it is read ends the process
     if not isinstance(image, nib.Nifti1Image):
         raise ReadError(f"{where}: a {type(image).__name__}, not NIfTI; convert it")
@@ -138,6 +144,18 @@ def _opened(path: Path, where: str) -> _NiftiImage:
         description=bytes(header["descrip"]).decode("latin-1"),
         contradiction=contradiction,
     )
+
+
+def _check_extension(start: bytes, where: str) -> None:
+    """Raise ReadError where voxels begin so far behind the header that it holds no header (NIfTI-1 or -2)."""
+    if len(start) < EXTENSION_BEGINS:
+        return  # nibabel says what is wrong with it
+    offsets = [struct.unpack(f"{order}f", start[108:112])[0] for order in "<>"]
+    if start[:4] in (b"\x1c\x02\x00\x00", b"\x00\x00\x02\x1c"):
+        offsets = [struct.unpack(f"{order}q", start[168:176])[0] for order in "<>"]
+    is_little = start[:1] != b"\x00"
+    if offsets[0 if is_little else 1] > MAX_EXTENSION_BYTES:
+        raise ReadError(f"{where}: its voxels are said to begin {MAX_EXTENSION_BYTES >> 20} MB behind its header")
 
 
 def _placed(image: Any) -> tuple[NDArray[np.float64], str]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from spinenet.errors import ReadError
 from spinenet.readers.archives import ImageFiles
-from spinenet.readers.dicom.limits import check_bytes
+from spinenet.readers.dicom.limits import MAX_VALUE_BYTES, check_bytes
 
 Value = str | int | float | tuple[Any, ...]
 """What an element holds: text, a number, or several of them."""
@@ -102,7 +102,7 @@ class Header:
 
     def _value(self, keyword: str) -> Value | None:
         element = self._dataset.get_item(self._memory.tag(keyword))
-        if element is None:
+        if element is None or (element.is_raw and len(element.value or b"") > MAX_VALUE_BYTES):
             return None
         if not element.is_raw or element.VR in ("SQ", None) or element.value is None:
             return _plain(self._dataset.get(keyword))

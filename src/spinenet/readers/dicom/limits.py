@@ -12,6 +12,8 @@ from spinenet.errors import ReadError
 MAX_FILE_BYTES = 1 << 30
 MAX_INFLATED_BYTES = 1 << 28
 """Largest data set behind deflation: a few hundred slices."""
+MAX_VALUE_BYTES = 1 << 20
+"""What a header says in one element; longer values tell nothing. Sequences are asked for otherwise."""
 MAX_FRAME_PIXELS = 2048 * 2048
 """No MR image is larger: 1024 x 1024 is the most that scanners reconstruct, whole spines are 2000 x 700."""
 MAX_FRAMES = 4000

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spinenet.errors import ReadError
 from spinenet.readers.archives import ImageFiles
 from spinenet.readers.dicom import jpeg_lossless, rle_lossless
-from spinenet.readers.dicom.elements import Header, Memory, damage, first_value, layers, number, read_dataset
+from spinenet.readers.dicom.elements import Header, Memory, damage, first_value, layers, number, quiet, read_dataset
 from spinenet.readers.dicom.limits import check_jpeg2000
 from spinenet.readers.sources import Frame
 
@@ -128,7 +128,8 @@ def _stored(dataset: Any, index: int) -> StoredPixels:
             count = int(dataset.get("NumberOfFrames") or 1)
             codestream = get_frame(dataset.PixelData, index, number_of_frames=count)
         elif not missing:
-            pixels = np.asarray(pixel_array(dataset, index=index, decoding_plugin=decoder))
+            with quiet():
+                pixels = np.asarray(pixel_array(dataset, index=index, decoding_plugin=decoder))
         bits, is_signed = int(dataset.BitsStored), bool(dataset.PixelRepresentation)
         allocated = int(dataset.BitsAllocated)
         is_inverted = dataset.PhotometricInterpretation == "MONOCHROME1"
