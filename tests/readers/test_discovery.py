@@ -103,3 +103,10 @@ def test_every_spider_series_is_read(spider_root):
         for series in study.series:
             assert series.plane == "sagittal" and series.view is not None
             assert np.isfinite(series.voxels_SRC).all()
+
+
+def test_a_folder_called_dicomdir_is_that_folder_and_no_index_of_those_beside_it(tmp_path, patient):
+    patient.write(tmp_path / "DICOMDIR", patient.stack())
+    patient.write(tmp_path / "another", patient.stack().having(StudyInstanceUID="1.2.99"))
+    (source,) = find_studies([tmp_path / "DICOMDIR"])
+    assert {frame.path.parent.name for frame in source.frames} == {"DICOMDIR"}

@@ -39,7 +39,7 @@ def find_files(path: Path) -> FileListing:
         raise ReadError(f"{names.shown(path)}: points to a file or folder that is not there")
     if not path.exists():
         raise ReadError(f"{names.shown(path)}: no such file or folder")
-    if path.name.upper() == "DICOMDIR":
+    if path.name.upper() == "DICOMDIR" and path.is_file():
         path = path.parent  # an index of the folder it lies in; the files themselves tell more
     if path.is_file():
         return _in_archives(path, [path]) if is_archive(path) else _single(path)
