@@ -205,8 +205,8 @@ def test_markup_in_names_is_shown_not_run(result: StudyResult, place: str) -> No
         result = replace(result, key=bad)
     html = render(result, model=model)
     assert (
-        html.count("<script") == 3 and "<script>alert" not in html
-    )  # data of the form and of the viewer, their script
+        html.count("<script") == 4 and "<script>alert" not in html
+    )  # words, data of the form and of the viewer, their script
     assert "&lt;script&gt;" in html
 
 

@@ -46,11 +46,11 @@ def outputs_of(text: str) -> tuple[Output, ...]:
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """``identify`` keeps the patient's name and id in page and structured report. ``slices`` puts the slices that
-    were read into the page, with a viewer; without them a page is a fraction of the size. ``experimental`` reports
+    """``identify`` keeps the patient's name and id in page and structured report. ``slices`` puts the slices that were
+    read into the page, with a viewer; without them a page is a fraction of the size. ``experimental`` reports
     grades that no patient has verified among the findings (``StudyResult.reported``). ``language`` is that of the
-    report text and of the page for patients, which ``patient_page`` asks for. ``outputs`` are made for other systems
-    beside page and tables."""
+    page, the report text and the page for patients, which ``patient_page`` asks for. ``outputs`` are made for other
+    systems beside page and tables."""
 
     identify: bool = False
     slices: bool = True

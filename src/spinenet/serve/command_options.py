@@ -78,7 +78,7 @@ def _report_options(
         ),
     ] = False,
     language: Annotated[
-        Language, typer.Option("--language", help="Of the report text and the page for patients; the rest is English.")
+        Language, typer.Option("--language", help="Of the page, the report text and the page for patients.")
     ] = Language.EN,
     patient_page: Annotated[
         bool, typer.Option("--patient-page", help="Write a page for the patient too, in plain words of that language.")

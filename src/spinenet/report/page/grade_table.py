@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from spinenet.labels import TARGET, TARGETS
 from spinenet.locating.measuring.quantities import QUANTITY, Quantity
-from spinenet.report.certainty import Certainty, in_full, reading_of, said
-from spinenet.report.findings import is_by_cut, short_words, weight_of
+from spinenet.report.certainty import Certainty, reading_of
+from spinenet.report.findings import is_by_cut, weight_of
+from spinenet.report.page.page_words import ENGLISH, PageWords
 from spinenet.study import Measurement, Prediction
 
 SIZES = ("disc_height_mm", "canal_depth_mm", "slip_mm")
@@ -44,7 +45,10 @@ class GradeTable:
 
 
 def grade_table(
-    predictions: Sequence[Prediction], levels: Sequence[str], measurements: Sequence[Measurement] = ()
+    predictions: Sequence[Prediction],
+    levels: Sequence[str],
+    measurements: Sequence[Measurement] = (),
+    words: PageWords = ENGLISH,
 ) -> GradeTable:
     """The table of these grades, with those of SIZES that are among the measurements."""
     by_key = {(prediction.level, prediction.target): prediction for prediction in predictions}
@@ -54,9 +58,9 @@ def grade_table(
     rows = []
     for level in levels:
         given = [by_key.get((level, target.name)) for target in targets]
-        cells = tuple(None if one is None else cell_of(one) for one in given)
-        rows.append((level, cells, tuple(_written(one, values.get((level, one.name))) for one in shown)))
-    return GradeTable(tuple(target.title for target in targets), tuple(one.title for one in shown), tuple(rows))
+        cells = tuple(None if one is None else cell_of(one, words) for one in given)
+        rows.append((level, cells, tuple(words.number(_written(one, values.get((level, one.name)))) for one in shown)))
+    return GradeTable(tuple(map(words.title, targets)), tuple(map(words.size, shown)), tuple(rows))
 
 
 def _written(quantity: Quantity, measured: Measurement | None) -> str:
@@ -66,26 +70,26 @@ def _written(quantity: Quantity, measured: Measurement | None) -> str:
     return quantity.written(measured.value) if measured.series else f"≈ {quantity.written(measured.value)}"
 
 
-def cell_of(prediction: Prediction) -> Cell:
+def cell_of(prediction: Prediction, words: PageWords = ENGLISH) -> Cell:
     """A grade as it is said, with its probability and those of the whole scale."""
     target, reading = TARGET[prediction.target], reading_of(prediction)
-    told = (prediction.grade,) if prediction.experimental else reading.grades
+    chosen = (prediction.grade,) if prediction.experimental else reading.grades
     worst = max(target.index_of(grade) for grade in reading.grades)
     shares = zip(target.steps, prediction.probabilities, strict=True)
-    bar = tuple((step.words, round(100 * share, 2), step.value in told) for step, share in shares)
+    bar = tuple((words(step.words), round(100 * share, 2), step.value in chosen) for step, share in shares)
     if prediction.experimental:
-        words, percent = f"{short_words(target, prediction.grade)}?", round(bar[target.index_of(prediction.grade)][1])
-        full = f"{prediction.level} {target.running}: {words} (experimental, {percent} %)"
-        return Cell(target.name, words, percent, "open", 0, bar, "", False, full)
+        told, percent = f"{words.grade(target, prediction.grade)}?", round(bar[target.index_of(prediction.grade)][1])
+        full = f"{prediction.level} {words.running(target)}: {told} ({words('experimental')}, {percent} %)"
+        return Cell(target.name, told, percent, "open", 0, bar, "", False, full)
     return Cell(
         target=target.name,
-        words=said(prediction),
+        words=words.said(prediction),
         percent=reading.percent,
         kind={Certainty.STANDS: "stands", Certainty.LIKELY: "likely", Certainty.OPEN: "open"}[reading.certainty],
         weight=0 if reading.certainty is Certainty.OPEN else weight_of(target, worst),
         bar=bar,
-        grade_set=", ".join(short_words(target, grade) for grade in prediction.grade_set),
+        grade_set=", ".join(words.grade(target, grade) for grade in prediction.grade_set),
         by_cut=reading.certainty is Certainty.STANDS and is_by_cut(prediction),
-        full=in_full(prediction),
+        full=words.in_full(prediction),
         by={"reader": "reader", "approved": "approved"}.get(prediction.evidence, ""),
     )

@@ -15,22 +15,21 @@ from pathlib import Path
 from typing import Any
 
 from spinenet import __version__
-from spinenet.labels import EXPERIMENTAL, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGET, TARGETS, Target
+from spinenet.labels import NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGET, TARGETS, Target
 from spinenet.locating.discs import NUMBERING
-from spinenet.report.certainty import EXPLAINED, in_full, leading, reading_of
+from spinenet.report.certainty import EXPLAINED, leading, reading_of
 from spinenet.report.corrections import approved
 from spinenet.report.dicom.objects import why_no_objects
-from spinenet.report.findings import short_words
 from spinenet.report.identification import identification_of
 from spinenet.report.narrow_canal import NARROW_MM, narrow_canals_of
-from spinenet.report.options import DEFAULT, Language, ReportOptions
+from spinenet.report.options import DEFAULT, ReportOptions
 from spinenet.report.page.grade_table import cell_of, grade_table
 from spinenet.report.page.level_measurements import MeasuredLevel, measured_levels
+from spinenet.report.page.page_words import PageWords, page_words
 from spinenet.report.page.pictures import Overview, overview, sagittal_first
 from spinenet.report.page.strips import Strip, crop_windows, strips_of
 from spinenet.report.page.viewer import viewer_data
 from spinenet.report.reviewed import as_predicted, naming_of, review_of
-from spinenet.report.text.language import phrases
 from spinenet.report.text.narrative import Narrative, level_names, narrative
 from spinenet.study import LocatedSeries, Note, Prediction, Scope, Severity, StudyResult
 from spinenet.system.files import write_text
@@ -45,6 +44,19 @@ _STRIP_WIDTH_MM, _GAP_MM, _WIDEST_MM, _LEAST_MM = 170.0, 2.0, 24.0, 15.0
 """Width for the slices of a level, what is left between two, and the width of a slice at most and at least: less would
 cut what stands below it."""
 
+APPROVED = (
+    "Corrected and approved by {reader}, {at} UTC. What is said plainly is what the reader gave or approved; what "
+    "cannot be excluded was left open."
+)
+BY_OUTLINES = (
+    "Sizes by outlines, their errors stand at each level; ≈: by the locator alone, to about 1 mm (height) and 3 mm "
+    "(canal depth, slip)."
+)
+BY_LOCATOR = (
+    "Sizes by the locator in the mid-sagittal slices, on its training data to about 1 mm (height) and 3 mm (canal "
+    "depth, slip); elsewhere less exactly."
+)
+
 
 @dataclass(frozen=True)
 class LevelSection:
@@ -52,7 +64,7 @@ class LevelSection:
 
     level: str
     sentences: tuple[str, ...]
-    flags: tuple[str, ...]
+    flags: tuple[Note, ...]
     measured: MeasuredLevel | None
     strips: tuple[Strip, ...]
 
@@ -95,69 +107,82 @@ def render(result: StudyResult, *, model: Mapping[str, Any], options: ReportOpti
     """The page of a study as text. Of a failed study only its reasons are shown, whatever else is known."""
     failed = result.status == "failed"
     targets = graded_targets(result, model)
-    origin, words = result.origin if options.identify else None, phrases(options.language)
+    origin, words = result.origin if options.identify else None, page_words(options.language)
     return _template().render(
         result=result,
         failed=failed,
+        t=words,
         research_only=RESEARCH_ONLY,
+        notice=words.phrases("notice"),
         patient=identification_of(origin).parts if origin else (),
         flags=[one for one in result.flags if failed or _is_at_the_top(one)],
         model_lines=model_lines(model),
         excluded=in_words(model.get("excluded_use")),
-        not_graded=[target.running for target in TARGETS if target not in targets],
-        never_looked_for=NEVER_LOOKED_FOR,
+        not_graded=[words.running(target) for target in TARGETS if target not in targets],
+        never_looked_for=[words.phrases.of("never", thing) for thing in NEVER_LOOKED_FOR],
         no_objects=why_no_objects(result),
-        review=review_of(result),
+        reviewed=_reviewed(result, words),
         language=options.language,
-        direction=words("direction"),
-        elsewhere="" if options.language is Language.EN else words("page_language"),
+        direction=words.phrases("direction"),
+        elsewhere="" if words.is_english else words.phrases("page_language"),
         version=__version__,
-        **({"script": ""} if failed else _shown(result, model, options)),
+        **({"script": ""} if failed else _shown(result, model, options, words)),
     )
 
 
-def _shown(result: StudyResult, model: Mapping[str, Any], options: ReportOptions) -> dict[str, Any]:
+def _reviewed(result: StudyResult, words: PageWords) -> str:
+    """Who looked the result through, and what that means; "" where nobody has."""
+    review = review_of(result)
+    if review is None:
+        return ""
+    said = APPROVED if review.approved else "Corrected, not approved, by {reader}, {at} UTC."
+    return words(said, reader=review.reader, at=review.at[:16].replace("T", " "))
+
+
+def _shown(result: StudyResult, model: Mapping[str, Any], options: ReportOptions, words: PageWords) -> dict[str, Any]:
     """What the page of a graded study holds beside its head."""
     levels = level_names(result)
     tried = [one for one in result.predictions if one.experimental]
     stood = [one for one in result.predictions if not one.experimental]
     found, still_open = leading(stood)
-    text = narrative(result, model)
-    slices = viewer_data(result, model) if options.slices else {}
-    sections = level_sections(result, levels, text)
+    text = narrative(result, model, options.language)
+    slices = viewer_data(result, model, words) if options.slices else {}
+    sections = level_sections(result, levels, text, words)
     widest = max((sum(len(strip.slices) for strip in one.strips) for one in sections), default=0)
+    outlined = ", ".join(dict.fromkeys(one.series for one in result.measurements if one.series))
     script, script_hash = inline_script("page.js", "correct.js", *(["viewer.js"] if slices else []))
     return {
-        "found": [in_full(one) for one in found[:LED_BY]],
-        "narrow": [one.words for one in narrow_canals_of(result)],
-        "still_open": [in_full(one) for one in still_open[:LED_BY]],
-        "text": text if options.language is Language.EN else narrative(result, model, options.language),
+        "found": [words.in_full(one) for one in found[:LED_BY]],
+        "narrow": [words.narrow(one) for one in narrow_canals_of(result)],
+        "still_open": [words.in_full(one).replace(f": {words('cannot exclude')}", "") for one in still_open[:LED_BY]],
+        "text": text,
         "technique": text.technique,
-        "table": grade_table(stood, levels, result.measurements),
-        "experimental": grade_table(tried, levels),
-        "experimental_words": EXPERIMENTAL,
+        "table": grade_table(stood, levels, result.measurements, words),
+        "experimental": grade_table(tried, levels, words=words),
+        "sizes_from": words(BY_OUTLINES if outlined else BY_LOCATOR),
         "narrow_mm": round(NARROW_MM),
-        "explained": EXPLAINED,
+        "explained": words(EXPLAINED),
         "notes": notes_of(result),
-        "figures": figures(result.located),
+        "figures": figures(result.located, words),
         "sections": sections,
-        "outlined": ", ".join(dict.fromkeys(one.series for one in result.measurements if one.series)),
+        "outlined": outlined,
         "ranked": any(one.percentile is not None for one in result.measurements),
         "few_slices": widest <= TWO_ABREAST,
         "crop_mm": print_width_mm(len(levels), widest),
-        "grades": in_script(_gradable(result, model)),
+        "grades": in_script(_gradable(result, model, words)),
+        "script_words": in_script(words.in_scripts(script)) or "{}",
         "slices": in_script(slices),
         "script": script,
         "script_hash": script_hash,
     }
 
 
-def _gradable(result: StudyResult, model: Mapping[str, Any]) -> dict[str, Any]:
+def _gradable(result: StudyResult, model: Mapping[str, Any], words: PageWords) -> dict[str, Any]:
     """What the form for corrections needs: the scales, the grades as predicted, and what a reader changed before."""
     given: dict[str, dict[str, str]] = {}
     predicted, review = as_predicted(result), review_of(result)
     for one in predicted.predictions:
-        given.setdefault(one.level, {})[one.target] = _told(one)
+        given.setdefault(one.level, {})[one.target] = _told(one, words)
     return {
         "study": result.key,
         "model": str(model.get("digest", model.get("version", ""))),
@@ -166,9 +191,9 @@ def _gradable(result: StudyResult, model: Mapping[str, Any]) -> dict[str, Any]:
         "targets": [
             {
                 "name": one.name,
-                "title": one.title,
+                "title": words.title(one),
                 "grades": one.grades,
-                "words": [short_words(one, grade) for grade in one.grades],
+                "words": [words.grade(one, grade) for grade in one.grades],
             }
             for one in graded_targets(result, model)
         ],
@@ -176,11 +201,12 @@ def _gradable(result: StudyResult, model: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _told(prediction: Prediction) -> str:
+def _told(prediction: Prediction, words: PageWords) -> str:
     """A grade as a page's table says it, with the one that stands where a reader approves several likely ones."""
-    words, stands = cell_of(prediction).words, approved(prediction)
+    told, stands = cell_of(prediction, words).words, approved(prediction)
     several = stands.evidence == "approved" and len(reading_of(prediction).grades) > 1
-    return f"{words} (approved: {short_words(TARGET[stands.target], stands.grade)})" if several else words
+    grade = words.grade(TARGET[stands.target], stands.grade)
+    return f"{told} ({words('approved')}: {grade})" if several else told
 
 
 def _is_at_the_top(flag: Note) -> bool:
@@ -234,37 +260,37 @@ def in_words(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def figures(located: Sequence[LocatedSeries]) -> list[Figure]:
+def figures(located: Sequence[LocatedSeries], words: PageWords) -> list[Figure]:
     """The slices that levels were found in, the one that shows them best first."""
     return [
-        Figure(series_title(one), overview(one), tuple(note.text for note in one.notes))
+        Figure(series_title(one, words), overview(one), tuple(note.text for note in one.notes))
         for one in sagittal_first(located)
     ]
 
 
-def series_title(located: LocatedSeries) -> str:
+def series_title(located: LocatedSeries, words: PageWords) -> str:
     """Name and view of a series, and the slice shown (counted from 1, from the patient's right)."""
-    words = located.series.view.words if located.series.view else "view unknown"
-    place = f"slice {located.midline_slice + 1} of {located.series.voxels_SRC.shape[0]}"
-    return f"{words} ({located.series.name}), {place}"
+    view = words.view(located.series.view) if located.series.view else words("view unknown")
+    count = located.series.voxels_SRC.shape[0]
+    place = words("slice {number} of {count}", number=located.midline_slice + 1, count=count)
+    return f"{view} ({located.series.name}), {place}"
 
 
-def level_sections(result: StudyResult, levels: Sequence[str], text: Narrative) -> list[LevelSection]:
+def level_sections(result: StudyResult, levels: Sequence[str], text: Narrative, words: PageWords) -> list[LevelSection]:
     """Every level from the head down."""
     windows = crop_windows(result.crops)
     two_sided = {located.series.name for located in result.located if located.series.laterality_known}
     graded = [one for one in result.predictions if not one.experimental] or result.predictions
-    measured = {one.level: one for one in measured_levels(result, levels)}
+    measured = {one.level: one for one in measured_levels(result, levels, words)}
     told = dict(text.findings)
+    targets_at = {level: [one.target for one in graded if one.level == level] for level in levels}
     return [
         LevelSection(
             level=level,
             sentences=told[level],
-            flags=tuple(one.text for one in result.flags if one.scope is Scope.LEVEL and one.subject == level),
+            flags=tuple(one for one in result.flags if one.scope is Scope.LEVEL and one.subject == level),
             measured=measured.get(level),
-            strips=strips_of(
-                result.crops.get(level, ()), windows, two_sided, [one.target for one in graded if one.level == level]
-            ),
+            strips=strips_of(result.crops.get(level, ()), windows, two_sided, targets_at[level], words),
         )
         for level in levels
     ]

@@ -7,6 +7,7 @@ import numpy as np
 
 from spinenet.labels import View
 from spinenet.report.page.attention import share_of
+from spinenet.report.page.page_words import ENGLISH, PageWords
 from spinenet.report.page.pictures import Window, crop_window, data_uri
 from spinenet.study import LevelCrop
 
@@ -49,7 +50,11 @@ def crop_windows(crops: Mapping[str, Sequence[LevelCrop]]) -> dict[str, Window]:
 
 
 def strips_of(
-    crops: Sequence[LevelCrop], windows: Mapping[str, Window], two_sided: Collection[str], targets: Sequence[str]
+    crops: Sequence[LevelCrop],
+    windows: Mapping[str, Window],
+    two_sided: Collection[str],
+    targets: Sequence[str],
+    words: PageWords,
 ) -> tuple[Strip, ...]:
     """The crops of a level, one strip a view; ``two_sided`` names the series whose left is known, ``targets`` what is
     graded."""
@@ -58,9 +63,9 @@ def strips_of(
     for view in (view for view in SHOWN if any(crop.view is view for crop in crops)):
         own = [crop for crop in crops if crop.view is view]
         chosen = sorted(_deciding(own, SHOWN[view], targets), key=lambda crop: crop.offset_mm)
-        slices = [_slice(crop, windows[crop.series_name], two_sided, targets, shares) for crop in chosen]
+        slices = [_slice(crop, windows[crop.series_name], two_sided, targets, shares, words) for crop in chosen]
         names = ", ".join(dict.fromkeys(crop.series_name for crop in own))
-        strips.append(Strip(f"{view.words} ({names})", tuple(slices), len(own)))
+        strips.append(Strip(f"{words.view(view)} ({names})", tuple(slices), len(own)))
     return tuple(strips)
 
 
@@ -70,16 +75,17 @@ def attention_of(crop: LevelCrop, targets: Sequence[str]) -> float | None:
     return float(np.mean(shares)) if shares else None
 
 
-def caption_of(crop: LevelCrop, side_known: bool) -> str:
+def caption_of(crop: LevelCrop, side_known: bool, words: PageWords = ENGLISH) -> str:
     """Where a slice lies: beside the midline, or for an axial one above or below the middle of the disc."""
     distance_mm = round(abs(crop.offset_mm))
     if crop.view is View.AXIAL_T2:
-        return "mid-disc" if distance_mm == 0 else f"{distance_mm} mm {'above' if crop.offset_mm > 0 else 'below'}"
+        beside = "{mm} mm above" if crop.offset_mm > 0 else "{mm} mm below"
+        return words("mid-disc") if distance_mm == 0 else words(beside, mm=distance_mm)
     if distance_mm == 0:
-        return "midline"
+        return words("midline")
     if not side_known:
-        return f"{distance_mm} mm, side unknown"
-    return f"{distance_mm} mm {'left' if crop.offset_mm > 0 else 'right'}"
+        return words("{mm} mm, side unknown", mm=distance_mm)
+    return words("{mm} mm left" if crop.offset_mm > 0 else "{mm} mm right", mm=distance_mm)
 
 
 def _deciding(crops: Sequence[LevelCrop], count: int, targets: Sequence[str]) -> list[LevelCrop]:
@@ -88,18 +94,23 @@ def _deciding(crops: Sequence[LevelCrop], count: int, targets: Sequence[str]) ->
 
 
 def _slice(
-    crop: LevelCrop, window: Window, two_sided: Collection[str], targets: Sequence[str], shares: Sequence[float]
+    crop: LevelCrop,
+    window: Window,
+    two_sided: Collection[str],
+    targets: Sequence[str],
+    shares: Sequence[float],
+    words: PageWords,
 ) -> Slice:
     share = attention_of(crop, targets) or 0.0
     return Slice(
         image=data_uri(crop.pixels_HW, window),
-        caption=caption_of(crop, crop.series_name in two_sided),
-        place=rank_in_words(share, shares),
+        caption=caption_of(crop, crop.series_name in two_sided, words),
+        place=rank_in_words(share, shares, words),
         length=round(100 * share / shares[0], 1) if share else 0.0,
     )
 
 
-def rank_in_words(share: float, shares: Sequence[float]) -> str:
+def rank_in_words(share: float, shares: Sequence[float], words: PageWords = ENGLISH) -> str:
     """Which place a slice takes among all of a level, whose shares of the attention run from the largest.
 
     >>> [rank_in_words(share, (0.6, 0.3, 0.1, 0.001)) for share in (0.6, 0.3, 0.001)]
@@ -108,4 +119,6 @@ def rank_in_words(share: float, shares: Sequence[float]) -> str:
     if share < LEAST_SHARE:
         return ""
     place = sum(other > share for other in shares) + 1
-    return "counted most" if place == 1 else f"counted {place}{ {2: 'nd', 3: 'rd'}.get(place, 'th') }"
+    if place > 1 and not words.is_english:
+        return words("counted no. {place}", place=place)
+    return words("counted most") if place == 1 else f"counted {place}{ {2: 'nd', 3: 'rd'}.get(place, 'th') }"

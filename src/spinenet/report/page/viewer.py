@@ -17,6 +17,7 @@ from PIL import Image
 
 from spinenet.crops import CropSpec, place
 from spinenet.report.page.attention import deciding, share_of
+from spinenet.report.page.page_words import ENGLISH, PageWords
 from spinenet.report.page.pictures import Window, grey_of, sagittal_first, spine_window
 from spinenet.study import LevelFrame, LocatedSeries, Series, StudyResult
 
@@ -41,7 +42,7 @@ class Stack:
     pictures: list[Image.Image]
 
 
-def viewer_data(result: StudyResult, model: Mapping[str, Any]) -> dict[str, Any]:
+def viewer_data(result: StudyResult, model: Mapping[str, Any], words: PageWords = ENGLISH) -> dict[str, Any]:
     """Everything the viewer shows, ready for JSON; ``{}`` where there is nothing to show.
 
     ``panes`` are titles with their slices, ``levels`` lie in the patient, and ``cells`` say for ``level|target`` the
@@ -59,7 +60,7 @@ def viewer_data(result: StudyResult, model: Mapping[str, Any]) -> dict[str, Any]
         for place_in_pane, (one, index) in enumerate(pane)
     }
     return {
-        "panes": [_pane(pane, stacks, quality) for pane in panes],
+        "panes": [_pane(pane, stacks, quality, words) for pane in panes],
         "levels": [_level(result, name) for name in dict.fromkeys(level.name for level in result.levels)],
         "cells": _cells(result, at, CropSpec(**model["crop"]) if "crop" in model else CropSpec(), side),
     }
@@ -120,12 +121,14 @@ def _quality(stacks: Sequence[Stack]) -> int:
     return QUALITIES[-1]
 
 
-def _pane(pane: Sequence[tuple[LocatedSeries, int]], stacks: Mapping[str, Stack], quality: int) -> dict[str, Any]:
+def _pane(
+    pane: Sequence[tuple[LocatedSeries, int]], stacks: Mapping[str, Stack], quality: int, words: PageWords
+) -> dict[str, Any]:
     first = pane[0][0].series
-    view = first.view.words if first.view else "view unknown"
+    view = words.view(first.view) if first.view else words("view unknown")
     names = list(dict.fromkeys(one.series.name for one, _ in pane))
     return {
-        "title": f"{view} ({names[0] if len(names) == 1 else f'{len(names)} stacks'})",
+        "title": f"{view} ({names[0] if len(names) == 1 else words('{count} stacks', count=len(names))})",
         "plane": first.plane,
         "start": pane[0][0].midline_slice if first.plane == "sagittal" else len(pane) // 2,
         "sides": all(one.series.laterality_known for one, _ in pane),

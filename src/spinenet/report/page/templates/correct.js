@@ -14,9 +14,9 @@
     const cell = made("td", row), given = data.given[level]?.[target.name];
     const select = made("select", cell, { name: `${level}|${target.name}` });
     select.setAttribute("aria-label", `${level} ${target.title}`);
-    made("option", select, { value: "", textContent: given === undefined ? "not graded" : given });
+    made("option", select, { value: "", textContent: given === undefined ? t("not graded") : given });
     target.grades.forEach((grade, index) => made("option", select, { value: grade, textContent: target.words[index] }));
-    if (given !== undefined) made("option", select, { value: STRUCK, textContent: "struck" });
+    if (given !== undefined) made("option", select, { value: STRUCK, textContent: t("struck") });
     select.addEventListener("change", () => cell.classList.toggle("changed", select.value !== ""));
   }
 
@@ -29,8 +29,8 @@
       for (const level of data.levels) cell(line, level);
     };
     for (const target of data.targets) row(target.title, (line, level) => gradeCell(line, level, target));
-    row("No disc", (line, level) => made("input", made("td", line), { type: "checkbox", name: `struck|${level}`, ariaLabel: `${level} is no disc` }));
-    row("Comment", (line, level) => made("input", made("td", line), { name: `comment|${level}`, ariaLabel: `comment on ${level}` }));
+    row(t("No disc"), (line, level) => made("input", made("td", line), { type: "checkbox", name: `struck|${level}`, ariaLabel: t("{level} is no disc", { level }) }));
+    row(t("Comment"), (line, level) => made("input", made("td", line), { name: `comment|${level}`, ariaLabel: t("comment on {level}", { level }) }));
   }
 
   // What a reader changed before stands in the form again.
@@ -81,6 +81,6 @@
     const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(file), download: "corrected.json" });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-    form.querySelector(".saved").textContent = "saved among your downloads";
+    form.querySelector(".saved").textContent = t("saved among your downloads");
   });
 })();

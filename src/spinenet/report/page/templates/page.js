@@ -1,4 +1,8 @@
 "use strict";
+// Words in the language of the page, by the English ones.
+const translated = JSON.parse(document.getElementById("words").textContent);
+const t = (english, values = {}) => (translated[english] || english).replace(/\{(\w+)\}/g, (_, name) => values[name]);
+
 // Copies the report text: by the clipboard where the browser lets a file use it, else by a selection.
 document.querySelectorAll("button.copy").forEach((button) => button.addEventListener("click", async () => {
   const text = document.getElementById(button.dataset.of);
@@ -10,6 +14,6 @@ document.querySelectorAll("button.copy").forEach((button) => button.addEventList
     getSelection().selectAllChildren(text);
     copied = document.execCommand("copy");
   }
-  button.textContent = copied ? "copied" : "press Ctrl C";
-  setTimeout(() => { button.textContent = "copy"; }, 2000);
+  button.textContent = copied ? t("copied") : t("press Ctrl C");
+  setTimeout(() => { button.textContent = t("copy"); }, 2000);
 }));

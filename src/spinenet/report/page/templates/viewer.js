@@ -45,7 +45,7 @@
       this.canvas = made("canvas", this.figure, { tabIndex: 0 });
       this.canvas.setAttribute("role", "img");
       this.range = made("input", this.figure, { type: "range", min: 0, max: this.slices.length - 1, step: 1 });
-      this.range.setAttribute("aria-label", `slice of ${info.title}`);
+      this.range.setAttribute("aria-label", t("slice of {series}", { series: info.title }));
       this.range.hidden = this.slices.length < 2;
       this.caption = made("figcaption", this.figure, {});
       this.tab = made("button", find(".tabs"), { type: "button", textContent: info.title });
@@ -258,13 +258,20 @@
       return here && here[3];
     }
 
+    beside(slice) {
+      const mm = Math.round(Math.abs(slice.beside));
+      if (mm === 0) return t("midline");
+      if (!this.info.sides) return t("{mm} mm, side unknown", { mm });
+      return slice.beside > 0 ? t("{mm} mm left", { mm }) : t("{mm} mm right", { mm });
+    }
+
     say(low, high) {
       const slice = this.slice, [black, white] = slice.greys, [number, count] = slice.number;
       const value = (grey) => black + grey * (white - black) / 255;
       const digits = white - black < 20 ? 2 : 0;
-      const words = [`${this.info.title}`, `slice ${number} of ${count}${this.info.title.includes(slice.series) ? "" : ` of ${slice.series}`}`];
-      if (this.info.plane === "sagittal" && count > 1) words.push(Math.round(Math.abs(slice.beside)) === 0 ? "midline" : `${Math.round(Math.abs(slice.beside))} mm ${this.info.sides ? slice.beside > 0 ? "left" : "right" : "beside, side unknown"}`);
-      words.push(`window ${(value(high) - value(low)).toFixed(digits)}, level ${((value(high) + value(low)) / 2).toFixed(digits)}`);
+      const words = [`${this.info.title}`, this.info.title.includes(slice.series) ? t("slice {number} of {count}", { number, count }) : t("slice {number} of {count} of {series}", { number, count, series: slice.series })];
+      if (this.info.plane === "sagittal" && count > 1) words.push(this.beside(slice));
+      words.push(t("window {width}, level {level}", { width: (value(high) - value(low)).toFixed(digits), level: ((value(high) + value(low)) / 2).toFixed(digits) }));
       this.caption.textContent = words.join(" · ");
       this.canvas.setAttribute("aria-label", words.slice(0, 3).join(", "));
       Object.assign(this.figure.dataset, { slice: this.at, zoom: this.zoom.toFixed(2), low: low.toFixed(1), high: high.toFixed(1), crop: this.crop() ? "marked" : "" });
@@ -384,7 +391,7 @@
     toLevel(level);
     if (!deciding.length) {
       outline(link.closest("td"));
-      find(".read-from").textContent = `${link.dataset.words}. It is not known which slice it was read from.`;
+      find(".read-from").textContent = `${link.dataset.words}. ${t("It is not known which slice it was read from.")}`;
       return;
     }
     state.cell = key;
@@ -395,11 +402,11 @@
     const status = find(".read-from");
     status.replaceChildren();
     made("b", status, { textContent: link.dataset.words });
-    status.append(". Read from ");
+    status.append(`. ${t("Read from")} `);
     deciding.forEach(([pane, slice, share, corners], index) => {
       if (index) status.append(", ");
       const { number, series } = panes[pane].slices[slice];
-      const button = made("button", status, { type: "button", textContent: `${series}, slice ${number[0]}${!index && share > deciding[1]?.[2] ? " (counted most)" : ""}` });
+      const button = made("button", status, { type: "button", textContent: `${t("{series}, slice {number}", { series, number: number[0] })}${!index && share > deciding[1]?.[2] ? ` (${t("counted most")})` : ""}` });
       button.addEventListener("click", () => { panes[pane].go(slice); panes[pane].show(corners); choose(panes[pane]); });
     });
     outline(link.closest("td"));
