@@ -21,7 +21,7 @@ from spinenet.model import bundle
 from spinenet.model.calibration import NEUTRAL
 from spinenet.report.options import Output
 from spinenet.report.tables import StudyRow
-from spinenet.serve import batch
+from spinenet.serve import batch, command_options
 from spinenet.serve.batch import BatchSummary, StudyRows
 from spinenet.system.namesake import namesakes
 
@@ -196,6 +196,15 @@ def test_outputs_for_other_systems_are_named_in_one_list(
     monkeypatch.setattr(batch, "predict_paths", predicted)
     assert call("predict", tmp_path, "--out", tmp_path / "out", "--outputs", text).exit_code == 0
     assert taken["options"].outputs == wanted
+
+
+def test_a_pdf_without_its_library_is_one_line_before_anything_is_read(
+    summary: BatchSummary, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(command_options, "find_spec", lambda name: None)
+    refused = call("predict", tmp_path, "--out", tmp_path / "out", "--outputs", "sr,pdf")
+    assert refused.exit_code == 2 and "pip install 'spinenet-mri[pdf]'" in " ".join(refused.stderr.split())
+    assert call("predict", tmp_path, "--out", tmp_path / "out", "--outputs", "sr").exit_code == 1
 
 
 @pytest.mark.parametrize("text", ["t2=series-4", "sagittal_t2", "sagittal_t2= "])

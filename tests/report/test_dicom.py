@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pydicom import dcmread
-from pydicom.uid import EnhancedMRImageStorage
+from pydicom.uid import EnhancedMRImageStorage, MRImageStorage
 
 from spinenet import __version__
 from spinenet.errors import OutputError
@@ -216,6 +216,19 @@ def test_key_slices_are_those_that_decided_what_was_found(
     texts = [str(one.TextValue) for one in selection.ContentSequence if one.ValueType == "TEXT"]
     (told,) = [text for text in texts if text.startswith("Slices")]
     assert RESEARCH_ONLY in told and all(f"{one.level} {in_words(one)}" in told for one in found)
+
+
+def test_another_implementation_reads_the_key_slices(
+    graded: StudyResult, model: dict[str, Any], tmp_path: Path
+) -> None:
+    highdicom = pytest.importorskip("highdicom")
+    write_key_slices(made(graded, model), tmp_path / "key.dcm")
+    selection = highdicom.ko.KeyObjectSelectionDocument.from_dataset(dcmread(tmp_path / "key.dcm"))
+    references = selection.content.get_references()
+    assert references and {one.referenced_sop_class_uid for one in references} == {MRImageStorage}
+    for one in references:
+        study, series, instance = selection.resolve_reference(one.referenced_sop_instance_uid)
+        assert study == "1.2.3" and instance.startswith(f"{series}.")
 
 
 def test_without_a_finding_that_stands_there_are_no_key_slices(

@@ -61,6 +61,11 @@ def test_levels_have_a_place_and_grades_the_slices_that_decided_them(graded: Stu
             assert 1 <= len(grade["slices"]) <= 3
 
 
+def test_what_stands_in_the_place_of_a_missing_uid_is_told_nowhere(graded: StudyResult) -> None:
+    nameless = replace(graded, origin=replace(graded.origin, study_uid="/ward/Doe"))
+    assert "ward" not in json.dumps(study_entry(nameless, identify=True))
+
+
 def test_uids_are_told_only_where_outputs_may_identify(graded: StudyResult) -> None:
     assert "1.2.3" not in json.dumps(study_entry(graded))
     told = study_entry(graded, identify=True)

@@ -163,6 +163,20 @@ def test_who_was_examined_and_uids_are_told_only_if_asked_for(graded: StudyResul
     }
 
 
+@pytest.mark.parametrize("sex", ["", " ", "F", "f?", "X"])
+@pytest.mark.parametrize("date", ["", "1947", "19470813", "19471399", "unknown"])
+def test_headers_that_hold_anything_make_no_invalid_bundle(
+    graded: StudyResult, model: dict[str, Any], sex: str, date: str
+) -> None:
+    r4b = pytest.importorskip("fhir.resources.R4B.bundle")
+    told = {"PatientBirthDate": date, "PatientSex": sex, "StudyDate": date, "AccessionNumber": sex}
+    for uid in ("1.2.3", "/ward/Doe"):
+        odd = replace(graded, origin=Origin(uid, "^^=山田^太郎", " ", tuple(told.items())))
+        bundle = fhir_bundle(odd, model, identify=True)
+        r4b.Bundle.model_validate_json(json.dumps(bundle))
+        assert "ward" not in json.dumps(bundle) and len(resources(bundle, "ImagingStudy")) == (uid == "1.2.3")
+
+
 def test_a_report_that_a_reader_approved_is_final(graded: StudyResult, model: dict[str, Any]) -> None:
     review = Review("Reader^Jo", "2026-11-27T03:04:05Z", approved=True)
     bundle = fhir_bundle(corrected(graded, Corrections("study-1", "0" * 64, review)), model)

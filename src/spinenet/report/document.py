@@ -17,6 +17,7 @@ from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGET, TAR
 from spinenet.locating.discs import NUMBERING
 from spinenet.locating.measuring.quantities import QUANTITY
 from spinenet.report.certainty import label
+from spinenet.report.dicom.objects import why_no_objects
 from spinenet.report.page.attention import deciding, share_of
 from spinenet.study import (
     Level,
@@ -61,15 +62,16 @@ def document(model: Mapping[str, Any], studies: Iterable[Mapping[str, Any]]) -> 
 def study_entry(result: StudyResult, *, identify: bool = False) -> dict[str, Any]:
     """One study, with the UIDs it came with where outputs may identify; a failed one has its reason and flags alone."""
     failed = result.status == "failed"
+    named = identify and not why_no_objects(result)
     return {
         "study": result.key,
-        **({"study_uid": result.origin.study_uid} if identify and result.origin else {}),
+        **({"study_uid": result.origin.study_uid} if named and result.origin else {}),
         "status": result.status,
         "message": result.message,
         "seconds": round(result.seconds, 3),
         "notes": [_note_entry(note) for note in result.notes],
         "flags": [_note_entry(flag) for flag in result.flags],
-        "series": [] if failed else [_series_entry(located, identify) for located in result.located],
+        "series": [] if failed else [_series_entry(located, named) for located in result.located],
         "levels": [] if failed else _level_entries(result),
     }
 
@@ -155,7 +157,7 @@ def _note_entry(note: Note) -> dict[str, str]:
     }
 
 
-def _series_entry(located: LocatedSeries, identify: bool) -> dict[str, Any]:
+def _series_entry(located: LocatedSeries, named: bool) -> dict[str, Any]:
     series = located.series
     return {
         "name": series.name,
@@ -165,7 +167,7 @@ def _series_entry(located: LocatedSeries, identify: bool) -> dict[str, Any]:
         "slices": int(series.voxels_SRC.shape[0]),
         "laterality_known": series.laterality_known,
         "notes": [note.text for note in located.notes],
-        **({"images": _images_entry(located.series.images)} if identify and located.series.images else {}),
+        **({"images": _images_entry(located.series.images)} if named and located.series.images else {}),
     }
 
 

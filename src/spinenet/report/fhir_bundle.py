@@ -19,6 +19,7 @@ from spinenet import __version__
 from spinenet.labels import PRIVATE_SCHEME, RESEARCH_ONLY, TARGET, Code
 from spinenet.report.certainty import Certainty, label, reading_of
 from spinenet.report.dicom import codes
+from spinenet.report.dicom.objects import why_no_objects
 from spinenet.report.findings import in_words, is_found
 from spinenet.report.identification import identification_of
 from spinenet.report.reviewed import review_of
@@ -66,8 +67,9 @@ class BundleSource:
 
     @property
     def images(self) -> list[SourceImages]:
-        """The images that may be named."""
-        return [one.series.images for one in self.result.located if one.series.images and self.identify]
+        """The images that may be named and can be: by UIDs."""
+        named = self.identify and not why_no_objects(self.result)
+        return [one.series.images for one in self.result.located if one.series.images and named]
 
 
 def write_bundle_of(result: StudyResult, path: Path, model: Mapping[str, Any], *, identify: bool) -> None:
@@ -117,11 +119,11 @@ def _patient(source: BundleSource) -> Resource:
         return {"resourceType": "Patient", "identifier": [{"value": source.result.key}]}
     told = identification_of(origin)
     patient: Resource = {"resourceType": "Patient"}
-    if told.patient_id:
-        patient["identifier"] = [{"value": told.patient_id}]
+    if told.patient_id.strip():
+        patient["identifier"] = [{"value": told.patient_id.strip()}]
     if told.name:
         patient["name"] = [{"text": told.name}]
-    if told.sex:
+    if told.sex.strip():
         patient["gender"] = GENDERS.get(told.sex, "unknown")
     if _is_date(told.birth_date):
         patient["birthDate"] = told.birth_date
@@ -151,8 +153,8 @@ def _imaging_study(source: BundleSource) -> Resource:
     """The series that were read, each with its images."""
     told, origin = identification_of(source.result.origin), source.result.origin
     identifiers: list[Resource] = [{"system": UIDS, "value": f"urn:oid:{origin.study_uid}"}] if origin else []
-    if told.accession:
-        identifiers.append({"type": _of_hl7("v2-0203", "ACSN"), "value": told.accession})
+    if accession := told.accession.strip():
+        identifiers.append({"type": _of_hl7("v2-0203", "ACSN"), "value": accession})
     by_series: dict[str, dict[str, str]] = {}
     for images in source.images:  # stacks of one series share its UID
         uids = [one[0] for one in images.instances if one is not None]

@@ -64,7 +64,10 @@ class PathsAreCommands(TyperGroup):
 
 def _report_options(
     identify: Annotated[
-        bool, typer.Option("--identify", help="Keep the patient's name and id in page and structured report.")
+        bool,
+        typer.Option(
+            "--identify", help="Keep the patient's name and id in page, DICOM objects and FHIR, and UIDs in JSON."
+        ),
     ] = False,
     no_slices: Annotated[
         bool, typer.Option("--no-slices", help="Leave the slices, and with them the viewer, out of the pages.")
