@@ -20,7 +20,7 @@ from ward import free_port, until
 from spinenet.model.bundle import load_bundle
 from spinenet.report.options import ReportOptions
 from spinenet.serve.node.dicom_archive import DicomArchive
-from spinenet.serve.node.incoming import digest_of_uid
+from spinenet.serve.node.incoming import Incoming, digest_of_uid
 from spinenet.serve.node.listening import config_of
 from spinenet.serve.node.peers import Peer
 from spinenet.serve.node.priors import Priors, is_of
@@ -167,6 +167,19 @@ def test_a_study_is_the_patients_only_by_all_that_both_tell(changes: dict[str, s
     for keyword, value in told.items():
         setattr(found, keyword, value)
     assert is_of(found, origin) == same
+
+
+def test_what_a_scanner_sends_of_a_study_that_was_asked_for_is_kept_as_its_own(
+    tmp_path: Path, visits: dict[str, list[Path]]
+) -> None:
+    incoming, (path, *_) = Incoming(tmp_path / "incoming", 0), visits["20240301"]
+    incoming.open()
+    study = digest_of_uid(dcmread(path).StudyInstanceUID)
+    incoming.asked_for[study] = tmp_path / "priors"
+    for is_asked, place in ((True, tmp_path / "priors"), (False, tmp_path / "incoming" / study)):
+        incoming.take(lambda: dcmread(path), lambda data: path.read_bytes(), is_asked=is_asked)
+        assert len(list(place.glob("*.dcm"))) == 1
+        assert (study in incoming.changed) != is_asked
 
 
 def test_an_archive_that_is_away_is_asked_again_and_then_left(tmp_path: Path, visits: dict[str, list[Path]]) -> None:

@@ -18,7 +18,7 @@ from spinenet.serve.node.peers import Caller, checked_title
 VERIFICATION = "1.2.840.10008.1.1"
 MAX_PDU_BYTES = 1 << 20
 """No protocol data unit is longer: 16 KB are asked for, an association request has less than this."""
-MAX_MESSAGE_BYTES = 1 << 30
+MAX_MESSAGE_BYTES = 1 << 29
 """No image is larger."""
 MAX_ASSOCIATIONS = 100
 PATIENCE_S = 60.0
@@ -108,7 +108,10 @@ class DicomServer:
     def _store(self, event: Any) -> int:
         """Keep one image; success is answered only after it is safely on disk."""
         event.assoc.budget.left = MAX_MESSAGE_BYTES
-        receipt = self.take(functools.partial(getattr, event, "dataset"), lambda data: event.encoded_dataset())
+        # a C-MOVE of ours (PS3.7, 9.1.1): what a scanner sends of that study meanwhile is no part of it
+        is_asked = str(event.request.MoveOriginatorApplicationEntityTitle or "").strip() == self.aet.strip()
+        read = functools.partial(getattr, event, "dataset")
+        receipt = self.take(read, lambda data: event.encoded_dataset(), is_asked=is_asked)
         with self._lock:
             if receipt.study and event.assoc in self._open:  # none that was closed meanwhile is opened again
                 self._open[event.assoc] = _Sender(receipt.study)

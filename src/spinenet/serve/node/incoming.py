@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pydicom import dcmread
 
@@ -33,8 +33,12 @@ class Receipt:
     problem: str = ""
 
 
-Take = Callable[[Callable[[], Any], Callable[[Any], bytes]], Receipt]
-"""Keep the image that the first function reads and the second one writes."""
+class Take(Protocol):
+    """Keep an image that ``read`` decodes and ``encode`` writes."""
+
+    def __call__(
+        self, read: Callable[[], Any], encode: Callable[[Any], bytes], *, is_asked: bool = False
+    ) -> Receipt: ...
 
 
 class Incoming:
@@ -58,8 +62,9 @@ class Incoming:
         now = time.monotonic()
         self.changed |= {folder.name: now for folder in self.folder.iterdir() if folder.is_dir()}
 
-    def take(self, read: Callable[[], Any], encode: Callable[[Any], bytes]) -> Receipt:
-        """Keep the image that ``read`` decodes; a success is on disk, as safely as the disk can."""
+    def take(self, read: Callable[[], Any], encode: Callable[[Any], bytes], *, is_asked: bool = False) -> Receipt:
+        """Keep the image that ``read`` decodes; a success is on disk, as safely as the disk can. ``is_asked`` for one
+        that an archive sends because this node has asked for it."""
         try:
             data = read()
             uids = [str(data.StudyInstanceUID).strip(), str(data.SOPInstanceUID).strip()]
@@ -74,7 +79,10 @@ class Incoming:
         study, instance = map(digest_of_uid, uids)
         with self.lock:
             try:
-                self._keep(study, instance, place, content)
+                folder = self.asked_for.get(study) if is_asked else None
+                self._keep(folder or self.folder / study, instance, place, content)
+                if folder is None:
+                    self.changed[study] = time.monotonic()
             except OSError as error:
                 self.refused.setdefault(study, set()).add(instance)
                 return Receipt(OUT_OF_RESOURCES, study, in_words(error))
@@ -84,10 +92,9 @@ class Incoming:
                     del self.refused[study]
         return Receipt(SUCCESS, study)
 
-    def _keep(self, study: str, instance: str, place: str, content: bytes) -> None:
+    def _keep(self, folder: Path, instance: str, place: str, content: bytes) -> None:
         """Write an image to its place: in that of an earlier one of its UID where it lies there too, and so corrects
         it, else beside it."""
-        folder = self.asked_for.get(study, self.folder / study)
         if not folder.exists():
             folder.mkdir(parents=True, exist_ok=True)
             sync_names(folder.parent)
@@ -98,8 +105,6 @@ class Incoming:
             path = folder / f"{instance}-{hashlib.sha256(content).hexdigest()[:16]}.dcm"
         if not path.exists() or path.read_bytes() != content:
             write_safely(path, content)
-        if study not in self.asked_for:
-            self.changed[study] = time.monotonic()
 
     def images(self, study: str) -> list[Path]:
         """The images of a study that are there, by name."""

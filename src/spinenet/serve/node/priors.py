@@ -4,6 +4,7 @@ A study counts as the patient's where patient id, and birth date and name where 
 earlier one where its date is. It is graded for the comparison alone: its own result is sent nowhere.
 """
 
+import functools
 import logging
 import re
 import shutil
@@ -136,7 +137,7 @@ class Priors:
         self.folder.mkdir(parents=True, exist_ok=True)
         incoming.asked_for[study] = place
         try:
-            self.archive.retrieve(uid, self.node.take)
+            self.archive.retrieve(uid, functools.partial(self.node.take, is_asked=True))
         finally:
             del incoming.asked_for[study]
         try:

@@ -165,9 +165,9 @@ class Node:
         """Tell something."""
         self.told(Event(name, text, study))
 
-    def take(self, read: Callable[[], Any], encode: Callable[[Any], bytes]) -> Receipt:
+    def take(self, read: Callable[[], Any], encode: Callable[[Any], bytes], *, is_asked: bool = False) -> Receipt:
         """Keep an image that came, by whatever way; only a success is kept for certain."""
-        receipt = self.incoming.take(read, encode)
+        receipt = self.incoming.take(read, encode, is_asked=is_asked)
         if receipt.status == SUCCESS:
             self.tally.add("received")
             if wait := self.waits.get(receipt.study):

@@ -118,7 +118,7 @@ def fetch(address: str, out: Path, token: str) -> int:
     out.mkdir(parents=True, exist_ok=True, mode=0o700)
     count = 0
 
-    def take(read: Callable[[], Any], encode: Callable[[Any], bytes]) -> Receipt:
+    def take(read: Callable[[], Any], encode: Callable[[Any], bytes], *, is_asked: bool = False) -> Receipt:
         nonlocal count
         data = read()
         write_private(out / f"{digest_of_uid(str(data.SOPInstanceUID))}.dcm", encode(data))

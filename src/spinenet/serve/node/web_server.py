@@ -35,7 +35,7 @@ try:
 except ImportError as error:
     raise NodeError("a web port needs the extra network: pip install 'spinenet-mri[network]'") from error
 
-MAX_IMAGE_BYTES = 1 << 30
+MAX_IMAGE_BYTES = 1 << 29
 IN_MEMORY_BYTES = 8 << 20
 PATIENCE_S = 60.0
 """A sender that sends nothing for so long is hung up on."""
