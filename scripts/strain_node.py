@@ -198,8 +198,7 @@ class StubGrader:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_words(result, [digest], self.facts, path, title="stub", identify=True)
         complete(path, earlier, {})
-        for table in out.glob("*.csv"):
-            table.unlink()
+        recover(out)
         append(out, replace(study_row(result), images=digest), ())
         return [reference_to(path)]
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +16,18 @@ from orthanc_archive import DICOMWEB, ORTHANC, Archive
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
-from ward import free_port, until
+from ward import Ward, deliver, free_port, placed, until
 
 from spinenet.model.bundle import load_bundle
 from spinenet.report.options import ReportOptions
 from spinenet.serve.node.dicom_archive import DicomArchive
 from spinenet.serve.node.incoming import Incoming, digest_of_uid
 from spinenet.serve.node.listening import config_of
-from spinenet.serve.node.peers import Peer
+from spinenet.serve.node.peers import Caller, Peer
 from spinenet.serve.node.priors import Priors, is_of
 from spinenet.serve.node.service import Node
 from spinenet.serve.node.study_grader import StudyGrader
-from spinenet.serve.node.web_archive import WebArchive
+from spinenet.serve.node.web_archive import WebArchive, encoded
 from spinenet.serve.node_settings import NodeSettings, Retrieval
 from spinenet.study import Origin
 from spinephantom import make_study
@@ -180,6 +181,32 @@ def test_what_a_scanner_sends_of_a_study_that_was_asked_for_is_kept_as_its_own(
         incoming.take(lambda: dcmread(path), lambda data: path.read_bytes(), is_asked=is_asked)
         assert len(list(place.glob("*.dcm"))) == 1
         assert (study in incoming.changed) != is_asked
+
+
+@pytest.mark.skipif(ORTHANC is None, reason="Orthanc is not installed (Debian: apt install orthanc)")
+@pytest.mark.parametrize("by", list(Retrieval))
+def test_late_images_are_graded_with_those_that_the_archive_sends_again(
+    ward: Ward, tmp_path: Path, by: Retrieval
+) -> None:
+    orthanc = Archive(tmp_path, ward.config.port)
+    try:
+        archived = [placed(number, 4.0 * number) for number in range(4)]
+        for data in archived:
+            assert orthanc.ask("/instances", encoded(data))
+        place = DicomArchive(Peer("ARCHIVE", "127.0.0.1", orthanc.dicom), "SPINENET", by)
+        callers = (*ward.config.callers, Caller("ARCHIVE"))
+        with ward.running(callers=callers, keep_s=0.0, quiet_s=0.3) as node:
+            deliver(ward, *archived)
+            until(lambda: ward.graded and not ward.kept())
+            node.config = replace(node.config, keep_s=3600.0)
+            grader: Any = type("None", (), {"results": tmp_path})
+            Priors(node, place, grader, 0.2)
+            deliver(ward, placed(3, 12.0, grey=7), placed(9, 36.0))  # one is a correction that the archive lacks
+            until(lambda: len(ward.graded) == 2)
+        assert ward.graded == [4, 5] and not ward.words
+        assert sorted(dcmread(path).SmallestImagePixelValue for path in ward.kept()) == [0, 0, 0, 0, 7]
+    finally:
+        orthanc.stop()
 
 
 def test_an_archive_that_is_away_is_asked_again_and_then_left(tmp_path: Path, visits: dict[str, list[Path]]) -> None:

@@ -4,7 +4,6 @@ Times are measured by a clock that nobody sets; after a start they begin anew.
 """
 
 import hashlib
-import re
 import shutil
 import threading
 import time
@@ -16,6 +15,7 @@ from typing import Any, Protocol
 from pydicom import dcmread
 
 from spinenet.errors import in_words
+from spinenet.readers.dicom.assembly import is_uid
 from spinenet.system.files import remove_partials, sync_names, write_safely
 
 SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND, NO_SUCH_CLASS = 0x0000, 0xA700, 0xC000, 0x0122
@@ -72,17 +72,14 @@ class Incoming:
             content = encode(data)
         except (AttributeError, ValueError, TypeError, KeyError, EOFError, NotImplementedError) as error:
             return Receipt(CANNOT_UNDERSTAND, problem=type(error).__name__)
-        if not all(re.fullmatch(r"[0-9]+(\.[0-9]+)*", uid) and len(uid) <= 64 for uid in uids):
+        if not all(map(is_uid, uids)):
             return Receipt(CANNOT_UNDERSTAND, problem="no valid UID")
         if kind not in TAKEN:
             return Receipt(NO_SUCH_CLASS, problem="no MR image")
         study, instance = map(digest_of_uid, uids)
         with self.lock:
             try:
-                folder = self.asked_for.get(study) if is_asked else None
-                self._keep(folder or self.folder / study, instance, place, content)
-                if folder is None:
-                    self.changed[study] = time.monotonic()
+                self._place(study, instance, place, content, is_asked=is_asked)
             except OSError as error:
                 self.refused.setdefault(study, set()).add(instance)
                 return Receipt(OUT_OF_RESOURCES, study, in_words(error))
@@ -91,6 +88,15 @@ class Incoming:
                 if not lacking:
                     del self.refused[study]
         return Receipt(SUCCESS, study)
+
+    def _place(self, study: str, instance: str, place: str, content: bytes, *, is_asked: bool) -> None:
+        """Keep an image where it belongs: what was asked for, apart, and never in the place of what is there, since a
+        correction may have come here before it came to the archive."""
+        folder = self.asked_for.get(study) if is_asked else None
+        if not is_asked or not ((folder or self.folder / study) / f"{instance}.dcm").exists():
+            self._keep(folder or self.folder / study, instance, place, content)
+        if folder is None:
+            self.changed[study] = time.monotonic()
 
     def _keep(self, folder: Path, instance: str, place: str, content: bytes) -> None:
         """Write an image to its place: in that of an earlier one of its UID where it lies there too, and so corrects
@@ -131,6 +137,11 @@ def signature(images: Sequence[Path]) -> str:
     """Changes with every image that comes, goes or is written again; "" where there is none."""
     records = [(path.name, (found := path.stat()).st_size, found.st_mtime_ns) for path in images]
     return hashlib.sha256(repr(records).encode()).hexdigest()[:32] if records else ""
+
+
+def study_uid_of(images: Sequence[Path]) -> str:
+    """The Study Instance UID that images bear."""
+    return str(dcmread(images[0], stop_before_pixels=True, specific_tags=["StudyInstanceUID"]).StudyInstanceUID)
 
 
 def _place_of(path: Path) -> str:

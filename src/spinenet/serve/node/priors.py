@@ -48,6 +48,7 @@ class Priors:
 
     def __init__(self, node: Node, archive: PriorSource, grader: StudyGrader, retry_s: float) -> None:
         self.node, self.archive, self.grader, self.retry_s = node, archive, grader, retry_s
+        node.recall = self._recall
         self.folder = node.config.folder / "priors"
         shutil.rmtree(self.folder, ignore_errors=True)  # of a run that was killed; they are asked for again
 
@@ -87,6 +88,15 @@ class Priors:
         state.compared(number)
         tell("compared", "compared with an earlier study" if told else "no earlier study to compare with", study)
         return True
+
+    def _recall(self, uid: str) -> None:
+        """Have the archive send what is deleted here of a study of which more has come."""
+        try:
+            self.archive.retrieve(uid, functools.partial(self.node.take, is_asked=True))
+        except UnreachableError:
+            raise  # to be asked again
+        except SpinenetError as error:  # it does not have it: what is here is said not to be graded
+            self.node.tell("not_recalled", f"{error}", digest_of_uid(uid))
 
     def _changes(self, study: str) -> str:
         """What changed since an earlier study, "" where there is none."""

@@ -24,7 +24,7 @@ from spinenet.serve.node.commitment import MODEL, Commitment
 from spinenet.serve.node.delivery import Backoff, Delivery, Destination
 from spinenet.serve.node.dicom_server import DicomServer
 from spinenet.serve.node.events import Event, Tally, Tell
-from spinenet.serve.node.incoming import OUT_OF_RESOURCES, SUCCESS, Incoming, Receipt, signature
+from spinenet.serve.node.incoming import OUT_OF_RESOURCES, SUCCESS, Incoming, Receipt, signature, study_uid_of
 from spinenet.serve.node.peers import Caller, Peer, checked_title
 from spinenet.serve.node.state import NodeState, SentObject
 from spinenet.serve.node.tls import TlsFiles, client_context, server_context
@@ -89,6 +89,8 @@ class Node:
         self.waits: dict[str, Backoff] = {}
         self.later: set[str] = set()
         """Studies from before the start, which have their turn after those that have come since."""
+        self.recall: Callable[[str], None] | None = None
+        """Has an archive send all of a study, by its UID, where there is one."""
         self.suspects: set[str] = set()
         """Studies whose grading did not end, which have theirs last."""
         self.peers = [peer.called for peer in config.destinations]
@@ -250,6 +252,11 @@ class Node:
         known, now = self.state.of(study), signature(images)
         if now in (known.images, known.told):
             return
+        if known.is_deleted and len(images) < known.number and self.recall is not None:
+            self.recall(study_uid_of(images))
+            with self.lock:
+                images = self.incoming.images(study)
+                now = signature(images)
         if known.is_deleted and len(images) < known.number:
             words = (
                 f"{len(images)} images came after the {known.number} that were graded had been deleted; "
