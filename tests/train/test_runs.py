@@ -1,8 +1,14 @@
 """What a run says it has learnt, and which evaluation calibrates which target."""
 
 import json
+from pathlib import Path
 
+from spinenet.datasets.labelled import LabelledStudy, no_grades
+from spinenet.datasets.splits import Split
+from spinenet.labels import TARGET_INDEX, UNKNOWN
 from spinenet.model.calibration import NEUTRAL, TargetCalibration
+from spinenet.readers import StudySource
+from spinenet.train.counts import counted
 from spinenet.train.runs import first_fitted, learnt_by
 
 
@@ -20,6 +26,27 @@ def test_a_bundle_has_learnt_what_all_its_members_have(tmp_path):
     assert learnt_by([first, second]) == {
         "evidence": {"modic": "real", "bulging": "synthetic"},
         "views": ["sagittal_t1"],
+    }
+
+
+def test_evidence_is_counted_in_patients_and_positives_and_synthetic_studies_apart():
+    def study(key, patient, **grades):
+        grades_LT = no_grades()
+        for name, values in grades.items():
+            grades_LT[: len(values), TARGET_INDEX[name]] = values
+        return LabelledStudy(key, patient, StudySource(key, Path(key)), grades_LT)
+
+    train = (
+        study("1a", "1", bulging=[0, 1, 1]),
+        study("1b", "1", bulging=[0], modic=[2]),
+        study("2", "2", bulging=[UNKNOWN, 1]),
+        study("s", "s", bulging=[1], canal_stenosis=[2]),
+    )
+    split = Split(train, (), (), {}, sources=("spider", "spider", "spider", "phantom"))
+    assert counted(split, ["bulging", "modic", "canal_stenosis", "narrowing"]) == {
+        "bulging": {"patients": 2, "discs": 5, "positives": 3, "synthetic": 1},
+        "modic": {"patients": 1, "discs": 1, "positives": 1, "synthetic": 0},
+        "canal_stenosis": {"patients": 0, "discs": 0, "positives": 0, "synthetic": 1},
     }
 
 

@@ -16,12 +16,13 @@ from spinenet.errors import ConfigError, in_words
 from spinenet.evaluate.collection.collect import collect, fit_calibration
 from spinenet.evaluate.collection.run_folders import evaluate_runs, open_run
 from spinenet.evaluate.evaluation import Settings
-from spinenet.labels import TARGET, TARGETS, UNKNOWN, VIEWS, Target, View
+from spinenet.labels import TARGET, TARGETS, VIEWS, Target, View
 from spinenet.model.bundle import GRADER, LOCATOR, MEASURED, SEGMENTER, load_bundle, write_bundle
 from spinenet.model.calibration import NEUTRAL, TargetCalibration
 from spinenet.system.files import replacing, write_text
 from spinenet.system.progress import track
 from spinenet.train.baselines import build_grader
+from spinenet.train.counts import counted
 from spinenet.train.data import grader_loaders, locator_loaders
 from spinenet.train.export import TOLERANCE, export_grader, export_locator, export_segmenter
 from spinenet.train.exported_weights import name_of_start, names_bundle
@@ -209,20 +210,12 @@ def recipe_of(run: Path) -> dict[str, Any]:
 
 
 def save_learnt(out: Path, split: Split, views: Sequence[View], targets: Collection[Target] = TARGETS) -> None:
-    """Write ``learnt.json``: those of the targets that the run had labels of and whether of patients, and the views it
-    saw."""
-    evidence = {}
-    for index, target in enumerate(TARGETS):
-        if target not in targets:
-            continue
-        labelled = {
-            source
-            for study, source in zip(split.train, split.sources, strict=True)
-            if (study.grades_LT[:, index] != UNKNOWN).any()
-        }
-        if labelled:
-            evidence[target.name] = "synthetic" if all(adapter(name).synthetic for name in labelled) else "real"
-    write_text(out / "learnt.json", json.dumps({"evidence": evidence, "views": list(views)}, indent=1) + "\n")
+    """Write ``learnt.json``: those of the targets that the run had labels of and whether of patients, how many
+    (``counted``), and the views it saw."""
+    counts = counted(split, [target.name for target in targets])
+    evidence = {name: "real" if count["patients"] else "synthetic" for name, count in counts.items()}
+    learnt = {"evidence": evidence, "counts": counts, "views": list(views)}
+    write_text(out / "learnt.json", json.dumps(learnt, indent=1) + "\n")
 
 
 def learnt_by(runs: Sequence[Path]) -> dict[str, Any]:

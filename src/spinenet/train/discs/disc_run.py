@@ -14,6 +14,7 @@ from spinenet.errors import ConfigError, DatasetError
 from spinenet.labels import VIEWS
 from spinenet.model.bundle import DISCS
 from spinenet.system.files import replacing, write_text
+from spinenet.train.counts import counted
 from spinenet.train.discs.batches import disc_loaders
 from spinenet.train.discs.disc_config import DiscModelConfig, TrainDiscsConfig
 from spinenet.train.discs.disc_export import TOLERANCE, export_discs
@@ -51,7 +52,7 @@ def train_discs(config: TrainDiscsConfig, out: Path) -> float | None:
     module = DiscModule(network, config, sources, grades_NT)
     done = fit(module, *loaders, config, out)
     if module.trainer.is_global_zero:
-        _save_learnt(out, raters, train)
+        _save_learnt(out, raters, train, counted(split, raters))
         best = build_network(config.model, config.crop, raters)
         load_trained(best, done.checkpoint)
         save_weights(best, out / WEIGHTS)
@@ -84,14 +85,25 @@ def save_weights(network: DiscNetwork, path: Path) -> None:
         torch.save({"state_dict": halved}, partial)
 
 
-def _save_learnt(out: Path, raters: Mapping[str, Sequence[str]], train: Sequence[PackedStudy]) -> None:
-    """Write ``learnt.json``: evidence by target, the data sets whose raters graded it, and the views it was shown."""
+def _save_learnt(
+    out: Path,
+    raters: Mapping[str, Sequence[str]],
+    train: Sequence[PackedStudy],
+    counts: Mapping[str, Mapping[str, int]],
+) -> None:
+    """Write ``learnt.json``: evidence by target, of how many patients, the data sets whose raters graded it, and the
+    views it was shown."""
     evidence = {
         name: "synthetic" if all(adapter(one).synthetic for one in several) else "real"
         for name, several in raters.items()
     }
     seen = {view for study in train for view in study.views}
-    learnt = {"evidence": evidence, "raters": raters, "views": [view for view in VIEWS if view in seen]}
+    learnt = {
+        "evidence": evidence,
+        "counts": counts,
+        "raters": raters,
+        "views": [view for view in VIEWS if view in seen],
+    }
     write_text(out / "learnt.json", json.dumps(learnt, indent=1) + "\n")
 
 
