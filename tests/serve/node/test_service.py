@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from ward import STUDIES, Ward, image, until
+from ward import STUDIES, Ward, deliver, image, until
 
-from spinenet.errors import NodeError
+from spinenet.errors import NodeError, StudyError
 from spinenet.serve.node import incoming
 from spinenet.serve.node.peers import Peer
 from spinenet.serve.node.service import Node
@@ -30,6 +30,16 @@ def test_a_study_is_graded_once_when_all_of_it_is_there_and_sent_on(
     assert (ward.graded, len(taken)) == ([5], 1)
     assert [line.partition(": ")[2] for line in ward.said] == ["5 images graded", "1 objects sent"]
     assert not any("Doe" in line for line in ward.said)
+
+
+def test_a_study_that_is_not_graded_is_answered_all_the_same(ward: Ward, pacs: tuple[Peer, list[Dataset]]) -> None:
+    peer, taken = pacs
+    ward.fault = StudyError("shows no lumbar spine")
+    with ward.running(destinations=(peer,)):
+        deliver(ward, image(STUDIES[0]))
+        until(lambda: any("no object was made" in line for line in ward.said))  # this ward's words are no object
+    assert ward.words == ["Not graded: shows no lumbar spine"]
+    assert not any("tried again" in line for line in ward.said)
 
 
 def test_only_known_titles_are_answered(ward: Ward) -> None:

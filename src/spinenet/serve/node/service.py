@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from filelock import FileLock, Timeout
+from pydicom.uid import BasicTextSRStorage
 
 from spinenet.errors import NodeError, OutputError, SpinenetError
 from spinenet.serve.node.commitment import MODEL, Commitment
@@ -289,12 +290,15 @@ class Node:
             raise
         except SpinenetError as error:  # of the study itself: another try would not change it
             LOG.debug("study %s: not graded", study, exc_info=True)
-            self.tell("not_graded", str(error), study)
+            self.tell("unreadable", str(error), study)
             made = self.grader.tell(self.incoming.folder / study, "spinenet: not graded", f"Not graded: {error}")
         self.state.graded(study, images, number, made, self.peers, compare=self.config.compares)
         self.tally.add("grading_seconds", by=time.monotonic() - began)
         again = ", in the place of an earlier result" if earlier else ""
-        self.tell("graded", f"{number} images graded{again}" + ("" if made else ", no object was made"), study)
+        if any(one.class_uid == BasicTextSRStorage for one in made):
+            self.tell("not_graded", f"{number} images not graded{again}; the report says why", study)
+        else:
+            self.tell("graded", f"{number} images graded{again}" + ("" if made else ", no object was made"), study)
 
     def _again(self, study: str, why: str) -> None:
         """Try again later, each time after twice as long."""
