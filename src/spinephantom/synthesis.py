@@ -100,14 +100,28 @@ def make_study(seed: int, options: StudyOptions | None = None, **changes: Any) -
     return image(seed, options, sample_spine(disease_rng, options.mode, sample_person(person_rng, options.mode)))
 
 
+def rescanned(study: PhantomStudy, visit: int) -> PhantomStudy:
+    """The same person with the same tissues on another ``visit``, from 1 on: another scanner with other settings, other
+    planes and fields of view, and other noise."""
+    return image(study.seed, study.options, study.spine, visit)
+
+
 def _streams(seed: int) -> list[np.random.Generator]:
     """Separate: acquisition cannot depend on disease, and a change in one part leaves the others as they were."""
     return [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(6)]
 
 
-def image(seed: int, options: StudyOptions, spine: Spine) -> PhantomStudy:
+def _streams_of_visit(seed: int, visit: int) -> list[np.random.Generator]:
+    """Those of scanner, noise and planes."""
+    if visit == 0:
+        return _streams(seed)[3:]
+    return [np.random.default_rng(s) for s in np.random.SeedSequence([seed, 9, visit]).spawn(3)]
+
+
+def image(seed: int, options: StudyOptions, spine: Spine, visit: int = 0) -> PhantomStudy:
     """The study of a spine that is already there; ``options.mode`` has no say any more."""
-    tissue_rng, scanner_rng, noise_rng, plan_rng = _streams(seed)[2:]
+    tissue_rng = _streams(seed)[2]
+    scanner_rng, noise_rng, plan_rng = _streams_of_visit(seed, visit)
     # planes are laid on the person as he is; a mirrored study is the mirror image of person and planes
     jobs = _plan(plan_rng, scanner_rng, spine, make_body(np.random.default_rng(seed), spine), options)
     spine = mirrored(spine) if options.mirror else spine

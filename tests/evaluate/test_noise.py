@@ -10,6 +10,8 @@ from spinenet.evaluate.robustness.perturb import SAME_STUDY
 from spinenet.labels import LEVELS
 from spinenet.locating.measuring.quantities import level_measurements
 from spinenet.study import LevelFrame, LocatedSeries, Prediction, Series, StudyResult
+from spinephantom.patient.pathology import Mode
+from spinephantom.synthesis import make_study, rescanned
 
 
 def result(share: float, height_mm: float = 8.0) -> StudyResult:
@@ -43,6 +45,19 @@ def test_too_few_readings_say_nothing() -> None:
 def test_levels_that_were_lost_are_left_out() -> None:
     lost = replace(result(0.9), predictions=(), located=())
     assert noise_table([(result(0.5), lost)] * 50) == {}
+
+
+def test_a_person_scanned_again_has_the_same_spine_under_other_planes_and_grey_values() -> None:
+    first = make_study(700_003, mode=Mode.SCREENING, axial=False, size=128, sub_slices=1, stir_share=0.0)
+    again, third = rescanned(first, 1), rescanned(first, 2)
+    assert again.spine is first.spine and set(again.levels) <= set(first.levels) | set(again.levels)
+    shared = [level for level in first.levels if level in again.levels]
+    assert len(shared) >= 5 and all(again.levels[level] == first.levels[level] for level in shared)
+    affines = [one.images[0].affine_vox2mm for one in (first, again, third)]
+    assert not np.allclose(affines[0], affines[1]) and not np.allclose(affines[1], affines[2])
+    assert first.series[0].protocol != again.series[0].protocol
+    same = make_study(700_003, mode=Mode.SCREENING, axial=False, size=128, sub_slices=1, stir_share=0.0)
+    assert np.array_equal(same.images[0].voxels_SRC, first.images[0].voxels_SRC)
 
 
 def test_every_way_of_reading_again_exists() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -15,7 +16,8 @@ from spinenet.labels import EXPERIMENTAL, RESEARCH_ONLY, TARGETS
 from spinenet.report.document import document, study_entry, write_document
 from spinenet.report.identification import Identification, write_identification
 from spinenet.report.page.change import Change, compare, page, table
-from spinenet.study import Note, Prediction, Scope, Severity, StudyResult
+from spinenet.report.page.html import write_study_report
+from spinenet.study import LocatedSeries, Note, Prediction, Scope, Severity, StudyResult
 
 NOISE = {"pfirrmann": 0.5, "canal_stenosis": 0.4, "modic": 0.3}
 MODEL = {"name": "m", "version": "1", "digest": "0" * 64, "targets": [one.name for one in TARGETS], "noise": NOISE}
@@ -53,6 +55,53 @@ def test_a_change_has_to_exceed_the_noise(
     tmp_path: Path, before: tuple[float, ...], after: tuple[float, ...], verdict: str
 ) -> None:
     assert changed(tmp_path, pfirrmann(*before), pfirrmann(*after)).verdict == verdict
+
+
+def test_a_change_has_to_exceed_what_another_scan_does_too(tmp_path: Path) -> None:
+    before, after = pfirrmann(0.1, 0.8, 0.1, 0, 0), pfirrmann(0, 0, 0.1, 0.8, 0.1)
+    for more, verdict in ((2.1, "within noise"), (0.1, "changed")):
+        model = {**MODEL, "rescan_noise": {"pfirrmann": more}}
+        change = changed(tmp_path, before, after, model=model)
+        assert (change.verdict, change.noise) == (verdict, max(more, NOISE["pfirrmann"]))
+
+
+def lain_higher(located: LocatedSeries, mm: float) -> LocatedSeries:
+    """The same images and levels, farther towards the head."""
+    affine_vox2mm = located.series.affine_vox2mm.copy()
+    affine_vox2mm[2, 3] += mm
+    frames = tuple(replace(one, center_mm=one.center_mm + np.array([0, 0, mm])) for one in located.frames)
+    return replace(located, series=replace(located.series, affine_vox2mm=affine_vox2mm), frames=frames)
+
+
+def test_both_dates_stand_side_by_side_and_go_to_a_level_together(
+    watched: Any, complete: StudyResult, model: dict[str, Any], tmp_path: Path
+) -> None:
+    files = []
+    for key in ("earlier", "later"):
+        result = replace(complete, key=key)
+        if key == "later":  # the patient lay 40 mm higher
+            result = replace(result, located=tuple(lain_higher(one, 40.0) for one in result.located))
+        write_study_report(result, tmp_path, model=model)
+        files.append(write(tmp_path / f"{key}.json", result))
+    path = tmp_path / "changes.html"
+    path.write_text(page(compare(*files)), encoding="utf-8")
+    opened = watched.open(path)
+    opened.wait_for_selector("#viewer-2[data-ready]")
+    boxes = [opened.locator(f"#viewer-{number}").bounding_box() for number in (1, 2)]
+    assert boxes[0]["y"] == boxes[1]["y"] and boxes[0]["x"] + boxes[0]["width"] <= boxes[1]["x"]
+    opened.click('#viewer-1 [data-go="L3/L4"]')
+    assert opened.get_attribute("#viewer-2", "data-level") == "L3/L4"
+    opened.click('#viewer-2 [data-go="L4/L5"]')
+    assert opened.get_attribute("#viewer-1", "data-level") == "L4/L5"
+    opened.locator("#viewer-2 canvas").first.focus()
+    opened.keyboard.press("ArrowLeft")
+    assert {opened.get_attribute(f"#viewer-{number}", "data-level") for number in (1, 2)} == {"L3/L4"}
+    opened.locator("#viewer-1 canvas").first.click(position={"x": 60, "y": 60})
+    levels = {opened.get_attribute("#viewer-2", "data-level")}
+    assert levels <= {level.name for level in complete.levels}
+    opened.set_viewport_size({"width": 390, "height": 800})
+    assert opened.evaluate("document.documentElement.scrollWidth") == 390
+    assert watched.complaints == [] and all(url.startswith(("file:", "data:")) for url in watched.requests)
 
 
 def test_a_difference_is_later_minus_earlier_in_grades(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ FORMAT = 1
 DOCUMENT_FILE = "predictions.json"
 DETAILS = ("error_95", "percentile", "series")
 """What a document says of a measurement beside its value."""
-MODEL_FACTS = ("name", "version", "digest", "data", "licence", "noise", "views")
+MODEL_FACTS = ("name", "version", "digest", "data", "licence", "noise", "rescan_noise", "views")
 Document = dict[str, Any]
 """A file's content; ``studies`` is the list of its studies."""
 

@@ -99,7 +99,8 @@ class RobustnessConfig:
 
 @dataclass
 class NoiseConfig:
-    """``studies`` are paths as ``spinenet predict`` takes them; ``bundle`` is what is measured and gets the noise."""
+    """``studies`` are paths as ``spinenet predict`` takes them, none for ``rescans`` of phantoms alone; ``bundle`` is
+    what is measured and gets the noise."""
 
     studies: list[str] = field(default_factory=list)
     """Paths of studies."""
@@ -107,8 +108,10 @@ class NoiseConfig:
     """Bundle that is measured and gets the noise."""
     most: int = 40
     """At most so many studies, taken evenly from all."""
+    rescans: int = 60
+    """Phantoms that are scanned twice, by other scanners with other planes; 0 measures readings alone."""
     seed: int = 0
-    """Seed of the repeated readings."""
+    """Seed of the repeated readings and of the phantoms."""
 
 
 @dataclass

@@ -1,7 +1,9 @@
 """How far a bundle's grades and measurements move when one study is read again: the noise that a change has to exceed.
 
 The study is shown with noise, resampled, moved in its field of view and on other grey scales (``perturb``). A second
-scan of the same patient on another day differs by more, so a change beyond this noise is necessary, not sufficient.
+scan of the same patient differs by more: another scanner, other settings, other planes. Phantoms that are scanned again
+say by how much (``scripts/measure_noise.py``); a patient's other day they do not, so a change beyond both is necessary,
+not sufficient.
 """
 
 from collections.abc import Iterable, Iterator
@@ -28,6 +30,12 @@ def repeats(study: Study, bundle: Bundle, seed: int) -> Iterator[Pair]:
     for index, kind in enumerate(REPEATS if before.predictions else ()):
         changed = SAME_STUDY[kind](study, np.random.default_rng([seed, index]))
         yield before, predict_study(changed, bundle)
+
+
+def scanned_again(first: Study, again: Study, bundle: Bundle) -> list[Pair]:
+    """Two scans of one person as a pair; nothing where one of them cannot be graded."""
+    pair = predict_study(first, bundle), predict_study(again, bundle)
+    return [pair] if all(one.predictions for one in pair) else []
 
 
 def noise_table(pairs: Iterable[Pair]) -> dict[str, float]:

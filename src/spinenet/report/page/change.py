@@ -9,6 +9,7 @@ import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ from spinenet.locating.measuring.quantities import QUANTITIES, QUANTITY
 from spinenet.report.certainty import label
 from spinenet.report.document import predictions_of
 from spinenet.report.page.change_sentences import level_sentences
-from spinenet.report.page.html import environment
+from spinenet.report.page.html import environment, in_script, inline_script
+from spinenet.report.page.page_slices import slices_of
+from spinenet.report.page.page_words import ENGLISH
 from spinenet.report.page.study_pairs import StudyPair, dated_studies, study_pairs
 from spinenet.study import Prediction
 
@@ -76,6 +79,8 @@ class ComparedPair:
     current: str
     caution: str
     sentences: tuple[str, ...]
+    pages: tuple[Path | None, Path | None] = (None, None)
+    """Of the earlier and the later study."""
 
 
 @dataclass(frozen=True)
@@ -102,12 +107,19 @@ def compare(prior: Path, current: Path) -> Comparison:
     if not pairs:
         raise OutputError(f"{prior} and {current}: no study in common; name two files, reports/STUDY.json")
     paired = {one.key for pair in pairs for one in (pair.prior, pair.current)}
-    noise = model.get("noise", {})
+    noise = noise_of(model)
     found = [(pair, tuple(changes_of(pair.prior.study, pair.current.study, noise))) for pair in pairs]
     changes = [change for _, several in found for change in several]
     unpaired = tuple(dict.fromkeys(one.key for one in (*before, *after) if one.key not in paired))
     told = tuple(_told(pair, several) for pair, several in found)
     return Comparison(tuple(sorted(changes, key=_interest)), unpaired, model, told)
+
+
+def noise_of(model: Mapping[str, Any]) -> dict[str, float]:
+    """Target or measurement -> what a change has to exceed: the more of what another reading of the same images moves
+    it by and what another scan does, as far as the bundle says them."""
+    tables = [model.get(name, {}) for name in ("noise", "rescan_noise")]
+    return {name: max(table[name] for table in tables if name in table) for name in dict.fromkeys(chain(*tables))}
 
 
 def _told(pair: StudyPair, changes: Sequence[Change]) -> ComparedPair:
@@ -122,6 +134,7 @@ def _told(pair: StudyPair, changes: Sequence[Change]) -> ComparedPair:
         current=pair.current.dated,
         caution=pair.caution,
         sentences=tuple(level_sentences([(one, before.get(one), after.get(one)) for one in beyond], levels)),
+        pages=(pair.prior.page, pair.current.page),
     )
 
 
@@ -166,6 +179,10 @@ def page(comparison: Comparison) -> str:
     for change in comparison.changes:
         of_pair.setdefault((change.prior_study, change.current_study), []).append(change)
     pairs = [(one, of_pair.get((one.prior_study, one.current_study), [])) for one in comparison.pairs]
+    only = comparison.pairs[0].pages if len(comparison.pairs) == 1 else ()
+    shown = [slices_of(path) for path in only]
+    slices = [in_script(one) for one in shown] if shown and all(shown) else []
+    script, script_hash = inline_script("page.js", "viewer.js") if slices else ("", "")
     return (
         environment()
         .get_template("compare.html")
@@ -178,6 +195,11 @@ def page(comparison: Comparison) -> str:
             research_only=RESEARCH_ONLY,
             experimental=EXPERIMENTAL,
             version=__version__,
+            rescanned="rescan_noise" in comparison.model,
+            t=ENGLISH,
+            slices=slices,
+            script=script,
+            script_hash=script_hash,
         )
     )
 

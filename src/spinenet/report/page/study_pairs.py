@@ -24,6 +24,8 @@ class DatedStudy:
 
     study: Mapping[str, Any]
     person: Identification | None
+    page: Path | None = None
+    """Its page, where there is one."""
 
     @property
     def key(self) -> str:
@@ -59,7 +61,11 @@ def dated_studies(path: Path) -> tuple[Mapping[str, Any], list[DatedStudy]]:
     if file.name != DOCUMENT_FILE and len(studies) == 1:
         stems = {studies[0]["study"]: file.name.removesuffix(DOCUMENT_SUFFIX)}
     people = {key: read_identification(folder / (stem + IDENTITY_SUFFIX)) for key, stem in stems.items()}
-    return content["model"], [DatedStudy(study, people[study["study"]]) for study in studies]
+    pages = {key: folder / f"{stem}.html" for key, stem in stems.items()}
+    return content["model"], [
+        DatedStudy(study, people[study["study"]], pages[study["study"]] if pages[study["study"]].is_file() else None)
+        for study in studies
+    ]
 
 
 def study_pairs(prior: Sequence[DatedStudy], current: Sequence[DatedStudy]) -> list[StudyPair]:

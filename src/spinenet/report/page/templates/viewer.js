@@ -1,9 +1,10 @@
 "use strict";
 // The viewer of a study's page. Places in the patient are [x, y, z] in mm (LPS: to the left, back, head), places on a
-// picture [x, y] in its pixels from its corner. The data are made by viewer.py.
-(() => {
-  const data = JSON.parse(document.getElementById("slices").textContent);
-  const root = document.getElementById("viewer");
+// picture [x, y] in its pixels from its corner. The data are made by viewer.py. A page has one viewer a study; of two
+// dates each follows the other to a level and a place beside it.
+document.querySelectorAll(".viewer").forEach((root, place) => {
+  const data = JSON.parse(document.getElementById(root.dataset.of).textContent);
+  const LINKED = "linked";
   const find = (selector) => root.querySelector(selector);
   const COLOURS = ["#ffd23f", "#6fc3df", "#ff8f6b", "#b7e07a", "#d9a6ff"];
   const WHEEL_STEP = 40; // of a wheel or a touchpad for a slice
@@ -339,7 +340,9 @@
 
   const stepLevel = (step) => {
     const names = data.levels.map((level) => level.name), at = names.indexOf(state.level);
-    toLevel(names[clamp(at < 0 ? 0 : at + step, 0, names.length - 1)]);
+    const name = names[clamp(at < 0 ? 0 : at + step, 0, names.length - 1)];
+    toLevel(name);
+    tell(name);
   };
   const KEYS = {
     ArrowUp: (pane) => pane.go(pane.at - 1), ArrowDown: (pane) => pane.go(pane.at + 1),
@@ -347,7 +350,7 @@
     Home: (pane) => pane.go(0), End: (pane) => pane.go(pane.slices.length - 1),
     ArrowLeft: () => stepLevel(1), ArrowRight: () => stepLevel(-1),
     "+": (pane) => pane.zoomBy(1.25), "=": (pane) => pane.zoomBy(1.25), "-": (pane) => pane.zoomBy(0.8), 0: (pane) => pane.reset(),
-    m: () => { find("#marks").click(); },
+    m: () => { find(".marks-shown").click(); },
   };
 
   function choose(pane) {
@@ -369,6 +372,9 @@
     root.dataset.level = name || "";
   }
 
+  // Tells the other viewers of a page where this one went: a level, and how far from its centre.
+  const tell = (level, offset) => document.dispatchEvent(new CustomEvent(LINKED, { detail: { root, level, offset } }));
+
   function toLevel(name) {
     const level = data.levels.find((one) => one.name === name);
     pressLevel(name);
@@ -383,11 +389,14 @@
     state.cursor = inPatient(pane.slice, place);
     panes.forEach((other) => { if (other !== pane) other.go(other.nearest(state.cursor)); });
     pane.paint();
+    const far = data.levels.map((level) => size(minus(state.cursor, level.center))), level = data.levels[far.indexOf(Math.min(...far))];
+    if (level) tell(level.name, minus(state.cursor, level.center));
   }
 
   // Shows the slices that decided a grade: in each pane the one that counted most, its crop marked.
   function openCell(link) {
     const { level, target } = link.dataset, key = `${level}|${target}`, deciding = data.cells[key] || [];
+    if (!data.levels.some((one) => one.name === level)) return;
     toLevel(level);
     if (!deciding.length) {
       outline(link.closest("td"));
@@ -421,14 +430,15 @@
   [...data.levels].reverse().forEach((level) => {
     const button = made("button", find(".levels"), { type: "button", textContent: level.name });
     button.dataset.go = level.name;
-    button.addEventListener("click", () => toLevel(level.name));
+    button.addEventListener("click", () => { toLevel(level.name); tell(level.name); });
   });
   state.drag = matchMedia("(pointer: coarse)").matches ? "scroll" : "window";
   root.querySelectorAll("[name=drag]").forEach((radio) => {
+    radio.name = `drag-${place}`;
     radio.checked = radio.value === state.drag;
     radio.addEventListener("change", () => { state.drag = radio.value; });
   });
-  find("#marks").addEventListener("change", (event) => {
+  find(".marks-shown").addEventListener("change", (event) => {
     state.marks = event.target.checked;
     panes.forEach((pane) => pane.paint());
   });
@@ -440,6 +450,14 @@
     event.preventDefault();
     openCell(link);
   });
+  document.addEventListener(LINKED, ({ detail }) => {
+    const level = data.levels.find((one) => one.name === detail.level);
+    if (detail.root === root || !level) return;
+    toLevel(level.name);
+    if (!detail.offset) return;
+    state.cursor = along(level.center, 1, detail.offset);
+    panes.forEach((pane) => pane.go(pane.nearest(state.cursor)));
+  });
   choose(panes[0]);
   root.dataset.ready = "yes";
-})();
+});
