@@ -11,13 +11,22 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageStorage, SegmentationStorage
 
+from spinenet.labels import LEVELS, View
+from spinenet.model.bundle import load_bundle
+from spinenet.predict import predict_study
 from spinenet.readers import find_studies, read_study
 from spinenet.report.corrections import Corrections, corrected
 from spinenet.report.dicom.objects import ObjectSource, made_from
 from spinenet.report.dicom.segmentation import segmentation_of, write_segmentation
+from spinenet.report.dicom.sr_text import read_report
+from spinenet.report.dicom.structured_report import write_report
 from spinenet.report.outlined_slice import OutlinedSlice, Part, Structure, outlined_slice
 from spinenet.report.reviewed import Review
-from spinenet.study import StudyResult
+from spinenet.serve.batch import model_facts
+from spinenet.study import Series, StudyResult
+from spinephantom import make_study
+from spinephantom.patient.pathology import Mode
+from spinephantom.write.dicom_files import write_dicom
 
 AXES = [tuple((sign * axis).tolist()) for axis in np.eye(3) for sign in (1.0, -1.0)]
 PLANES = [(row, column) for row, column in product(AXES, AXES) if np.dot(row, column) == 0]
@@ -67,7 +76,7 @@ def write_stack(folder: Path, row: np.ndarray, column: np.ndarray, order: int) -
 
 @pytest.mark.parametrize("order", [1, -1])
 @pytest.mark.parametrize(("row", "column"), PLANES, ids=str)
-def test_a_mask_lies_on_the_pixels_that_it_was_drawn_on_in_every_orientation(
+def test_masks_and_points_lie_where_their_pixels_do_in_every_orientation(
     graded: StudyResult,
     model: dict[str, Any],
     tmp_path: Path,
@@ -82,11 +91,11 @@ def test_a_mask_lies_on_the_pixels_that_it_was_drawn_on_in_every_orientation(
     labels_RC = series.voxels_SRC[1].astype(np.uint8)
     outlined = OutlinedSlice(series, 1, tuple(SHOWN), labels_RC)
     segmentation = segmentation_of(made(graded, model), outlined, series.images)
-    (place,) = {str(one.PlanePositionSequence) for one in segmentation.PerFrameFunctionalGroupsSequence}
-    assert place
     frame = segmentation.PerFrameFunctionalGroupsSequence[0]
     (source,) = frame.DerivationImageSequence[0].SourceImageSequence
-    (image,) = [one for path in tmp_path.iterdir() if (one := dcmread(path)).SOPInstanceUID == source[0x00081155].value]
+    (image,) = [
+        one for path in tmp_path.glob("*.dcm") if (one := dcmread(path)).SOPInstanceUID == source[0x00081155].value
+    ]
     shared = segmentation.SharedFunctionalGroupsSequence[0]
     orientation = shared.PlaneOrientationSequence[0].ImageOrientationPatient
     spacing = shared.PixelMeasuresSequence[0].PixelSpacing
@@ -99,6 +108,18 @@ def test_a_mask_lies_on_the_pixels_that_it_was_drawn_on_in_every_orientation(
         there_mm = series.to_mm(np.insert(canonical, 0, 1, axis=1))
         here_mm = places_mm(mask_YX, position, orientation, spacing)
         assert np.allclose(here_mm, np.array(sorted(there_mm.round(3).tolist())), atol=2e-3)
+        assert np.allclose(reported_mm(graded, model, series, there_mm.mean(0), tmp_path), here_mm.mean(0), atol=2e-3)
+
+
+def reported_mm(
+    graded: StudyResult, model: dict[str, Any], series: Series, center_mm: np.ndarray, folder: Path
+) -> tuple[float, float, float]:
+    """Where the structured report has a level that was found there in that series."""
+    frame = replace(graded.located[0].frames[0], center_mm=center_mm)
+    located = replace(graded.located[0], series=series, frames=(frame,), midline_slice=1)
+    result = replace(graded, located=(located,), predictions=(), measurements=(), measured=(), crops={})
+    write_report(made(result, model), folder / "sr")
+    return read_report(folder / "sr").centers_mm[frame.level]
 
 
 def test_another_implementation_reads_segments_and_their_places(
@@ -182,3 +203,47 @@ def test_what_has_no_place_gets_no_segmentation(
         graded = replace(graded, located=(replace(first, series=replace(first.series, images=images)),))
     assert not write_segmentation(made(graded, model), tmp_path / "seg.dcm")
     assert not (tmp_path / "seg.dcm").exists()
+
+
+def test_segments_of_a_phantom_are_its_discs_bodies_and_canal(tmp_path: Path) -> None:
+    study = make_study(2, mode=Mode.SCREENING, axial=False, size=256, slices=3, sub_slices=1, stir_share=0.0)
+    write_dicom(study, tmp_path / "study")
+    bundle = load_bundle()
+    result = predict_study(read_study(find_studies([tmp_path / "study"])[0]), bundle)
+    assert write_segmentation(made(result, model_facts(bundle)), tmp_path / "seg.dcm")
+    segmentation = dcmread(tmp_path / "seg.dcm")
+    (truth,) = [one for one in study.series if one.view is View.SAGITTAL_T2]
+    alike = {}
+    for number, mask_YX in enumerate(frames_of(segmentation)):
+        segment = segmentation.SegmentSequence[number].SegmentLabel
+        alike[segment] = likeness(segmentation, number, mask_YX, truth.series, truth.mask_SRC == truth_label(segment))
+    assert len(alike) > 10 and min(alike.values()) > 0.8, alike
+
+
+def truth_label(segment: str) -> int:
+    """The label of a structure in the phantom's masks: SPIDER's, which count from the sacrum."""
+    if segment == "Vertebral canal":
+        return 100
+    upper, _, lower = segment.split()[0].partition("/")
+    place = [level.partition("/")[0] for level in LEVELS].index(upper)
+    return 201 + place if lower else 1 + place
+
+
+def likeness(segmentation: Dataset, number: int, mask_YX: np.ndarray, series: Series, truth_SRC: np.ndarray) -> float:
+    """Dice of a frame and the truth in the slice that it lies in, by places in the patient; of a body how much of it
+    lies in its vertebra, whose arch is no part of it."""
+    shared = segmentation.SharedFunctionalGroupsSequence[0]
+    position = segmentation.PerFrameFunctionalGroupsSequence[number].PlanePositionSequence[0].ImagePositionPatient
+    orientation = shared.PlaneOrientationSequence[0].ImageOrientationPatient
+    places = places_mm(mask_YX, position, orientation, shared.PixelMeasuresSequence[0].PixelSpacing)
+    voxels = np.rint(series.to_vox(places)).astype(int)
+    (index,) = set(voxels[:, 0].tolist())
+    there = truth_SRC[index]
+    segment = segmentation.SegmentSequence[number].SegmentLabel
+    inside = there[voxels[:, 1], voxels[:, 2]].sum()
+    if segment.endswith("vertebra"):
+        return float(inside / len(voxels))
+    if segment == "Vertebral canal":  # outlined beside the discs alone
+        there = there & (np.arange(len(there)) >= voxels[:, 1].min())[:, None]
+        there = there & (np.arange(len(there)) <= voxels[:, 1].max())[:, None]
+    return float(2 * inside / (len(voxels) + there.sum()))
