@@ -1,6 +1,7 @@
 """Bundles: what is opened is exactly what was written, or it is refused."""
 
 import json
+import os
 import zipfile
 from pathlib import Path
 
@@ -202,3 +203,79 @@ def test_the_bundle_in_the_package_opens_and_says_where_it_comes_from() -> None:
     assert sum(path.stat().st_size for path in bundle.DEFAULT.rglob("*") if path.is_file()) < 30e6
     assert "CC BY 4.0" in opened.metadata["licence"] and "SPIDER" in opened.metadata["data"]
     assert opened.metadata["onnx_difference"] < 1e-4 and opened.metadata["metrics"]["targets"]
+
+
+def resealed(folder: Path, change) -> Path:
+    """``model.json`` with other content and a digest that fits."""
+    metadata = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    change(metadata)
+    text = json.dumps(metadata)
+    (folder / "model.json").write_text(text, encoding="utf-8")
+    text = text.replace(bundle._DIGEST.search(text)[1], bundle._NO_DIGEST) if bundle._DIGEST.search(text) else text
+    (folder / "model.json").write_text(text.replace(bundle._NO_DIGEST, bundle._digest(text)), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda made: made["crop"].update(rows=1_000_000_000),
+        lambda made: made["crop"].update(rows="64"),
+        lambda made: made["crop"].update(pixel_mm=0),
+        lambda made: made["crop"].update(turned=True),
+        lambda made: made["crop"].update(max_slices=10**9),
+        lambda made: made.pop("crop"),
+        lambda made: made.pop("calibration"),
+        lambda made: made.update(calibration=[1, 2]),
+        lambda made: made["calibration"]["pfirrmann"].pop("slope", None),
+        lambda made: made.update(sha256=None),
+        lambda made: made.update(gates={"sagittal_t9": {}}),
+        lambda made: made.pop("name"),
+        lambda made: made.update(graded_by={"pfirrmann": 3}),
+    ],
+)
+def test_a_model_json_that_was_sealed_again_with_what_no_bundle_holds_is_refused_in_one_line(
+    folder: Path, change
+) -> None:
+    with pytest.raises(BundleError) as raised:
+        load_bundle(resealed(folder, change))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_network_that_takes_weights_from_another_file_is_refused(tmp_path: Path, monkeypatch) -> None:
+    networks = {name: b"\x0a\x08location\x12\x0b/etc/passwd" for name in NEEDED}
+    with pytest.raises(BundleError, match="from another file"):
+        write_bundle(tmp_path / "one", networks, SPEC, CALIBRATION, FACTS)
+    monkeypatch.setattr(bundle, "_EXTERNAL", b"\x00" * 99)  # as one that the first check does not see
+    helper = pytest.importorskip("onnx").helper
+    weights = helper.make_tensor("w", 1, [4], [0.0] * 4)
+    weights.ClearField("float_data")
+    weights.data_location = 1
+    weights.external_data.add(key="location", value="secret.bin")
+    (tmp_path / "secret.bin").write_bytes(bytes(16))
+    ends = [helper.make_tensor_value_info(name, 1, [4]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Add", ["x", "w"], ["y"])], "g", ends[:1], ends[1:], [weights])
+    network = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString()
+    monkeypatch.chdir(tmp_path)
+    opened = load_bundle(write_bundle(tmp_path / "two", dict.fromkeys(NEEDED, network), SPEC, CALIBRATION, FACTS))
+    with pytest.raises(BundleError, match="cannot be opened"):
+        opened.segment(np.zeros((1, 1, 32, 32), np.float32))
+
+
+def test_files_that_inflate_are_locked_or_are_no_files_are_refused(folder: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(bundle, "MAX_JSON_BYTES", 1 << 20)
+    path = tmp_path / "bundle.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model.json", bytes(1 << 22))
+    with pytest.raises(BundleError, match="larger than that of any bundle"):
+        load_bundle(path)
+    raw = bytearray(path.read_bytes())
+    raw[6] |= 1  # locked, by both headers
+    raw[raw.rindex(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(raw)
+    with pytest.raises(BundleError, match="not a model bundle"):
+        load_bundle(path)
+    (folder / "locator.onnx").unlink()
+    os.mkfifo(folder / "locator.onnx")
+    with pytest.raises(BundleError, match="no file"):
+        load_bundle(folder)

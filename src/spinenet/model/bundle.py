@@ -10,13 +10,15 @@ Shape letters: N crops, L level, S slice, T target, K grade, C class, H W pixels
 
 import hashlib
 import json
+import os
 import re
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,7 @@ from spinenet.locating.discs import LOCATOR_CLASSES
 from spinenet.locating.measuring.usual import UsualMeasurements, read_usual_measurements
 from spinenet.model.calibration import TargetCalibration
 from spinenet.model.measured_grader import MeasuredGrader, read_measured_grader
+from spinenet.readers.archives import DAMAGE
 
 FORMAT = 1
 MAX_NAME = 58
@@ -40,6 +43,11 @@ PARTS = (*NEEDED, SEGMENTER, DISCS, MEASURED)
 GRADING = (GRADER, DISCS, MEASURED)
 """Parts that may have a say in a grade."""
 DEFAULT = Path(__file__).parent / "default"
+MAX_PART_BYTES, MAX_JSON_BYTES = 1 << 28, 1 << 24
+"""A part and ``model.json`` of the package's bundle have 8 and 0.1 MB."""
+MAX_CROP_PIXELS, MAX_CROP_SLICES = 1024, 256
+_EXTERNAL = b"\x0a\x08location"
+"""How a network that keeps weights in another file names it (StringStringEntryProto of ONNX)."""
 _DIGEST = re.compile(r'"digest": "([0-9a-f]{64})"')
 _NO_DIGEST = "0" * 64
 
@@ -116,12 +124,17 @@ class Bundle:
         options.enable_cpu_mem_arena = False
         # One thread a process is as fast as two on a busy machine and leaves the cores to other studies.
         options.intra_op_num_threads = 1
-        options.log_severity_level = 3
-        return {
-            name: onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-            for name, content in self.parts.items()
-            if name.endswith(".onnx")
-        }
+        options.log_severity_level = 4  # what it says of a network that it refuses is said in one line below
+        # Weights in other files are refused when a bundle is opened; whatever is missed there finds none.
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", f"{os.devnull}/none")
+        networks = {name: content for name, content in self.parts.items() if name.endswith(".onnx")}
+        try:
+            return {
+                name: onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+                for name, content in networks.items()
+            }
+        except _runtime_errors() as error:
+            raise BundleError(f"{self.path}: a network of it cannot be opened ({type(error).__name__})") from error
 
     @cached_property
     def usual_series(self) -> dict[View, UsualSeries]:
@@ -189,7 +202,8 @@ def _runtime_errors() -> tuple[type[Exception], ...]:
     """ONNX Runtime's own exceptions, which have no base class but Exception."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-    return (state.Fail, state.InvalidArgument, state.RuntimeException, state.EPFail)
+    graphs = (state.InvalidGraph, state.InvalidProtobuf, state.NoModel, state.NotImplemented, state.NoSuchFile)
+    return (state.Fail, state.InvalidArgument, state.RuntimeException, state.EPFail, *graphs)
 
 
 def label_space() -> dict[str, Any]:
@@ -231,6 +245,9 @@ def _check_parts(path: Path, parts: Mapping[str, bytes], metadata: Mapping[str, 
         named.add(SEGMENTER)
     if missing := named - set(parts):
         raise BundleError(f"{path}: {', '.join(sorted(missing))} is missing; get the bundle again")
+    outside = [name for name, content in parts.items() if _EXTERNAL in content]
+    if outside:
+        raise BundleError(f"{path}: {outside[0]} takes weights from another file; export it as one file")
     if DISCS in parts and "disc_crop" not in metadata:
         raise BundleError(f"{path}: model.json does not say what crops {DISCS} sees; get the bundle again")
 
@@ -242,7 +259,16 @@ def load_bundle(path: Path | None = None) -> Bundle:
     found = _DIGEST.search(text)
     if found is None or found[1] != _digest(text):
         raise BundleError(f"{path}: model.json was altered or is not spinenet's; get the bundle again")
-    metadata = json.loads(text)
+    try:
+        return _opened(path, json.loads(text))
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise BundleError(
+            f"{path}: model.json holds what no bundle does ({type(error).__name__}); get it again"
+        ) from error
+
+
+def _opened(path: Path, metadata: dict[str, Any]) -> Bundle:
+    """The bundle that ``model.json`` describes, its parts as they were when they were sealed."""
     _check_fit(path, metadata)
     parts = _read(path, (*NEEDED, *(name for name in PARTS if name in metadata["sha256"] and name not in NEEDED)))
     for name, data in parts.items():
@@ -250,7 +276,26 @@ def load_bundle(path: Path | None = None) -> Bundle:
             raise BundleError(f"{path}: {name} was altered or is incomplete (sha256 differs); get the bundle again")
     _check_parts(path, parts, metadata)
     calibration = {name: TargetCalibration.from_dict(values) for name, values in metadata["calibration"].items()}
-    return Bundle(path, metadata, parts, CropSpec(**metadata["crop"]), calibration)
+    opened = Bundle(path, metadata, parts, CropSpec(**metadata["crop"]), calibration)
+    for spec in (opened.spec, *([opened.disc_spec] if DISCS in parts else [])):
+        _check_crop(path, spec)
+    _ = opened.usual_series, opened.targets, f"{opened.name} {opened.version}"
+    return opened
+
+
+def _check_crop(path: Path, spec: CropSpec) -> None:
+    """BundleError where crops would be larger than any picture of a disc."""
+    sizes, slices = (spec.rows, spec.columns), (spec.max_slices, spec.max_axial)
+    lengths_mm = [value for name, value in spec.to_dict().items() if name.endswith("_mm")]
+    is_sound = all(1 <= size <= MAX_CROP_PIXELS for size in sizes) and all(0 <= n <= MAX_CROP_SLICES for n in slices)
+    if (
+        not is_sound
+        or not all(abs(mm) < MAX_CROP_PIXELS for mm in lengths_mm)
+        or min(spec.pixel_mm, spec.axial_pixel_mm) <= 0
+    ):
+        raise BundleError(
+            f"{path}: model.json asks for crops of {spec.rows} x {spec.columns} pixels; get the bundle again"
+        )
 
 
 def write_bundle(
@@ -296,12 +341,25 @@ def _digest(text: str) -> str:
 
 
 def _read(path: Path, names: tuple[str, ...]) -> dict[str, bytes]:
+    limits = {name: MAX_JSON_BYTES if name.endswith(".json") else MAX_PART_BYTES for name in names}
     try:
         if path.is_file():
             with zipfile.ZipFile(path) as archive:
                 inside = {Path(name).name: name for name in archive.namelist()}
-                return {name: archive.read(inside[name]) for name in names}
-        return {name: (path / name).read_bytes() for name in names}
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+                found = {name: _within(archive.open(inside[name]), limit) for name, limit in limits.items()}
+        else:
+            irregular = [name for name in names if (path / name).exists() and not (path / name).is_file()]
+            found = {} if irregular else {name: _within((path / name).open("rb"), n) for name, n in limits.items()}
+    except (*DAMAGE, KeyError, zlib.error) as error:
         what = "no such file or folder" if not path.exists() else f"not a model bundle ({', '.join(names)} expected)"
         raise BundleError(f"{path}: {what}; where none is named the one in the package is used") from error
+    for name in names:
+        if len(found.get(name, b"")) > limits[name] or name not in found:
+            raise BundleError(f"{path}: {name} is larger than that of any bundle, or no file; get the bundle again")
+    return found
+
+
+def _within(file: IO[bytes], limit: int) -> bytes:
+    """The content of a file, a byte more than ``limit`` of it at most."""
+    with file:
+        return file.read(limit + 1)
