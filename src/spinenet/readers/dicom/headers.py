@@ -115,8 +115,14 @@ MAX_POSITION_MM = 100_000.0
 """No scanner is that far from its own centre: the number is damaged."""
 TILT = 0.02
 """How far products of direction vectors may lie from 1 and 0."""
-_AGE = re.compile(r"P?0*(\d{1,4}) *(Y|M|W|D)?(?:EARS?|RS?|ONTHS?|EEKS?|AYS?|O)?")
-_YEARS_PER_UNIT = {"Y": 1.0, "M": 1 / 12, "W": 1 / 52, "D": 1 / 365}
+_AGE = re.compile(r"(?P<before>[PYMWD]?) *0*(?P<number>\d{1,4})(?:[.,]\d+)? *(?P<unit>[^\W\d_]*)\.?")
+_YEARS_PER_UNIT = {
+    **dict.fromkeys(("JOUR", "D", "T", "G"), 1 / 365),
+    **dict.fromkeys(("SEM", "SETT", "W"), 1 / 52),
+    **dict.fromkeys(("Y", "A", "J", "L", "R", "P", "\u6b73", "\u5c81"), 1.0),
+    "M": 1 / 12,
+}
+"""How units of age begin, in the languages of headers, longer ones before shorter: years, ans, Jahre, lat, rok, sai."""
 
 
 @dataclass
@@ -287,13 +293,26 @@ def _is_enhanced(described: Sequence[Header]) -> bool:
 def _age_years(header: Header) -> float | None:
     """Age at the examination as stated, however it is spelled (``014Y``, ``14 y``, ``006M``, ``14``), or by the dates
     of birth and study where these say less; None where nothing does."""
-    stated = _AGE.fullmatch(_words(header.value("PatientAge")).strip().upper())
-    told = [float(stated[1]) * _YEARS_PER_UNIT[stated[2] or "Y"]] if stated else []
+    told = _stated_years(_words(header.value("PatientAge")))
     birth, study = (_date(_words(header.value(key))) for key in ("PatientBirthDate", "StudyDate"))
     if birth and study:
         years = int(study[:4]) - int(birth[:4]) - int(study[4:] < birth[4:] if len(birth) == 8 else 0)
         told += [float(years)] if 0 <= years <= 120 else []
     return min((age for age in told if age <= 120), default=None)
+
+
+def _stated_years(text: str) -> list[float]:
+    """An age in years where the text is one.
+
+    >>> [_stated_years(text) for text in ("014Y", "P014Y", "14,5 ans", "14\u6b73", "6 Monate", "adult")]
+    [[14.0], [14.0], [14.0], [14.0], [0.5], []]
+    """
+    stated = _AGE.fullmatch(text.strip().upper())
+    if stated is None:
+        return []
+    unit = stated["unit"] or stated["before"] or "Y"
+    years = next((years for begins, years in _YEARS_PER_UNIT.items() if unit.startswith(begins)), None)
+    return [] if years is None else [float(stated["number"]) * years]
 
 
 def _date(text: str) -> str:
