@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from spinenet.labels import LEVELS
 from spinenet.locating.agreement import APART_MM, displacement, sagittal_points, share_frame
-from spinenet.locating.discs import Detection, located_series, name_levels
+from spinenet.locating.discs import LEVEL_MISSED, Detection, located_series, name_levels
 from spinenet.locating.given_names import renamed, with_lowest_seen
 from spinenet.study import LevelFrame, LocatedSeries, Note, Scope, Series, Severity
 
@@ -139,7 +139,7 @@ def _counted_up(one: LocatedSeries, others: Sequence[LocatedSeries]) -> LocatedS
         if LEVELS.index(frame.level) + ahead < len(LEVELS):
             frames.append(replace(frame, level=LEVELS[LEVELS.index(frame.level) + ahead]))
     text = "{} was not found between its neighbours, where another series shows it"
-    notes = (Note("level_missed", Scope.SERIES, one.series.name, text.format(level)) for level in missed)
+    notes = (Note(LEVEL_MISSED, Scope.SERIES, one.series.name, text.format(level)) for level in missed)
     return replace(one, frames=tuple(frames), notes=(*one.notes, *notes))
 
 
