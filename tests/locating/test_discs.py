@@ -145,7 +145,8 @@ def test_a_disc_that_is_not_found_does_not_shift_the_names_above_it(t2, found, m
 
 def test_of_short_steps_at_the_top_of_the_spine_two_are_a_gap_as_well():
     """Steps of a phantom whose T12/L1 was not found."""
-    up, back, whole = np.array([0, 0, 1.0]), np.array([0, 1.0, 0]), Series("t1", np.zeros((3, 8, 8), np.float32), np.eye(4), "sagittal", View.SAGITTAL_T1)  # fmt: skip
+    up, back = np.array([0, 0, 1.0]), np.array([0, 1.0, 0])
+    whole = Series("t1", np.zeros((3, 8, 8), np.float32), np.eye(4), "sagittal", View.SAGITTAL_T1)
     discs = tuple(
         DiscCandidate(LevelFrame("", height_mm * up, back, up, 35.0, 10.0), 1.0, 0.9 * (height_mm == 0))
         for height_mm in np.cumsum([0, 29.4, 31.7, 29.2, 28.5, 45.8, 27.8])

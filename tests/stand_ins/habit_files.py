@@ -74,8 +74,8 @@ def new_uids(files: Sequence[Dataset], *keywords: str) -> None:
     stated(files, **{keyword: generate_uid() for keyword in keywords})
 
 
-def written(rng: Rng, files: Slices, out: Path, *, apart: bool = True) -> None:
-    """Files in one of the ways they come in; ``apart`` in a folder a series."""
+def written(rng: Rng, files: Slices, out: Path, *, begins: str = "") -> None:
+    """Files in one of the ways they come in; ``begins`` begins their names."""
     way = int(rng.integers(6))
     for number, (series, several) in enumerate(files.items()):
         for index in rng.permutation(len(several)):
@@ -86,22 +86,20 @@ def written(rng: Rng, files: Slices, out: Path, *, apart: bool = True) -> None:
                 f"{number}{index:05d}",
                 f"MR.{data.SOPInstanceUID}.dcm",
             ][way % 4]
-            folder = out / (series if apart and way != 4 else "DICOM") / (f"{number:02d}" if way in (2, 4) else "")
+            folder = out / (series if way != 4 else "DICOM") / (f"{number:02d}" if way in (2, 4) else "")
             folder.mkdir(parents=True, exist_ok=True)
-            data.save_as(folder / stem, enforce_file_format=True)
+            data.save_as(folder / f"{begins}{stem}", enforce_file_format=True)
     if way in (1, 3):
         (out / "README.txt").write_text("from the archive")
         (out / "._IM0001.dcm").write_bytes(b"\x00\x05\x16\x07" + bytes(80))
         (out / "DICOMDIR").write_bytes(bytes(400))
     if way == 5:
-        _packed(out)
+        _packed(out, f"{begins}study.zip")
 
 
-def _packed(out: Path) -> None:
-    inside = [one for one in out.rglob("*") if one.is_file()]
-    with zipfile.ZipFile(
-        out / "study.zip", "w", zipfile.ZIP_DEFLATED if len(inside) % 2 else zipfile.ZIP_STORED
-    ) as archive:
+def _packed(out: Path, name: str) -> None:
+    inside = [one for one in out.rglob("*") if one.is_file() and one.suffix != ".zip"]
+    with zipfile.ZipFile(out / name, "w", zipfile.ZIP_DEFLATED if len(inside) % 2 else zipfile.ZIP_STORED) as archive:
         for one in inside:
             archive.write(one, one.relative_to(out))
             one.unlink()

@@ -62,7 +62,7 @@ def together(
             files = patient.files()
             said = {"StudyInstanceUID": uid} | tags(rng, index)
             stated(every(files), **{key: value for key, value in said.items() if value != "own"})
-            written(rng, files, out if mixed else out / f"p{index}")
+            written(rng, files, out if mixed else out / f"p{index}", begins=f"p{index}" if mixed else "")
             images |= patient.images(files)
         return Expected(outcome, tuple(one.person.name for one in both), images)
 
@@ -173,7 +173,7 @@ HABITS: dict[str, Habit] = {
     "axial mirrored": _single(Outcome.NO_SIDE, of.mirrored("axial")),
     "T1 and T2 mirrored": _single(Outcome.NO_SIDE, of.mirrored("t1", "t2")),
     "slices shuffled": _single(Outcome.ANY, of.shuffled),
-    "another pixel spacing in T2": _single(Outcome.REFUSED, of.other_spacing),
+    "another pixel spacing in T2": _single(Outcome.FLAGGED_OR_REFUSED, of.other_spacing),
     "T1 taken elsewhere": _single(Outcome.LESS, of.lying_elsewhere("t1", own_frame=True)),
     "axial taken elsewhere": _single(Outcome.LESS, of.lying_elsewhere("axial", own_frame=True)),
     "T1 taken elsewhere in one frame": _single(Outcome.ANY, of.lying_elsewhere("t1", own_frame=False)),
