@@ -10,6 +10,7 @@ from spinenet.evaluate.intervals import (
     Resamples,
     bca,
     draw_patients,
+    jackknife,
     max_t,
     once,
     percentile,
@@ -194,3 +195,27 @@ def test_intervals_hold_the_truth_in_93_to_97_of_100_draws():
 
     coverage = dict(zip(truth, np.mean(side_by_side(held, range(500)), axis=0), strict=True))
     assert all(0.93 <= share_held <= 0.97 for share_held in coverage.values()), coverage
+
+
+def rare_finding(patients, rng):
+    """Seven discs a patient, one in twenty with the finding, alike within a patient as discs are."""
+    spine = rng.normal(size=patients).repeat(7)
+    positive = spine + rng.normal(size=len(spine)) > stats.norm.isf(0.05) * np.sqrt(2)
+    return positive, 1.5 * positive + 0.4 * spine + rng.normal(size=len(spine)), np.arange(patients).repeat(7)
+
+
+def test_the_interval_of_average_precision_holds_the_truth_where_positives_are_few():
+    rng = np.random.default_rng(0)
+    truth = np.mean([auc_and_precision(*rare_finding(2000, rng), once(2000))[1][0] for _ in range(10)])
+    held = []
+    for seed in range(300):
+        resamples = draw_patients(179, 0, seed)
+        found = jackknife(auc_and_precision(*rare_finding(179, rng), resamples)[1], resamples)
+        held.append(found.low <= truth <= found.high)
+    assert stats.binom.ppf(0.005, 300, 0.93) <= sum(held) <= stats.binom.isf(0.005, 300, 0.97)
+
+
+def test_an_average_precision_of_one_is_in_its_interval_and_an_undefined_one_has_none():
+    resamples = draw_patients(20, 0, 0)
+    assert jackknife(np.ones(21), resamples) == Estimate(1.0, pytest.approx(1.0, abs=1e-5), 1.0)
+    assert np.isnan(jackknife(np.r_[0.5, np.full(20, np.nan)], resamples).low)

@@ -19,6 +19,7 @@ from spinenet.evaluate.intervals import (
     Interval,
     Resamples,
     bca,
+    jackknife,
     patients_of,
     percentile,
     reflected,
@@ -93,7 +94,7 @@ def answer_figures(
     patient_N, by_class = sample.patient_N, _classes(sample, question)
     return {
         "auc": Figure(resting(area_C, *by_class)),
-        "average_precision": Figure(resting(precision_C, *by_class)),
+        "average_precision": Figure(resting(precision_C, *by_class), jackknife),
         "sensitivity": mean_of(called_N[positive_N], patient_N[positive_N], resamples),
         "specificity": mean_of(~called_N[~positive_N], patient_N[~positive_N], resamples),
         "ppv": mean_of(positive_N[called_N], patient_N[called_N], resamples),

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri, stdtr
+from scipy.special import expit, logit, ndtr, ndtri, stdtr
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -168,6 +168,23 @@ def reflected(values_C: Floats, resamples: Resamples) -> Estimate:
     value, drawn_S, _ = _parts(values_C, resamples)
     mirrored = _between(value, np.maximum(2 * value - drawn_S, 0), ENDS)
     return replace(mirrored, high=float(np.maximum(mirrored.high, value)))
+
+
+def jackknife(values_C: Floats, resamples: Resamples) -> Estimate:
+    """Interval of an average precision: 1.96 jackknife errors (Tukey 1958) around it on the scale of log-odds, from
+    leaving out patients, in at most 200 groups.
+
+    Of few positives a bootstrap draw ranks copies of the same discs, and its intervals are too narrow: with 63 positive
+    discs BCa held the truth in 92 to 93 %, this one in 95 % (``notebooks/EXPERIMENTS.md``).
+    """
+    value, _, left_out_G = _parts(values_C, resamples)
+    if not np.isfinite([value, *left_out_G]).all() or len(left_out_G) < 2:
+        return Estimate(value, np.nan, np.nan)
+    edge = 1e-6
+    on_line_G, groups = logit(np.clip(left_out_G, edge, 1 - edge)), len(left_out_G)
+    error = np.sqrt((groups - 1) * np.var(on_line_G))
+    low, high = expit(logit(np.clip(value, edge, 1 - edge)) + ndtri(np.array(ENDS)) * error)
+    return Estimate(value, min(value, float(low)), max(value, float(high)))
 
 
 def share(values_C: Floats, resamples: Resamples, patients: int) -> Estimate:
