@@ -22,6 +22,8 @@ from spinenet.study import Series, SourceImages
 from spinenet.system.files import replacing
 
 SERIES_NUMBER = 9004
+COLOURS = {Part.DISC: (85, 0, 75), Part.BODY: (60, -5, -35), Part.CANAL: (80, -50, 10)}
+"""CIELab of what is outlined, neighbours unlike each other; some viewers show no segment that has none."""
 IN_SEGMENT, IN_PLACE = (0x0062, 0x000B), (0x0020, 0x0032)
 """What frames differ in: the segment they are of, and where they lie."""
 
@@ -113,9 +115,19 @@ def _segment(made: ObjectSource, number: int, structure: Structure) -> Dataset:
                 AlgorithmVersion=str(made.model["version"]),
             )
         ],
+        RecommendedDisplayCIELabValue=_colour(*COLOURS[structure.part]),
         TrackingID=code.meaning,
         TrackingUID=made.uid("segment", code.value),
     )
+
+
+def _colour(light: float, a: float, b: float) -> list[int]:
+    """CIELab as it is stored (PS3.3 C.10.7.1.1).
+
+    >>> _colour(100, -128, 127)
+    [65535, 0, 65535]
+    """
+    return [round(light / 100 * 0xFFFF), round((a + 128) / 255 * 0xFFFF), round((b + 128) / 255 * 0xFFFF)]
 
 
 def code_of(structure: Structure) -> Code:
