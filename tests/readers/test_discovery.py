@@ -53,8 +53,8 @@ def test_a_folder_of_masks_alone_is_no_study(tmp_path):
 def test_files_that_share_no_view_names_are_studies_of_their_own(tmp_path):
     touch(tmp_path, "anna.nii.gz", "berta.nii.gz", "clinic/1/T1.nii", "clinic/1/T2_sag.nii", "clinic/2/T1.nii")
     assert keys_and_series([tmp_path]) == {
-        "anna": ["anna"],
-        "berta": ["berta"],
+        "anna": ["series"],  # a name that may be a patient's is no name of a series
+        "berta": ["series"],
         "clinic-1": ["T1", "T2_sag"],
         "clinic-2": ["T1"],
     }

@@ -13,6 +13,7 @@ from spinenet.serve.batch import predict_paths
 from spinephantom import make_study
 from spinephantom.patient.pathology import Mode
 from spinephantom.write.dicom_files import write_dicom
+from spinephantom.write.nifti_files import write_nifti
 
 MARK = "ZQMARK"
 DATE, NUMBER = "19470813", "8675309"
@@ -107,3 +108,20 @@ def test_who_asks_for_it_gets_the_patient_into_page_and_objects(marked: Path, bu
     predict_paths([marked / "study"], tmp_path / "out", bundle, overwrite=True)
     assert not identity.exists() and MARK not in (tmp_path / "out" / "worklist.html").read_text(encoding="utf-8")
     assert str(data.PatientName) == MARK and data.PatientID == f"{MARK}{NUMBER}"
+
+
+def test_no_output_holds_a_file_name_that_may_be_a_patients(bundle: Bundle, tmp_path: Path) -> None:
+    study = make_study(2, mode=Mode.SCREENING, axial=False, size=256, slices=3, sub_slices=1, stir_share=0.0)
+    images = tmp_path / f"{MARK}_clinic"
+    write_nifti(study, images, f"sub-{MARK}{NUMBER}")
+    (images / f"{NUMBER}_{MARK}_t2.nii.gz").write_bytes(b"damaged")
+    (images / f"t2_{MARK}.mha").write_bytes(b"damaged")
+    (images / f"{MARK}_t1.mhd").write_text(
+        f"NDims = 3\nDimSize = 64 64 9\nElementType = MET_SHORT\nElementDataFile = {MARK}.raw\n"
+    )
+    predict_paths([images], tmp_path / "out", bundle)
+    written = [one for one in (tmp_path / "out").rglob("*") if one.is_file()]
+    assert len(written) > 8
+    for one in written:
+        content = one.read_bytes() + str(one.relative_to(tmp_path)).encode()
+        assert MARK.encode() not in content and NUMBER.encode() not in content, one.name

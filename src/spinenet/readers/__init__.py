@@ -2,7 +2,8 @@
 
 ``find_studies`` looks at names and headers only, ``read_study`` at the pixels of one study. Damaged files never stop
 the others: they become notes of their study, or a source whose ``read_study`` raises the reason. Notes and keys never
-hold what a DICOM header or file name says of a patient; keys of NIfTI and MHA studies come from their file names.
+hold what a DICOM header or file name says of a patient; keys of NIfTI and MHA studies come from their file names, in
+outputs where these are plain words and short numbers alone (``names.is_plain``), else from a salted digest.
 """
 
 import logging

@@ -186,7 +186,9 @@ def _study(root: Path, folder: Path, stem: str, files: list[Path]) -> StudySourc
         inner = [part for part in folder.relative_to(root).parts if part != "images"]
         key = names.safe_key([*inner, stem]) if inner or stem else names.safe_key([folder.resolve().name])
     stems = [names.printable(names.stem_of(file)) for file in files]
-    series = names.unique(names.split_name(one)[1] or one for one in stems)
+    told = (names.split_name(one)[1] or one for one in stems)
+    series = names.unique(one if names.is_plain(one) else "series" for one in told)
     volumes = tuple(VolumeFile(file, name) for file, name in zip(files, series, strict=True))
     formats = tuple(sorted({volume_format(file) for file in files}))
-    return StudySource(key, root if root == files[0] else folder, formats, volumes)
+    identity = "" if names.is_plain(key) else key
+    return StudySource(key, root if root == files[0] else folder, formats, volumes, identity=identity)

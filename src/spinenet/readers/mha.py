@@ -92,7 +92,7 @@ def _check_data(path: Path, name: str, where: str) -> None:
         return
     data = data_file(path)
     if data is None or "%" in name:
-        raise ReadError(f"{where}: its data file '{_excerpt(name)}' is not one beside it; write it as one .mha file")
+        raise ReadError(f"{where}: its data file is not one beside it; write it as one .mha file")
     if data.is_symlink() or not data.is_file():
         raise ReadError(f"{where}: its data file {names.shown(data)} is not there; copy it too")
     check_file(data, names.shown(data))

@@ -19,6 +19,11 @@ _NO_IMAGE = frozenset(
     + ["prediction", "predictions", "segmentation", "segmentations", "totalspineseg", "softseg", "csfseg", "lesionseg"]
     + ["gmseg", "wmseg", "discseg", "annotation", "annotations", "roi"]
 )
+_PLAIN = frozenset(
+    ["sub", "ses", "acq", "run", "chunk", "case", "study", "patient", "pat", "subject", "sample", "phantom", "series"]
+    + ["scan", "mr", "mri", "lumbar", "spine", "lspine", "lws", "image", "images", "img", "site", "broken"]
+)
+"""What else names of studies and series are made of that tell nobody's name."""
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 """Names that Windows keeps for devices."""
 _SPIDER = re.compile(r"\d+_(t1|t2|t2_SPACE)")
@@ -78,6 +83,17 @@ def split_name(stem: str) -> tuple[str, str]:
     if not words & (_WEIGHTINGS | _PLANES):
         return stem, ""
     return stem[:start].rstrip("_-. "), stem[start:]
+
+
+def is_plain(text: str) -> bool:
+    """Whether a name tells nothing of a person: words for images and numbers too short for a patient's.
+
+    >>> is_plain("sub-01_ses-2"), is_plain("17"), is_plain("Doe_John"), is_plain("4711815")
+    (True, True, False, False)
+    """
+    words = [word for word in _SEPARATORS.split(text.lower()) if word]
+    known = _WEIGHTINGS | _PLANES | _DETAILS | _PLAIN
+    return all(word in known or re.fullmatch(r"[a-z]?\d{1,4}[a-z]?|[a-z]", word) for word in words)
 
 
 def safe_key(parts: Iterable[str]) -> str:

@@ -26,6 +26,7 @@ from spinenet.readers import StudySource, Wanted, find_studies, names, read_stud
 from spinenet.readers.dicom.assembly import origin_of
 from spinenet.readers.fingerprints import images_digest
 from spinenet.readers.level_names import UNNAMED, GivenNames
+from spinenet.readers.mha import data_file
 from spinenet.report.dicom.objects import why_no_objects
 from spinenet.report.options import DEFAULT, ReportOptions
 from spinenet.report.page.worklist import WORKLIST_FILE
@@ -269,6 +270,10 @@ def without_location(message: str, source: StudySource) -> str:
     """
     for place in {str(source.location), str(source.location.resolve()), *_own_name(source)}:
         message = re.sub(rf"(?<!\S){re.escape(place)}(?=[/\\:])", lambda _: source.key, message)
+    for volume in source.volumes:
+        data = data_file(volume.path)
+        for stem in (names.stem_of(volume.path), data.stem if data else ""):
+            message = message if names.is_plain(stem) else message.replace(names.printable(stem), volume.name)
     return message
 
 
