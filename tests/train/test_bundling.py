@@ -16,6 +16,7 @@ from spinenet.crops import CropSpec
 from spinenet.datasets.splits import save_split
 from spinenet.errors import ConfigError
 from spinenet.model.bundle import DISCS, GRADER, LOCATOR, MEASURED, SEGMENTER, Bundle, load_bundle, write_bundle
+from spinenet.model.calibration import NEUTRAL, TargetCalibration
 from spinenet.train.bundling import export_run
 from spinenet.train.discs.disc_config import TrainDiscsConfig
 from spinenet.train.export import mean_of_networks
@@ -113,6 +114,40 @@ def test_a_model_on_own_measurements_needs_a_bundle_that_outlines(exported: Path
     assert bundle.graded_by("narrowing") == bundle.graded_by("bulging") == (MEASURED,)
     assert bundle.parts[SEGMENTER] == b"outlines" and DISCS not in bundle.parts
     assert "disc_crop" not in bundle.metadata and bundle.graded_by("modic") == (GRADER,)
+
+
+def test_what_new_parts_have_not_learnt_stays_with_the_old_ones_and_is_calibrated_anew_where_those_change(
+    exported: Path, tmp_path: Path
+) -> None:
+    """A researcher's disc network knows modic alone: what was graded by measurements stays so, without the pictures."""
+    fitted = TargetCalibration(0.5, cuts=(0.3,))
+    before = load_bundle(exported / "bundle")
+    calibration = {**before.calibration, "narrowing": fitted, "bulging": fitted}
+    facts = {key: value for key, value in before.metadata.items() if key not in ("calibration", "sha256")}
+    start = write_bundle(tmp_path / "start-2", before.parts, before.spec, calibration, facts)
+    discs = run_folder(tmp_path / "mine", {DISCS: constant_network(0.3)}, {"modic": "real"})
+    (tmp_path / "again").mkdir()
+    export_run(
+        ExportConfig(out=str(tmp_path / "again"), start=str(start), discs=[str(discs)], facts=FACTS), tmp_path / "again"
+    )
+    bundle = load_bundle(tmp_path / "again" / "bundle")
+    assert bundle.graded_by("modic") == (DISCS,)
+    assert bundle.graded_by("narrowing") == bundle.graded_by("bulging") == (MEASURED,)
+    assert bundle.calibration["bulging"] == fitted  # decided as before
+    assert bundle.calibration["narrowing"] == NEUTRAL  # by measurements and pictures before
+
+
+def test_a_new_segmenter_takes_nothing_away_but_the_calibration(exported: Path, tmp_path: Path) -> None:
+    segmenter = run_folder(tmp_path / "s2", {SEGMENTER: b"other outlines"}, {})
+    (tmp_path / "again").mkdir()
+    start = str(exported / "bundle")
+    export_run(
+        ExportConfig(out=str(tmp_path / "again"), start=start, segmenter=str(segmenter), facts=FACTS),
+        tmp_path / "again",
+    )
+    bundle = load_bundle(tmp_path / "again" / "bundle")
+    assert bundle.graded_by("narrowing") == (MEASURED, DISCS) and bundle.calibration["narrowing"] == NEUTRAL
+    assert bundle.disc_spec == load_bundle(Path(start)).disc_spec
 
 
 def test_an_exported_folder_can_be_judged_on_the_patients_it_kept_out(exported: Path) -> None:

@@ -1,6 +1,6 @@
 """From finished runs to one bundle: which parts it has, and which of them have a say in which target."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,10 +117,9 @@ def _with_parts(
     facts: Mapping[str, Any],
     out: Path,
 ) -> Bundle:
-    """``start`` with further parts: they alone have a say in what they have learnt from patients, so a network of
-    discs of its own goes."""
-    old = {name: content for name, content in start.parts.items() if name != DISCS}
-    parts = {**old, **{part: _content(run, part) for part, run in more.items() if part != DISCS}}
+    """``start`` with further parts: they alone have a say in what they have learnt from patients, those of its own that
+    stay in the rest. What other parts decide than before is not calibrated until it is told anew."""
+    parts = {**start.parts, **{part: _content(run, part) for part, run in more.items() if part != DISCS}}
     if config.locator:
         parts[LOCATOR] = locator_onnx(Path(config.locator))
     if config.discs:
@@ -131,21 +130,43 @@ def _with_parts(
     kept = {key: value for key, value in start.metadata.items() if key not in OF_THE_START}
     kept |= {key: value for key, value in facts.items() if value}
     kept["evidence"] = {**start.metadata.get("evidence", {}), **dict.fromkeys(patients, "real")}
-    kept["graded_by"] = {name: [part for part, names in real.items() if name in names] for name in patients}
+    kept["graded_by"] = decided = _deciding(start, real, more)
     views = next((one["views"] for part, one in learnt.items() if part == DISCS), None)
-    kept["read_from"] = {name: views or learnt[MEASURED]["views"] for name in patients}
+    before_from = {name: seen for name, seen in start.metadata.get("read_from", {}).items() if name in decided}
+    kept["read_from"] = before_from | {name: views or learnt[MEASURED]["views"] for name in patients}
     made = made_with(_named_runs(config))
     before = start.metadata.get("made_with", {}).get("generators", ())
     if generators := sorted({*before, *made.get("generators", ())}):
         made["generators"] = generators
     kept["made_with"] = made
-    kept.pop("disc_crop", None)
-    if DISCS in parts:
+    if config.discs:
         kept["disc_crop"] = recipe_of(more[DISCS])["crop"]
+    elif not any(DISCS in several for several in decided.values()):
+        parts.pop(DISCS, None)
+        kept.pop("disc_crop", None)
     targets = [name for name in TARGET if name in start.targets or name in patients]
-    calibrated = {name: calibration.get(name, start.calibration.get(name, NEUTRAL)) for name in targets}
-    calibrated |= {name: NEUTRAL for name in patients if name not in calibration}
+    as_before = {name: start.calibration[name] for name in targets if _is_unchanged(name, start, decided, more)}
+    calibrated = {name: calibration.get(name, as_before.get(name, NEUTRAL)) for name in targets}
     return load_bundle(write_bundle(out / "bundle", parts, start.spec, calibrated, kept))
+
+
+def _deciding(start: Bundle, real: Mapping[str, Sequence[str]], replaced: Collection[str]) -> dict[str, list[str]]:
+    """Target -> the parts that decide it, where that is not the grader alone: new ones what they have learnt from
+    patients, else those of ``start`` that are not replaced."""
+    decided = {}
+    for name in TARGET:
+        new = [part for part, names in real.items() if name in names]
+        stays = [part for part in start.graded_by(name) if name in start.targets and part not in replaced]
+        if new or set(stays) - {GRADER}:
+            decided[name] = new or stays
+    return decided
+
+
+def _is_unchanged(name: str, start: Bundle, decided: Mapping[str, Sequence[str]], replaced: Collection[str]) -> bool:
+    """Whether a target is decided as it was in ``start``: what measures reads what the segmenter outlines."""
+    parts = tuple(decided.get(name, (GRADER,)))
+    rests_on = {*parts, SEGMENTER} if MEASURED in parts else {*parts}
+    return name in start.targets and parts == start.graded_by(name) and not rests_on & set(replaced)
 
 
 def _runs_of(part: str, first: Path, config: ExportConfig) -> Sequence[Path]:
