@@ -6,7 +6,7 @@
 #   SPINENET_STRICT  any value: a test skipped for a reason that tests/conftest.py does not list fails
 #   PYTHON           interpreter that makes the environment, python3.11 or newer
 # Some tests hold our files against programs of the system and are skipped without them:
-#   apt-get install chromium dcmtk dicom3tools orthanc
+#   apt-get install chromium dcmtk dicom3tools orthanc orthanc-dicomweb openssl
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

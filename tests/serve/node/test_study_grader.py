@@ -44,7 +44,9 @@ def test_a_study_is_graded_then_graded_anew_then_refused_and_each_names_what_it_
 ) -> None:
     study = Path(shutil.copytree(images, tmp_path / "study"))
     first = grader.grade(study, ())
-    assert [Path(one.path).name.partition(".")[2] for one in first] == ["sr.dcm", "overview.dcm"]
+    assert [Path(one.path).name for one in first] == [
+        f"{one.instance_uid}.{kind}.dcm" for one, kind in zip(first, ("sr", "overview"), strict=True)
+    ]
     report: Any = dcmread(first[0].path)
     assert (report.AccessionNumber, report.StudyDate, report.PatientName) == ("A17", "20260102", "Doe^Jane")
     assert "PredecessorDocumentsSequence" not in report
@@ -57,6 +59,8 @@ def test_a_study_is_graded_then_graded_anew_then_refused_and_each_names_what_it_
     uids = {one.instance_uid for one in (*first, *second)}
     assert len(uids) == 4 and report.SOPInstanceUID == second[0].instance_uid
     assert report.file_meta.MediaStorageSOPInstanceUID == report.SOPInstanceUID
+    for one in first:  # what still waits to be sent is as it was
+        assert dcmread(one.path).SOPInstanceUID == one.instance_uid
     if shutil.which("dciodvfy"):
         told = subprocess.run(["dciodvfy", "-new", second[0].path], capture_output=True, text=True).stderr
         assert [line for line in told.splitlines() if line.startswith("Error")] == []

@@ -2,9 +2,10 @@
 
 import functools
 import hashlib
+import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ from spinenet.report.study_files import REPORT_SUFFIX, REPORTS_FOLDER
 from spinenet.serve.batch import grade_folder, model_facts
 from spinenet.serve.node.state import SentObject
 from spinenet.study import Origin, StudyResult
-from spinenet.system.files import replacing
+from spinenet.system.files import replacing, write_bytes
 from spinenet.system.lone_process import LoneProcess
 
 TIMEOUT_S = 900.0
 """A study that takes longer is ended: the largest takes less than a minute."""
 _WHO = ("StudyInstanceUID", "PatientName", "PatientID")
+OUTGOING_FOLDER = "outgoing"
 FILED_BY = ("IssuerOfPatientID", "OtherPatientIDs", "ReferringPhysicianName", "StudyDescription")
 """Elements that some archives file or list by, beside those of ``report.dicom.objects``."""
 _MORE = ("PatientBirthDate", "PatientSex", "StudyDate", *PERSON_DETAILS)
@@ -70,14 +72,14 @@ def _bundle(path: Path) -> Bundle:
 def _done(bundle: Path, options: ReportOptions, job: _Job) -> list[SentObject]:
     if job.words:
         path = speak(job.images, job.out, job.title, job.words, _bundle(bundle), options)
-        return [reference_to(path)] if path else []
+        return [outgoing(path, job.out)] if path else []
     made = grade_folder(job.images, job.out, _bundle(bundle), options)
     if not made:
         raise StudyError("no DICOM object can be made of it; is a UID missing?")
     told = study_elements(job.images) if options.identify else {}
     for path in made:
         complete(path, job.earlier, told)
-    return [reference_to(path) for path in made]
+    return [outgoing(path, job.out) for path in made]
 
 
 def speak(images: Path, out: Path, title: str, words: str, bundle: Bundle, options: ReportOptions) -> Path | None:
@@ -135,6 +137,19 @@ def complete(path: Path, earlier: Sequence[SentObject], told: Mapping[str, Any])
     succeed(data, path, earlier)
     with replacing(path) as partial:
         data.save_as(partial, enforce_file_format=True)
+
+
+def outgoing(path: Path, out: Path) -> SentObject:
+    """An object under a name that no later one takes: what waits to be sent never changes under way."""
+    made = reference_to(path)
+    kept = out / OUTGOING_FOLDER / f"{made.instance_uid}.{path.name.partition('.')[2]}"
+    kept.parent.mkdir(exist_ok=True)
+    kept.unlink(missing_ok=True)
+    try:
+        os.link(path, kept)
+    except OSError:  # a file system without links
+        write_bytes(kept, path.read_bytes())
+    return replace(made, path=str(kept))
 
 
 def succeed(data: Any, path: Path, earlier: Sequence[SentObject]) -> None:
