@@ -50,7 +50,7 @@ from spinenet.report.tables import append, recover, study_row
 from spinenet.serve.node import listening
 from spinenet.serve.node.incoming import digest_of_uid
 from spinenet.serve.node.state import SentObject
-from spinenet.serve.node.study_grader import complete, origin_in, reference_to
+from spinenet.serve.node.study_grader import complete, origin_in, outgoing
 from spinenet.serve.node.web_archive import encoded
 from spinenet.study import StudyResult
 from spinephantom import make_study
@@ -200,7 +200,7 @@ class StubGrader:
         complete(path, earlier, {})
         recover(out)
         append(out, replace(study_row(result), images=digest), ())
-        return [reference_to(path)]
+        return [outgoing(path, out)]
 
     def tell(self, images: Path, title: str, words: str) -> list[SentObject]:
         """Nothing: no study here is one that cannot be graded."""

@@ -43,7 +43,7 @@ def delivery(tmp_path: Path, to: Archive) -> tuple[Delivery, NodeState, list[Eve
 
 
 def graded(state: NodeState, study: str, *objects: SentObject, peers: Sequence[str] = ("ARCHIVE",)) -> None:
-    state.graded(study, "digest", 1, objects, peers, compare=False)
+    state.graded(study, "digest", 1, objects, (), peers, compare=False)
 
 
 def test_an_object_that_is_refused_holds_up_no_other_study(tmp_path: Path) -> None:
@@ -69,6 +69,15 @@ def test_a_result_that_was_replaced_while_it_waited_is_sent_as_it_is_now(tmp_pat
     state.sent(old)  # of the first, which was under way: the second waits on
     to.is_away = False
     assert way.step() and to.got == ["second"] and not way.step()
+
+
+def test_a_result_takes_the_place_of_all_before_it_whether_they_were_sent_or_not(tmp_path: Path) -> None:
+    _, state, _ = delivery(tmp_path, Archive())
+    for number in range(3):
+        new = SentObject(f"/{number}", "1.1", "1.2", "1.3", f"1.4.{number}")
+        state.graded("study", "digest", 1, [new], state.of("study").objects, ["ARCHIVE"], compare=False)
+    assert [one.instance_uid for one in state.of("study").objects] == ["1.4.2", "1.4.1", "1.4.0"]
+    assert [str(one.path) for one in state.waiting("ARCHIVE")] == ["/2"]
 
 
 def test_a_peer_that_is_none_any_more_is_forgotten(tmp_path: Path) -> None:

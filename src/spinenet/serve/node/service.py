@@ -263,17 +263,17 @@ class Node:
                 f"{len(images)} images came after the {known.number} that were graded had been deleted; "
                 "that result stays, send the whole study again to have it graded anew"
             )
-            self._say(study, now, "late", "spinenet: late images were not graded", words)
+            self._say(study, now, "late", "spinenet: late images were not graded", words, known.objects)
         elif known.tries >= MAX_TRIES:
             words = f"set aside, its grading did not end {known.tries} times; its images are kept"
-            self._say(study, now, "set_aside", "spinenet: not graded", words)
+            self._say(study, now, "set_aside", "spinenet: not graded", words, known.objects)
         else:
             self._grade(study, now, len(images), known.objects)
 
-    def _say(self, study: str, images: str, name: str, title: str, words: str) -> None:
+    def _say(self, study: str, images: str, name: str, title: str, words: str, earlier: Sequence[SentObject]) -> None:
         """Send words in place of a grade."""
         made = self.grader.tell(self.incoming.folder / study, title, f"Not graded: {words}")
-        self.state.told(study, images, made, self.peers)
+        self.state.told(study, images, made, earlier, self.peers)
         self.tell(name, words, study)
 
     def _grade(self, study: str, images: str, number: int, earlier: Sequence[SentObject]) -> None:
@@ -292,7 +292,7 @@ class Node:
             LOG.debug("study %s: not graded", study, exc_info=True)
             self.tell("unreadable", str(error), study)
             made = self.grader.tell(self.incoming.folder / study, "spinenet: not graded", f"Not graded: {error}")
-        self.state.graded(study, images, number, made, self.peers, compare=self.config.compares)
+        self.state.graded(study, images, number, made, earlier, self.peers, compare=self.config.compares)
         self.tally.add("grading_seconds", by=time.monotonic() - began)
         again = ", in the place of an earlier result" if earlier else ""
         if any(one.class_uid == BasicTextSRStorage for one in made):

@@ -14,6 +14,8 @@ from pathlib import Path
 LOG = logging.getLogger(__name__)
 
 VERSION = 2
+MAX_OBJECTS = 200
+"""Of one study, that later ones say they take the place of."""
 _TABLES = f"""
 CREATE TABLE studies (
     study TEXT PRIMARY KEY, images TEXT NOT NULL DEFAULT '', number INTEGER NOT NULL DEFAULT 0,
@@ -33,7 +35,10 @@ _GRADED = """
 INSERT INTO studies (study, images, number, objects) VALUES (?, ?, ?, ?) ON CONFLICT (study) DO UPDATE SET
 images = excluded.images, number = excluded.number, objects = excluded.objects, tries = 0, is_deleted = 0
 """
-_TOLD = "INSERT INTO studies (study, told) VALUES (?, ?) ON CONFLICT (study) DO UPDATE SET told = excluded.told"
+_TOLD = """
+INSERT INTO studies (study, told, objects) VALUES (?, ?, ?) ON CONFLICT (study) DO UPDATE SET
+told = excluded.told, objects = excluded.objects
+"""
 _COMMITTED = (
     "INSERT INTO studies (study, is_committed) VALUES (?, 1) ON CONFLICT (study) DO UPDATE SET is_committed = 1"
 )
@@ -57,9 +62,9 @@ class SentObject:
 @dataclass(frozen=True)
 class StudyState:
     """``images`` is a digest of the ``number`` images that were graded, "" where none were; ``objects`` were made of
-    them; ``tries`` counts gradings that began and did not end. ``is_deleted`` once the images are, ``told`` is the
-    digest of images that something was said of in place of a grade. ``is_committed`` where images were promised to be
-    kept."""
+    them and of earlier ones; ``tries`` counts gradings that began and did not end. ``is_deleted`` once the images are,
+    ``told`` is the digest of images that something was said of in place of a grade. ``is_committed`` where images were
+    promised to be kept."""
 
     images: str = ""
     number: int = 0
@@ -124,25 +129,33 @@ class NodeState:
         images: str,
         number: int,
         objects: Sequence[SentObject],
+        earlier: Sequence[SentObject],
         peers: Sequence[str],
         *,
         compare: bool,
     ) -> None:
-        """Note what a study was graded from and what was made of it, which from now on waits for these peers, and
-        whether its priors are to be looked for."""
+        """Note what a study was graded from and what was made of it, which from now on waits for these peers in the
+        place of ``earlier`` objects, and whether its priors are to be looked for."""
         with self._opened() as file:
-            listed = json.dumps([asdict(one) for one in objects])
-            file.execute(_GRADED, (study, images, number, listed))
+            file.execute(_GRADED, (study, images, number, _listed(objects, earlier)))
             file.execute("DELETE FROM outbox WHERE study = ?", (study,))
             file.executemany(_OUT, [(peer, study, one.path) for peer in peers for one in objects])
             file.execute("DELETE FROM comparisons WHERE study = ?", (study,))
             if compare:
                 file.execute("INSERT INTO comparisons (study) VALUES (?)", (study,))
 
-    def told(self, study: str, images: str, objects: Sequence[SentObject], peers: Sequence[str]) -> None:
-        """Note that something was said of these images in place of a grade, which waits for these peers."""
+    def told(
+        self,
+        study: str,
+        images: str,
+        objects: Sequence[SentObject],
+        earlier: Sequence[SentObject],
+        peers: Sequence[str],
+    ) -> None:
+        """Note that something was said of these images in place of a grade, which waits for these peers beside what
+        there was."""
         with self._opened() as file:
-            file.execute(_TOLD, (study, images))
+            file.execute(_TOLD, (study, images, _listed(objects, earlier)))
             file.executemany(_OUT, [(peer, study, one.path) for peer in peers for one in objects])
 
     def queue(self, study: str, objects: Sequence[SentObject], peers: Sequence[str]) -> None:
@@ -215,6 +228,13 @@ class NodeState:
 
     def _opened(self) -> "_Connection":
         return _Connection(self.path)
+
+
+def _listed(objects: Sequence[SentObject], earlier: Sequence[SentObject]) -> str:
+    """All objects of a study that may have been sent, the newest first: one that nobody took cannot be known apart
+    from one that somebody did."""
+    by_uid = {one.instance_uid: asdict(one) for one in (*objects, *earlier)}
+    return json.dumps(list(by_uid.values())[:MAX_OBJECTS])
 
 
 def _version(file: sqlite3.Connection) -> tuple[int, bool]:
