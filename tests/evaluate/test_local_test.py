@@ -19,6 +19,7 @@ from spinenet.evaluate.samples import check_predictions, load_predictions, load_
 from spinenet.model.bundle import load_bundle
 from spinenet.readers import find_studies
 from spinenet.readers.dicom.assembly import study_key
+from spinenet.readers.sources import StudySource
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "data" / "sample"
@@ -181,6 +182,17 @@ def test_studies_of_one_patient_are_one_where_the_readers_table_names_patients(t
     )
     with pytest.raises(PredictionsError, match="a study of two patients"):
         load_truth(tmp_path / "t.csv")
+
+
+def test_readers_may_name_a_study_as_the_output_folder_does_whose_salt_lies_beside_their_table(tmp_path):
+    sources = [StudySource(study_key("1.2.3"), tmp_path, identity="1.2.3"), StudySource("spine-7", tmp_path)]
+    salted = study_key("1.2.3", b"salt")
+    truth = pd.DataFrame({"study": [salted, "spine-7"], "level": "L4/L5", "target": "modic", "truth": "0"})
+    keys = [source.key for source in sources]
+    assert local_test.names_beside(tmp_path / "t.csv", sources) == {}
+    (tmp_path / ".salt").write_bytes(b"salt")
+    named = local_test.with_keys(truth, keys, local_test.names_beside(tmp_path / "t.csv", sources))
+    assert named["study"].tolist() == keys
 
 
 @pytest.fixture(scope="module")

@@ -164,6 +164,12 @@ def test_days_are_checked(tmp_path):
     path.write_text("study,date\na,27.11.2026\n")
     with pytest.raises(PredictionsError, match="study a: date '27.11.2026' is no day"):
         load_days(path)
+    path.write_text("study,date\na,2026-11-27\na,2026-11-28\n")
+    with pytest.raises(PredictionsError, match="study a: it has two rows"):
+        load_days(path)
+    path.write_text("study,date\n")
+    with pytest.raises(PredictionsError, match="no rows"):
+        load_days(path)
     path.write_text("study\na\n")
     with pytest.raises(PredictionsError, match="needs the columns study and date.*it has study$"):
         load_days(path)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from spinenet.labels import RESEARCH_ONLY
 from spinenet.model.bundle import Bundle
 from spinenet.predict import predict_study
 from spinenet.readers import find_studies, read_study
-from spinenet.readers.dicom.assembly import study_key
+from spinenet.readers.dicom.assembly import SALT_FILE, study_key
 from spinenet.readers.sources import StudySource
 from spinenet.report.tables import PREDICTION_COLUMNS, PREDICTIONS_FILE, prediction_rows, write_table
 from spinenet.system.files import write_text
@@ -79,10 +79,21 @@ def read_studies(
     return failures
 
 
-def with_keys(truth: pd.DataFrame, keys: Iterable[str]) -> pd.DataFrame:
-    """The readers' table under our keys: a study may be named by its StudyInstanceUID, from which its key is made."""
-    known = set(keys)
-    made = {study: study_key(study.strip()) for study in truth["study"].unique() if study not in known}
+def names_beside(table: Path, sources: Sequence[StudySource]) -> dict[str, str]:
+    """Key in the output folder whose salt lies beside a table -> our key."""
+    try:
+        salt = (table.parent / SALT_FILE).read_bytes()[:64]
+    except OSError:
+        return {}
+    return {study_key(source.identity, salt): source.key for source in sources if source.identity}
+
+
+def with_keys(truth: pd.DataFrame, keys: Iterable[str], names: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """The readers' table under our keys: a study may be named by its StudyInstanceUID, from which its key is made, or
+    by one of ``names``."""
+    known, names = set(keys), names or {}
+    unknown = [study for study in truth["study"].unique() if study not in known]
+    made = {study: names.get(study.strip()) or study_key(study.strip()) for study in unknown}
     named = truth.assign(study=[made[study] if made.get(study) in known else study for study in truth["study"]])
     if named.duplicated(KEY).any():
         twice = truth["study"][named.duplicated(KEY, keep=False)].unique()
@@ -155,7 +166,7 @@ def accept(
     _must_fit(protocol, bundle, out)
     sources = find_studies(paths)
     keys = [source.key for source in sources]
-    readers = with_keys(load_truth(truth), keys)
+    readers = with_keys(load_truth(truth), keys, names_beside(truth, sources))
     here = readers[readers["study"].isin(keys) & readers["truth"].notna()]
     if here.empty:
         raise PredictionsError(

@@ -114,9 +114,15 @@ def load_days(path: Path) -> pd.DataFrame:
             f"{path}: needs the columns study and date (as 2026-11-27), and may have scanner; it has {there}"
         )
     dates = pd.to_datetime(table["date"], format="%Y-%m-%d", errors="coerce")
-    if dates.isna().any() or table["study"].duplicated().any():
-        row = table[dates.isna() | table["study"].duplicated()].iloc[0]
-        raise PredictionsError(f"{path}: study {row['study']}: date {row['date']!r} is no day, or it has two rows")
+    for wrong, what in (
+        (dates.isna(), "date {date!r} is no day such as 2026-11-27"),
+        (table["study"].duplicated(), "it has two rows"),
+    ):
+        if wrong.any():
+            row = table[wrong].iloc[0]
+            raise PredictionsError(f"{path}: study {row['study']}: {what.format(date=row['date'])}")
+    if table.empty:
+        raise PredictionsError(f"{path}: no rows")
     scanner = table["scanner"].str.strip().replace("", "unknown") if "scanner" in table else EVERYWHERE
     return pd.DataFrame({"study": table["study"], "date": dates, "scanner": scanner})
 
@@ -238,5 +244,5 @@ def chart_figure(points: Sequence[Point], shown: Sequence[tuple[str, str]]) -> F
             axis.set_xticks(
                 place[:: max(1, len(place) // 4)], [p.month for p in mine][:: max(1, len(place) // 4)], fontsize=7
             )
-            axis.set_title(f"{key[1]}\n{key[0]}", fontsize=8)
+            axis.set_title(f"{key[1]}, {key[0]}", fontsize=8)
     return drawn[0]
