@@ -15,29 +15,14 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/environment.sh "${SPINENET_VENV:-.venv}" train,imagenet
 export OMP_NUM_THREADS=1
 
-once() { # FILE COMMAND...: run the command unless it has already made the file
-  local made=$1
-  shift
-  [ -e "$made" ] || "$@"
-}
-trained() { # FILE KIND FOLDER OVERRIDES...: a run that ends with the file; one that was broken goes on, or begins again
-  local made=$1 kind=$2 folder=$3 resume=false
-  shift 3
-  if [ -e "$folder/checkpoints/last.ckpt" ] || [ -d "$folder/features" ]; then
-    resume=true
-  elif [ ! -e "$folder/$made" ]; then
-    rm -f "$folder/config.yaml" # what broke before it learnt anything
-  fi
-  once "$folder/$made" spinenet train "$kind" "out=$folder" "resume=$resume" "$@"
-}
-mkdir -p "$out"
+source scripts/steps.sh "$out"
 if [ -z "$start" ]; then
   bash scripts/make_stenosis_grader.sh "$spider" "$out"
   start=$out/stenosis/bundle
 fi
-once "$out/spines/overview.csv" python scripts/make_phantom.py "out=$out/spines" studies=150 seed=14 workers=2 layout=spider \
+once "$out/spines/overview.csv" python scripts/make_phantom.py "out=$out/spines" "studies=$(many 150 4)" seed=14 workers=2 layout=spider \
   study.axial=false study.slices=3
-once "$out/few-spines/overview.csv" python scripts/make_phantom.py "out=$out/few-spines" studies=60 seed=14 workers=2 \
+once "$out/few-spines/overview.csv" python scripts/make_phantom.py "out=$out/few-spines" "studies=$(many 60 4)" seed=14 workers=2 \
   layout=spider study.axial=false study.slices=3 study.size=320 study.sub_slices=1
 
 # What outlines a disc: bodies from outlines first, then all of it from label images. Folds 0 to 2 are tested on patients

@@ -10,27 +10,21 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/environment.sh "${SPINENET_VENV:-.venv}" train
 export OMP_NUM_THREADS=1
 
-once() { # FILE COMMAND...: run the command unless it has already made the file
-  local made=$1
-  shift
-  [ -e "$made" ] || "$@"
-}
-trained() { # FOLDER OVERRIDES...: a grader's run
-  once "$1/learnt.json" spinenet train grader "out=$1" "${@:2}"
-}
+source scripts/steps.sh "$out"
 
 # Phantoms: many with every grade frequent and as many as RSNA 2024 has them, some for the locator, some to calibrate and
 # some to test on.
-small=(study.size=320 study.axial_size=256 study.sub_slices=1 study.pixel=uint16)
+small=("study.size=$(many 320 192)" "study.axial_size=$(many 256 128)" study.sub_slices=1 study.pixel=uint16)
 odd=study.random_share=0.1 # of what is learnt from: grey values of no sequence
 phantoms() { # FOLDER STUDIES SEED OVERRIDES...
-  once "$1/overview.csv" python scripts/make_phantom.py "out=$1" "studies=$2" "seed=$3" workers=2 "${@:4}"
+  [ "$(find "$1/truth" -name '*.json' 2> /dev/null | wc -l)" -ge "$2" ] ||
+    timed "$1" python scripts/make_phantom.py "out=$1" "studies=$2" "seed=$3" workers=2 "${@:4}"
 }
-phantoms "$out/balanced" 640 21 study.mode=BALANCED "${small[@]}" "$odd"
-phantoms "$out/rsna" 240 22 study.mode=RSNA "${small[@]}" "$odd"
-phantoms "$out/test" 200 13 study.mode=RSNA "${small[@]}"
-phantoms "$out/calibration" 100 15 study.mode=RSNA "${small[@]}"
-phantoms "$out/spines" 150 14 layout=spider study.axial=false study.slices=3
+phantoms "$out/balanced" "$(many 640 4)" 21 study.mode=BALANCED "${small[@]}" "$odd"
+phantoms "$out/rsna" "$(many 240 2)" 22 study.mode=RSNA "${small[@]}" "$odd"
+phantoms "$out/test" "$(many 200 3)" 13 study.mode=RSNA "${small[@]}"
+phantoms "$out/calibration" "$(many 100 3)" 15 study.mode=RSNA "${small[@]}"
+phantoms "$out/spines" "$(many 150 4)" 14 layout=spider study.axial=false study.slices=3 "study.size=$(many 384 192)"
 for part in balanced rsna test calibration; do
   spinenet prepare data=phantom "data.root=$out/$part" "out=$out/prepared-$part" workers=2
 done
@@ -41,10 +35,10 @@ for part in balanced rsna; do
 done
 
 # The grader: phantoms first, then patients and phantoms together.
-trained "$out/pretrained" data=phantom "data.root=$learn" experiment=pretrain_grader
-once "$out/locator-1/locator.onnx" spinenet train locator data=spider_phantom "data.root=$spider" \
-  "data.extra.phantom=$out/spines" data.fold=-1 data.validation=0 "out=$out/locator-1"
-trained "$out/grader-1" data=spider_phantom "data.root=$spider" "data.extra.phantom=$learn" data.fold=-1 \
+trained learnt.json grader "$out/pretrained" data=phantom "data.root=$learn" experiment=pretrain_grader
+trained locator.onnx locator "$out/locator-1" data=spider_phantom "data.root=$spider" \
+  "data.extra.phantom=$out/spines" data.fold=-1 data.validation=0
+trained learnt.json grader "$out/grader-1" data=spider_phantom "data.root=$spider" "data.extra.phantom=$learn" data.fold=-1 \
   experiment=finetune_grader "init=$out/pretrained/checkpoints/last.ckpt"
 
 evaluated() { # FOLDER OVERRIDES...
@@ -63,7 +57,7 @@ echo "bundle: $out/stenosis/bundle, to start from"
 
 # Networks of other kinds with the same data and the same budget.
 for model in grader grader_mean grader_resnet18_3d grader_resnet34_3d; do
-  trained "$out/contest/$model" data=phantom "data.root=$learn" "model=$model" experiment=compare_grader
+  trained learnt.json grader "$out/contest/$model" data=phantom "data.root=$learn" "model=$model" experiment=compare_grader
   once "$out/contest/$model-exported/bundle/model.json" spinenet export "out=$out/contest/$model-exported" \
     "graders=[$out/contest/$model]" "locator=$out/locator-1"
 done

@@ -4,12 +4,14 @@
 mkdir -p "$1"
 times=$(cd "$1" && pwd)/times.txt
 
-once() { # FILE COMMAND...: run the command unless it has already made the file
-  local made=$1 began=$SECONDS
+timed() { # NAME COMMAND...: run the command and note what it took
+  local name=$1 began=$SECONDS
   shift
-  [ ! -e "$made" ] || return 0
   "$@"
-  echo "$((SECONDS - began)) s: $made" | tee -a "$times"
+  echo "$((SECONDS - began)) s: $name" | tee -a "$times"
+}
+once() { # FILE COMMAND...: run the command unless it has already made the file
+  [ -e "$1" ] || timed "$@"
 }
 trained() { # FILE KIND FOLDER OVERRIDES...: a run that ends with the file; one that was broken goes on, or begins again
   local made=$1 kind=$2 folder=$3 resume=false dry=()
@@ -25,6 +27,10 @@ trained() { # FILE KIND FOLDER OVERRIDES...: a run that ends with the file; one 
       measured) dry=(forest.trees=2) ;;
       grader) dry+=(model.width=8) ;;
       discs) dry+=(model.encoder=small model.weights=random) ;;
+      locator | segmenter) # what has learnt one step finds no disc: the package's networks, hardly changed
+        dry+=(fit.learning_rate=1.0e-7)
+        [[ " $* " == *" init="* ]] || dry+=(init=default)
+        ;;
     esac
   fi
   once "$folder/$made" spinenet train "$kind" "out=$folder" "resume=$resume" "$@" ${dry[@]+"${dry[@]}"}

@@ -1,12 +1,24 @@
 """Sudirman's patients in each layout that they are published in, and every known trap told or handled."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from sudirman_patients import (
+    COLUMN,
+    DEPTH,
+    GAP,
+    HEIGHT,
+    NAMES,
+    PIXEL_MM,
+    TILT_DEG,
+    body,
+    picture,
+    read_like,
+    write_patients,
+)
 
 from spinenet.datasets import Dataset, load_dataset
 from spinenet.datasets.labelled import Kind, LabelledStudy
@@ -19,49 +31,6 @@ from spinenet.study import LocatedSeries
 from spinenet.train.data import ReadSlicesd
 from spinephantom import PhantomStudy
 from spinephantom.write.dicom_files import write_dicom
-from spinephantom.write.spider_files import write_mha
-
-PIXEL_MM = 0.6875
-AFFINE = np.array([[4.0, 0, 0, 0], [0, 0, PIXEL_MM, 0], [0, -PIXEL_MM, 0, 0], [0, 0, 0, 1]])
-HEIGHT, DEPTH, GAP, TILT_DEG = 36.0, 46.0, 14.0, 12.0
-NAMES = ("L1", "L2", "L3", "L4", "L5", "S1")
-
-
-def body(number: int) -> list[list[float]]:
-    """Outline of the n-th body from above: rectangles of a straight column that leans forwards on its way down."""
-    tilt = np.deg2rad(TILT_DEG)
-    down, back = np.array([-np.sin(tilt), np.cos(tilt)]), np.array([np.cos(tilt), np.sin(tilt)])
-    middle = np.array([230.0, 60.0]) + number * (HEIGHT + GAP) * down
-    corners = [
-        middle + x * DEPTH / 2 * back + y * HEIGHT / 2 * down for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1))
-    ]
-    return [corner.tolist() for corner in corners]
-
-
-COLUMN = {name: [body(number)] for number, name in enumerate(NAMES)}
-
-
-def picture() -> np.ndarray:
-    """A slice that shows the column: bodies grey, discs dark, canal bright behind them."""
-    shape = (384, 384)
-    values = Outlines({name: np.array(one[0]) for name, one in COLUMN.items()}, shape).values(
-        read_like(np.zeros((1, *shape)))
-    )[0]
-    slice_RC = np.where(values > 200, 60, np.where(values > 0, 120, 30)).astype(np.uint8)
-    return slice_RC + np.random.default_rng(0).integers(0, 9, shape).astype(np.uint8)
-
-
-def read_like(voxels_SRC: np.ndarray):
-    from spinenet.study import Series
-
-    return Series("t2", voxels_SRC.astype(np.float32), AFFINE, "sagittal", View.SAGITTAL_T2)
-
-
-def rows_of(*patients: str) -> str:
-    rows = [f"{patient},{level},{grade}" for patient in patients
-            for level, grade in (("L5/S1", 4), ("L4/L5", 3), ("L3/L4", 2))]  # fmt: skip
-    return "\n".join(["patient,level,pfirrmann", *rows]) + "\n"
-
 
 Reduced = Callable[..., Dataset]
 
@@ -71,12 +40,7 @@ def reduced(tmp_path: Path) -> Reduced:
     """``reduced({patient: outlines}, names=...)``: mid-sagittal slices, outlines and grades of these patients."""
 
     def make(outlines: dict[str, dict], series: tuple[str, ...] = ("t1", "t2")) -> Dataset:
-        (tmp_path / "images").mkdir()
-        for patient in outlines:
-            for name in series:
-                write_mha(tmp_path / "images" / f"{patient}_{name}.mha", picture()[None], AFFINE, "PIR")
-        (tmp_path / "vertebrae.json").write_text(json.dumps(outlines))
-        (tmp_path / "pfirrmann.csv").write_text(rows_of(*outlines))
+        write_patients(tmp_path, outlines, series)
         return load_dataset("sudirman", tmp_path)
 
     return make
