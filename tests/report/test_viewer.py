@@ -261,10 +261,15 @@ def test_a_page_of_sixty_slices_unpacks_those_alone_that_it_shows(
         "window.unpacked = 0; const decode = HTMLImageElement.prototype.decode;"
         "HTMLImageElement.prototype.decode = function () { window.unpacked += 1; return decode.call(this); };"
     )
-    page = watched.open(write_study_report(replace(complete, located=many), tmp_path, model=model))
+    path = write_study_report(replace(complete, located=many), tmp_path, model=model)
+    page = watched.open(path)
     page.wait_for_selector("#viewer[data-ready]")
     assert len(slices(page)) == 3
     assert 3 <= page.evaluate("window.unpacked") <= 6  # a pane may be drawn before and after it has its size
+    loaded = "performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"
+    taken_ms = [watched.open(path).evaluate(loaded) for _ in range(3)]
+    assert 0 < min(taken_ms) < 3000  # under 1 s where nothing else runs; the viewer is drawn by then
+    assert watched.complaints == [] and all(url.startswith(("file:", "data:")) for url in watched.requests)
 
 
 def test_a_grade_of_a_level_without_crops_is_no_fault(complete: StudyResult, model: dict[str, Any]) -> None:

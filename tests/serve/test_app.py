@@ -150,6 +150,72 @@ def test_an_empty_drop_is_no_drop(running: Running) -> None:
         inner_path("a" * 300)
 
 
+def dragged_in(page: Any, *paths: Path) -> None:
+    """Files and folders of the disk dragged over the page and let go, as a person does it."""
+    devtools = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    box = page.locator("#drop").bounding_box()
+    place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        devtools.send("Input.dispatchDragEvent", {"type": kind, "data": data, **place})
+
+
+def test_a_folder_and_an_archive_are_dragged_in_and_a_study_is_deleted_with_all_that_is_of_it(
+    browser: Any, images: Path, tmp_path: Path
+) -> None:
+    packed = tmp_path / "packed.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path in images.rglob("*.dcm"):
+            archive.write(path, path.relative_to(images))
+    running = Running(tmp_path / "work")
+    page = browser.new_context().new_page()
+    page.goto(running.address)
+    dragged_in(page, images)
+    page.wait_for_selector("#drops li[data-state=done]", timeout=60_000)
+    (drop,) = (running.workspace.images).iterdir()
+    kept = sorted(path.relative_to(drop / images.name) for path in drop.rglob("*") if path.is_file())
+    assert kept == sorted(path.relative_to(images) for path in images.rglob("*") if path.is_file())
+    row = page.frame_locator("#worklist").locator("tr[data-study]").first
+    study = row.get_attribute("data-study")
+    page.on("dialog", lambda dialog: dialog.accept())
+    row.locator("button.delete").click()
+    page.wait_for_selector("#drops li:has-text('deleted')", timeout=60_000)
+    folder = running.workspace.folder
+    assert not list(running.workspace.images.iterdir())
+    assert not [path for path in folder.rglob("*") if study in path.name]
+    texts = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+    assert not any(study.encode() in text for text in texts)
+    dragged_in(page, packed)
+    page.wait_for_selector("#drops li[data-state=done]:has-text('1 ok'), #drops li:has-text('partial')", timeout=60_000)
+    assert (running.workspace.results / "reports").glob("study-*.html")
+    page.context.close()
+
+
+def test_of_two_studies_in_one_archive_the_other_stays(images: Path, tmp_path: Path) -> None:
+    running = Running(tmp_path / "work")
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path in images.rglob("*.dcm"):
+            archive.write(path, path.relative_to(images))
+        other = (Path(__file__).parents[2] / "data" / "sample" / "t2").glob("*.dcm")
+        for path in other:
+            archive.write(path, f"other/{path.name}")
+    running.drop({"both.zip": packed.getvalue()})
+    studies = [line.split(",")[0] for line in (running.workspace.results / "studies.csv").read_text().splitlines()[1:]]
+    assert len(studies) == 2
+    assert running.ask("DELETE", f"/studies/{studies[0]}")[0] == 204
+    told = running.until(json.loads(running.ask("GET", "/progress")[1])["drops"][0]["key"])["told"]
+    assert told == [f"deleted: {studies[0]}", "both.zip stays, for other studies are in it"]
+    left = (running.workspace.results / "studies.csv").read_text().splitlines()[1:]
+    assert [line.split(",")[0] for line in left] == studies[1:]
+    assert running.ask("DELETE", f"/studies/{studies[1]}")[0] == 204
+    running.until(json.loads(running.ask("GET", "/progress")[1])["drops"][0]["key"])
+    assert not list(running.workspace.images.rglob("both.zip"))
+    assert running.ask("DELETE", "/studies/none")[0] == 204
+    gone = running.until(json.loads(running.ask("GET", "/progress")[1])["drops"][0]["key"])
+    assert gone["state"] == "failed" and "no such study" in gone["told"][0]
+
+
 def test_from_the_drop_to_the_corrected_report_in_a_browser(browser: Any, images: Path, tmp_path: Path) -> None:
     running = Running(tmp_path)
     context = browser.new_context()

@@ -119,8 +119,9 @@ def write_document(path: Path, content: Document) -> None:
 
 
 def merge_documents(parts: Sequence[Path], path: Path) -> None:
-    """Write one document with the studies of many, reading one at a time; nothing where there are no parts."""
+    """Write one document with the studies of many, reading one at a time; where there are no parts there is none."""
     if not parts:
+        path.unlink(missing_ok=True)
         return
     opening, closing = _text({**read_document(parts[0]), "studies": []}).rsplit("[]", 1)
     with replacing(path) as partial, partial.open("w", encoding="utf-8") as file:

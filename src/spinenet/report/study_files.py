@@ -76,6 +76,13 @@ def _write_text(result: StudyResult, path: Path, model: Mapping[str, Any], langu
         write_text(path, narrative(result, model, language).text())
 
 
+def delete_study_files(folder: Path, key: str) -> None:
+    """Delete whatever ``write_study_files`` may have written of a study."""
+    written = (PAGE_SUFFIX, PATIENT_SUFFIX, TEXT_SUFFIX, DOCUMENT_SUFFIX, IDENTITY_SUFFIX, FHIR_SUFFIX)
+    for suffix in (*written, *OBJECT_SUFFIXES.values()):
+        path_of(folder, key, suffix).unlink(missing_ok=True)
+
+
 def write_folder_files(out: Path, keys: Sequence[str]) -> None:
     """Write what is about all studies of a folder, given the keys of those that are complete."""
     paths = [path_of(out / REPORTS_FOLDER, key, DOCUMENT_SUFFIX) for key in keys]

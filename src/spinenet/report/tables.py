@@ -173,6 +173,13 @@ def arrange(folder: Path, keys: Sequence[str]) -> None:
         _write_if_different(folder / name, columns, sorted(rows, key=lambda row: place.get(row["study"], -1)))
 
 
+def remove(folder: Path, study: str) -> None:
+    """Take the rows of a study out of tables that ``recover`` made ready, its line in STUDIES_FILE first."""
+    for name, columns in ((STUDIES_FILE, STUDY_COLUMNS), (PREDICTIONS_FILE, PREDICTION_COLUMNS)):
+        rows = [row for row in _read_whole_lines(folder / name, columns) if row["study"] != study]
+        _write_if_different(folder / name, columns, rows)
+
+
 def append(folder: Path, row: StudyRow, predictions: Sequence[Row]) -> None:
     """Add one study to tables that ``recover`` made ready; raises OSError, with nothing half written."""
     _append_block(folder / PREDICTIONS_FILE, _csv_bytes(PREDICTION_COLUMNS, predictions))

@@ -67,6 +67,7 @@ class LocalApp:
             Route("/drops/{key}", self._guarded(self.close), methods=["POST"]),
             Route("/progress", self._guarded(self.progress)),
             Route("/corrections", self._guarded(self.correct), methods=["POST"]),
+            Route("/studies/{key}", self._guarded(self.delete), methods=["DELETE"]),
             Route("/results.zip", self._guarded(self.export)),
             Route("/results/{name:path}", self._guarded(self.result)),
         ]
@@ -153,6 +154,11 @@ class LocalApp:
         (text,) = parse_qs(content.decode("utf-8", "replace")).get("corrections", [""])[:1]
         self.workspace.correct(text.encode())
         return RedirectResponse("/", 303)
+
+    async def delete(self, request: Request) -> Response:
+        """Delete a study with its images."""
+        self.workspace.delete(request.path_params["key"])
+        return Response(status_code=204)
 
     async def result(self, request: Request) -> Response:
         """A file of the results."""

@@ -36,7 +36,7 @@ def apply_corrections(
         sources = {source.key: source for source in claimed.sources if source.key in wanted}
         _check(wanted, set(sources) & set(results), bundle, out)
         worker = Worker(bundle, out / REPORTS_FOLDER, options)
-        labels = _labels(out / CORRECTIONS_FILE, set(wanted))
+        labels = other_labels(out / CORRECTIONS_FILE, set(wanted))
         for key, source in sources.items():
             predicted = predict_source(source, bundle)
             labels += correction_rows(predicted, wanted[key])
@@ -61,7 +61,7 @@ def _check(wanted: Mapping[str, Corrections], there: set[str], bundle: Bundle, o
         )
 
 
-def _labels(path: Path, replaced: set[str]) -> list[dict[str, str]]:
+def other_labels(path: Path, replaced: set[str]) -> list[dict[str, str]]:
     """The corrections of other studies that a table holds already."""
     if not path.exists():
         return []

@@ -159,6 +159,13 @@ def salt_of(out: Path) -> bytes:
     return path.read_bytes()[:64]
 
 
+def forget_others(out: Path, keys: Collection[str]) -> None:
+    """Keep what is noted of these studies' files, and no more."""
+    known = _read(out / RUN_FILE)
+    sources = {name: record for name, record in known.get("sources", {}).items() if name in keys}
+    write_text(out / RUN_FILE, json.dumps({**known, "sources": sources}, indent=1, sort_keys=True))
+
+
 def digest_of(text: str, salt: bytes = b"") -> str:
     """Twenty hex digits that stand for a text."""
     return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), key=salt).hexdigest()[:20]

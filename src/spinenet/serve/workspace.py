@@ -26,6 +26,7 @@ from spinenet.report.corrections import read_corrections
 from spinenet.report.options import ReportOptions
 from spinenet.serve.applying import apply_corrections
 from spinenet.serve.batch import StudyRows, predict_paths
+from spinenet.serve.deleting import delete_study
 from spinenet.system.files import write_private
 
 LOG = logging.getLogger(__name__)
@@ -50,6 +51,13 @@ class Drop:
     told: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Deletion:
+    """A study that is to be deleted."""
+
+    study: str
+
+
 @dataclass
 class Workspace:
     """The folder, the drops of this run, and the thread that grades them."""
@@ -59,7 +67,7 @@ class Workspace:
     options: ReportOptions
     drops: dict[str, Drop] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _waiting: "queue.SimpleQueue[tuple[str, Path]]" = field(default_factory=queue.SimpleQueue)
+    _waiting: "queue.SimpleQueue[tuple[str, Path | Deletion]]" = field(default_factory=queue.SimpleQueue)
 
     @property
     def images(self) -> Path:
@@ -130,6 +138,12 @@ class Workspace:
         self._change(key, state="waiting", total=1)
         self._waiting.put((key, path))
 
+    def delete(self, study: str) -> None:
+        """Let a study be deleted, after what was dropped before."""
+        key = self.begin()
+        self._change(key, state="waiting", total=1)
+        self._waiting.put((key, Deletion(study)))
+
     def progress(self) -> list[dict[str, Any]]:
         """Every drop of this run, the last one first."""
         return [vars(drop) for drop in reversed(self.drops.values())]
@@ -140,10 +154,10 @@ class Workspace:
 
     def _work(self) -> None:
         while True:
-            key, path = self._waiting.get()
+            key, work = self._waiting.get()
             self._change(key, state="grading")
             try:
-                told = self._grade(key, path)
+                told = self._deleted(work.study) if isinstance(work, Deletion) else self._grade(key, work)
             except (SpinenetError, OSError) as error:
                 LOG.debug("%s: failed", key, exc_info=True)
                 self._change(key, state="failed", told=(in_words(error),))
@@ -152,6 +166,11 @@ class Workspace:
                 self._change(key, state="failed", told=(f"a fault of the program ({type(error).__name__})",))
             else:
                 self._change(key, state="done", told=told)
+
+    def _deleted(self, study: str) -> tuple[str, ...]:
+        """Delete a study; returns what is to be known."""
+        left = delete_study(study, self.images, self.folder / "corrections", self.results, self.bundle)
+        return (f"deleted: {study}", *left)
 
     def _grade(self, key: str, path: Path) -> tuple[str, ...]:
         """Grade a drop or put corrections into the results; returns what is to be known."""

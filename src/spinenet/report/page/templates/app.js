@@ -81,8 +81,23 @@ async function look() {
   setTimeout(look, 700);
 }
 
+// A button behind a study's key that deletes it, once it is asked whether that is meant.
+function deleteButton(row) {
+  const study = row.dataset.study, button = document.createElement("button");
+  Object.assign(button, { type: "button", className: "delete", textContent: "delete" });
+  button.setAttribute("aria-label", `delete ${study}`);
+  button.addEventListener("click", () => {
+    if (!confirm(`Delete ${study} with its images, results and corrections? This cannot be undone.`)) return;
+    button.disabled = true;
+    attempt(ask("DELETE", `/studies/${encodeURIComponent(study)}`));
+  });
+  return button;
+}
+
 find("worklist").addEventListener("load", () => {
-  for (const link of find("worklist").contentDocument.querySelectorAll("a[href]")) link.target = "_top";
+  const list = find("worklist").contentDocument;
+  for (const link of list.querySelectorAll("a[href]")) link.target = "_top";
+  for (const row of list.querySelectorAll("tr[data-study]")) row.querySelector("th").append(deleteButton(row));
 });
 const drop = find("drop");
 for (const kind of ["dragenter", "dragover"]) document.addEventListener(kind, (event) => { event.preventDefault(); drop.classList.add("over"); });
