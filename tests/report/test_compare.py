@@ -16,6 +16,7 @@ from spinenet.labels import EXPERIMENTAL, RESEARCH_ONLY, TARGETS
 from spinenet.report.document import document, study_entry, write_document
 from spinenet.report.identification import Identification, write_identification
 from spinenet.report.page.change import Change, compare, page, table
+from spinenet.report.page.change_sentences import level_sentences
 from spinenet.report.page.html import write_study_report
 from spinenet.study import LocatedSeries, Note, Prediction, Scope, Severity, StudyResult
 
@@ -272,6 +273,19 @@ def test_a_grade_that_moved_is_said_from_where_to_where(tmp_path: Path) -> None:
     assert sentence == "L4/L5: Pfirrmann degeneration from II to IV; nothing else changed beyond noise."
     assert "nothing says that these two are of one person" in comparison.pairs[0].caution
     assert sentence in page(comparison)
+
+
+def test_a_sentence_names_the_sizes_of_the_table_and_counts_the_others() -> None:
+    pfirrmanns = [pfirrmann(0, 0.1, 0.5, 0.4, 0, confident=False), pfirrmann(0, 0.1, 0.45, 0.45, 0, confident=False)]
+    changed = [
+        (("L4/L5", "pfirrmann"), pfirrmanns[0], pfirrmanns[0]),
+        (("L4/L5", "canal_depth_mm"), 14.0, 11.0),
+        (("L4/L5", "disc_wedge_deg"), 2.0, 9.0),
+        (("L4/L5", "disc_depth_mm"), 30.0, 36.0),
+    ]
+    (sentence, rest) = level_sentences(changed, ["L5/S1", "L4/L5"])
+    told = "L4/L5: canal depth from 14.0 to 11.0 mm; 2 other sizes, see the table; nothing else changed beyond noise."
+    assert (sentence, rest) == (told, "L5/S1: no change beyond noise.")
 
 
 def test_results_that_name_patients_are_paired_by_person_and_date(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """What changed between two studies, in one sentence a level."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from spinenet.labels import LEVELS, TARGET, Scale
 from spinenet.locating.measuring.quantities import QUANTITY
 from spinenet.report.certainty import Certainty, alternatives, reading_of
 from spinenet.report.findings import short_words
+from spinenet.report.page.grade_table import SIZES
 from spinenet.study import Prediction
 
 Place = tuple[str, str]
@@ -17,10 +19,15 @@ def level_sentences(
 ) -> list[str]:
     """Sentences of the levels with a change that exceeds the noise, from the head down, and one of all the others."""
     told: dict[str, list[str]] = {}
+    others: Counter[str] = Counter()
     for (level, name), prior, current in changed:
         words = _of_grade(level, prior, current) if name in TARGET else _of_size(name, prior, current)
         if words:
             told.setdefault(level, []).append(words)
+        elif name not in TARGET:
+            others[level] += 1
+    for level, count in others.items():
+        told.setdefault(level, []).append(f"{count} other size{'s' if count > 1 else ''}, see the table")
     ordered = sorted(levels, key=LEVELS.index, reverse=True)
     sentences = [
         f"{level}: {'; '.join(told[level])}; nothing else changed beyond noise." for level in ordered if level in told
@@ -36,7 +43,8 @@ def _of_grade(level: str, prior: Prediction | float | None, current: Prediction 
     if target.scale is Scale.BINARY:
         new = f"new {target.at(level)}" if now else f"no {target.at(level)} any more"
         return "" if now == was else new if current.confident else f"likely {new}"
-    return f"{target.running} from {_words(prior)} to {_words(current)}"
+    words = _words(prior), _words(current)
+    return "" if words[0] == words[1] else f"{target.running} from {words[0]} to {words[1]}"
 
 
 def _is_told(prediction: Prediction) -> bool:
@@ -54,6 +62,8 @@ def _words(prediction: Prediction) -> str:
 
 def _of_size(name: str, prior: Prediction | float | None, current: Prediction | float | None) -> str:
     quantity = QUANTITY[name]
+    if name not in SIZES:
+        return ""
     if isinstance(prior, Prediction) or isinstance(current, Prediction) or prior is None or current is None:
         return ""
     return f"{quantity.words} from {quantity.written(prior)} to {quantity.written(current)} {quantity.sign}".strip()
