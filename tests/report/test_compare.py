@@ -286,6 +286,7 @@ def test_a_sentence_names_the_sizes_of_the_table_and_counts_the_others() -> None
     (sentence, rest) = level_sentences(changed, ["L5/S1", "L4/L5"])
     told = "L4/L5: canal depth from 14.0 to 11.0 mm; 2 other sizes, see the table; nothing else changed beyond noise."
     assert (sentence, rest) == (told, "L5/S1: no change beyond noise.")
+    assert level_sentences([], ["L5/S1", "L1/L2"], ["L1/L2"])[1] == "L1/L2: graded in one study only."
 
 
 def test_results_that_name_patients_are_paired_by_person_and_date(tmp_path: Path) -> None:

@@ -70,7 +70,9 @@ def _rows(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ReadError(f"{path}: cannot be read as a table ({in_words(error)}); expected CSV") from error
     if not rows or not {STUDY, NAMES} <= set(rows[0]):
-        raise ReadError(f"{path}: expected a table with the columns {STUDY} and {NAMES}, a line for each study")
+        raise ReadError(
+            f"{path}: expected the columns {STUDY} and {NAMES}, with a comma between them, and a line for each study"
+        )
     for number, row in enumerate(rows, start=2):
         study = (row[STUDY] or "").strip()
         if not study:

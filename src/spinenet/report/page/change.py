@@ -127,13 +127,15 @@ def _told(pair: StudyPair, changes: Sequence[Change]) -> ComparedPair:
     before, after = (_values(one.study) for one in (pair.prior, pair.current))
     beyond = [(one.level, one.target) for one in changes if one.verdict == BEYOND and not one.experimental]
     levels = tuple(dict.fromkeys(one.level for one in changes if not one.experimental))
+    shared = {one.level for one in changes if one.verdict != ALONE}
+    alone = [level for level in levels if level not in shared]
     return ComparedPair(
         prior_study=pair.prior.key,
         current_study=pair.current.key,
         prior=pair.prior.dated,
         current=pair.current.dated,
         caution=pair.caution,
-        sentences=tuple(level_sentences([(one, before.get(one), after.get(one)) for one in beyond], levels)),
+        sentences=tuple(level_sentences([(one, before.get(one), after.get(one)) for one in beyond], levels, alone)),
         pages=(pair.prior.page, pair.current.page),
     )
 

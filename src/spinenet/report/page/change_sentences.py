@@ -15,9 +15,12 @@ Place = tuple[str, str]
 
 
 def level_sentences(
-    changed: Sequence[tuple[Place, Prediction | float | None, Prediction | float | None]], levels: Sequence[str]
+    changed: Sequence[tuple[Place, Prediction | float | None, Prediction | float | None]],
+    levels: Sequence[str],
+    alone: Sequence[str] = (),
 ) -> list[str]:
-    """Sentences of the levels with a change that exceeds the noise, from the head down, and one of all the others."""
+    """Sentences of the levels with a change that exceeds the noise, from the head down, one of all the others, and one
+    of those that stand ``alone``, in one of the studies."""
     told: dict[str, list[str]] = {}
     others: Counter[str] = Counter()
     for (level, name), prior, current in changed:
@@ -28,12 +31,14 @@ def level_sentences(
             others[level] += 1
     for level, count in others.items():
         told.setdefault(level, []).append(f"{count} other size{'s' if count > 1 else ''}, see the table")
-    ordered = sorted(levels, key=LEVELS.index, reverse=True)
+    ordered = sorted(set(levels) - set(alone), key=LEVELS.index, reverse=True)
+    single = sorted(alone, key=LEVELS.index, reverse=True)
     sentences = [
         f"{level}: {'; '.join(told[level])}; nothing else changed beyond noise." for level in ordered if level in told
     ]
     same = [level for level in ordered if level not in told]
-    return [*sentences, *([f"{', '.join(same)}: no change beyond noise."] if same else [])]
+    unchanged = [f"{', '.join(same)}: no change beyond noise."] if same else []
+    return [*sentences, *unchanged, *([f"{', '.join(single)}: graded in one study only."] if single else [])]
 
 
 def _of_grade(level: str, prior: Prediction | float | None, current: Prediction | float | None) -> str:
