@@ -38,6 +38,8 @@ CALLED = ("sensitivity", "specificity", "ppv", "npv", "false_calls")
 """Figures of calls, which a threshold may make."""
 OF_ALL = ("graded", "sensitivity")
 """Figures of all that is labelled: what could not be read is not graded, and what it has was not found."""
+OF_PATIENTS_ALONE = ("graded", "false_calls")
+"""Figures that rest on all patients, whether or not they have the finding."""
 LOWER_IS_BETTER = (*estimates.LOWER_IS_BETTER, "false_calls", "confident_error", "confident_finding_error")
 WITHOUT_LIMIT = ("false_calls", "calibration_slope", "calibration_intercept", "brier", "log_loss")
 """Figures that may be above 1."""

@@ -12,7 +12,7 @@ import pandas as pd
 
 from spinenet.errors import ConfigError, PredictionsError, SpinenetError
 from spinenet.evaluate.intervals import ENDS, FEWEST_PATIENTS, UNDEFINED, Estimate, patients_of, plain
-from spinenet.evaluate.quality_assurance.bars import OF_ALL, Bar, figure_of, question_of
+from spinenet.evaluate.quality_assurance.bars import OF_ALL, OF_PATIENTS_ALONE, Bar, figure_of, question_of
 from spinenet.evaluate.quality_assurance.protocol import Protocol
 from spinenet.evaluate.report import template, write_json
 from spinenet.evaluate.samples import KEY, Cohort, Question, Sample, load_predictions, load_truth, make_cohort
@@ -52,7 +52,8 @@ class BarResult:
         if self.verdict != TOO_FEW:
             return self.verdict
         if self.wanted:
-            return f"{TOO_FEW}; about {self.wanted} patients would do"
+            whom = "patients" if self.bar.figure in OF_PATIENTS_ALONE else "patients with the finding"
+            return f"{TOO_FEW}; about {self.wanted} {whom} would do"
         if np.isfinite(self.estimate.low):
             return f"{TOO_FEW}; the figure lies on the bar"
         return f"{TOO_FEW}; it rests on fewer than {FEWEST_PATIENTS} patients with the finding, without it, or called"
@@ -114,7 +115,7 @@ def _judged(bar: Bar, cohort: Cohort) -> BarResult:
     question = question_of(bar)
     estimate = figure_of(bar, question, sample, cohort.resamples).estimate(cohort.resamples)
     graded = sample if bar.figure in OF_ALL else sample.predicted
-    fewest = _patients(graded, question)[bar.figure not in ("graded", "false_calls")]
+    fewest = _patients(graded, question)[bar.figure not in OF_PATIENTS_ALONE]
     verdict = TOO_FEW if fewest < bar.patients else _verdict(bar, estimate)
     labelled, read = _patients(sample, question), _patients(sample.predicted, question)
     wanted = _wanted(bar, estimate, fewest) if verdict == TOO_FEW else None
