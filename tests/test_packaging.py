@@ -16,8 +16,11 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 DISTRIBUTION_OF = {
     "PIL": "Pillow",
+    "dicomweb_client": "dicomweb-client",
     "hydra": "hydra-core",
     "jinja2": "Jinja2",
+    "prometheus_client": "prometheus-client",
+    "python_multipart": "python-multipart",
     "pytorch_lightning": "pytorch-lightning",
     "sklearn": "scikit-learn",
     "yaml": "PyYAML",

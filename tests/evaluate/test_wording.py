@@ -14,6 +14,7 @@ def told(predictions):
     """Herniation of 60 patients, with prediction sets."""
     frame = predictions("herniation", patients=60)
     frame["grade_set"] = np.select([frame.p_1 < 0.05, frame.p_1 > 0.95], ["0", "1"], "0 1")
+    frame["grade"] = (frame.p_1 >= 0.4).astype(int)
     return frame.assign(confident=(frame.p_1 < 0.05) | (frame.p_1 > 0.98), evidence="real")
 
 
@@ -22,10 +23,17 @@ def test_a_disc_is_counted_where_its_words_put_it(told):
     said = [
         told.confident & (told.grade == 1),
         ~told.confident & (told.p_1 >= 0.5),
-        ~told.confident & (told.p_1 < 0.5),  # the set holds it
+        ~told.confident & (told.p_1 < 0.5) & (told.grade == 1),  # by a cut
+        ~told.confident & (told.grade == 0),  # the set holds it
         told.confident & (told.grade == 0),
     ]
-    assert [one.words for one in found.said] == ["said plainly", "likely", "cannot exclude", "not mentioned"]
+    assert [one.words for one in found.said] == [
+        "said plainly",
+        "likely",
+        "possible",
+        "cannot exclude",
+        "not mentioned",
+    ]
     assert [one.discs for one in found.said] == [mask.sum() for mask in said]
     assert [one.have_it.value for one in found.said] == [pytest.approx(told.truth[mask].mean()) for mask in said]
     positive, called = told.truth == 1, np.zeros(len(told), bool)
@@ -45,7 +53,7 @@ def test_without_sets_and_of_experimental_grades_nothing_is_said(told):
 
 def test_the_report_has_both_tables(told):
     found = assess(told, Settings("t", samples=200), Beside())
-    assert "| Said plainly | Likely | Cannot exclude | Not mentioned |" in table("wording", found)
+    assert "| Said plainly | Likely | Possible | Cannot exclude | Not mentioned |" in table("wording", found)
     assert "| Sensitivity, likely or surer | Specificity, likely or surer |" in table("found_by_words", found)
 
 

@@ -46,7 +46,7 @@ def test_grades_are_published_values_and_probabilities_end_with_the_scale() -> N
     pfirrmann, stenosis = prediction_rows(RESULT)
     assert (pfirrmann["grade"], pfirrmann["label"], pfirrmann["p_3"]) == ("4", "grade IV", "0.700000")
     assert pfirrmann["confident"] == "true"
-    assert (stenosis["grade"], stenosis["label"], stenosis["confident"]) == ("0", "likely moderate", "false")
+    assert (stenosis["grade"], stenosis["label"], stenosis["confident"]) == ("0", "possible moderate", "false")
     assert (stenosis["p_2"], stenosis["p_3"], stenosis["p_4"]) == ("0.200000", "", "")
 
 

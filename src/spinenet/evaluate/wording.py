@@ -15,11 +15,12 @@ from spinenet.evaluate.estimates import estimates, mean_of
 from spinenet.evaluate.intervals import Estimate, Resamples, patients_of
 from spinenet.evaluate.samples import PRESENCE, PROBABILITIES, SIDES, Cohort, Sample
 from spinenet.labels import UNKNOWN, is_experimental
-from spinenet.report.certainty import Certainty, reading_of
+from spinenet.report.certainty import POSSIBLE, Certainty, reading_of
 from spinenet.study import Prediction
 
 NOT_MENTIONED = "not mentioned"
-SAID = {certainty: certainty.value or "said plainly" for certainty in Certainty}
+PLAINLY = "said plainly"
+SAID = (PLAINLY, Certainty.LIKELY.value, POSSIBLE, Certainty.OPEN.value)
 """How a finding is said, the surest first."""
 
 
@@ -65,7 +66,7 @@ def _place(row: Mapping[str, Any]) -> int:
     said = reading_of(
         Prediction(row["level"], row["target"], int(row["grade"]), probabilities, row["confident"], grade_set=grade_set)
     )
-    return list(SAID).index(said.certainty) if said.is_finding else len(SAID)
+    return SAID.index(said.word or PLAINLY) if said.is_finding else len(SAID)
 
 
 def _wording(sample: Sample, place_N: np.ndarray, resamples: Resamples) -> Wording:
@@ -73,7 +74,7 @@ def _wording(sample: Sample, place_N: np.ndarray, resamples: Resamples) -> Wordi
     positive_N, found_N = sample.truth_N >= first, (sample.grade_N != UNKNOWN) & (sample.grade_N >= first)
     by_grade = mean_of(found_N[positive_N], patient_N[positive_N], resamples)
     said = []
-    for place, words in enumerate([*SAID.values(), NOT_MENTIONED]):
+    for place, words in enumerate([*SAID, NOT_MENTIONED]):
         here_N, called_N = place_N == place, place_N <= place
         figures = {"have_it": mean_of(positive_N[here_N], patient_N[here_N], resamples)}
         if words != NOT_MENTIONED:

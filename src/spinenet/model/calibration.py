@@ -30,6 +30,9 @@ UNTRIED_SHARE = 0.5
 """What was learnt from synthetic studies alone is stated with this share of its log-odds: patients do not look like
 them, and how surely their images tell a grade is not known. Chosen by hand; what it costs and may save is in
 ``notebooks/EXPERIMENTS.md`` (2026-11-27)."""
+LEAST_STATED = 0.85
+"""No grade is stood by whose own probability is below this, however right such grades are on average: nobody would say
+"no bulging" plainly at 29 %. Chosen by looking at the confident grades of SPIDER's cross-validation."""
 MIN_CONFIDENT = 50
 """Fewer held-out discs than this do not show that grades are right."""
 
@@ -231,7 +234,11 @@ def _fit_confident(
     """The least probability of what is stood by, of grades that are no finding and of findings."""
     stated_N, right_N, finding_N = _at_grade(p_NK, decided_N), decided_N == grades_N, decided_N >= target.finding_from
     below, above = (least_probability(stated_N[mask_N], right_N[mask_N]) for mask_N in (~finding_N, finding_N))
-    return below, above
+    return _at_least_stated(below), _at_least_stated(above)
+
+
+def _at_least_stated(limit: float | None) -> float | None:
+    return None if limit is None else max(limit, LEAST_STATED)
 
 
 def least_probability(stated_N: Floats, right_N: NDArray[np.bool_]) -> float | None:

@@ -1,8 +1,9 @@
-"""How a grade is said: plainly, as likely, or as what cannot be excluded; there is no fourth way, least "uncertain".
+"""How a grade is said: plainly, as likely or possible, or as what cannot be excluded; never just "uncertain".
 
-Said plainly is what the model stands by. Of the others, a finding that is more probable than not is likely; one that is
-less probable, and yet in the prediction set or above what the set may miss, cannot be excluded; what is left is likely
-unremarkable.
+Said plainly is what the model stands by. Of the others, a finding that is more probable than not is likely, and one
+that the model decides for though it is less probable (by a cut, as for rare findings) is possible. One that it decides
+against, and that is yet in the prediction set or above what the set may miss, cannot be excluded. What is left is
+likely unremarkable.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from spinenet.study import Prediction
 
 
 class Certainty(StrEnum):
-    """The three ways; each value is the word before the grade."""
+    """How far a grade is stood by; each value is the word before the grade (``Reading.word``)."""
 
     STANDS = ""
     LIKELY = "likely"
@@ -25,10 +26,13 @@ class Certainty(StrEnum):
 
 BY_READER = {"reader": "by the reader", "approved": "approved by the reader"}
 """What is said in the place of a probability of grades with this evidence."""
+POSSIBLE = "possible"
+"""Said instead of "likely" where that is less probable than not."""
 EXPLAINED = (
-    "Said plainly: the model stands by it. Likely: more probable than not, and the model does not stand by it. Cannot "
-    f"exclude: less probable, and yet among the grades that hold the true one of {COVERAGE:.0%} of such discs, or more "
-    "probable than they leave out."
+    "Said plainly: the model stands by it. Likely: more probable than not, and the model does not stand by it. "
+    "Possible: less probable than not, and yet what the model decides for, as of rare findings. Cannot exclude: the "
+    f"model decides against it, and yet it is among the grades that hold the true one of {COVERAGE:.0%} of such discs, "
+    "or more probable than they leave out."
 ).replace("90%", "90 %")
 
 
@@ -50,6 +54,12 @@ class Reading:
         """Its probability in per cent."""
         return round(100 * self.share)
 
+    @property
+    def word(self) -> str:
+        """The word before the grade."""
+        is_less = self.certainty is Certainty.LIKELY and self.is_finding and self.share < LIKELY
+        return POSSIBLE if is_less else self.certainty.value
+
 
 def reading_of(prediction: Prediction) -> Reading:
     """How one grade is said.
@@ -58,14 +68,16 @@ def reading_of(prediction: Prediction) -> Reading:
     Reading(certainty=<Certainty.LIKELY: 'likely'>, grades=(1, 2), share=0.9, is_finding=True)
     >>> reading_of(Prediction("L4/L5", "herniation", 0, (0.7, 0.3), False, grade_set=(0, 1)))
     Reading(certainty=<Certainty.OPEN: 'cannot exclude'>, grades=(1,), share=0.3, is_finding=True)
+    >>> reading_of(Prediction("L4/L5", "herniation", 1, (0.7, 0.3), False, grade_set=(0, 1))).word
+    'possible'
     """
     target, finding = TARGET[prediction.target], chance(prediction)
+    is_finding = target.index_of(prediction.grade) >= target.finding_from
     if prediction.confident:
-        is_finding = target.index_of(prediction.grade) >= target.finding_from
         return _reading(prediction, Certainty.STANDS, (prediction.grade,), is_finding)
     listed = prediction.grade_set or (prediction.grade,)
     found = tuple(grade for grade in listed if target.index_of(grade) >= target.finding_from)
-    if finding >= LIKELY:
+    if finding >= LIKELY or is_finding:
         return _reading(prediction, Certainty.LIKELY, found or (_most_probable_finding(prediction),), True)
     if found or finding > 1 - COVERAGE:
         grades = found or (_most_probable_finding(prediction),)
@@ -118,7 +130,7 @@ def _said(prediction: Prediction, words_of: Callable[[Target, int], str]) -> str
     words = alternatives([words_of(target, grade) for grade in reading.grades])
     if reading.certainty is Certainty.OPEN and target.scale is Scale.BINARY:
         return reading.certainty.value
-    return f"{reading.certainty.value} {words}".strip()
+    return f"{reading.word} {words}".strip()
 
 
 def alternatives(words: Sequence[str], *, either: str = "or", until: str = "to") -> str:

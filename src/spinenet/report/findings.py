@@ -74,16 +74,6 @@ def in_words(prediction: Prediction) -> str:
     return told
 
 
-def is_by_cut(prediction: Prediction) -> bool:
-    """Whether a grade was given although another is more probable: by a cut of the model's calibration.
-
-    >>> is_by_cut(Prediction("L4/L5", "herniation", 1, (0.66, 0.34), False))
-    True
-    """
-    decided = TARGET[prediction.target].index_of(prediction.grade)
-    return prediction.probabilities[decided] < max(prediction.probabilities)
-
-
 def short_words(target: Target, grade: int) -> str:
     """A grade in as few words as its column allows.
 

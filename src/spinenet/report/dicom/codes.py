@@ -90,7 +90,7 @@ UNIT_WORDS = {RATIO.value: RATIO.meaning, "%": "Percent", "deg": "degree"}
 
 GRADES = {
     Certainty.STANDS: private("grade", "Grade"),
-    Certainty.LIKELY: private("likely_grade", "Likely grade"),
+    Certainty.LIKELY: private("likely_grade", "Likely or possible grade"),
     Certainty.OPEN: private("not_excluded", "Grade that cannot be excluded"),
 }
 """How surely a grade is said -> what it is called: a grade that is not stood by is no grade to whoever reads on."""

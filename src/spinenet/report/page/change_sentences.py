@@ -62,7 +62,9 @@ def _words(prediction: Prediction) -> str:
     target, reading = TARGET[prediction.target], reading_of(prediction)
     grades = (prediction.grade,) if reading.certainty is Certainty.OPEN else reading.grades
     words = alternatives([short_words(target, grade) for grade in grades])
-    return words if reading.certainty is Certainty.STANDS else f"likely {words}"
+    if reading.certainty is Certainty.STANDS:
+        return words
+    return f"{Certainty.LIKELY if reading.certainty is Certainty.OPEN else reading.word} {words}"
 
 
 def _of_size(name: str, prior: Prediction | float | None, current: Prediction | float | None) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from spinenet.labels import TARGET, TARGETS
 from spinenet.locating.measuring.quantities import QUANTITY, Quantity
 from spinenet.report.certainty import Certainty, reading_of
-from spinenet.report.findings import is_by_cut, weight_of
+from spinenet.report.findings import weight_of
 from spinenet.report.page.page_words import ENGLISH, PageWords
 from spinenet.study import Measurement, Prediction
 
@@ -28,8 +28,6 @@ class Cell:
     """(words, percent, whether it is said) of every grade on the scale."""
     grade_set: str
     """The grades of the prediction set in words; empty where the model states no coverage."""
-    by_cut: bool
-    """It stands although another grade is more probable."""
     full: str
     by: str = ""
     """Who gave it, or that a reader approved it, where that is said in the place of its probability."""
@@ -80,7 +78,7 @@ def cell_of(prediction: Prediction, words: PageWords = ENGLISH) -> Cell:
     if prediction.experimental:
         told, percent = f"{words.grade(target, prediction.grade)}?", round(bar[target.index_of(prediction.grade)][1])
         full = f"{prediction.level} {words.running(target)}: {told} ({words('experimental')}, {percent} %)"
-        return Cell(target.name, told, percent, "open", 0, bar, "", False, full)
+        return Cell(target.name, told, percent, "open", 0, bar, "", full)
     return Cell(
         target=target.name,
         words=words.said(prediction),
@@ -89,7 +87,6 @@ def cell_of(prediction: Prediction, words: PageWords = ENGLISH) -> Cell:
         weight=0 if reading.certainty is Certainty.OPEN else weight_of(target, worst),
         bar=bar,
         grade_set=", ".join(words.grade(target, grade) for grade in prediction.grade_set),
-        by_cut=reading.certainty is Certainty.STANDS and is_by_cut(prediction),
         full=words.in_full(prediction),
         by={"reader": "reader", "approved": "approved"}.get(prediction.evidence, ""),
     )

@@ -111,7 +111,7 @@ class PageWords:
         if self.is_english:
             return said(prediction)
         reading, target = reading_of(prediction), TARGET[prediction.target]
-        surely = self(reading.certainty.value) if reading.certainty.value else ""
+        surely = self(reading.word) if reading.word else ""
         if reading.certainty is Certainty.OPEN and target.scale is Scale.BINARY:
             return surely
         return f"{surely} {self.phrases.either([self.grade(target, grade) for grade in reading.grades])}".strip()

@@ -118,7 +118,7 @@ def _cut(words: Sequence[str]) -> tuple[str, ...]:
 
 def _exported(prediction: Prediction) -> ExportedGrade:
     reading = reading_of(prediction)
-    surely = "stands" if reading.certainty is Certainty.STANDS else reading.certainty.value
+    surely = reading.word or "stands"
     told = reading.is_finding and reading.certainty is not Certainty.OPEN
     return prediction.level, TARGET[prediction.target].title, label(prediction), reading.percent, surely, told
 

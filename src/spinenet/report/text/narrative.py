@@ -204,6 +204,8 @@ def _height(level: str, words: Phrases, result: StudyResult) -> list[str]:
         return [words("height", value=value)]
     median = float(np.median(others))
     against = measured_sides("narrowing", result.measurements).get(level, 0) < 0
+    if here >= median and not against:
+        return [words("height", value=value)]
     key = "height_not_lower" if against else "height_compared"
     return [words(key, value=value, others=words.number(f"{median:.1f}"))]
 
@@ -242,8 +244,12 @@ def _technique(result: StudyResult, model: Mapping[str, Any], words: Phrases) ->
     if left_out:
         yield words("not_graded", targets=words.listed([words.of("target", name) for name in left_out]))
     yield _naming(result, words)
-    if any(flag.code == DOUBTFUL_NAMES for flag in result.flags):
+    if _names_are_doubtful(result):
         yield words("doubtful_names")
+
+
+def _names_are_doubtful(result: StudyResult) -> bool:
+    return any(flag.code == DOUBTFUL_NAMES for flag in result.flags)
 
 
 def _naming(result: StudyResult, words: Phrases) -> str:
@@ -268,6 +274,8 @@ def _impression(reported: Sequence[Prediction], words: Phrases, result: StudyRes
     ordered = sorted(reported, key=lambda one: (not one.experimental, severity_of(one)), reverse=True)
     narrow = {one.level: one for one in narrow_canals_of(result)}
     told, slight = False, []
+    if _names_are_doubtful(result):
+        yield words("doubtful_names")
     for level in level_names(result):
         read = [(one, reading_of(one)) for one in ordered if one.level == level]
         found = [pair for pair in read if pair[1].is_finding and pair[1].certainty is not Certainty.OPEN]
