@@ -296,6 +296,15 @@ def test_a_height_that_is_usual_at_its_level_does_not_bear_narrowing_out(percent
     assert ("does not bear it out" in narrative(result, MODEL).text()) is is_against
 
 
+def test_a_slip_that_was_measured_and_graded_absent_is_in_findings_and_impression() -> None:
+    slip = (Measurement("L4/L5", "slip_mm", 7.8, "mm", 1.5, 99, "t2"),)
+    for decided, is_told in ((0, True), (1, False)):
+        graded = (Prediction("L4/L5", "spondylolisthesis", decided, (0.5, 0.5), False),)
+        text = narrative(StudyResult("a", "ok", 0.0, predictions=graded, measurements=slip), MODEL)
+        assert ("forward slip of 7.8 mm as measured" in text.findings[0][1][-1].lower()) is is_told
+        assert ("forward slip as measured (7.8 mm)" in text.impression[0]) is is_told
+
+
 def test_a_slip_whose_error_is_not_known_is_said_to_be_coarse() -> None:
     graded = (Prediction("L5/S1", "spondylolisthesis", 1, (0.1, 0.9), True),)
     for error, said in ((None, "(4.2 mm, coarsely measured)"), (1.5, "(4.2 mm)")):

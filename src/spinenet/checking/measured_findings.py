@@ -48,10 +48,20 @@ def _slips(measurements: Sequence[Measurement]) -> list[Measurement]:
 
 def slip_flags(predictions: Sequence[Prediction], measurements: Sequence[Measurement]) -> tuple[Note, ...]:
     """A flag for each level that is graded as without a slip although one was measured, or with one that was not."""
-    graded = {one.level: one.grade for one in predictions if one.target == SLIP}
+    graded = _graded(predictions)
     measured = {one.level for one in measurements if one.name == SLIP_MEASURED}
-    contradicted = [_contradicted(slip) for slip in _slips(measurements) if graded.get(slip.level) == 0]
-    return (*contradicted, *(_unmeasured(level) for level, grade in graded.items() if grade and level not in measured))
+    unmeasured = [level for level, grade in graded.items() if grade and level not in measured]
+    return (*map(_contradicted, contradicted_slips(predictions, measurements)), *map(_unmeasured, unmeasured))
+
+
+def contradicted_slips(predictions: Sequence[Prediction], measurements: Sequence[Measurement]) -> list[Measurement]:
+    """The slips that were measured where they are graded absent."""
+    graded = _graded(predictions)
+    return [slip for slip in _slips(measurements) if graded.get(slip.level) == 0]
+
+
+def _graded(predictions: Sequence[Prediction]) -> dict[str, int]:
+    return {one.level: one.grade for one in predictions if one.target == SLIP}
 
 
 def _contradicted(slip: Measurement) -> Note:

@@ -12,7 +12,7 @@ import numpy as np
 
 from spinenet import __version__
 from spinenet.checking.gates import DOUBTFUL_NAMES
-from spinenet.checking.measured_findings import measured_sides
+from spinenet.checking.measured_findings import contradicted_slips, measured_sides
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, TARGET, TARGETS, VIEWS, Scale
 from spinenet.locating.discs import NUMBERING
 from spinenet.locating.measuring.quantities import MEYERDING
@@ -111,11 +111,18 @@ def level_sentences(result: StudyResult, level: str, reported: Sequence[Predicti
     if still:
         names = [_open(one, reading, words, result) for one, reading in still]
         yield sentence(words("open", findings=words.listed(names)))
+    slip = _contradicted_slips(result).get(level)
+    if slip is not None:
+        yield sentence(words("slip_measured", value=words.number(f"{slip.value:.1f}")))
     narrow = next((one for one in narrow_canals_of(result) if one.level == level), None)
     if narrow is not None:
         yield sentence(_canal(narrow, words))
     elif not (found or likely or absent or still):
         yield sentence(words("undecided"))
+
+
+def _contradicted_slips(result: StudyResult) -> dict[str, Measurement]:
+    return {slip.level: slip for slip in contradicted_slips(result.predictions, result.measurements)}
 
 
 def _canal(narrow: NarrowCanal, words: Phrases) -> str:
@@ -269,10 +276,10 @@ def lacking_views(there: set[Any], usual: Sequence[Any]) -> list[Any]:
 
 def _impression(reported: Sequence[Prediction], words: Phrases, result: StudyResult) -> Iterator[str]:
     """Level by level from the head down: findings, the gravest first, those that are possible said so, and those that
-    are experimental behind all others; then how deep a narrow canal was measured. Last, in one line, the levels where
-    more is possible that is slight."""
+    are experimental behind all others; then what was measured and not graded, a slip or a narrow canal. Last, in one
+    line, the levels where more is possible that is slight."""
     ordered = sorted(reported, key=lambda one: (not one.experimental, severity_of(one)), reverse=True)
-    narrow = {one.level: one for one in narrow_canals_of(result)}
+    narrow, slips = {one.level: one for one in narrow_canals_of(result)}, _contradicted_slips(result)
     told, slight = False, []
     if _names_are_doubtful(result):
         yield words("doubtful_names")
@@ -280,6 +287,8 @@ def _impression(reported: Sequence[Prediction], words: Phrases, result: StudyRes
         read = [(one, reading_of(one)) for one in ordered if one.level == level]
         found = [pair for pair in read if pair[1].is_finding and pair[1].certainty is not Certainty.OPEN]
         findings = [_concluded(one, reading, words, result) for one, reading in found if not is_slight(one, reading)]
+        if level in slips:
+            findings.append(words("slip_brief", value=words.number(f"{slips[level].value:.1f}")))
         if level in narrow:
             findings.append(words("canal_brief", value=words.number(f"{narrow[level].depth_mm:.1f}")))
         if findings:
