@@ -184,7 +184,7 @@ def decide(graded: UncalibratedGrades, bundle: Bundle) -> StudyResult:
         key=located.study.key,
         status="failed" if not is_graded else "ok" if is_whole else "partial",
         seconds=0.0,
-        notes=(*notes, *unseen, *((numbering_of(located.study),) if is_graded else ()), *located.study.notes),
+        notes=(*notes, *unseen, *(numbering_of(located.study) if is_graded else ()), *located.study.notes),
         flags=(*slip_flags(predictions, graded.measurements), *checked.flags, *_experimental(predictions)),
         located=checked.series,
         predictions=predictions,

@@ -11,6 +11,7 @@ from pydicom import dcmread
 from spinenet.errors import OutputError
 from spinenet.locating.discs import NUMBERING
 from spinenet.model.bundle import Bundle, load_bundle
+from spinenet.readers.level_names import GivenNames
 from spinenet.report.options import DEFAULT
 from spinenet.serve.applying import apply_corrections
 from spinenet.serve.batch import predict_paths
@@ -82,6 +83,44 @@ def test_a_second_file_takes_the_place_of_the_first(out: Path, bundle: Bundle, t
     assert by_reader == [("L5/S1", "bulging")]
     assert [one["target"] for one in rows(out / "corrections.csv")] == ["bulging"]
     assert dcmread(out / "reports" / f"{key}.sr.dcm").VerificationFlag == "UNVERIFIED"
+
+
+def test_a_slip_that_the_reader_sees_is_no_longer_said_to_be_graded_absent(
+    out: Path, bundle: Bundle, tmp_path: Path
+) -> None:
+    key = rows(out / "predictions.csv")[0]["study"]
+    for grade, is_cautioned in ((1, False), (0, True)):
+        given = saved(tmp_path, bundle, key, grades={"L4/L5": {"spondylolisthesis": grade}})
+        apply_corrections([given], [SAMPLE], out, bundle, DEFAULT)
+        pages = [out / "reports" / f"{key}{end}" for end in (".html", ".sr.dcm")]
+        for path in (out / "studies.csv", out / "predictions.json", out / "worklist.html", *pages):
+            assert (b"a forward slip of 7.8 mm was measured" in path.read_bytes()) == is_cautioned, path.name
+
+
+def test_names_that_a_reader_moved_are_the_readers_before_approval(out: Path, bundle: Bundle, tmp_path: Path) -> None:
+    key = rows(out / "predictions.csv")[0]["study"]
+    moved = saved(tmp_path, bundle, key, shift=1, approved=False, grades={"L5/S1": {"narrowing": 1}})
+    apply_corrections([moved], [SAMPLE], out, bundle, DEFAULT)
+    text = (out / "reports" / f"{key}.txt").read_text(encoding="utf-8")
+    assert "Levels are named as Reader^Jo corrected them." in text
+    for end in (".txt", ".html", ".sr.dcm"):
+        content = (out / "reports" / f"{key}{end}").read_bytes()
+        assert b"not verified; a transitional" not in content and NUMBERING.text.encode() not in content
+    heights = [one for one in rows(out / "measurements.csv") if one["measurement"] == "disc_height_mm"]
+    assert {one["level"]: one["percentile"] for one in heights}[
+        "L4/L5"
+    ] == "60"  # among L4/L5, not L5/S1, where it is 62
+    assert "which does not bear it out" in text
+
+
+def test_a_lowest_disc_that_is_not_graded_stays_said_however_names_move(bundle: Bundle, tmp_path: Path) -> None:
+    predict_paths([SAMPLE], tmp_path / "out", bundle, names=GivenNames((("", ("S1/S2",)),)))
+    key = rows(tmp_path / "out" / "studies.csv")[0]["study"]
+    for shift, name in ((0, "S1/S2"), (1, "L5/S1"), (-1, "S1/S2")):
+        given = saved(tmp_path, bundle, key, shift=shift, grades={})
+        apply_corrections([given], [SAMPLE], tmp_path / "out", bundle, DEFAULT)
+        (row,) = rows(tmp_path / "out" / "studies.csv")
+        assert f"the lowest disc, {name}, is there and not graded" in row["message"]
 
 
 def test_what_cannot_be_applied_is_refused_and_changes_nothing(out: Path, bundle: Bundle, tmp_path: Path) -> None:

@@ -46,6 +46,10 @@ def _slips(measurements: Sequence[Measurement]) -> list[Measurement]:
     return [one for one in measurements if one.name == SLIP_MEASURED and one.value >= least_mm[bool(one.series)]]
 
 
+SLIP_FLAGS = frozenset({"slip_measured", "slip_not_measured"})
+"""Codes of ``slip_flags``."""
+
+
 def slip_flags(predictions: Sequence[Prediction], measurements: Sequence[Measurement]) -> tuple[Note, ...]:
     """A flag for each level that is graded as without a slip although one was measured, or with one that was not."""
     graded = _graded(predictions)

@@ -15,6 +15,10 @@ from spinenet.study import LocatedSeries, Note, Scope, Study
 
 NAMED = "named_by_reader"
 """Code of the note that stands in the place of ``NUMBERING`` where a reader named the levels."""
+RENAMED = "renamed_by_reader"
+"""Code of the note in its place where a reader moved the names afterwards."""
+NOT_GRADED_BELOW = "lowest_not_graded"
+"""Code of the note that the lowest disc is there and not graded."""
 
 
 def with_lowest_seen(detection: Detection) -> Detection:
@@ -64,13 +68,24 @@ def _by_count(counted: Sequence[str], names: Sequence[str]) -> Mapping[str, str]
     return {count: LEVELS[place] for count, place in places.items() if 0 <= place < len(LEVELS)}
 
 
-def numbering_of(study: Study) -> Note:
-    """How the levels of a study came by their names."""
+def numbering_of(study: Study) -> tuple[Note, ...]:
+    """How the levels of a study came by their names, and that the lowest disc is left out where it is REMNANT."""
     names = study.level_names
     if not names:
-        return NUMBERING
+        return (NUMBERING,)
     told = (
         f"discs from the lowest one up are {', '.join(names)}" if len(names) > 1 else f"the lowest disc is {names[0]}"
     )
-    left_out = f"; {REMNANT} is not graded" if names[0] == REMNANT else ""
-    return Note(NAMED, Scope.STUDY, "", f"levels are named by the reader: {told}{left_out}")
+    named = Note(NAMED, Scope.STUDY, "", f"levels are named by the reader: {told}")
+    return (named, not_graded_below(REMNANT)) if names[0] == REMNANT else (named,)
+
+
+def not_graded_below(name: str) -> Note:
+    """That the lowest disc, of this name, is there and not graded."""
+    return Note(NOT_GRADED_BELOW, Scope.STUDY, "", f"the lowest disc, {name}, is there and not graded")
+
+
+def moved(shift: int) -> Note:
+    """That a reader moved every name, a positive ``shift`` towards the head."""
+    where = "head" if shift > 0 else "feet"
+    return Note(RENAMED, Scope.STUDY, "", f"levels are named by the reader: all moved by one towards the {where}")

@@ -12,21 +12,27 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from spinenet.checking.gates import DOUBTFUL_NAMES
+from spinenet.checking.measured_findings import SLIP_FLAGS, slip_flags
 from spinenet.checking.named_levels import NAMES_QUESTIONED
 from spinenet.errors import OutputError, in_words
 from spinenet.labels import LEVELS, TARGET
 from spinenet.locating.discs import NUMBERING
-from spinenet.locating.given_names import NAMED
+from spinenet.locating.given_names import NAMED, NOT_GRADED_BELOW, moved, not_graded_below
+from spinenet.locating.measuring.quantities import QUANTITY
+from spinenet.locating.measuring.usual import UsualMeasurements
+from spinenet.regions import REMNANT
 from spinenet.report.certainty import Certainty, reading_of
 from spinenet.report.reviewed import Review, ReviewedResult, reviewed
-from spinenet.study import LevelFrame, LocatedSeries, Note, Prediction, Scope, StudyResult
+from spinenet.study import LevelFrame, LocatedSeries, Measurement, Note, Prediction, Scope, StudyResult
 
 FORMAT = 1
 Value = TypeVar("Value")
+CORRECTED = "corrected"
+"""Code of the note that a reader changed or approved the result."""
 STUDY_COMMENT = ""
 """The key of the comment on the whole study, among those on levels."""
 UNVERIFIED = frozenset({NUMBERING.code, DOUBTFUL_NAMES, NAMED, NAMES_QUESTIONED})
-"""Codes of what is no longer so of names that a reader has approved."""
+"""Codes of what is no longer so of names that a reader has approved or moved."""
 MAX_SHIFT = 1
 """Names move by one level: a transitional vertebra shifts them no further."""
 
@@ -86,8 +92,9 @@ def _level(name: str) -> str:
     return name
 
 
-def corrected(result: StudyResult, corrections: Corrections) -> ReviewedResult:
-    """The study as its reader has it; OutputError where it is another study."""
+def corrected(result: StudyResult, corrections: Corrections, usual: UsualMeasurements | None = None) -> ReviewedResult:
+    """The study as its reader has it, the percentiles of renamed levels from what is ``usual`` there; OutputError where
+    it is another study."""
     if result.key != corrections.study:
         raise OutputError(f"corrections of {corrections.study} are none of {result.key}")
     renamed = {level: name for level in LEVELS if (name := _renamed(level, corrections)) is not None}
@@ -100,9 +107,7 @@ def corrected(result: StudyResult, corrections: Corrections) -> ReviewedResult:
             for one in result.measured
         ),
         measurements=tuple(
-            replace(one, level=renamed[one.level], percentile=None if corrections.shift else one.percentile)
-            for one in result.measurements
-            if one.level in renamed
+            _named(one, renamed[one.level], usual) for one in result.measurements if one.level in renamed
         ),
         crops=_by_name(result.crops, renamed),
         flags=tuple(flag for one in result.flags if (flag := _flag(one, renamed)) is not None),
@@ -111,8 +116,13 @@ def corrected(result: StudyResult, corrections: Corrections) -> ReviewedResult:
     if corrections.review.approved:
         kept = replace(_without(kept, UNVERIFIED), predictions=tuple(map(approved, kept.predictions)))
     elif corrections.shift:
-        kept = _without(kept, {NAMED})
-    kept = replace(kept, notes=(*kept.notes, _note(corrections)))
+        kept = _without(kept, UNVERIFIED)
+        kept = replace(kept, notes=(*kept.notes, moved(corrections.shift)))
+    if corrections.shift:
+        kept = _without(kept, {NOT_GRADED_BELOW})
+    kept = replace(kept, notes=(*kept.notes, *_left_out_below(result, corrections), _note(corrections)))
+    slips = slip_flags(kept.predictions, kept.measurements)
+    kept = replace(kept, flags=(*slips, *(flag for flag in kept.flags if flag.code not in SLIP_FLAGS)))
     return reviewed(kept, replace(corrections.review, comments=comments), result)
 
 
@@ -120,6 +130,24 @@ def _without(result: StudyResult, codes: Collection[str]) -> StudyResult:
     """Without what is no longer so of its levels' names."""
     notes = tuple(note for note in result.notes if note.code not in codes)
     return replace(result, notes=notes, flags=tuple(flag for flag in result.flags if flag.code not in codes))
+
+
+def _left_out_below(result: StudyResult, corrections: Corrections) -> tuple[Note, ...]:
+    """That the lowest disc is not graded, where moved names make it so or give it another name."""
+    was_left_out = any(note.code == NOT_GRADED_BELOW for note in result.notes)
+    if corrections.shift > 0 and was_left_out:
+        return (not_graded_below(LEVELS[0]),)
+    lost = was_left_out or any(one.name == LEVELS[0] for one in result.levels)
+    return (not_graded_below(REMNANT),) if corrections.shift < 0 and lost else ()
+
+
+def _named(one: Measurement, level: str, usual: UsualMeasurements | None) -> Measurement:
+    """A measurement under the name its level has now, with its place among those of that name."""
+    if level == one.level:
+        return one
+    known = usual is not None and one.percentile is not None
+    place = usual.percentile(level, QUANTITY[one.name].measured, one.value) if usual and known else None
+    return replace(one, level=level, percentile=place)
 
 
 def _renamed(level: str, corrections: Corrections) -> str | None:
@@ -189,7 +217,7 @@ def _note(corrections: Corrections) -> Note:
     changes += [f"{len(corrections.struck)} levels struck"] if corrections.struck else []
     changes += ["all levels renamed by one"] if corrections.shift else []
     what = ", ".join(changes) or "nothing"
-    return Note("corrected", Scope.STUDY, "", f"changed by a reader: {what}")
+    return Note(CORRECTED, Scope.STUDY, "", f"changed by a reader: {what}")
 
 
 def correction_rows(result: StudyResult, corrections: Corrections) -> Iterator[dict[str, str]]:

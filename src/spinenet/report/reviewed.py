@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from spinenet.locating.discs import NUMBERING
-from spinenet.locating.given_names import NAMED
+from spinenet.locating.given_names import NAMED, RENAMED
 from spinenet.study import Note, StudyResult
 
 
@@ -49,4 +49,4 @@ def naming_of(result: StudyResult) -> Note | None:
     review = review_of(result)
     if review is not None and review.approved:
         return None
-    return next((note for note in result.notes if note.code == NAMED), NUMBERING)
+    return next((note for note in result.notes if note.code in (NAMED, RENAMED)), NUMBERING)

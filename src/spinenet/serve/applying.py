@@ -40,7 +40,8 @@ def apply_corrections(
         for key, source in sources.items():
             predicted = predict_source(source, bundle)
             labels += correction_rows(predicted, wanted[key])
-            rows = worker.report(corrected(predicted, wanted[key]), images_digest(source), str(source.location))
+            result = corrected(predicted, wanted[key], bundle.usual_measurements)
+            rows = worker.report(result, images_digest(source), str(source.location))
             append(out, rows.study, rows.predictions)
         recover(out)
         arrange(out, list(results))

@@ -15,6 +15,7 @@ from spinenet.checking.gates import DOUBTFUL_NAMES
 from spinenet.checking.measured_findings import contradicted_slips, measured_sides
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, TARGET, TARGETS, VIEWS, Scale
 from spinenet.locating.discs import NUMBERING
+from spinenet.locating.given_names import RENAMED
 from spinenet.locating.measuring.quantities import MEYERDING
 from spinenet.report.certainty import Certainty, Reading, reading_of, severity_of
 from spinenet.report.narrow_canal import NARROW_MM, NarrowCanal, narrow_canals_of
@@ -264,6 +265,8 @@ def _naming(result: StudyResult, words: Phrases) -> str:
     review, naming = review_of(result), naming_of(result)
     if naming is None and review is not None:
         return words("named_by_reader", reader=review.reader)
+    if naming is not None and naming.code == RENAMED and review is not None:
+        return words("renamed_by_reader", reader=review.reader)
     return words("numbering" if naming is NUMBERING else "named_beforehand")
 
 
