@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from spinenet.cli import app
 from spinenet.errors import OutputError
 from spinenet.labels import EXPERIMENTAL, RESEARCH_ONLY, TARGETS
+from spinenet.report.corrections import CORRECTED, by_reader
 from spinenet.report.document import document, study_entry, write_document
 from spinenet.report.identification import Identification, write_identification
 from spinenet.report.page.change import Change, compare, page, table
@@ -287,6 +288,22 @@ def test_a_sentence_names_the_sizes_of_the_table_and_counts_the_others() -> None
     told = "L4/L5: canal depth from 14.0 to 11.0 mm; 2 other sizes, see the table; nothing else changed beyond noise."
     assert (sentence, rest) == (told, "L5/S1: no change beyond noise.")
     assert level_sentences([], ["L5/S1", "L1/L2"], ["L1/L2"])[1] == "L1/L2: graded in one study only."
+
+
+def test_a_change_that_a_reader_made_is_told_as_the_readers(tmp_path: Path) -> None:
+    tried = Prediction("L4/L5", "canal_stenosis", 0, (0.6, 0.3, 0.1), False, "synthetic")
+    hernia = Prediction("L4/L5", "herniation", 1, (0.45, 0.55), True)
+    later = study("b", by_reader("L4/L5", "canal_stenosis", 2), by_reader("L4/L5", "herniation", 0))
+    later = replace(later, notes=(Note(CORRECTED, Scope.STUDY, "", "changed by a reader: 2 grades"),))
+    comparison = compare(write(tmp_path / "a.json", study("a", tried, hernia)), write(tmp_path / "b.json", later))
+    assert {(one.verdict, one.experimental) for one in comparison.changes} == {("changed", False)}
+    (pair,) = comparison.pairs
+    assert pair.sentences == (
+        "L4/L5: spinal canal stenosis from normal or mild? (experimental) to severe (by the reader); "
+        "no disc herniation any more (by the reader); nothing else changed beyond noise.",
+    )
+    assert "the later study was corrected or approved by a reader" in pair.caution
+    assert "the later study was corrected" in page(comparison)
 
 
 def test_results_that_name_patients_are_paired_by_person_and_date(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from spinenet.errors import OutputError
 from spinenet.labels import EXPERIMENTAL, LEVELS, RESEARCH_ONLY, TARGET, TARGETS, Scale
 from spinenet.locating.discs import NUMBERING
 from spinenet.locating.measuring.quantities import QUANTITIES, QUANTITY
-from spinenet.report.certainty import label
+from spinenet.report.certainty import BY_READER, label
+from spinenet.report.corrections import CORRECTED
 from spinenet.report.document import predictions_of
 from spinenet.report.page.change_sentences import level_sentences
 from spinenet.report.page.html import environment, in_script, inline_script
@@ -49,7 +50,9 @@ class Change:
     ``difference`` is later minus earlier: of the expected grade, of a measurement in its unit, or for Modic the
     probability that moved, which has no sign. ``noise`` is what it has to exceed, None where that was not measured.
     ``confident`` is false where the model does not stand by one of the grades, ``experimental`` true where they were
-    learnt from synthetic studies and not verified on patients: such changes come last and none is pointed out.
+    learnt from synthetic studies and not verified on patients: such changes come last and none is pointed out. None is
+    experimental where one of the grades is a reader's, and another grade by a reader is beyond noise, which is the
+    model's.
     """
 
     prior_study: str
@@ -134,10 +137,20 @@ def _told(pair: StudyPair, changes: Sequence[Change]) -> ComparedPair:
         current_study=pair.current.key,
         prior=pair.prior.dated,
         current=pair.current.dated,
-        caution=pair.caution,
+        caution="; ".join(filter(None, (pair.caution, _reviewed(pair)))),
         sentences=tuple(level_sentences([(one, before.get(one), after.get(one)) for one in beyond], levels, alone)),
         pages=(pair.prior.page, pair.current.page),
     )
+
+
+def _reviewed(pair: StudyPair) -> str:
+    """Which of the two a reader corrected or approved; "" where it is neither."""
+    whose = {"earlier": pair.prior, "later": pair.current}
+    read = [when for when, one in whose.items() if any(note["code"] == CORRECTED for note in one.study["notes"])]
+    if not read:
+        return ""
+    what = f"the {read[0]} study was" if len(read) == 1 else "both studies were"
+    return f"{what} corrected or approved by a reader: a difference may be that of reader and model, not the patient's"
 
 
 def _values(study: Mapping[str, Any]) -> dict[tuple[str, str], Prediction | float]:
@@ -225,11 +238,13 @@ def _of_grade(
 ) -> Change:
     words = [_words(one) for one in (prior, current)]
     given = [one for one in (prior, current) if one is not None]
-    sure, tried = all(one.confident for one in given), any(one.experimental for one in given)
+    read = any(one.evidence in BY_READER for one in given)
+    sure, tried = all(one.confident for one in given), not read and any(one.experimental for one in given)
     if prior is None or current is None:
         return Change(*keys, *place, words[0], words[1], None, noise, ALONE, sure, tried)
     difference = shift(prior, current)
-    verdict = _verdict(prior.grade != current.grade, difference, noise)
+    by_reader = any(one.evidence == "reader" for one in given)
+    verdict = _verdict(prior.grade != current.grade, difference, 0.0 if by_reader else noise)
     return Change(*keys, *place, words[0], words[1], difference, noise, verdict, sure, tried)
 
 

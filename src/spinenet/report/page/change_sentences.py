@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from spinenet.labels import LEVELS, TARGET, Scale
 from spinenet.locating.measuring.quantities import QUANTITY
-from spinenet.report.certainty import Certainty, alternatives, reading_of
+from spinenet.report.certainty import BY_READER, Certainty, alternatives, reading_of
 from spinenet.report.findings import short_words
 from spinenet.report.page.grade_table import SIZES
 from spinenet.study import Prediction
@@ -47,9 +47,18 @@ def _of_grade(level: str, prior: Prediction | float | None, current: Prediction 
     target, was, now = TARGET[current.target], _is_told(prior), _is_told(current)
     if target.scale is Scale.BINARY:
         new = f"new {target.at(level)}" if now else f"no {target.at(level)} any more"
-        return "" if now == was else new if current.confident else f"likely {new}"
+        told = new if current.confident else f"likely {new}"
+        return "" if now == was else told + (_source(current) or _source(prior, " before"))
     words = _words(prior), _words(current)
-    return "" if words[0] == words[1] else f"{target.running} from {words[0]} to {words[1]}"
+    if words[0] == words[1]:
+        return ""
+    return f"{target.running} from {words[0]}{_source(prior)} to {words[1]}{_source(current)}"
+
+
+def _source(prediction: Prediction, when: str = "") -> str:
+    """Whose grade it is, where it is not the model's as it stands."""
+    whose = "experimental" if prediction.experimental else BY_READER.get(prediction.evidence)
+    return f" ({whose}{when})" if whose else ""
 
 
 def _is_told(prediction: Prediction) -> bool:
@@ -58,8 +67,10 @@ def _is_told(prediction: Prediction) -> bool:
 
 
 def _words(prediction: Prediction) -> str:
-    """A grade as it is said, without what cannot be excluded."""
+    """A grade as it is said, without what cannot be excluded; an experimental one as in the table."""
     target, reading = TARGET[prediction.target], reading_of(prediction)
+    if prediction.experimental:
+        return f"{short_words(target, prediction.grade)}?"
     grades = (prediction.grade,) if reading.certainty is Certainty.OPEN else reading.grades
     words = alternatives([short_words(target, grade) for grade in grades])
     if reading.certainty is Certainty.STANDS:
