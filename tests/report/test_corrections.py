@@ -17,6 +17,7 @@ from spinenet.report.dicom.objects import made_from
 from spinenet.report.dicom.sr_text import read_report
 from spinenet.report.dicom.structured_report import walk, write_report
 from spinenet.report.options import Language
+from spinenet.report.page.grade_table import grade_table
 from spinenet.report.page.html import render, write_study_report
 from spinenet.report.reviewed import as_predicted
 from spinenet.report.text.language import phrases
@@ -125,6 +126,22 @@ def test_text_and_page_say_who_corrected_and_approved(graded: StudyResult, model
     assert re.search(r'<span class="grade">present</span> <span class="percent">reader', html)
     draft = render(corrected(graded, read_corrections(saved(approved=False))), model=model)
     assert "Corrected, not approved, by Reader^Jo" in draft
+
+
+def test_an_experimental_grade_beside_a_readers_is_not_said_to_be_missing(
+    graded: StudyResult, model: dict[str, Any], saved: Any
+) -> None:
+    result = corrected(graded, read_corrections(saved(struck=[], grades={"L4/L5": {"canal_stenosis": 2}})))
+    levels = [one.level for one in graded.predictions if one.target == "canal_stenosis"]
+    stood = [one for one in result.predictions if not one.experimental]
+    tried = [one for one in result.predictions if one.experimental]
+    for given, others, word in ((stood, tried, "experimental"), (tried, stood, "reader")):
+        table = grade_table(given, levels, others=others)
+        cells = {level: row[table.columns.index("Spinal canal stenosis")] for level, row, _ in table.rows}
+        empty = {level for level, cell in cells.items() if cell == word}
+        assert len(levels) > 1 and empty == ({"L4/L5"} if word == "reader" else set(levels) - {"L4/L5"})
+        assert None not in cells.values()
+    assert render(result, model=model).count('<td class="empty">experimental</td>') == len(levels) - 1
 
 
 def test_an_approved_report_is_verified_with_the_reader_as_observer(

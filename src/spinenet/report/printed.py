@@ -80,10 +80,11 @@ def _content(result: StudyResult, text: Narrative) -> Iterator[Flowable]:
     stood = [one for one in result.reported if not one.experimental]
     tried = [one for one in result.reported if one.experimental]
     levels = level_names(result)
-    for heading, predictions, sizes in (("", stood, result.measurements), (EXPERIMENTAL.capitalize(), tried, ())):
+    tables = (("", stood, result.measurements, tried), (EXPERIMENTAL.capitalize(), tried, (), stood))
+    for heading, predictions, sizes, others in tables:
         if predictions:
             yield _paragraph(heading, HEADING)
-            yield _table(grade_table(predictions, levels, sizes))
+            yield _table(grade_table(predictions, levels, sizes, others=others))
     yield from (Spacer(1, 2 * mm), _paragraph(EXPLAINED, SMALL))
     yield _paragraph(findings, HEADING)
     yield from (_paragraph(f"{level}: {' '.join(sentences)}") for level, sentences in text.findings)
@@ -109,10 +110,10 @@ def _table(table: GradeTable) -> Table:
     return Table(rows, widths, style=LINES, repeatRows=1, hAlign="LEFT")
 
 
-def _cell(cell: Cell | None) -> Paragraph:
+def _cell(cell: Cell | str | None) -> Paragraph:
     """A grade in words with its probability, bold where it is a finding that is stood by."""
-    if cell is None:
-        return _paragraph("\u2013", SMALL)
+    if cell is None or isinstance(cell, str):
+        return _paragraph(cell or "\u2013", SMALL)
     words = escape(cell.words)
     told = f"<b>{words}</b>" if cell.weight and cell.kind == "stands" else words
     return Paragraph(f"{told} {cell.percent} %", SMALL)

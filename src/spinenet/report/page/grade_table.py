@@ -35,11 +35,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class GradeTable:
-    """Levels from the head down by targets; a row is a level, its cells and its sizes as text."""
+    """Levels from the head down by targets; a row is a level, its cells and its sizes as text. A cell without a grade
+    is None, or the word that says what stands elsewhere."""
 
     columns: tuple[str, ...]
     sizes: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[Cell | None, ...], tuple[str, ...]], ...]
+    rows: tuple[tuple[str, tuple[Cell | str | None, ...], tuple[str, ...]], ...]
 
 
 def grade_table(
@@ -47,16 +48,22 @@ def grade_table(
     levels: Sequence[str],
     measurements: Sequence[Measurement] = (),
     words: PageWords = ENGLISH,
+    others: Sequence[Prediction] = (),
 ) -> GradeTable:
-    """The table of these grades, with those of SIZES that are among the measurements."""
+    """The table of these grades, with those of SIZES that are among the measurements; of grades of the same targets
+    that are among ``others``, in another table, it says that they are experimental or a reader's."""
     by_key = {(prediction.level, prediction.target): prediction for prediction in predictions}
+    elsewhere = {(one.level, one.target): "experimental" if one.experimental else "reader" for one in others}
     targets = [target for target in TARGETS if any(one.target == target.name for one in predictions)]
     values = {(one.level, one.name): one for one in measurements}
     shown = [QUANTITY[name] for name in SIZES if any(one.name == name for one in measurements)]
     rows = []
     for level in levels:
-        given = [by_key.get((level, target.name)) for target in targets]
-        cells = tuple(None if one is None else cell_of(one, words) for one in given)
+        keys = [(level, target.name) for target in targets]
+        cells = tuple(
+            cell_of(by_key[key], words) if key in by_key else words(elsewhere[key]) if key in elsewhere else None
+            for key in keys
+        )
         rows.append((level, cells, tuple(words.number(_written(one, values.get((level, one.name)))) for one in shown)))
     return GradeTable(tuple(map(words.title, targets)), tuple(map(words.size, shown)), tuple(rows))
 
