@@ -51,6 +51,12 @@ def test_the_lowest_level_is_one_name(text: str) -> None:
         given_names(None, [text])
 
 
+@pytest.mark.parametrize("text", ["l5-s1", "L5_S1", "L5/s1", " l5/S1 "])
+def test_a_level_is_named_in_any_case_with_slash_hyphen_or_underscore(text: str, tmp_path: Path) -> None:
+    assert given_names(None, [text]).of("study-1", tmp_path) == ("L5/S1",)
+    assert given_names(None, [f"study-1={text}"]).of("study-1", tmp_path) == ("L5/S1",)
+
+
 def test_a_table_that_is_not_there_or_is_an_image_is_refused(tmp_path: Path) -> None:
     picture = tmp_path / "scan.png"
     picture.write_bytes(b"\x89PNG\xff\xfe\0")

@@ -81,12 +81,12 @@ def _rows(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _names(place: str, text: str) -> tuple[str, ...]:
-    """Names of discs from below upwards, with blanks between them.
+    """Names of discs from below upwards, with blanks between them, in any case; ``-`` and ``_`` stand for ``/`` too.
 
-    >>> _names("a.csv, line 2", "l5/s1 L4/L5")
-    ('L5/S1', 'L4/L5')
+    >>> _names("a.csv, line 2", "l5-s1 L4/L5 l3_L4")
+    ('L5/S1', 'L4/L5', 'L3/L4')
     """
-    names = tuple(text.upper().replace(";", " ").replace(",", " ").split())
+    names = tuple(text.upper().translate(str.maketrans(";,-_", "  //")).split())
     known = (REMNANT, *LEVELS)
     if not names or not set(names) <= set(known):
         raise ReadError(f"{place}: {text.strip() or 'nothing'} names no level; expected {', '.join(known)}")
