@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from spinenet.labels import View
-from spinenet.report.page.pictures import Window, data_uri, mark_of, overview, spine_window, window_of
+from spinenet.report.page.pictures import Window, data_uri, grey_of, mark_of, overview, spine_window, window_of
 from spinenet.study import LevelFrame, LocatedSeries, Series
 
 # 5 sagittal slices 4 mm apart, 40 rows of 0.5 mm downwards, 30 columns of 0.8 mm backwards
@@ -50,10 +50,20 @@ def test_an_overview_is_true_to_scale() -> None:
 
 
 def test_bright_fat_does_not_darken_the_spine() -> None:
-    voxels_SRC = np.full((5, 40, 30), 1000.0, np.float32)
-    series = Series("t1", voxels_SRC, AFFINE, "sagittal", View.SAGITTAL_T1)
+    voxels_SRC = np.full((5, 100, 100), 60.0, np.float32)
+    voxels_SRC[..., -2:] = 1000.0
+    series = Series("t2", voxels_SRC, AFFINE, "sagittal", View.SAGITTAL_T2)
     located = LocatedSeries(series, (), 2, np.array([10.0, 110.0, 60, 90, 50], np.float32))
     assert spine_window(located) == Window(10.0, 120.0)
+
+
+def test_fat_that_fills_a_t1_is_not_shown_as_pure_white() -> None:
+    fat_SRC = np.random.default_rng(0).normal(400, 60, (5, 100, 100)).astype(np.float32)
+    fat_SRC[..., :40] = 60.0
+    series = Series("t1", fat_SRC, AFFINE, "sagittal", View.SAGITTAL_T1)
+    window = spine_window(LocatedSeries(series, (), 2, np.array([80.0, 110.0, 60, 90, 50], np.float32)))
+    assert np.mean(fat_SRC[2] > window.white) < 0.01 and window.black == 60.0
+    assert np.mean(grey_of(fat_SRC[2], window) == 255) < 0.01
 
 
 def test_a_window_maps_black_and_white_and_clips_beyond() -> None:

@@ -17,6 +17,10 @@ MAX_PIXELS = 768
 """Longest side of a slice in a report; more is not seen on a page."""
 FIRST_VIEWS = (View.SAGITTAL_T2, View.SAGITTAL_STIR, View.SAGITTAL_T1)
 """Which series shows the levels best, the best first."""
+MOST_CLIPPED = 0.02
+"""Share of a slice that a window may show as pure white."""
+OF_SLICE = (1.0, 99.5)
+"""Percentiles of a slice that are black and white where the spine's window clips more."""
 _LABEL_GAP_MM = 5.0
 _LABEL_ROOM_MM = 24.0
 
@@ -103,9 +107,15 @@ def frames_in(located: LocatedSeries) -> list[LevelFrame]:
 
 
 def spine_window(located: LocatedSeries) -> Window:
-    """The window that shows the spine, however bright the fat near a surface coil is."""
+    """The window that shows the spine, however bright the fat near a surface coil is; where it would show more than
+    MOST_CLIPPED of the mid-sagittal slice as white, as of T1, where fat is what is bright, the one of the slice."""
     dark, bright = (float(value) for value in located.reference[:2])
-    return Window(dark, bright + 0.1 * (bright - dark))
+    spine = Window(dark, bright + 0.1 * (bright - dark))
+    slice_RC = located.series.voxels_SRC[located.midline_slice]
+    if np.mean(slice_RC > spine.white) <= MOST_CLIPPED:
+        return spine
+    black, white = (float(value) for value in np.percentile(slice_RC, OF_SLICE))
+    return Window(min(spine.black, black), max(spine.white, white))
 
 
 def mark_of(frame: LevelFrame, series: Series) -> Mark:
