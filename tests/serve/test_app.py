@@ -142,6 +142,19 @@ def test_of_a_file_that_broke_off_nothing_is_left(running: Running) -> None:
         workspace.close(key)
 
 
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        (["notes of today.txt"], "notes of today.txt: no DICOM, NIfTI or MHA image"),
+        (["scan/a.txt", "scan/b.txt"], "scan: no DICOM, NIfTI or MHA image in this folder or below it"),
+        (list("abcde"), "a, b, c and 2 more: no DICOM, NIfTI or MHA image"),
+    ],
+)
+def test_what_is_no_image_is_called_as_it_was_dropped(running: Running, files: list[str], told: str) -> None:
+    drop = running.drop({name.replace(" ", "%20"): b"no image" for name in files})
+    assert drop["state"] == "failed" and drop["told"] == [told]
+
+
 def test_an_empty_drop_is_no_drop(running: Running) -> None:
     key = json.loads(running.ask("POST", "/drops")[1])["key"]
     assert running.ask("POST", f"/drops/{key}")[0] == 400
@@ -230,6 +243,8 @@ def test_from_the_drop_to_the_corrected_report_in_a_browser(browser: Any, images
     worklist = page.frame_locator("#worklist")
     link = worklist.locator("#worklist tbody th a").first
     link.wait_for()
+    study = worklist.locator("tr[data-study]").first.get_attribute("data-study")
+    assert study in page.inner_text("#drops li[data-state=done] small")
     assert "2020" in worklist.locator("#worklist").inner_text()  # the phantom's date of examination
     worklist.locator("tbody a[target=_top]").first.wait_for()
     link.click()

@@ -14,7 +14,7 @@ import queue
 import secrets
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,6 +34,8 @@ MAX_FILES, MAX_BYTES, MAX_DEPTH, MAX_NAME = 100_000, 20 << 30, 20, 200
 """Of one drop, and of one name in it."""
 LEAST_FREE = 1 << 30
 """Bytes that are left free on the disk."""
+NAMED = 3
+"""So many files or studies of a drop are named."""
 FORBIDDEN = frozenset('\\:*?"<>|')
 
 
@@ -160,12 +162,22 @@ class Workspace:
                 told = self._deleted(work.study) if isinstance(work, Deletion) else self._grade(key, work)
             except (SpinenetError, OSError) as error:
                 LOG.debug("%s: failed", key, exc_info=True)
-                self._change(key, state="failed", told=(in_words(error),))
+                self._change(key, state="failed", told=(self._told(key, in_words(error)),))
             except Exception as error:  # a fault of ours ends this drop, not those behind it
                 LOG.exception("%s: failed", key)
                 self._change(key, state="failed", told=(f"a fault of the program ({type(error).__name__})",))
             else:
                 self._change(key, state="done", told=told)
+
+    def _told(self, key: str, message: str) -> str:
+        """A message on a drop with the name of what was dropped in the place of the drop's key, which nobody knows."""
+        dropped = sorted((self.images / key).glob("*"))
+        name = _few([path.name for path in dropped])
+        if not name:
+            return message
+        if not any(path.is_dir() for path in dropped):
+            message = message.replace(" in this folder or below it", "")
+        return message.replace(key, name)
 
     def _deleted(self, study: str) -> tuple[str, ...]:
         """Delete a study; returns what is to be known."""
@@ -179,14 +191,27 @@ class Workspace:
             self._change(key, done=1)
             return (f"corrected: {', '.join(keys)}",)
         told: list[str] = []
+        graded: list[str] = []
 
         def note(done: int, total: int, rows: StudyRows | None) -> None:
             self._change(key, done=done, total=total)
             if rows is not None and rows.study.status == "failed":
                 told.append(f"{rows.study.study}: not graded: {rows.study.message}")
+            elif rows is not None:
+                graded.append(rows.study.study)
 
         summary = predict_paths([path], self.results, self.bundle, options=self.options, on_progress=note)
-        return (str(summary), *told)
+        return (f"{summary}: {_few(graded)}" if graded else str(summary), *told)
+
+
+def _few(names: Sequence[str]) -> str:
+    """The first of some names, and how many more there are.
+
+    >>> _few("abcde"), _few([])
+    ('a, b, c and 2 more', '')
+    """
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def inner_path(name: str) -> Path:
