@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from spinenet.labels import TARGETS
+from spinenet.labels import TARGET, TARGETS
 from spinenet.locating.measuring.quantities import QUANTITIES
 from spinenet.report import page
 from spinenet.report.certainty import BY_READER, EXPLAINED, Certainty
@@ -17,8 +17,9 @@ from spinenet.report.identification import Identification
 from spinenet.report.options import Language, ReportOptions
 from spinenet.report.page import html, strips
 from spinenet.report.page.html import render, write_study_report
+from spinenet.report.page.page_words import page_words
 from spinenet.report.text.language import phrases
-from spinenet.study import StudyResult
+from spinenet.study import Prediction, StudyResult
 
 FOLDER = Path(str(files(page)))
 OTHERS = [language for language in Language if language is not Language.EN]
@@ -94,3 +95,72 @@ def test_a_page_in_arabic_runs_from_the_right_in_a_browser(
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))) == 2
     assert watched.complaints == []
+
+
+PFIRRMANN = Prediction("L4/L5", "pfirrmann", 4, (0.0, 0.0, 0.05, 0.5, 0.45), False, grade_set=(4, 5))
+ENDPLATE = Prediction("L3/L4", "endplate_upper", 0, (0.6, 0.4), False, grade_set=(0, 1))
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_a_finding_is_called_by_its_change_not_by_where_it_is(
+    complete: StudyResult, model: dict[str, Any], language: Language
+) -> None:
+    words = page_words(language)
+    change = words.phrases.of("finding", "endplate_upper", upper=words.apart("L3"), lower=words.apart("L4"))
+    assert change in words.in_full(ENDPLATE)
+    page = render(complete, model=model, options=ReportOptions(language=language))
+    assert re.sub("[\u2066\u2069]", "", change) in re.sub("[\u2066\u2069]", "", page)
+    for name in ("endplate_upper", "endplate_lower"):
+        place = words.phrases.of("target", name)
+        assert place not in page and words.title(TARGET[name]) in page.replace("\N{SOFT HYPHEN}", "")
+
+
+def test_in_german_the_change_of_an_end_plate_names_its_vertebra() -> None:
+    told = page_words(Language.DE).in_full(ENDPLATE).replace("\N{NO-BREAK SPACE}", " ")
+    assert told == "L3/L4 Veränderungen der Grundplatte von L3: nicht auszuschließen (40 %)"
+
+
+def test_levels_grades_and_per_cents_stand_in_their_order_in_arabic(watched: Any) -> None:
+    words = page_words(Language.AR)
+    told = words.phrases("then").join(words.in_full(one) for one in (PFIRRMANN, ENDPLATE))
+    watched.page.set_content(f'<p dir="rtl" style="width: 1200px">{told}</p>')
+    left = """(words) => words.map((word) => {
+        const node = document.querySelector("p").firstChild, range = document.createRange();
+        const at = node.data.indexOf(word);
+        range.setStart(node, at);
+        range.setEnd(node, at + word.length);
+        return range.getBoundingClientRect().x;
+    })"""
+    x = watched.page.evaluate(left, ["L4/L5", "Pfirrmann", "IV", "أو", "V\u2069 (", "95", "؛", "L3/L4", "40"])
+    assert x == sorted(x, reverse=True)
+    number, sign = watched.page.evaluate(left, ["95", "%"])
+    assert number < sign
+
+
+def test_arabic_pages_separate_and_measure_in_arabic(complete: StudyResult, model: dict[str, Any]) -> None:
+    page = render(complete, model=model, options=ReportOptions(language=Language.AR))
+    heads = re.findall(r'<th scope="col" class="number">(.*?)</th>', page)
+    assert heads and all(re.search("، مم$", head) for head in heads)
+    lead = re.search(r'<section class="lead">(.*?)</section>', page, re.S)
+    assert lead and "؛" in lead[1] and ";" not in lead[1]
+    bars = re.findall(r'title="([^"]*)"', page)
+    assert bars and not any(re.search("[,;]", bar) for bar in bars)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("language", list(Language))
+def test_no_word_of_the_table_is_longer_than_its_column(
+    watched: Any, complete: StudyResult, model: dict[str, Any], tmp_path: Path, language: Language, width: int
+) -> None:
+    options = ReportOptions(language=language, slices=False)
+    page = watched.open(write_study_report(complete, tmp_path, model=model, options=options))
+    page.set_viewport_size({"width": width, "height": 1000})
+    wide = """() => [...document.querySelectorAll(".grades th, .grades td")].filter((cell) => {
+        const range = document.createRange(), { left, right } = cell.getBoundingClientRect();
+        range.selectNodeContents(cell);
+        const shown = range.getBoundingClientRect();
+        return shown.left < left - 0.5 || shown.right > right + 0.5;
+    }).map((cell) => cell.textContent.trim())"""
+    assert page.evaluate(wide) == []
+    wraps = "getComputedStyle(document.querySelector('.grades thead th')).overflowWrap"
+    assert page.evaluate(wraps) == "normal"

@@ -84,7 +84,7 @@ def cell_of(prediction: Prediction, words: PageWords = ENGLISH) -> Cell:
     bar = tuple((words(step.words), round(100 * share, 2), step.value in chosen) for step, share in shares)
     if prediction.experimental:
         told, percent = f"{words.grade(target, prediction.grade)}?", round(bar[target.index_of(prediction.grade)][1])
-        full = f"{prediction.level} {words.running(target)}: {told} ({words('experimental')}, {percent} %)"
+        full = f"{words.at(target, prediction.level)}: {told} ({words('experimental')}, {words.percent(percent)})"
         return Cell(target.name, told, percent, "open", 0, bar, "", full)
     return Cell(
         target=target.name,
@@ -93,7 +93,7 @@ def cell_of(prediction: Prediction, words: PageWords = ENGLISH) -> Cell:
         kind={Certainty.STANDS: "stands", Certainty.LIKELY: "likely", Certainty.OPEN: "open"}[reading.certainty],
         weight=0 if reading.certainty is Certainty.OPEN else weight_of(target, worst),
         bar=bar,
-        grade_set=", ".join(words.grade(target, grade) for grade in prediction.grade_set),
+        grade_set=words.phrases("comma").join(words.grade(target, grade) for grade in prediction.grade_set),
         full=words.in_full(prediction),
         by={"reader": "reader", "approved": "approved"}.get(prediction.evidence, ""),
     )

@@ -96,7 +96,7 @@ def _row(level: str, quantity: Quantity, sizes: Sequence[Measurement], words: Pa
         words=words(quantity.words),
         value=words.number(quantity.written(here.value)),
         error="" if here.error_95 is None else words.number(quantity.written(here.error_95)),
-        unit=quantity.sign,
+        unit=words.unit(quantity),
         others=words.number(quantity.written(float(np.median(others)) + 0.0)) if compared else "",
         percentile=here.percentile,
         place="" if here.percentile is None else place_in_words(here.percentile, words),

@@ -19,18 +19,14 @@ from spinenet.report.options import Language
 from spinenet.report.text.language import phrases
 from spinenet.study import Prediction
 
-BREAK_BEHIND = (
-    "degene",
-    "dégéné",
-    "ondylo",
-    "Bandscheiben",
-    "Zwischenwirbel",
-    "Verände",
-    "Neuroforamen",
-    "Kanal",
-    "Rezessus",
+PARTS = (
+    "abomba|altera|anoma|auszu|ausge|band|bombe|cana|deck|degene|dégéné|desliza|dismi|espondilo|experi|foramina|fora|"
+    "glisse|grund|höhen|kanal|minde|narrow|neuro|nicht vor|pince|profon|profun|remanie|réces|rezessus|scheiben|"
+    "schein|schlie|seg|spinal|spondylo|steno|subarti|sté|verände|verté|vorwöl|wahr|wirbel|zwischen"
 )
-"""Parts of long words behind which a column's head may break them."""
+BREAK_BEHIND = re.compile(rf"({PARTS})(?=\w{{3}})", re.IGNORECASE)
+"""Parts of long words behind which a column may break them."""
+NO_BREAK = "\u00a0"
 IN_SCRIPTS = re.compile(r'\bt\("((?:[^"\\]|\\.)+)"')
 """A word in a script."""
 
@@ -72,15 +68,45 @@ class PageWords:
         return view.words if self.is_english else self.phrases.of("view", view.value)
 
     def title(self, target: Target) -> str:
-        """A target where it stands alone."""
+        """A target where it stands alone: as a finding, so that "present" under it says what is there."""
         if self.is_english:
             return target.title
-        name = self.running(target)
+        name = str(self._table.get(target.title, self.running(target)))
         return f"{name[:1].upper()}{name[1:]}"
 
     def running(self, target: Target) -> str:
         """A target within a line."""
         return target.running if self.is_english else self.phrases.of("target", target.name)
+
+    def at(self, target: Target, level: str) -> str:
+        """A level and what is graded there, named as the finding that it may be, as the report text does.
+
+        >>> page_words(Language.DE).at(TARGET["endplate_upper"], "L3/L4")
+        'L3/L4 Veränderungen der Grundplatte von L3'
+        """
+        if self.is_english:
+            return f"{level} {target.at(level)}"
+        name = self.running(target)
+        if target.scale is Scale.BINARY and self.phrases.knows(target.name):
+            upper, lower = map(self.apart, level.split("/"))
+            name = self.phrases.brief(target.name, upper=upper, lower=lower)
+        return f"{self.apart(level)} {name}"
+
+    def apart(self, latin: str) -> str:
+        """A level, a numeral or a per cent that runs from the left whatever stands around it.
+
+        >>> page_words(Language.AR).apart("IV") == "\\N{LEFT-TO-RIGHT ISOLATE}IV\\N{POP DIRECTIONAL ISOLATE}"
+        True
+        """
+        return f"\u2066{latin}\u2069" if self.phrases("direction") == "rtl" else latin
+
+    def percent(self, percent: float) -> str:
+        """A share as it is written; no line ends before its sign."""
+        return self.apart(f"{percent:.0f}{' ' if self.is_english else NO_BREAK}%")
+
+    def unit(self, quantity: Quantity) -> str:
+        """The unit of a quantity; "" for one that has none."""
+        return self(quantity.sign) if quantity.sign else ""
 
     def broken(self, title: str) -> str:
         """A title with soft hyphens where the words of a narrow column may be broken.
@@ -88,18 +114,16 @@ class PageWords:
         >>> ENGLISH.broken("Spondylolisthesis").split("\\N{SOFT HYPHEN}")
         ['Spondylo', 'listhesis']
         """
-        for part in BREAK_BEHIND:
-            title = title.replace(part, f"{part}\u00ad")
-        return title
+        return BREAK_BEHIND.sub("\\1\u00ad", title)
 
     def size(self, quantity: Quantity) -> str:
         """A quantity with its unit, at the head of a column."""
-        words = self(quantity.words)
-        return f"{words}, {quantity.sign}" if quantity.sign else words
+        return self.phrases("comma").join(filter(None, (self(quantity.words), self.unit(quantity))))
 
     def grade(self, target: Target, grade: int) -> str:
         """A grade where a heading says the target."""
-        return self(short_words(target, grade))
+        words = self(short_words(target, grade))
+        return self.apart(words) if words.isascii() else words
 
     def said(self, prediction: Prediction) -> str:
         """A grade below its target's title, with how surely.
@@ -121,8 +145,8 @@ class PageWords:
         if self.is_english:
             return in_full(prediction)
         by = BY_READER.get(prediction.evidence)
-        how = self(by) if by else f"{reading_of(prediction).percent} %"
-        told = f"{prediction.level} {self.running(TARGET[prediction.target])}: {self.said(prediction)} ({how})"
+        how = self(by) if by else self.percent(reading_of(prediction).percent)
+        told = f"{self.at(TARGET[prediction.target], prediction.level)}: {self.said(prediction)} ({how})"
         return f"\u2067{told}\u2069" if self.phrases("direction") == "rtl" else told  # apart from its neighbours
 
     def narrow(self, canal: NarrowCanal) -> str:
@@ -130,9 +154,11 @@ class PageWords:
         sizes = {"depth": canal.depth_mm, "error": canal.error_mm, "others": canal.others_mm}
         told = {name: self.number(f"{mm:.1f}") for name, mm in sizes.items() if mm is not None}
         if canal.others_mm is None:
-            return self("{level} spinal canal {depth} mm deep (± {error} mm)", level=canal.level, **told)
+            return self("{level} spinal canal {depth} mm deep (± {error} mm)", level=self.apart(canal.level), **told)
         return self(
-            "{level} spinal canal {depth} mm deep (± {error} mm; other levels {others} mm)", level=canal.level, **told
+            "{level} spinal canal {depth} mm deep (± {error} mm; other levels {others} mm)",
+            level=self.apart(canal.level),
+            **told,
         )
 
 

@@ -274,7 +274,7 @@ document.querySelectorAll(".viewer").forEach((root, place) => {
       if (this.info.plane === "sagittal" && count > 1) words.push(this.beside(slice));
       words.push(t("window {width}, level {level}", { width: (value(high) - value(low)).toFixed(digits), level: ((value(high) + value(low)) / 2).toFixed(digits) }));
       this.caption.textContent = words.join(" · ");
-      this.canvas.setAttribute("aria-label", words.slice(0, 3).join(", "));
+      this.canvas.setAttribute("aria-label", words.slice(0, 3).join(t(", ")));
       Object.assign(this.figure.dataset, { slice: this.at, zoom: this.zoom.toFixed(2), low: low.toFixed(1), high: high.toFixed(1), crop: this.crop() ? "marked" : "" });
     }
 
@@ -413,7 +413,7 @@ document.querySelectorAll(".viewer").forEach((root, place) => {
     made("b", status, { textContent: link.dataset.words });
     status.append(`. ${t("Read from")} `);
     deciding.forEach(([pane, slice, share, corners], index) => {
-      if (index) status.append(", ");
+      if (index) status.append(t(", "));
       const { number, series } = panes[pane].slices[slice];
       const button = made("button", status, { type: "button", textContent: `${t("{series}, slice {number}", { series, number: number[0] })}${!index && share > deciding[1]?.[2] ? ` (${t("counted most")})` : ""}` });
       button.addEventListener("click", () => { panes[pane].go(slice); panes[pane].show(corners); choose(panes[pane]); });
