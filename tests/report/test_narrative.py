@@ -286,6 +286,13 @@ def test_a_canal_measured_to_be_narrow_is_said_though_no_grade_says_it() -> None
         assert bool(narrow_canals(measured, {"t2": view})) is is_told
 
 
+def test_what_is_experimental_at_other_levels_is_left_out_by_name_though_a_reader_graded_one() -> None:
+    tried = Prediction("L4/L5", "canal_stenosis", 2, (0.0, 0.1, 0.9), False, "synthetic")
+    read = Prediction("L5/S1", "canal_stenosis", 0, (1.0, 0.0, 0.0), True, "reader")
+    text = narrative(StudyResult("a", "ok", 0.0, predictions=(tried, read)), MODEL)
+    assert "Graded experimentally only, and left out here: spinal canal stenosis." in text.not_assessed
+
+
 @pytest.mark.parametrize(("percentile", "is_against"), [(19, False), (60, True)])
 def test_a_height_that_is_usual_at_its_level_does_not_bear_narrowing_out(percentile: int, is_against: bool) -> None:
     """However low the patient's other discs are."""

@@ -323,7 +323,7 @@ def _concluded(prediction: Prediction, reading: Reading, words: Phrases, result:
 
 def _not_assessed(result: StudyResult, words: Phrases) -> Iterator[str]:
     """What was left out or never looked for, and that silence is not absence."""
-    left_out = {one.target for one in result.predictions} - {one.target for one in result.reported}
+    left_out = {one.target for one in result.predictions if one not in result.reported}
     if left_out:
         names = [words.of("target", target.name) for target in TARGETS if target.name in left_out]
         yield words("experimental", targets=words.listed(names))
