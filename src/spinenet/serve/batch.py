@@ -34,13 +34,14 @@ from spinenet.report.study_files import (
     OBJECT_SUFFIXES,
     PAGE_SUFFIX,
     REPORTS_FOLDER,
+    delete_study_files,
     path_of,
     write_folder_files,
     write_study_files,
 )
-from spinenet.report.tables import Row, StudyRow, append, arrange, prediction_rows, recover, study_row
+from spinenet.report.tables import Row, StudyRow, append, arrange, prediction_rows, recover, remove, study_row
 from spinenet.serve.cluster import on_cluster
-from spinenet.serve.output_folder import claim, is_output, locked
+from spinenet.serve.output_folder import claim, forget_others, is_output, locked
 from spinenet.study import Note, Scope, Severity, StudyResult
 from spinenet.system.processes import in_processes
 
@@ -168,7 +169,8 @@ def page_to_open(out: Path, keys: Sequence[str]) -> Path:
 
 
 def grade_folder(images: Path, out: Path, bundle: Bundle, options: ReportOptions) -> list[Path]:
-    """Predict the studies in a folder, again if need be; returns the DICOM objects that were made of them.
+    """Predict the studies in a folder, again if need be, and let ``out`` hold them alone; returns the DICOM objects
+    that were made of them.
 
     OSError where that failed for a reason that is not theirs, so that it is worth another try.
     """
@@ -180,8 +182,19 @@ def grade_folder(images: Path, out: Path, bundle: Bundle, options: ReportOptions
     summary = predict_paths([images], out, bundle, overwrite=True, options=options, on_progress=note)
     if codes & PASSING:
         raise OSError("a disk, the network or memory failed while it was graded")
+    _keep_only(summary.keys, out)
     made = [path_of(out / REPORTS_FOLDER, key, suffix) for key in summary.keys for suffix in OBJECT_SUFFIXES.values()]
     return [path for path in made if path.exists()]
+
+
+def _keep_only(keys: Sequence[str], out: Path) -> None:
+    """Remove the results of all other studies from a folder: of images that are not there any more."""
+    with locked(out):
+        for key in set(recover(out)) - set(keys):
+            delete_study_files(out / REPORTS_FOLDER, key)
+            remove(out, key)
+        forget_others(out, keys)
+        write_folder_files(out, list(recover(out)))
 
 
 def predict_sources(

@@ -1,5 +1,7 @@
 """What a node sends of a study: a grade, or why there is none, and which earlier result it takes the place of."""
 
+import csv
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -97,6 +99,44 @@ def test_nothing_is_said_of_images_of_two_patients(images: Path, grader: StudyGr
     data.PatientID = "another"
     data.save_as(path)
     assert origin_in(study) is None and grader.tell(study, "title", "words") == []
+
+
+def test_of_two_patients_under_one_study_each_report_replaces_that_of_its_patient_alone(
+    images: Path, grader: StudyGrader, tmp_path: Path
+) -> None:
+    study = Path(shutil.copytree(images, tmp_path / "two"))
+    before = grader.grade(study, ())
+    for path in sorted(images.iterdir()):
+        data = dcmread(path)
+        data.PatientID, data.PatientName = "another", "Poe^Ann"
+        data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = f"{data.SOPInstanceUID}.1"
+        data.save_as(study / f"other-{path.name}")
+    made = grader.grade(study, before)
+    assert len({one.series_uid for one in made}) == len({one.instance_uid for one in made}) == 4
+    again: list[Any] = [dcmread(one.path) for one in grader.grade(study, [*made, *before])]
+    reports = {str(one.PatientName): one for one in again if one.Modality == "SR"}
+    (second,) = (one for one in made if one.patient != before[0].patient and one.path.endswith(".sr.dcm"))
+    assert _replaced(reports["Poe^Ann"]) == {second.instance_uid}
+    assert before[0].instance_uid in _replaced(reports["Doe^Jane"])
+    assert second.instance_uid not in _replaced(reports["Doe^Jane"])
+
+    for path in study.glob("[0-9]*.dcm"):
+        path.unlink()
+    grader.tell(study, "spinenet: not graded", "Not graded: set aside")
+    grader.grade(study, ())
+    results = grader.results / study.name
+    with (results / "studies.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert all(path.name.startswith(row["study"]) for path in (results / "reports").iterdir())
+    assert {one["study"] for one in csv.DictReader((results / "predictions.csv").open())} == {row["study"]}
+    assert [one["study"] for one in json.loads((results / "predictions.json").read_text())["studies"]] == [row["study"]]
+
+
+def _replaced(report: Any) -> set[str]:
+    return {
+        str(one.ReferencedSeriesSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID)
+        for one in report.PredecessorDocumentsSequence
+    }
 
 
 def test_a_folder_without_an_image_that_can_be_read_is_no_study(grader: StudyGrader, tmp_path: Path) -> None:

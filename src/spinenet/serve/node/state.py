@@ -50,13 +50,14 @@ _OUT = "INSERT INTO outbox (peer, study, path) VALUES (?, ?, ?)"
 
 @dataclass(frozen=True)
 class SentObject:
-    """A DICOM object by its file and UIDs."""
+    """A DICOM object by its file and UIDs; ``patient`` is a digest of whom it names."""
 
     path: str
     study_uid: str
     series_uid: str
     class_uid: str
     instance_uid: str
+    patient: str = ""
 
 
 @dataclass(frozen=True)

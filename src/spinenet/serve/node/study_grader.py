@@ -28,6 +28,8 @@ TIMEOUT_S = 900.0
 """A study that takes longer is ended: the largest takes less than a minute."""
 _WHO = ("StudyInstanceUID", "PatientName", "PatientID")
 OUTGOING_FOLDER = "outgoing"
+WORDS = "spinenet-"
+"""What titles of reports of words, and so their files, begin with; no key of a study does."""
 FILED_BY = ("IssuerOfPatientID", "OtherPatientIDs", "ReferringPhysicianName", "StudyDescription")
 """Elements that some archives file or list by, beside those of ``report.dicom.objects``."""
 _MORE = ("PatientBirthDate", "PatientSex", "StudyDate", *PERSON_DETAILS)
@@ -76,6 +78,8 @@ def _done(bundle: Path, options: ReportOptions, job: _Job) -> list[SentObject]:
     made = grade_folder(job.images, job.out, _bundle(bundle), options)
     if not made:
         raise StudyError("no DICOM object can be made of it; is a UID missing?")
+    for path in (job.out / REPORTS_FOLDER).glob(f"{WORDS}*{REPORT_SUFFIX}"):
+        path.unlink()  # what was said in place of an earlier grade, or of one
     told = study_elements(job.images) if options.identify else {}
     for path in made:
         complete(path, job.earlier, told)
@@ -109,10 +113,17 @@ def origin_in(images: Path) -> Origin | None:
 
 
 def reference_to(path: Path) -> SentObject:
-    """An object by its UIDs."""
+    """An object by its UIDs and patient."""
     data = dcmread(path, stop_before_pixels=True)
-    uids = (data.StudyInstanceUID, data.SeriesInstanceUID, data.SOPClassUID, data.SOPInstanceUID)
-    return SentObject(str(path), *map(str, uids))
+    keywords = ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
+    study, series, kind, instance = (str(data[keyword].value) for keyword in keywords)
+    return SentObject(str(path), study, series, kind, instance, patient_of(data))
+
+
+def patient_of(data: Dataset) -> str:
+    """A digest of the patient that an image or an object names."""
+    who = [str(data.get(keyword) or "").strip() for keyword in (*_WHO[1:], "PatientBirthDate", "PatientSex")]
+    return hashlib.sha256("\n".join(who).encode()).hexdigest()[:24]
 
 
 def study_elements(images: Path) -> dict[str, Any]:
@@ -153,14 +164,15 @@ def outgoing(path: Path, out: Path) -> SentObject:
 
 
 def succeed(data: Any, path: Path, earlier: Sequence[SentObject]) -> None:
-    """Let an object say which ones it takes the place of (PS3.3, C.17.2: predecessor documents), under a UID that none
-    of them bears. Pictures get the new UID alone."""
+    """Let an object say which ones of its patient it takes the place of (PS3.3, C.17.2: predecessor documents), under a
+    UID that no earlier one bears. Pictures get the new UID alone."""
     if not earlier:
         return
     text = "/".join([str(data.SOPInstanceUID), *(one.instance_uid for one in earlier)])
     data.SOPInstanceUID = f"2.25.{int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], 'big')}"
     data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
-    reports = [one for one in earlier if one.path.endswith(REPORT_SUFFIX)]
+    patient = patient_of(data)
+    reports = [one for one in earlier if one.path.endswith(REPORT_SUFFIX) and one.patient == patient]
     if path.name.endswith(REPORT_SUFFIX) and reports:
         data.PredecessorDocumentsSequence = [_predecessor(one) for one in reports]
 
