@@ -38,9 +38,14 @@ class ObjectSource:
     identify: bool
 
     def uid(self, *parts: str) -> str:
-        """A UID (root 2.25) that is the same whenever the same model says the same of the same study."""
+        """A UID (root 2.25) that is the same whenever the same model says the same of the same study and patient: two
+        may bear one study UID. Where the patient is not named, the study's key stands for both, or who knows the study
+        could try out names."""
         model = str(self.model.get("digest", self.model["name"]))
-        text = "/".join([self.origin.study_uid, model, __version__, str(self.identify), *parts])
+        named = [self.origin.patient_name, self.origin.patient_id]
+        named += [value for keyword, value in self.origin.elements if keyword in _PATIENT]
+        patient = named if self.identify else [self.result.key]
+        text = "/".join([self.origin.study_uid, *patient, model, __version__, str(self.identify), *parts])
         return f"2.25.{int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], 'big')}"
 
 
