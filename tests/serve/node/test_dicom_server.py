@@ -29,11 +29,18 @@ def test_a_title_is_answered_only_from_the_address_it_is_listed_with(ward: Ward,
 
 
 @pytest.mark.parametrize(
-    "text", ["", "@10.0.0.1", "MR1@", "A_TITLE_OF_TOO_MANY_LETTERS@host", "MR1@host:x", "MR1@host:99999"]
+    "text",
+    ["", "@10.0.0.1", "MR1@", "A_TITLE_OF_TOO_MANY_LETTERS@host", "MR1@host:x", "MR1@host:99999"]
+    + ["MR1@999.1.1.1", "MR1@10.0.0", "MR1@10.0.0.0/33", "MR1@a b", "MR1@999.1.1.1:104"],
 )
 def test_who_may_send_is_written_in_one_way(text: str) -> None:
     with pytest.raises(NodeError):
         Caller.parse(text)
+
+
+@pytest.mark.parametrize("host", ["localhost", "mr1.ward_2.example.org", "3t.example.org", "10.0.0.0/24", "fd00::/16"])
+def test_who_may_send_has_an_address_a_network_or_a_name(host: str) -> None:
+    assert Caller.parse(f"MR1@{host}").host == host
 
 
 def test_addresses_of_ipv6_may_be_listed() -> None:

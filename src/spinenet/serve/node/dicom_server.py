@@ -11,9 +11,8 @@ from typing import Any
 
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, evt
 
-from spinenet.errors import NodeError, in_words
 from spinenet.serve.node.incoming import TAKEN, Take
-from spinenet.serve.node.peers import Caller, checked_title
+from spinenet.serve.node.peers import Caller, cannot_open, checked_title
 
 VERIFICATION = "1.2.840.10008.1.1"
 MAX_PDU_BYTES = 1 << 20
@@ -77,8 +76,7 @@ class DicomServer:
             address = (self.host, self.port)
             return node.start_server(address, block=False, evt_handlers=handlers, ssl_context=self.tls)
         except OSError as error:
-            place = f"{self.host or '*'}:{self.port}"
-            raise NodeError(f"port {place} cannot be opened: {in_words(error)}; choose another --port") from error
+            raise cannot_open(error, self.host, self.port, "--port") from error
 
     def arriving(self) -> set[str]:
         """Studies that an association is sending."""

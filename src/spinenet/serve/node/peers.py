@@ -3,7 +3,9 @@
 An object is sent in a form that the other node takes, and only where it has not taken it yet.
 """
 
+import errno
 import ipaddress
+import re
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,11 +19,21 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.presentation import build_context
 
-from spinenet.errors import NodeError
+from spinenet.errors import NodeError, in_words
 
 SUCCESS = 0x0000
 CONNECT_S, TIMEOUT_S = 15, 60
 TLS_SCHEME = "tls://"
+_HOST_NAME = re.compile(r"([\w-]+\.)*(?!\d+\.?$)[\w-]+\.?")
+"""A name of a host, whose last part is no number (RFC 1123, 2.1): 999.1.1.1 is none, nor is an address gone wrong."""
+
+
+def cannot_open(error: OSError, host: str, port: int, option: str) -> NodeError:
+    """Why a port cannot be opened, and which option to choose anew: another machine's address is no matter of ports."""
+    place = f"port {host or '*'}:{port} cannot be opened: {in_words(error)}"
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return NodeError(f"{place}; choose another --host, an address of this machine")
+    return NodeError(f"{place}; choose another {option}")
 
 
 class UnreachableError(NodeError):
@@ -102,7 +114,10 @@ class Caller:
             host, _, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
         if (at and not host) or (port and not (port.isdecimal() and 0 < int(port) < 65536)):
             raise NodeError(f"{text!r} names nobody who may send; write AET, AET@HOST or AET@HOST:PORT")
-        return cls(checked_title(aet), host.strip("[]"), int(port or 0))
+        host = host.strip("[]")
+        if host and not (_is_network(host) or _HOST_NAME.fullmatch(host)):
+            raise NodeError(f"{text!r}: {host} is no address, network or name of a host; correct it")
+        return cls(checked_title(aet), host, int(port or 0))
 
     def is_at(self, address: str) -> bool:
         """Whether an address is one it may come from."""
@@ -117,6 +132,15 @@ class Caller:
             return came in {_plain(str(one[4][0])) for one in socket.getaddrinfo(self.host, None)}
         except OSError:
             return False
+
+
+def _is_network(host: str) -> bool:
+    """Whether it is an address or a network of them."""
+    try:
+        ipaddress.ip_network(host, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

@@ -17,8 +17,9 @@ from typing import IO, Any
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
-from spinenet.errors import NodeError, in_words
+from spinenet.errors import NodeError
 from spinenet.serve.node.incoming import OUT_OF_RESOURCES, SUCCESS, Receipt
+from spinenet.serve.node.peers import cannot_open
 from spinenet.serve.node.prometheus import metrics_text
 from spinenet.serve.node.service import Node
 from spinenet.serve.node.tls import TlsFiles
@@ -72,11 +73,10 @@ class WebServer:
 
     def start(self) -> "uvicorn.Server":
         """Answer in a thread; NodeError where the port cannot be opened."""
-        place = f"{self.config.host}:{self.config.port}"
         try:
             listening = socket.create_server((self.config.host, self.config.port), backlog=64)
         except OSError as error:
-            raise NodeError(f"port {place} cannot be opened: {in_words(error)}; choose another web_port") from error
+            raise cannot_open(error, self.config.host, self.config.port, "web_port") from error
         tls = self.config.tls
         secret: dict[str, Any] = {}
         if tls.certificate is not None:
