@@ -6,6 +6,8 @@ from pathlib import Path
 from threading import Event as Flag
 from threading import Timer
 
+import pytest
+
 from spinenet.serve.node.delivery import Delivery
 from spinenet.serve.node.events import Event, Tally
 from spinenet.serve.node.peers import RefusedObjectError, UnreachableError
@@ -78,6 +80,17 @@ def test_a_result_takes_the_place_of_all_before_it_whether_they_were_sent_or_not
         state.graded("study", "digest", 1, [new], state.of("study").objects, ["ARCHIVE"], compare=False)
     assert [one.instance_uid for one in state.of("study").objects] == ["1.4.2", "1.4.1", "1.4.0"]
     assert [str(one.path) for one in state.waiting("ARCHIVE")] == ["/2"]
+
+
+def test_a_destination_that_is_back_is_no_problem_any_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    to = Archive(is_away=True)
+    way, state, _ = delivery(tmp_path, to)
+    graded(state, "study", made(tmp_path, "report", "first"))
+    assert not way.step() and way.problem() == ""  # for less than a minute
+    monkeypatch.setattr("spinenet.serve.node.delivery.LONG_AWAY_S", 0.0)
+    assert way.problem().startswith("ARCHIVE cannot be sent to since 2")
+    to.is_away = False
+    assert way.step() and way.problem() == ""
 
 
 def test_a_peer_that_is_none_any_more_is_forgotten(tmp_path: Path) -> None:

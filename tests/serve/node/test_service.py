@@ -3,18 +3,23 @@
 import errno
 import os
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.uid import BasicTextSRStorage
 from ward import STUDIES, Ward, deliver, image, until
 
 from spinenet.errors import NodeError, StudyError
 from spinenet.serve.node import incoming
+from spinenet.serve.node.incoming import patient_of
 from spinenet.serve.node.peers import Peer
 from spinenet.serve.node.service import Node
+from spinenet.serve.node.state import SentObject
+from spinenet.serve.node.study_grader import reference_to
 
 
 def test_a_study_is_graded_once_when_all_of_it_is_there_and_sent_on(
@@ -137,10 +142,36 @@ def test_images_are_deleted_a_while_after_their_study_is_done(ward: Ward) -> Non
 
 def test_a_port_or_a_folder_in_use_is_one_line(ward: Ward, tmp_path: Path) -> None:
     with ward.running():
-        with pytest.raises(NodeError, match="cannot be opened"):
+        with pytest.raises(NodeError, match="cannot be opened.*choose another --port"):
             Node(replace(ward.config, folder=tmp_path / "other"), ward, ward.hear).start()
         with pytest.raises(NodeError, match="another node receives here"):
             Node(ward.config, ward, ward.hear).start()
+
+
+@pytest.mark.parametrize("host", ["10.99.99.99", "no.such.host.invalid"])
+def test_an_address_of_another_machine_is_no_matter_of_ports(ward: Ward, host: str) -> None:
+    with pytest.raises(NodeError, match="choose another --host"):
+        Node(replace(ward.config, host=host), ward, ward.hear).start()
+
+
+def test_of_two_patients_under_one_study_it_is_said_how_many_images_were_graded(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = image(STUDIES[0], 3)
+    other.PatientName = "Poe^Ann"
+
+    def grade(images: Path, earlier: Sequence[SentObject]) -> Sequence[SentObject]:
+        by_patient = {one.patient: one for one in map(reference_to, sorted(images.glob("*.dcm")))}
+        return [
+            replace(one, class_uid=BasicTextSRStorage) if patient == patient_of(other) else one
+            for patient, one in by_patient.items()
+        ]
+
+    monkeypatch.setattr(ward, "grade", grade)
+    with ward.running(quiet_s=0.5):
+        deliver(ward, image(STUDIES[0]), image(STUDIES[0], 2), other)
+        until(lambda: any("graded" in line for line in ward.said))
+    assert any("2 images graded, 1 not; 2 patients under one study UID" in line for line in ward.said)
 
 
 @pytest.mark.parametrize("title", ["", "   ", "A" * 17, "A\\B", "Ä"])

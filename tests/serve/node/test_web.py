@@ -137,6 +137,11 @@ def test_health_and_metrics_say_how_it_is_and_nothing_of_patients(ward: Ward, mo
         assert values["spinenet_send_failures_total", absent.called] >= 1
         assert values["spinenet_disk_free_bytes",] > 0
         assert b"Doe" not in text and STUDIES[0].encode() not in text
+        monkeypatch.setattr("spinenet.serve.node.delivery.LONG_AWAY_S", 0.0)
+        code, answer = get(f"{url}/health")
+        (problem,) = json.loads(answer)["problems"]
+        assert code == 503 and problem.startswith(f"{absent.called} cannot be sent to since 2")
+        assert problem.endswith(", 1 objects wait")
         monkeypatch.setattr(node, "config", type("Full", (), {**vars(node.config), "reserve_bytes": 1 << 60})())
         code, answer = get(f"{url}/health")
         assert code == 503 and b"the disk is full" in answer

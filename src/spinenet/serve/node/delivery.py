@@ -4,6 +4,7 @@ A destination that does not answer is tried again later, each time after twice a
 waits likewise, and the others go on. What was taken is never sent again.
 """
 
+import datetime
 import logging
 import threading
 import time
@@ -18,6 +19,8 @@ from spinenet.serve.node.state import NodeState, OutboxEntry
 
 LOG = logging.getLogger(__name__)
 MAX_WAIT_S = 3600.0
+LONG_AWAY_S = 60.0
+"""A destination that could not be sent to for so long is a problem of the node."""
 
 
 class Destination(Protocol):
@@ -37,11 +40,15 @@ class Backoff:
 
     def __init__(self, first_s: float) -> None:
         self.first_s, self.fails, self.until = first_s, 0, 0.0
+        self.began: float | None = None
+        """When the first failure was, by the clock that nobody sets."""
 
     def fail(self) -> float:
         """Note a failure; returns the seconds until the next try."""
         wait_s = min(self.first_s * 2 ** min(self.fails, 30), MAX_WAIT_S)
-        self.fails, self.until = self.fails + 1, time.monotonic() + wait_s
+        now = time.monotonic()
+        self.fails, self.until = self.fails + 1, now + wait_s
+        self.began = now if self.began is None else self.began
         return wait_s
 
     @property
@@ -85,6 +92,16 @@ class Delivery:
         else:
             self.away = Backoff(self.retry_s)
         return bool(sent)
+
+    def problem(self) -> str:
+        """That results wait for a destination that has been away for long, and since when; "" else."""
+        began = self.away.began
+        if began is None or time.monotonic() - began < LONG_AWAY_S:
+            return ""
+        waiting = self.state.unsent().get(self.to.called, 0)
+        since = datetime.datetime.now().astimezone() - datetime.timedelta(seconds=time.monotonic() - began)
+        told = f"{self.to.called} cannot be sent to since {since.isoformat(timespec='seconds')}"
+        return f"{told}, {waiting} objects wait" if waiting else ""
 
     def _send(self, study: str, entries: Sequence[OutboxEntry], sent: list[OutboxEntry]) -> None:
         by_path = {entry.path: entry for entry in entries}

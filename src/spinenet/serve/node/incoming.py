@@ -23,6 +23,8 @@ SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND, NO_SUCH_CLASS = 0x0000, 0xA700, 0x
 TAKEN = ("1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4")
 """MR, enhanced MR and legacy converted MR images; what is no MR image is not offered a place to go."""
 
+_PATIENT = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
+
 
 @dataclass(frozen=True)
 class Receipt:
@@ -142,6 +144,20 @@ def signature(images: Sequence[Path]) -> str:
 def study_uid_of(images: Sequence[Path]) -> str:
     """The Study Instance UID that images bear."""
     return str(dcmread(images[0], stop_before_pixels=True, specific_tags=["StudyInstanceUID"]).StudyInstanceUID)
+
+
+def patient_of(data: Any) -> str:
+    """A digest of the patient that an image or an object names."""
+    who = [str(data.get(keyword) or "").strip() for keyword in _PATIENT]
+    return hashlib.sha256("\n".join(who).encode()).hexdigest()[:24]
+
+
+def patient_in(path: Path) -> str:
+    """``patient_of`` a file, "" where it cannot be read."""
+    try:
+        return patient_of(dcmread(path, stop_before_pixels=True, specific_tags=list(_PATIENT)))
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, EOFError):
+        return ""
 
 
 def _place_of(path: Path) -> str:

@@ -12,7 +12,8 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,7 +26,15 @@ from spinenet.serve.node.commitment import MODEL, Commitment
 from spinenet.serve.node.delivery import Backoff, Delivery, Destination
 from spinenet.serve.node.dicom_server import DicomServer
 from spinenet.serve.node.events import Event, Tally, Tell
-from spinenet.serve.node.incoming import OUT_OF_RESOURCES, SUCCESS, Incoming, Receipt, signature, study_uid_of
+from spinenet.serve.node.incoming import (
+    OUT_OF_RESOURCES,
+    SUCCESS,
+    Incoming,
+    Receipt,
+    patient_in,
+    signature,
+    study_uid_of,
+)
 from spinenet.serve.node.peers import Caller, Peer, checked_title
 from spinenet.serve.node.state import NodeState, SentObject
 from spinenet.serve.node.tls import TlsFiles, client_context, server_context
@@ -94,6 +103,7 @@ class Node:
         """Has an archive send all of a study, by its UID, where there is one."""
         self.suspects: set[str] = set()
         """Studies whose grading did not end, which have theirs last."""
+        self.deliveries: list[Delivery] = []
         self.peers = [peer.called for peer in config.destinations]
         self.stopping = threading.Event()
         self.threads: list[threading.Thread] = []
@@ -121,9 +131,9 @@ class Node:
             raise
         self.begin(self.commitment.run, pause_s)
         for to in self.config.destinations:
-            self.begin(
-                Delivery(to, self.config.aet, self.state, self.config.retry_s, self.told, self.tally).run, pause_s
-            )
+            delivery = Delivery(to, self.config.aet, self.state, self.config.retry_s, self.told, self.tally)
+            self.deliveries.append(delivery)
+            self.begin(delivery.run, pause_s)
         return server
 
     def _listen(self) -> Any:
@@ -155,6 +165,7 @@ class Node:
             found.append("the disk is full, images are refused")
         try:
             self.state.unsent()
+            found += [problem for one in self.deliveries if (problem := one.problem())]
         except sqlite3.Error as error:
             found.append(f"its state cannot be read ({type(error).__name__})")
         return found
@@ -295,10 +306,22 @@ class Node:
         self.state.graded(study, images, number, made, earlier, self.peers, compare=self.config.compares)
         self.tally.add("grading_seconds", by=time.monotonic() - began)
         again = ", in the place of an earlier result" if earlier else ""
-        if any(one.class_uid == BasicTextSRStorage for one in made):
-            self.tell("not_graded", f"{number} images not graded{again}; the report says why", study)
-        else:
+        refused = {one.patient for one in made if one.class_uid == BasicTextSRStorage}
+        graded = {one.patient for one in made if one.class_uid != BasicTextSRStorage}
+        if not refused:
             self.tell("graded", f"{number} images graded{again}" + ("" if made else ", no object was made"), study)
+        elif graded:
+            told = self._told_apart(study, refused - graded, len(graded | refused))
+            self.tell("partly_graded", f"{told}{again}; the report says why", study)
+        else:
+            self.tell("not_graded", f"{number} images not graded{again}; the report says why", study)
+
+    def _told_apart(self, study: str, refused: Set[str], patients: int) -> str:
+        """How many images of a study of several patients were graded; without numbers where objects name nobody."""
+        counts = Counter(patient_in(path) for path in self.incoming.images(study))
+        lacking = sum(counts[patient] for patient in refused)
+        told = f"{counts.total() - lacking} images graded, {lacking} not" if lacking else "a part of it not graded"
+        return f"{told}; {patients} patients under one study UID" if patients > 1 else told
 
     def _again(self, study: str, why: str) -> None:
         """Try again later, each time after twice as long."""

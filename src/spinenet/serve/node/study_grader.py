@@ -19,6 +19,7 @@ from spinenet.report.dicom.text_report import write_words
 from spinenet.report.options import ReportOptions
 from spinenet.report.study_files import REPORT_SUFFIX, REPORTS_FOLDER
 from spinenet.serve.batch import grade_folder, model_facts
+from spinenet.serve.node.incoming import patient_of
 from spinenet.serve.node.state import SentObject
 from spinenet.study import Origin, StudyResult
 from spinenet.system.files import replacing, write_bytes
@@ -118,12 +119,6 @@ def reference_to(path: Path) -> SentObject:
     keywords = ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
     study, series, kind, instance = (str(data[keyword].value) for keyword in keywords)
     return SentObject(str(path), study, series, kind, instance, patient_of(data))
-
-
-def patient_of(data: Dataset) -> str:
-    """A digest of the patient that an image or an object names."""
-    who = [str(data.get(keyword) or "").strip() for keyword in (*_WHO[1:], "PatientBirthDate", "PatientSex")]
-    return hashlib.sha256("\n".join(who).encode()).hexdigest()[:24]
 
 
 def study_elements(images: Path) -> dict[str, Any]:
