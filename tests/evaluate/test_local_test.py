@@ -50,7 +50,7 @@ def test_too_few_patients_with_the_finding_are_told_how_many_would_do(prediction
     frame["truth"] = (frame.index < 5 * 5).astype(int) * frame.truth
     bars = Bar("herniation", "sensitivity", least=0.1, patients=1), Bar("modic", "auc", least=0.1)
     few = judge(check_predictions(frame), Protocol("t", bars, samples=300))
-    assert [one.words for one in few] == ["too few; about 10 patients with the finding would do"] * 2
+    assert [one.words for one in few] == ["too few; at least 10 patients with the finding before it can be judged"] * 2
 
 
 def test_a_patient_has_what_any_of_the_discs_has_and_is_called_where_any_is(predictions):

@@ -164,7 +164,10 @@ def test_days_are_checked(tmp_path):
     path.write_text("study,date\na,27.11.2026\n")
     with pytest.raises(PredictionsError, match="study a: date '27.11.2026' is no day"):
         load_days(path)
-    path.write_text("study,date\na,2026-11-27\na,2026-11-28\n")
+    path.write_text("study,date\na,2999-01-01\n")
+    with pytest.raises(PredictionsError, match="study a: date '2999-01-01' lies in the future"):
+        load_days(path)
+    path.write_text("study,date\na,2026-11-25\na,2026-11-26\n")
     with pytest.raises(PredictionsError, match="study a: it has two rows"):
         load_days(path)
     path.write_text("study,date\n")

@@ -112,6 +112,7 @@ def test_label_maps_are_known_by_their_values_whatever_their_name(patient: Any, 
     masked = np.where(labels > 0, grey + 1, 0).astype(np.float32)  # an image whose background was set to 0
     assert is_label_map(labels) and is_label_map(shares)
     assert not is_label_map(grey) and not is_label_map(masked)
+    assert is_label_map(np.digitize(grey, np.quantile(grey, [0.2, 0.4, 0.6, 0.8])).astype(np.float32))  # five shades
 
 
 def test_a_user_names_a_stack_as_it_is_shown(patient: Any, tmp_path: Path) -> None:

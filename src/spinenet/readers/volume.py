@@ -32,6 +32,8 @@ _REFORMATTED = {"MPR", "REFORMATTED", "RESAMPLED", "INTERPOLATED"}
 
 LABEL_SAMPLES, MOSTLY_EMPTY, FEWEST_GREYS = 200_000, 0.5, 64
 """What has fewer values, half of them 0, is no MR image whatever its name."""
+NO_IMAGE_BELOW = 16
+"""Fewer grey values make no image of a patient, whatever they are: labels, or a picture made of a few shades."""
 PADDING_SHARE, PADDING_GAP = 0.001, 0.05
 """One value that fills so much of the image and lies so far beside the others, in their range, is a border."""
 
@@ -133,7 +135,7 @@ def series_from_volume(
     voxels_SRC, affine, plane = geometry.canonical(voxels, affine_vox2mm, slice_dim)
     decision = decide_view(plane, acquisition)
     if acquisition.wanted is None and is_label_map(voxels_SRC):
-        reason = f"{plane.capitalize()} by orientation, but few values, most of them 0: a map of labels, not an image"
+        reason = f"{plane.capitalize()} by orientation, but few values: a map of labels, not an image"
         decision = Decision(None, f"{reason}: not used.", Basis.EXCLUDED)
     return Series(
         name,
@@ -149,8 +151,11 @@ def series_from_volume(
 
 
 def is_label_map(voxels: NDArray[np.float32]) -> bool:
-    """Whether grey values are whole numbers of few kinds, or shares, and most of them 0: labels or probabilities."""
+    """Whether grey values are of very few kinds; or whole numbers of few kinds, or shares, and most of them 0: labels
+    or probabilities."""
     seen = voxels.ravel()[:: max(1, voxels.size // LABEL_SAMPLES)]
+    if len(np.unique(seen)) < NO_IMAGE_BELOW:
+        return True
     if np.mean(seen == 0) < MOSTLY_EMPTY:
         return False
     if float(voxels.min()) >= 0 and float(voxels.max()) <= 1:

@@ -53,6 +53,8 @@ class BarResult:
             return self.verdict
         if self.wanted:
             whom = "patients" if self.bar.figure in OF_PATIENTS_ALONE else "patients with the finding"
+            if not np.isfinite(self.estimate.low):
+                return f"{TOO_FEW}; at least {self.wanted} {whom} before it can be judged"
             return f"{TOO_FEW}; about {self.wanted} {whom} would do"
         if np.isfinite(self.estimate.low):
             return f"{TOO_FEW}; the figure lies on the bar"

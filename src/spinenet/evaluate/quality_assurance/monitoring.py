@@ -116,6 +116,7 @@ def load_days(path: Path) -> pd.DataFrame:
     dates = pd.to_datetime(table["date"], format="%Y-%m-%d", errors="coerce")
     for wrong, what in (
         (dates.isna(), "date {date!r} is no day such as 2026-11-27"),
+        (dates > pd.Timestamp.now() + pd.Timedelta(days=1), "date {date!r} lies in the future"),
         (table["study"].duplicated(), "it has two rows"),
     ):
         if wrong.any():
