@@ -1,17 +1,29 @@
 """A DICOM node when images are corrected or late, when its grader fails, its clock is set or its state damaged."""
 
 import errno
+import io
 import socket
 import time
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    RLELossless,
+)
 from ward import STUDIES, Ward, deliver, image, placed, until
 
 from spinenet.errors import OutputError
 from spinenet.serve.node import incoming, service
+from spinenet.serve.node.incoming import SUCCESS, Incoming, signature
 from spinenet.serve.node.service import Node
 from spinenet.serve.node.state import SentObject
 from spinenet.system.lone_process import ProcessLostError
@@ -26,6 +38,49 @@ def test_a_corrected_image_takes_the_place_of_the_first_and_the_study_is_graded_
         deliver(ward, placed(2, 4.0, grey=7))  # sent again as it was: nothing to do
         time.sleep(0.3)
     assert ward.graded == [2, 2] and {dcmread(path).SmallestImagePixelValue for path in ward.kept()} == {0, 7}
+
+
+def packed(data: Dataset, syntax: str) -> bytes:
+    """A file of an image with pixels, a private element and a sequence, in a transfer syntax."""
+    made = deepcopy(data)
+    made.Rows = made.Columns = 8
+    made.BitsAllocated, made.BitsStored, made.HighBit, made.PixelRepresentation = 16, 16, 15, 0
+    made.SamplesPerPixel, made.PhotometricInterpretation = 1, "MONOCHROME2"
+    made.PixelData = np.arange(64, dtype="<u2").tobytes()
+    made.add_new(0x00190010, "LO", "ACME")
+    made.add_new(0x0019100A, "US", 7)
+    item = Dataset()
+    item.ReferencedSOPInstanceUID = "1.2.3"
+    made.ReferencedImageSequence = [item]
+    buffer = io.BytesIO()
+    if UID(syntax).is_compressed:
+        made.compress(syntax, generate_instance_uid=False)
+        made.save_as(buffer, enforce_file_format=True)
+    else:
+        made.file_meta.TransferSyntaxUID = UID(syntax)
+        little, implicit = UID(syntax).is_little_endian, UID(syntax).is_implicit_VR
+        made.save_as(buffer, enforce_file_format=True, little_endian=little, implicit_vr=implicit)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, RLELossless, DeflatedExplicitVRLittleEndian])
+def test_an_image_sent_again_in_another_transfer_syntax_is_no_other_image(tmp_path: Path, syntax: str) -> None:
+    first = placed(1, 0.0, grey=1)
+    keeper = Incoming(tmp_path / "incoming", 0)
+    keeper.open()
+
+    def take(data: Dataset, syntax: str) -> str:
+        content = packed(data, syntax)
+        assert keeper.take(lambda: dcmread(io.BytesIO(content)), lambda _: content).status == SUCCESS
+        (study,) = keeper.changed
+        return signature(keeper.images(study))
+
+    before = take(first, ExplicitVRLittleEndian)
+    assert take(first, syntax) == before
+    changed = take(placed(1, 0.0, grey=2), syntax)
+    assert changed != before and take(placed(1, 0.0, grey=2), ExplicitVRLittleEndian) == changed
+    (study,) = keeper.changed
+    assert len(keeper.images(study)) == 1
 
 
 def test_different_images_under_one_uid_are_all_kept(ward: Ward) -> None:

@@ -4,6 +4,8 @@ Times are measured by a clock that nobody sets; after a start they begin anew.
 """
 
 import hashlib
+import io
+import logging
 import shutil
 import threading
 import time
@@ -12,11 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
 
 from spinenet.errors import in_words
 from spinenet.readers.dicom.assembly import is_uid
 from spinenet.system.files import remove_partials, sync_names, write_safely
+
+LOG = logging.getLogger(__name__)
 
 SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND, NO_SUCH_CLASS = 0x0000, 0xA700, 0xC000, 0x0122
 """C-STORE status codes (PS3.4, B.2.3; PS3.7, C.5)."""
@@ -108,11 +116,12 @@ class Incoming:
             sync_names(folder.parent)
         if shutil.disk_usage(folder).free < self.reserve_bytes + len(content):
             raise OSError("the disk is full")  # results of what is here need room too
+        if any(_says_the_same(other.read_bytes(), content) for other in folder.glob(f"{instance}*.dcm")):
+            return
         path = folder / f"{instance}.dcm"
-        if path.exists() and path.read_bytes() != content and _place_of(path) != place:
+        if path.exists() and _place_of(path) != place:
             path = folder / f"{instance}-{hashlib.sha256(content).hexdigest()[:16]}.dcm"
-        if not path.exists() or path.read_bytes() != content:
-            write_safely(path, content)
+        write_safely(path, content)
 
     def images(self, study: str) -> list[Path]:
         """The images of a study that are there, by name."""
@@ -158,6 +167,35 @@ def patient_in(path: Path) -> str:
         return patient_of(dcmread(path, stop_before_pixels=True, specific_tags=list(_PATIENT)))
     except (OSError, ValueError, TypeError, AttributeError, KeyError, EOFError):
         return ""
+
+
+def _says_the_same(one: bytes, other: bytes) -> bool:
+    """Whether two files hold one data set and pixels, in whatever transfer syntax; not where that cannot be told."""
+    if one == other:
+        return True
+    try:
+        first, second = (dcmread(io.BytesIO(content)) for content in (one, other))
+        return _without_pixels(first) == _without_pixels(second) and _same_pixels(first, second)
+    except Exception:  # decoders fail in ways of their own; the image is kept then as one that was changed
+        LOG.debug("two images that cannot be compared", exc_info=True)
+        return False
+
+
+def _without_pixels(data: Any) -> bytes:
+    """The data set but pixels, in the one form that leaves out how it was sent."""
+    plain = Dataset({element.tag: element for element in data if element.keyword != "PixelData"})
+    buffer = DicomBytesIO()
+    buffer.is_little_endian, buffer.is_implicit_VR = True, True
+    write_dataset(buffer, plain)
+    return buffer.getvalue()
+
+
+def _same_pixels(one: Any, other: Any) -> bool:
+    if "PixelData" not in one or "PixelData" not in other:
+        return ("PixelData" in one) == ("PixelData" in other)
+    if one.file_meta.TransferSyntaxUID == other.file_meta.TransferSyntaxUID and one.PixelData == other.PixelData:
+        return True
+    return bool(np.array_equal(one.pixel_array, other.pixel_array))
 
 
 def _place_of(path: Path) -> str:
