@@ -141,7 +141,8 @@ def test_an_experimental_grade_beside_a_readers_is_not_said_to_be_missing(
         empty = {level for level, cell in cells.items() if cell == word}
         assert len(levels) > 1 and empty == ({"L4/L5"} if word == "reader" else set(levels) - {"L4/L5"})
         assert None not in cells.values()
-    assert render(result, model=model).count('<td class="empty">experimental</td>') == len(levels) - 1
+    page = render(result, model=model).replace("\u00ad", "")
+    assert page.count('<td class="empty">experimental</td>') == len(levels) - 1
 
 
 def test_an_approved_report_is_verified_with_the_reader_as_observer(

@@ -8,6 +8,7 @@ ROOT = Path(__file__).parents[2]
 WRITERS = {"write_text", "write_bytes", "to_csv", "savefig", "savez", "savez_compressed", "save_as", "copyfile"}
 PARTS_OF_A_WHOLE = {
     "src/spinenet/model/bundle.py: write_bundle": "model.json comes last and names the digests of the others",
+    "src/spinenet/serve/node/web_archive.py: encoded": "into memory, to be sent",
     "src/spinenet/serve/workspace.py: receive": "a drop is graded when it is closed, and what broke off is removed",
     "src/spinephantom/write/dicom_files.py: write_dicom": "truth/STUDY.json comes last and says that it is done",
     "src/spinephantom/write/nifti_files.py: write_nifti": "as in dicom_files",

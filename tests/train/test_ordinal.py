@@ -59,7 +59,7 @@ def test_the_disc_network_learns_ordinal_grades_in_each_way(ordinal):
     features, grades = features.flatten(0, 1), grades[..., TARGET_INDEX["pfirrmann"]].flatten()
     torch.manual_seed(0)
     head = GradeHead(PFIRRMANN, 4, ("spider",), ordinal)
-    learn(head, lambda: _ordinal_loss(head, head(features), grades, "spider", 0.0))
+    learn(head, lambda: _ordinal_loss(head, head(features), grades, "spider", 0.0).mean())
     logp = head.log_probabilities(head(features), "spider")
     assert (logp.argmax(-1) == grades).float().mean() > 0.85
     scores = head.severity(head(features))

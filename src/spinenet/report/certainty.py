@@ -114,7 +114,7 @@ def label(prediction: Prediction) -> str:
     >>> label(Prediction("L4/L5", "pfirrmann", 3, (0.0, 0.1, 0.5, 0.4, 0.0), False, grade_set=(3, 4)))
     'likely grade III or IV'
     >>> label(Prediction("L4/L5", "herniation", 1, (0.6, 0.4), False, grade_set=(0, 1)))
-    'cannot exclude'
+    'possible present'
     """
     if prediction.experimental:
         return f"{_words(TARGET[prediction.target], prediction.grade)}?"
@@ -160,7 +160,7 @@ def in_full(prediction: Prediction) -> str:
 def with_percent(predictions: Sequence[Prediction], certainty: Certainty) -> str:
     """The findings among these grades that are said this surely, the likeliest first, in one line.
 
-    >>> with_percent([Prediction("L4/L5", "herniation", 1, (0.6, 0.4), False, grade_set=(0, 1))], Certainty.OPEN)
+    >>> with_percent([Prediction("L4/L5", "herniation", 0, (0.6, 0.4), False, grade_set=(0, 1))], Certainty.OPEN)
     'disc herniation 40 %'
     """
     read = [(one, reading_of(one)) for one in predictions if not one.experimental]

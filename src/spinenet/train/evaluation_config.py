@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 from spinenet.datasets.splits import DataConfig
-from spinenet.evaluate.intervals import FEWEST_SAMPLES
 
 
 @dataclass
@@ -70,6 +69,8 @@ class CompareConfig:
 
 
 def _check(samples: int) -> None:
+    from spinenet.evaluate.intervals import FEWEST_SAMPLES  # an extra that help does without
+
     if samples < FEWEST_SAMPLES:
         raise ValueError(f"samples is {samples}; intervals and corrected p-values need at least {FEWEST_SAMPLES}")
 

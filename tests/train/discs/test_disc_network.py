@@ -128,12 +128,13 @@ def test_the_cuts_of_two_hospitals_are_learnt_apart():
     head = network.heads["pfirrmann"]
     features = torch.randn(1, 8).expand(40, 8)
     grades_NT = torch.full((40, len(TARGETS)), UNKNOWN)
-    source_N = torch.arange(40) % 2
+    source_N, alike_TK = torch.arange(40) % 2, torch.ones(len(TARGETS), 5)
     grades_NT[:, TARGET_INDEX["pfirrmann"]] = torch.where(source_N == 0, 1, 3)
     optimiser = torch.optim.Adam(head.parameters(), 0.1)
     for _ in range(200):
         optimiser.zero_grad()
-        loss = grading_sum(network, {"pfirrmann": head(features)}, grades_NT, source_N, SOURCES, DiscLossConfig())
+        outputs = {"pfirrmann": head(features)}
+        loss = grading_sum(network, outputs, grades_NT, source_N, SOURCES, DiscLossConfig(), alike_TK)
         loss.backward()
         optimiser.step()
     answers = [int(head.log_probabilities(head(features[:1]), rater).argmax()) for rater in SOURCES]
