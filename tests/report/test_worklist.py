@@ -9,7 +9,7 @@ import pytest
 
 from spinenet.labels import EXPERIMENTAL, RESEARCH_ONLY
 from spinenet.locating.discs import NUMBERING
-from spinenet.report.certainty import urgency_of
+from spinenet.report.certainty import leading, urgency_of
 from spinenet.report.document import document, study_entry, write_document
 from spinenet.report.identification import Identification
 from spinenet.report.page.worklist import entry_of, render, write_worklist
@@ -128,3 +128,10 @@ def test_links_lead_to_the_pages_whatever_the_key(graded: StudyResult, model: di
 def test_markup_in_a_reason_is_shown_not_run(model: dict[str, Any]) -> None:
     row = entry_of(refused("a", "</td><script>alert(1)</script>"), "a.html")
     assert "<script>alert" not in render([row], model)
+
+
+def test_what_is_slight_leads_only_where_there_is_nothing_else() -> None:
+    slight = Prediction("L5/S1", "pfirrmann", 4, (0.0, 0.0, 0.4, 0.6, 0.0), False, grade_set=(3, 4))
+    low = Prediction("L4/L5", "narrowing", 1, (0.1, 0.9), True)
+    assert [one.target for one in leading([slight, low])[0]] == ["narrowing"]
+    assert [one.target for one in leading([slight])[0]] == ["pfirrmann"]

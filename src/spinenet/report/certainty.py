@@ -26,6 +26,7 @@ class Certainty(StrEnum):
 
 BY_READER = {"reader": "by the reader", "approved": "approved by the reader"}
 """What is said in the place of a probability of grades with this evidence."""
+PFIRRMANN_IV = 4
 POSSIBLE = "possible"
 """Said instead of "likely" where that is less probable than not."""
 EXPLAINED = (
@@ -187,6 +188,14 @@ def _place(target: Target, grade: int) -> int:
     return target.index_of(grade) - target.finding_from
 
 
+def is_slight(prediction: Prediction, reading: Reading) -> bool:
+    """What is only possible and common at any age: end-plate changes, and a degeneration that may be Pfirrmann III."""
+    is_common = prediction.target.startswith("endplate") or (
+        prediction.target == "pfirrmann" and min(reading.grades) < PFIRRMANN_IV
+    )
+    return is_common and reading.certainty is Certainty.LIKELY
+
+
 def urgency_of(predictions: Sequence[Prediction]) -> int:
     """Index into URGENCIES of the worst finding that stands or is likely. High: severe stenosis of the canal. Moderate:
     another severe stenosis, moderate stenosis of the canal, or spondylolisthesis. Low: herniation or moderate stenosis
@@ -196,9 +205,11 @@ def urgency_of(predictions: Sequence[Prediction]) -> int:
 
 
 def leading(predictions: Sequence[Prediction]) -> tuple[list[Prediction], list[Prediction]]:
-    """What stands or is likely of the findings, the gravest first, and what cannot be excluded, the likeliest first."""
+    """What stands or is likely of the findings, the gravest first, and what cannot be excluded, the likeliest first.
+    Slight findings lead where there are no others."""
     ordered = sorted(predictions, key=severity_of, reverse=True)
     read = [(one, reading_of(one)) for one in ordered]
     found = [one for one, reading in read if reading.is_finding and reading.certainty is not Certainty.OPEN]
     still = [(one, reading) for one, reading in read if reading.certainty is Certainty.OPEN]
-    return found, [one for one, _ in sorted(still, key=lambda pair: pair[1].percent, reverse=True)]
+    grave = [one for one in found if not is_slight(one, reading_of(one))]
+    return grave or found, [one for one, _ in sorted(still, key=lambda pair: pair[1].percent, reverse=True)]

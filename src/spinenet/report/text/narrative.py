@@ -17,7 +17,7 @@ from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, TARGET, TARGETS, VIEWS, Sc
 from spinenet.locating.discs import NUMBERING
 from spinenet.locating.given_names import RENAMED
 from spinenet.locating.measuring.quantities import MEYERDING
-from spinenet.report.certainty import Certainty, Reading, reading_of, severity_of
+from spinenet.report.certainty import Certainty, Reading, is_slight, reading_of, severity_of
 from spinenet.report.narrow_canal import NARROW_MM, NarrowCanal, narrow_canals_of
 from spinenet.report.options import Language
 from spinenet.report.reviewed import naming_of, review_of
@@ -26,7 +26,6 @@ from spinenet.study import Measurement, Prediction, StudyResult
 
 FEWEST_OTHERS = 2
 """A height is compared with so many other discs at least."""
-PFIRRMANN_IV = 4
 LEAST_SLIP_MM = 2.0
 """A slip measured below this does not say its direction."""
 
@@ -302,14 +301,6 @@ def _impression(reported: Sequence[Prediction], words: Phrases, result: StudyRes
         yield words("slight", levels=", ".join(slight))
     elif not told:
         yield words("nothing")
-
-
-def is_slight(prediction: Prediction, reading: Reading) -> bool:
-    """What is only possible and common at any age: end-plate changes, and a degeneration that may be Pfirrmann III."""
-    is_common = prediction.target.startswith("endplate") or (
-        prediction.target == "pfirrmann" and min(reading.grades) < PFIRRMANN_IV
-    )
-    return is_common and reading.certainty is Certainty.LIKELY
 
 
 def _concluded(prediction: Prediction, reading: Reading, words: Phrases, result: StudyResult) -> str:
