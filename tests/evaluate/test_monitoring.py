@@ -159,23 +159,25 @@ def test_results_of_something_else_are_refused_in_a_line(tmp_path):
         load_results(tmp_path / "nowhere")
 
 
-def test_days_are_checked(tmp_path):
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("study,date\na,27.11.2026\n", "study a: date '27.11.2026' is no day"),
+        ("study,date\na,2999-01-01\n", "study a: date '2999-01-01' lies in the future"),
+        ("study,date\na,2026-11-25\na,2026-11-26\n", "study a: it has two rows"),
+        ("study,date\n", "no rows"),
+        ("study\na\n", "needs the columns study and date.*it has study$"),
+    ],
+)
+def test_days_are_checked(tmp_path, table, said):
     path = tmp_path / "days.csv"
-    path.write_text("study,date\na,27.11.2026\n")
-    with pytest.raises(PredictionsError, match="study a: date '27.11.2026' is no day"):
+    path.write_text(table)
+    with pytest.raises(PredictionsError, match=said):
         load_days(path)
-    path.write_text("study,date\na,2999-01-01\n")
-    with pytest.raises(PredictionsError, match="study a: date '2999-01-01' lies in the future"):
-        load_days(path)
-    path.write_text("study,date\na,2026-11-25\na,2026-11-26\n")
-    with pytest.raises(PredictionsError, match="study a: it has two rows"):
-        load_days(path)
-    path.write_text("study,date\n")
-    with pytest.raises(PredictionsError, match="no rows"):
-        load_days(path)
-    path.write_text("study\na\n")
-    with pytest.raises(PredictionsError, match="needs the columns study and date.*it has study$"):
-        load_days(path)
+
+
+def test_days_without_a_scanner_are_of_one(tmp_path):
+    path = tmp_path / "days.csv"
     path.write_text("study,date\na,2026-11-27\n")
     assert load_days(path)["scanner"].tolist() == [EVERYWHERE]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from dicom_writers import WRITERS
 from pydicom import dcmread
 from pydicom.uid import EnhancedMRImageStorage, MRImageStorage
 
@@ -18,10 +19,8 @@ from spinenet.report.certainty import reading_of
 from spinenet.report.dicom import codes as dicom_codes
 from spinenet.report.dicom.capture import MARGIN, TEXT_WIDTH, Paragraph, draw, font, write_capture
 from spinenet.report.dicom.content_tree import concept, encoded
-from spinenet.report.dicom.encapsulated_pdf import write_pdf
 from spinenet.report.dicom.key_slices import write_key_slices
 from spinenet.report.dicom.objects import ObjectSource, made_from, why_no_objects
-from spinenet.report.dicom.segmentation import write_segmentation
 from spinenet.report.dicom.sr_text import read_report
 from spinenet.report.dicom.structured_report import walk, write_report
 from spinenet.report.dicom.text_report import write_refusal
@@ -31,13 +30,6 @@ from spinenet.report.study_files import write_study_files
 from spinenet.report.text.narrative import narrative
 from spinenet.study import Note, Scope, Severity, StudyResult
 
-WRITERS = {
-    "report": write_report,
-    "capture": write_capture,
-    "segmentation": write_segmentation,
-    "key slices": write_key_slices,
-    "pdf": write_pdf,
-}
 IODS = ("Comprehensive3DSR", "SCImage", "Segmentation", "KeyObjectSelectionDocument", "EncapsulatedPDF")
 """What dciodvfy calls them."""
 

@@ -10,15 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dicom_writers import WRITERS
 from pydicom import Dataset, dcmread
 from pydicom.datadict import DicomDictionary, tag_for_keyword
 
-from spinenet.report.dicom.capture import write_capture
-from spinenet.report.dicom.encapsulated_pdf import write_pdf
-from spinenet.report.dicom.key_slices import write_key_slices
 from spinenet.report.dicom.objects import made_from
-from spinenet.report.dicom.segmentation import write_segmentation
-from spinenet.report.dicom.structured_report import write_report
 from spinenet.study import StudyResult
 
 pytest.importorskip("dicom_validator")
@@ -27,13 +23,6 @@ tables = pytest.importorskip("highdicom._standard_utils")
 from dicom_validator.validator.dicom_info import DicomInfo  # noqa: E402
 from dicom_validator.validator.iod_validator import IODValidator  # noqa: E402
 
-WRITERS = {
-    "report": write_report,
-    "capture": write_capture,
-    "segmentation": write_segmentation,
-    "key slices": write_key_slices,
-    "pdf": write_pdf,
-}
 VALUE_TYPES = {
     "(0040,A300)": ["NUM"],
     "(0040,A160)": ["TEXT"],

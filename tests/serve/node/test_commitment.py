@@ -121,6 +121,7 @@ def test_orthanc_is_told_what_is_kept(ward: Ward, tmp_path: Path) -> None:
             until(ward.kept)
             asked = json.dumps({"Resources": [key]}).encode()
             place = archive.ask("/modalities/spinenet/storage-commitment", asked)["Path"]
-            until(lambda: (archive.ask(place) or {}).get("Status") == "Success")
+            until(lambda: (archive.ask(place) or {}).get("Status") != "Pending")
+            assert archive.ask(place)["Status"] == "Success"
     finally:
         archive.stop()
