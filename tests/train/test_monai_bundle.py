@@ -59,7 +59,10 @@ def test_the_metadata_has_what_monai_asks_for(bundle):
     assert all(re.fullmatch(r"[\d.]+", metadata[f"{name}_version"]) for name in ("monai", "pytorch", "numpy"))
 
 
-def test_monai_finds_the_network_as_the_metadata_says(bundle):
+def test_monai_finds_the_network_as_the_metadata_says(run, bundle):
+    """MONAI raises where shapes or types are not those of the metadata."""
+    said = json.loads((bundle / "configs" / "metadata.json").read_text())["network_data_format"]["outputs"]["pred"]
+    assert said["num_channels"] == run[1](torch.rand(1, 1, 64, 48)).shape[1]
     verify_net_in_out(
         "network_def",
         meta_file=str(bundle / "configs" / "metadata.json"),
