@@ -10,7 +10,7 @@ import pytest
 from spinenet.labels import RESEARCH_ONLY, TARGET, TARGETS, View
 from spinenet.locating.discs import NUMBERING
 from spinenet.locating.measuring.quantities import level_measurements
-from spinenet.report.certainty import EXPLAINED, Certainty, urgency_of, with_percent
+from spinenet.report.certainty import EXPLAINED, Certainty, with_percent
 from spinenet.report.dicom.objects import made_from
 from spinenet.report.dicom.sr_text import read_report
 from spinenet.report.dicom.structured_report import write_report
@@ -20,6 +20,7 @@ from spinenet.report.options import ReportOptions
 from spinenet.report.page.grade_table import cell_of
 from spinenet.report.page.html import in_words, print_width_mm, render, report_name, write_study_report
 from spinenet.report.page.strips import caption_of
+from spinenet.report.ranking import ranking
 from spinenet.report.tables import prediction_rows
 from spinenet.report.text.narrative import narrative
 from spinenet.study import (
@@ -229,7 +230,7 @@ def test_a_likely_finding_is_said_with_its_chance_and_not_left_among_what_is_ope
     level = [modic, doubtful, slip, synthetic]
     assert with_percent(level, Certainty.LIKELY) == "spondylolisthesis 95 %, Modic change type 2 40 %"
     assert with_percent(level, Certainty.OPEN) == "disc herniation 20 %"
-    assert experimental_of(level) == "Spinal canal stenosis: severe?" and urgency_of([synthetic]) == 0
+    assert experimental_of(level) == "Spinal canal stenosis: severe?" and ranking([synthetic]).urgency == 0
     assert with_percent([replace(slip, confident=True)], Certainty.LIKELY) == ""
     dark = Prediction("L4/L5", "pfirrmann", 3, (0.05, 0.1, 0.4, 0.3, 0.15), False)
     assert with_percent([dark], Certainty.LIKELY) == "Pfirrmann degeneration III 40 %"

@@ -14,6 +14,7 @@ from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGET, TAR
 from spinenet.report.certainty import Certainty, reading_of
 from spinenet.report.narrow_canal import narrow_canals
 from spinenet.report.options import Language
+from spinenet.report.ranking import ranking_of
 from spinenet.report.text.language import phrases, sentence
 from spinenet.report.text.narrative import Narrative, narrative
 from spinenet.study import Measurement, Prediction, StudyResult
@@ -263,10 +264,12 @@ def numbers(text: str) -> list[str]:
     return sorted(re.findall(r"\d+|\b[IV]+\b", text))
 
 
-def test_the_impression_goes_down_the_spine_level_by_level() -> None:
-    lines = [line for line in narrative(of_chance(1), MODEL).impression if line[:1] in "LT"]
+def test_the_impression_begins_with_the_level_of_the_gravest_finding_and_names_each_level_once() -> None:
+    result = of_chance(1)
+    lines = [line for line in narrative(result, MODEL).impression if line[:1] in "LT"]
     levels = [line.split(":")[0] for line in lines]
-    assert levels == sorted(levels, key=LEVELS.index, reverse=True) and len(levels) == len(set(levels)) > 2
+    ranks = [max(one.rank for one in ranking_of(result).leading if one.level == level) for level in levels]
+    assert ranks == sorted(ranks, reverse=True) and len(levels) == len(set(levels)) > 2
 
 
 def test_a_canal_measured_to_be_narrow_is_said_though_no_grade_says_it() -> None:

@@ -9,10 +9,12 @@ import pytest
 
 from spinenet.labels import EXPERIMENTAL, RESEARCH_ONLY
 from spinenet.locating.discs import NUMBERING
-from spinenet.report.certainty import leading, urgency_of
 from spinenet.report.document import document, study_entry, write_document
 from spinenet.report.identification import Identification
+from spinenet.report.page.html import render as render_study
 from spinenet.report.page.worklist import entry_of, render, write_worklist
+from spinenet.report.ranking import ranking, ranking_of
+from spinenet.report.text.narrative import narrative
 from spinenet.study import Measurement, Note, Prediction, Scope, Severity, StudyResult
 
 
@@ -37,7 +39,7 @@ def refused(key: str, reason: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("predictions", "expected"), [((SEVERE, LOW), 3), ((MODERATE,), 2), ((LOW,), 1), ((CALM,), 0)])
 def test_severe_stenosis_of_the_canal_comes_first(predictions: tuple[Prediction, ...], expected: int) -> None:
-    assert urgency_of(predictions) == expected
+    assert ranking(predictions).urgency == expected
 
 
 def test_what_is_likely_moves_a_study_up_and_what_cannot_be_excluded_is_named_beside_it() -> None:
@@ -56,7 +58,7 @@ def test_a_narrow_canal_moves_a_study_up_by_what_was_measured() -> None:
     narrow = Measurement("L3/L4", "canal_depth_least_mm", 6.0, "mm", 2.1, 0, "t2")
     row = entry_of(entry("a", CALM, measurements=(narrow,)), "a.html")
     assert (row.word, row.found[-1]) == ("moderate", "L5/S1 Pfirrmann degeneration: V (90 %)")
-    assert row.found[0] == "measured: L3/L4 spinal canal 6.0 mm deep (± 2.1 mm)"
+    assert row.found[0] == "L3/L4 narrow spinal canal as measured (6.0 mm)"
 
 
 def test_series_that_a_study_lacks_stand_in_its_row(graded: StudyResult, model: dict[str, Any]) -> None:
@@ -133,5 +135,28 @@ def test_markup_in_a_reason_is_shown_not_run(model: dict[str, Any]) -> None:
 def test_what_is_slight_leads_only_where_there_is_nothing_else() -> None:
     slight = Prediction("L5/S1", "pfirrmann", 4, (0.0, 0.0, 0.4, 0.6, 0.0), False, grade_set=(3, 4))
     low = Prediction("L4/L5", "narrowing", 1, (0.1, 0.9), True)
-    assert [one.target for one in leading([slight, low])[0]] == ["narrowing"]
-    assert [one.target for one in leading([slight])[0]] == ["pfirrmann"]
+    assert [one.source for one in ranking([slight, low]).leading] == [low]
+    assert [one.source for one in ranking([slight]).leading] == [slight]
+
+
+def test_page_impression_and_worklist_begin_with_the_same_finding(graded: StudyResult, model: dict[str, Any]) -> None:
+    slip, canal = (
+        Measurement("L4/L5", "slip_mm", 7.8, "mm", 1.5, 99, "t2"),
+        Measurement("L3/L4", "canal_depth_least_mm", 6.0, "mm", 2.1, 0, "t2"),
+    )
+    absent = Prediction("L4/L5", "spondylolisthesis", 0, (0.9, 0.1), True)
+    high = stenosis("foraminal_stenosis_left", 2, level="L2/L3")
+    slight = Prediction("L1/L2", "pfirrmann", 4, (0.0, 0.0, 0.4, 0.6, 0.0), False, grade_set=(3, 4))
+    for predictions, sizes, first, words in (
+        ((absent, LOW), (slip,), "L4/L5", "forward slip as measured (7.8 mm)"),
+        ((absent, LOW), (canal, slip), "L3/L4", "narrow spinal canal as measured (6.0 mm)"),
+        ((high, LOW), (canal,), "L2/L3", "foraminal stenosis"),
+        ((LOW, slight), (), "L5/S1", "herniation"),
+        ((slight,), (), "L1/L2", "Pfirrmann"),
+    ):
+        result = replace(graded, predictions=predictions, measurements=sizes)
+        page = re.search(r'<p class="worst">(.*?)</p>', render_study(result, model=model))
+        row = entry_of(study_entry(result), "a.html")
+        told = (page[1] if page else "", narrative(result, model).impression[0], row.found[0])
+        assert all(one.startswith(first) and words in one for one in told), told
+        assert row.urgency == ranking_of(result).urgency == (0 if result.predictions == (slight,) else row.urgency)

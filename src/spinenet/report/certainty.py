@@ -26,7 +26,6 @@ class Certainty(StrEnum):
 
 BY_READER = {"reader": "by the reader", "approved": "approved by the reader"}
 """What is said in the place of a probability of grades with this evidence."""
-PFIRRMANN_IV = 4
 POSSIBLE = "possible"
 """Said instead of "likely" where that is less probable than not."""
 EXPLAINED = (
@@ -175,41 +174,3 @@ def _named(prediction: Prediction, reading: Reading) -> str:
     if target.scale is Scale.BINARY:
         return target.at(prediction.level)
     return f"{target.running} {alternatives([short_words(target, grade) for grade in reading.grades])}"
-
-
-def severity_of(prediction: Prediction) -> tuple[int, int, int]:
-    """Orders findings, the gravest last: urgency of the worst grade that is said, place on its scale, probability."""
-    reading, target = reading_of(prediction), TARGET[prediction.target]
-    worst = max(reading.grades, key=target.index_of)
-    return target.step(worst).urgency, _place(target, worst), reading.percent
-
-
-def _place(target: Target, grade: int) -> int:
-    return target.index_of(grade) - target.finding_from
-
-
-def is_slight(prediction: Prediction, reading: Reading) -> bool:
-    """What is only possible and common at any age: end-plate changes, and a degeneration that may be Pfirrmann III."""
-    is_common = prediction.target.startswith("endplate") or (
-        prediction.target == "pfirrmann" and min(reading.grades) < PFIRRMANN_IV
-    )
-    return is_common and reading.certainty is Certainty.LIKELY
-
-
-def urgency_of(predictions: Sequence[Prediction]) -> int:
-    """Index into URGENCIES of the worst finding that stands or is likely. High: severe stenosis of the canal. Moderate:
-    another severe stenosis, moderate stenosis of the canal, or spondylolisthesis. Low: herniation or moderate stenosis
-    elsewhere. What cannot be excluded is said beside it, and an experimental grade counts for nothing."""
-    found, _ = leading([one for one in predictions if not one.experimental])
-    return severity_of(found[0])[0] if found else 0
-
-
-def leading(predictions: Sequence[Prediction]) -> tuple[list[Prediction], list[Prediction]]:
-    """What stands or is likely of the findings, the gravest first, and what cannot be excluded, the likeliest first.
-    Slight findings lead where there are no others."""
-    ordered = sorted(predictions, key=severity_of, reverse=True)
-    read = [(one, reading_of(one)) for one in ordered]
-    found = [one for one, reading in read if reading.is_finding and reading.certainty is not Certainty.OPEN]
-    still = [(one, reading) for one, reading in read if reading.certainty is Certainty.OPEN]
-    grave = [one for one in found if not is_slight(one, reading_of(one))]
-    return grave or found, [one for one, _ in sorted(still, key=lambda pair: pair[1].percent, reverse=True)]

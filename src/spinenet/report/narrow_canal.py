@@ -27,16 +27,6 @@ class NarrowCanal:
     error_mm: float
     others_mm: float | None
 
-    @property
-    def words(self) -> str:
-        """For a page.
-
-        >>> NarrowCanal("L3/L4", 6.3, 2.4, 13.0).words
-        'L3/L4 spinal canal 6.3 mm deep (± 2.4 mm; other levels 13.0 mm)'
-        """
-        others = "" if self.others_mm is None else f"; other levels {self.others_mm:.1f} mm"
-        return f"{self.level} spinal canal {self.depth_mm:.1f} mm deep (± {self.error_mm:.1f} mm{others})"
-
 
 def narrow_canals_of(result: StudyResult) -> list[NarrowCanal]:
     """``narrow_canals`` of a study's result."""

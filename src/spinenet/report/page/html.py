@@ -10,18 +10,17 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from spinenet import __version__
 from spinenet.labels import NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGET, TARGETS, Target
 from spinenet.locating.discs import NUMBERING
-from spinenet.report.certainty import EXPLAINED, leading, reading_of
+from spinenet.report.certainty import EXPLAINED, reading_of
 from spinenet.report.corrections import approved
 from spinenet.report.dicom.objects import why_no_objects
 from spinenet.report.identification import identification_of
-from spinenet.report.narrow_canal import NARROW_MM, narrow_canals_of
 from spinenet.report.options import DEFAULT, ReportOptions
 from spinenet.report.page.grade_table import cell_of, grade_table
 from spinenet.report.page.level_measurements import MeasuredLevel, measured_levels
@@ -29,6 +28,7 @@ from spinenet.report.page.page_words import PageWords, page_words
 from spinenet.report.page.pictures import Overview, overview, sagittal_first
 from spinenet.report.page.strips import Strip, crop_windows, strips_of
 from spinenet.report.page.viewer import viewer_data
+from spinenet.report.ranking import ranking_of
 from spinenet.report.reviewed import as_predicted, naming_of, review_of
 from spinenet.report.text.narrative import Narrative, level_names, narrative
 from spinenet.study import LocatedSeries, Note, Prediction, Scope, Severity, StudyResult
@@ -144,7 +144,7 @@ def _shown(result: StudyResult, model: Mapping[str, Any], options: ReportOptions
     levels = level_names(result)
     tried = [one for one in result.predictions if one.experimental]
     stood = [one for one in result.predictions if not one.experimental]
-    found, still_open = leading(stood)
+    ranking = ranking_of(replace(result, experimental=False))
     text = narrative(result, model, options.language)
     slices = viewer_data(result, model, words) if options.slices else {}
     sections = level_sections(result, levels, text, words)
@@ -152,15 +152,13 @@ def _shown(result: StudyResult, model: Mapping[str, Any], options: ReportOptions
     outlined = ", ".join(dict.fromkeys(one.series for one in result.measurements if one.series))
     script, script_hash = inline_script("page.js", "correct.js", *(["viewer.js"] if slices else []))
     return {
-        "found": [words.in_full(one) for one in found[:LED_BY]],
-        "narrow": [words.narrow(one) for one in narrow_canals_of(result)],
-        "still_open": [words.in_full(one).replace(f": {words('cannot exclude')}", "") for one in still_open[:LED_BY]],
+        "found": [words.ranked(one) for one in ranking.leading[:LED_BY]],
+        "still_open": [words.not_excluded(one) for one in ranking.still_open[:LED_BY]],
         "text": text,
         "technique": text.technique,
         "table": grade_table(stood, levels, result.measurements, words, tried),
         "experimental": grade_table(tried, levels, words=words, others=stood),
         "sizes_from": words(BY_OUTLINES if outlined else BY_LOCATOR),
-        "narrow_mm": round(NARROW_MM),
         "explained": words(EXPLAINED),
         "notes": notes_of(result),
         "figures": figures(result.located, words),

@@ -14,9 +14,10 @@ from spinenet.labels import TARGET, Scale, Target, View
 from spinenet.locating.measuring.quantities import Quantity
 from spinenet.report.certainty import BY_READER, Certainty, in_full, reading_of, said
 from spinenet.report.findings import short_words
-from spinenet.report.narrow_canal import NarrowCanal
 from spinenet.report.options import Language
+from spinenet.report.ranking import RankedFinding
 from spinenet.report.text.language import phrases
+from spinenet.report.text.narrative import measured_finding
 from spinenet.study import Prediction
 
 PARTS = (
@@ -147,19 +148,23 @@ class PageWords:
         by = BY_READER.get(prediction.evidence)
         how = self(by) if by else self.percent(reading_of(prediction).percent)
         told = f"{self.at(TARGET[prediction.target], prediction.level)}: {self.said(prediction)} ({how})"
-        return f"\u2067{told}\u2069" if self.phrases("direction") == "rtl" else told  # apart from its neighbours
+        return self.apart_from_left(told)
 
-    def narrow(self, canal: NarrowCanal) -> str:
-        """A canal that was measured to be narrow."""
-        sizes = {"depth": canal.depth_mm, "error": canal.error_mm, "others": canal.others_mm}
-        told = {name: self.number(f"{mm:.1f}") for name, mm in sizes.items() if mm is not None}
-        if canal.others_mm is None:
-            return self("{level} spinal canal {depth} mm deep (± {error} mm)", level=self.apart(canal.level), **told)
-        return self(
-            "{level} spinal canal {depth} mm deep (± {error} mm; other levels {others} mm)",
-            level=self.apart(canal.level),
-            **told,
-        )
+    def apart_from_left(self, told: str) -> str:
+        """A phrase that stands in a row of others, whatever begins these."""
+        return f"\u2067{told}\u2069" if self.phrases("direction") == "rtl" else told
+
+    def not_excluded(self, prediction: Prediction) -> str:
+        """A finding where a heading says that it cannot be excluded."""
+        open_word = self(Certainty.OPEN.value)
+        return self.in_full(prediction).replace(f": {open_word} (", " (").replace(f": {open_word} ", ": ")
+
+    def ranked(self, finding: RankedFinding) -> str:
+        """A finding among those that lead: a grade, or what was measured and not graded."""
+        if isinstance(finding.source, Prediction):
+            return self.in_full(finding.source)
+        told = f"{self.apart(finding.level)} {measured_finding(finding.source, self.phrases)}"
+        return self.apart_from_left(told)
 
 
 @functools.cache

@@ -4,15 +4,18 @@ No grades and no numbers: they would say more than a reader without training can
 likely is told as unsure, and what cannot be excluded is left to the doctor.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
+from spinenet.checking.measured_findings import SLIP
 from spinenet.labels import NEVER_LOOKED_FOR, TARGET, Heading
 from spinenet.report.certainty import Certainty, reading_of
+from spinenet.report.narrow_canal import NarrowCanal
 from spinenet.report.options import Language
 from spinenet.report.page.html import environment
+from spinenet.report.ranking import Source, ranking_of
 from spinenet.report.text.language import Phrases, phrases, sentence
-from spinenet.report.text.narrative import level_names
-from spinenet.study import StudyResult
+from spinenet.study import Prediction, StudyResult
 from spinenet.system.files import write_text
 
 
@@ -47,10 +50,19 @@ def not_seen(result: StudyResult) -> list[str]:
 
 
 def told(result: StudyResult, certainty: Certainty, words: Phrases) -> list[tuple[str, str]]:
-    """(level, sentences) of the findings of this certainty, from the head down."""
+    """(level, sentences) of the findings of this certainty in the order of the report's impression; what was measured
+    and not graded is as unsure as what is likely."""
     found: dict[str, list[str]] = {}
-    for one in result.reported:
-        reading = reading_of(one)
-        if reading.is_finding and reading.certainty is certainty and not one.experimental:
-            found.setdefault(one.level, []).append(sentence(words.of("patient", one.target)))
-    return [(level, " ".join(found[level])) for level in level_names(result) if level in found]
+    ranked = ranking_of(replace(result, experimental=False))
+    for one in (*ranked.leading, *ranked.slight):
+        target, how = _plainly(one.source)
+        if how is certainty:
+            found.setdefault(one.level, []).append(sentence(words.of("patient", target)))
+    return [(level, " ".join(dict.fromkeys(sentences))) for level, sentences in found.items()]
+
+
+def _plainly(source: Source) -> tuple[str, Certainty]:
+    """The target whose plain words tell a finding, and how surely."""
+    if isinstance(source, Prediction):
+        return source.target, reading_of(source).certainty
+    return ("canal_stenosis" if isinstance(source, NarrowCanal) else SLIP), Certainty.LIKELY

@@ -13,12 +13,13 @@ from urllib.parse import quote
 
 from spinenet import __version__
 from spinenet.labels import EXPERIMENTAL, RESEARCH_ONLY, TARGET, View
-from spinenet.report.certainty import Certainty, in_full, label, leading, reading_of, severity_of, urgency_of
+from spinenet.report.certainty import Certainty, label, reading_of
 from spinenet.report.document import measurements_of, notes_of, predictions_of, read_document
 from spinenet.report.findings import URGENCIES
 from spinenet.report.identification import Identification, read_identification
-from spinenet.report.narrow_canal import narrow_canals
 from spinenet.report.page.html import environment, in_script, inline_script, model_lines
+from spinenet.report.page.page_words import ENGLISH
+from spinenet.report.ranking import Rank, ranking
 from spinenet.report.text.narrative import lacking_views
 from spinenet.study import Prediction, Severity
 from spinenet.system.files import write_text
@@ -26,9 +27,7 @@ from spinenet.system.files import write_text
 WORKLIST_FILE = "worklist.html"
 NAMED = 3
 """So many findings of a study are named in its row, and so many that cannot be excluded."""
-NARROW = 2
-"""Index into URGENCIES of a canal that was measured to be narrow."""
-Order = tuple[int, tuple[int, int, int], int]
+Order = tuple[int, Rank, int]
 ExportedGrade = tuple[str, str, str, int, str, bool]
 """Level, title, words, per cent, how surely, and whether it is a finding that stands or is likely."""
 
@@ -78,38 +77,24 @@ def entry_of(
     predictions = [one for one in predictions_of(study) if not one.experimental]
     failed = study["status"] == "failed"
     notes = [*notes_of(study.get("notes", ())), *notes_of(study["flags"])]
-    found, still_open = leading(predictions)
     view_of = {one["name"]: View(one["view"]) for one in study["series"] if one["view"]}
-    narrow = narrow_canals(measurements_of(study), view_of)
-    urgency = -1 if failed else max(urgency_of(predictions), NARROW if narrow else 0)
-    ahead = sum(severity_of(one)[0] >= NARROW for one in found)
-    said = [in_full(one) for one in found]
-    said[ahead:ahead] = [f"measured: {one.words}" for one in narrow]
+    ranked = ranking(predictions, measurements_of(study), view_of)
+    urgency = -1 if failed else ranked.urgency
     there = set(view_of.values())
     return Entry(
         study=study["study"],
         link=link,
         status=study["status"],
         urgency=urgency,
-        found=_cut(said),
-        still_open=_cut([_not_excluded(one) for one in still_open if _is_grave(one)]),
+        found=_cut([ENGLISH.ranked(one) for one in ranked.leading]),
+        still_open=_cut([ENGLISH.not_excluded(one) for one in ranked.still_open]),
         levels=len(study["levels"]),
         lacking=() if failed else tuple(one.words for one in lacking_views(there, list(map(View, views)))),
         reasons=tuple(dict.fromkeys(str(note) for note in notes if note.severity is not Severity.NOTE)),
-        order=(urgency, severity_of(found[0]) if found else (0, 0, 0), len(found)),
+        order=(urgency, ranked.rank, len(ranked.leading)),
         grades=tuple(_exported(one) for one in predictions),
         person=person or Identification(),
     )
-
-
-def _is_grave(prediction: Prediction) -> bool:
-    """Whether it would move a study up if it were so."""
-    return severity_of(prediction)[0] > 0
-
-
-def _not_excluded(prediction: Prediction) -> str:
-    """A finding where a heading says that it cannot be excluded."""
-    return in_full(prediction).replace(": cannot exclude (", " (").replace(": cannot exclude ", ": ")
 
 
 def _cut(words: Sequence[str]) -> tuple[str, ...]:

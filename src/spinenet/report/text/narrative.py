@@ -17,9 +17,10 @@ from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, TARGET, TARGETS, VIEWS, Sc
 from spinenet.locating.discs import NUMBERING
 from spinenet.locating.given_names import RENAMED
 from spinenet.locating.measuring.quantities import MEYERDING
-from spinenet.report.certainty import Certainty, Reading, is_slight, reading_of, severity_of
+from spinenet.report.certainty import Certainty, Reading, reading_of
 from spinenet.report.narrow_canal import NARROW_MM, NarrowCanal, narrow_canals_of
 from spinenet.report.options import Language
+from spinenet.report.ranking import RankedFinding, ranking_of
 from spinenet.report.reviewed import naming_of, review_of
 from spinenet.report.text.language import Phrases, phrases, sentence
 from spinenet.study import Measurement, Prediction, StudyResult
@@ -70,7 +71,7 @@ def narrative(result: StudyResult, model: Mapping[str, Any], language: Language 
             (level, (*level_sentences(result, level, reported, words), *_comment(result, level, words)))
             for level in levels
         ),
-        impression=(*_impression(reported, words, result), *_comment(result, "", words)),
+        impression=(*_impression(words, result), *_comment(result, "", words)),
         not_assessed=tuple(_not_assessed(result, words)),
         headings=(words("technique"), words("findings"), words("impression"), words("not_assessed")),
     )
@@ -276,35 +277,35 @@ def lacking_views(there: set[Any], usual: Sequence[Any]) -> list[Any]:
     return [view for view in usual if view not in there and not (has_t2 and view.value in t2_like)]
 
 
-def _impression(reported: Sequence[Prediction], words: Phrases, result: StudyResult) -> Iterator[str]:
-    """Level by level from the head down: findings, the gravest first, those that are possible said so, and those that
-    are experimental behind all others; then what was measured and not graded, a slip or a narrow canal. Last, in one
-    line, the levels where more is possible that is slight."""
-    ordered = sorted(reported, key=lambda one: (not one.experimental, severity_of(one)), reverse=True)
-    narrow, slips = {one.level: one for one in narrow_canals_of(result)}, _contradicted_slips(result)
-    told, slight = False, []
+def _impression(words: Phrases, result: StudyResult) -> Iterator[str]:
+    """A line a level, that of the gravest finding first, as everywhere. Last, in one line, the levels where more is
+    possible that is slight."""
+    ranking = ranking_of(result)
     if _names_are_doubtful(result):
         yield words("doubtful_names")
-    for level in level_names(result):
-        read = [(one, reading_of(one)) for one in ordered if one.level == level]
-        found = [pair for pair in read if pair[1].is_finding and pair[1].certainty is not Certainty.OPEN]
-        findings = [_concluded(one, reading, words, result) for one, reading in found if not is_slight(one, reading)]
-        if level in slips:
-            findings.append(words("slip_brief", value=words.number(f"{slips[level].value:.1f}")))
-        if level in narrow:
-            findings.append(words("canal_brief", value=words.number(f"{narrow[level].depth_mm:.1f}")))
-        if findings:
-            yield words("at_level", level=level, findings=words("then").join(findings))
-            told = True
-        slight += [level] if any(is_slight(*pair) for pair in found) else []
+    for level in ranking.levels:
+        findings = [_concluded(one, words, result) for one in ranking.leading if one.level == level]
+        yield words("at_level", level=level, findings=words("then").join(findings))
+    slight = {one.level for one in ranking.slight}
     if slight:
-        yield words("slight", levels=", ".join(slight))
-    elif not told:
+        yield words("slight", levels=", ".join(level for level in level_names(result) if level in slight))
+    elif not ranking.leading:
         yield words("nothing")
 
 
-def _concluded(prediction: Prediction, reading: Reading, words: Phrases, result: StudyResult) -> str:
+def measured_finding(source: NarrowCanal | Measurement, words: Phrases) -> str:
+    """A finding that was measured and not graded, in as few words as it has."""
+    if isinstance(source, NarrowCanal):
+        return words("canal_brief", value=words.number(f"{source.depth_mm:.1f}"))
+    return words("slip_brief", value=words.number(f"{source.value:.1f}"))
+
+
+def _concluded(ranked: RankedFinding, words: Phrases, result: StudyResult) -> str:
     """A finding of the impression."""
+    prediction = ranked.source
+    if not isinstance(prediction, Prediction):
+        return measured_finding(prediction, words)
+    reading = reading_of(prediction)
     finding = brief(prediction, reading, words, result)
     details = [words("untried")] if prediction.experimental else []
     if reading.certainty is Certainty.LIKELY:

@@ -1,0 +1,113 @@
+"""What of a study comes first: one order for the page's first lines, the impression, the worklist and the page for the
+patient.
+
+By urgency, then by the place of a grade on its scale, then by probability. A slip and a narrow canal that were measured
+and not graded stand among the findings, behind graded ones of the same urgency. Experimental grades come after all
+others, slight findings where there are no others.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from spinenet.checking.measured_findings import SLIP, contradicted_slips
+from spinenet.labels import TARGET, View
+from spinenet.report.certainty import Certainty, Reading, reading_of
+from spinenet.report.findings import URGENCIES
+from spinenet.report.narrow_canal import NarrowCanal, narrow_canals
+from spinenet.study import Measurement, Prediction, StudyResult
+
+PFIRRMANN_IV = 4
+NARROW = URGENCIES.index("moderate")
+"""Urgency of a canal that was measured to be narrow; a measured slip has that of a graded one."""
+BEHIND_GRADES, BEHIND_ALL = -1, -1
+"""The place on a scale of what has none, and the urgency of what is experimental."""
+Rank = tuple[int, int, int]
+"""Urgency, place on the scale, per cent."""
+Source = Prediction | NarrowCanal | Measurement
+"""What a finding comes from: a grade, a canal, or a slip."""
+
+
+@dataclass(frozen=True)
+class RankedFinding:
+    """A finding at a level, with what it is told from."""
+
+    level: str
+    rank: Rank
+    source: Source
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """``leading`` findings, the gravest first; ``slight`` ones that are left, empty where they lead; and of what cannot
+    be excluded that which would move a study up, the likeliest first."""
+
+    leading: tuple[RankedFinding, ...]
+    slight: tuple[RankedFinding, ...]
+    still_open: tuple[Prediction, ...]
+
+    @property
+    def levels(self) -> list[str]:
+        """The levels of what leads, that of the gravest first."""
+        return list(dict.fromkeys(one.level for one in self.leading))
+
+    @property
+    def rank(self) -> Rank:
+        """Of the gravest finding."""
+        return self.leading[0].rank if self.leading else (0, 0, 0)
+
+    @property
+    def urgency(self) -> int:
+        """Index into URGENCIES of the gravest finding. High: severe stenosis of the canal. Moderate: another severe
+        stenosis, moderate stenosis of the canal, a slip or a narrow canal. Low: herniation or moderate stenosis
+        elsewhere. What cannot be excluded and what is experimental count for nothing."""
+        return max(self.rank[0], 0)
+
+
+def ranking_of(result: StudyResult) -> Ranking:
+    """The order of what a result reports."""
+    views = {one.series.name: one.series.view for one in result.located}
+    return ranking(result.reported, result.measurements, views)
+
+
+def ranking(
+    predictions: Sequence[Prediction],
+    measurements: Sequence[Measurement] = (),
+    view_of: Mapping[str, View | None] | None = None,
+) -> Ranking:
+    """The order of grades and measurements; ``view_of`` a series by its name."""
+    read = [(one, reading_of(one)) for one in predictions]
+    told = [pair for pair in read if pair[1].is_finding and pair[1].certainty is not Certainty.OPEN]
+    grave = [RankedFinding(one.level, severity_of(one), one) for one, reading in told if not is_slight(one, reading)]
+    slight = _gravest_first(
+        [RankedFinding(one.level, severity_of(one), one) for one, reading in told if is_slight(one, reading)]
+    )
+    slip = TARGET[SLIP].step(1).urgency
+    for canal in narrow_canals(measurements, view_of or {}):
+        grave.append(RankedFinding(canal.level, (NARROW, BEHIND_GRADES, 0), canal))
+    for measured in contradicted_slips(predictions, measurements):
+        grave.append(RankedFinding(measured.level, (slip, BEHIND_GRADES, 0), measured))
+    still = [(one, reading) for one, reading in read if reading.certainty is Certainty.OPEN and severity_of(one)[0] > 0]
+    still.sort(key=lambda pair: pair[1].percent, reverse=True)
+    if any(one.rank[0] > BEHIND_ALL for one in grave):
+        return Ranking(_gravest_first(grave), slight, tuple(one for one, _ in still))
+    return Ranking(_gravest_first([*slight, *grave]), (), tuple(one for one, _ in still))
+
+
+def _gravest_first(findings: Sequence[RankedFinding]) -> tuple[RankedFinding, ...]:
+    return tuple(sorted(findings, key=lambda one: one.rank, reverse=True))
+
+
+def severity_of(prediction: Prediction) -> Rank:
+    """Where a grade stands, by the worst that is said of it."""
+    reading, target = reading_of(prediction), TARGET[prediction.target]
+    worst = max(reading.grades, key=target.index_of)
+    urgency = BEHIND_ALL if prediction.experimental else target.step(worst).urgency
+    return urgency, target.index_of(worst) - target.finding_from, reading.percent
+
+
+def is_slight(prediction: Prediction, reading: Reading) -> bool:
+    """What is only possible and common at any age: end-plate changes, and a degeneration that may be Pfirrmann III."""
+    is_common = prediction.target.startswith("endplate") or (
+        prediction.target == "pfirrmann" and min(reading.grades) < PFIRRMANN_IV
+    )
+    return is_common and reading.certainty is Certainty.LIKELY
