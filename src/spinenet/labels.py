@@ -377,14 +377,9 @@ MIRROR = tuple(_PLACE[target.condition, target.side.other if target.side else No
 """``grades_T[list(MIRROR)]`` are the grades of the study mirrored left to right."""
 
 RADIOLOGISTS_LOOK_FOR = (
-    "fracture",
-    "tumour and metastasis",
-    "infection",
-    "inflammatory disease",
-    "conus and cauda equina",
-    "facet joints",
-    "scoliosis",
-    "changes after surgery",
+    *("fracture", "sacrum and sacroiliac joints", "pars defects", "tumour and metastasis", "infection"),
+    *("inflammatory disease", "cord signal, conus and cauda equina", "nerve roots", "facet joints", "cysts"),
+    *("paraspinal muscles", "scoliosis", "changes after surgery", "organs and vessels outside the spine"),
 )
 """What a radiologist looks for in the same images besides what is graded here."""
 NEVER_LOOKED_FOR = tuple(one for one in RADIOLOGISTS_LOOK_FOR if one not in {target.looks_for for target in TARGETS})

@@ -21,6 +21,7 @@ from spinenet.regions import LUMBAR
 from spinenet.study import Basis, LevelFrame, LocatedSeries, Note, Scope, Severity, Study, StudyCheck, StudyLevels
 
 ADULT_YEARS = 18.0
+NOT_LOOKED_FOR_CODE = "not_looked_for"
 NOT_LOOKED_FOR = (
     f"Not looked for, so never absent by this result: {', '.join(NEVER_LOOKED_FOR)}, and anything but the graded "
     "targets. Not made for patients under 18."
@@ -250,7 +251,7 @@ def _notes(study: Study) -> Iterator[Note]:
             yield Note("not_used", Scope.SERIES, series.name, series.reason)
         elif series.basis in (Basis.IMAGE, Basis.USER):
             yield Note(f"view_by_{series.basis}", Scope.SERIES, series.name, series.reason)
-    yield _of_study("not_looked_for", NOT_LOOKED_FOR, Severity.NOTE)
+    yield _of_study(NOT_LOOKED_FOR_CODE, NOT_LOOKED_FOR, Severity.NOTE)
 
 
 def _of_study(code: str, text: str, severity: Severity) -> Note:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from spinenet import __version__
+from spinenet.checking.gates import NOT_LOOKED_FOR_CODE
 from spinenet.labels import NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGET, TARGETS, Target
 from spinenet.locating.discs import NUMBERING
 from spinenet.report.certainty import EXPLAINED, reading_of
@@ -228,7 +229,11 @@ def notes_of(result: StudyResult) -> list[str]:
     naming = naming_of(result)
     others = [note for note in result.notes if note.code != NUMBERING.code and note != naming]
     counted = [naming] if naming else []
-    told = [flag for flag in result.flags if flag.severity is Severity.NOTE and flag.scope is not Scope.LEVEL]
+    told = [
+        flag
+        for flag in result.flags
+        if flag.severity is Severity.NOTE and flag.scope is not Scope.LEVEL and flag.code != NOT_LOOKED_FOR_CODE
+    ]
     return list(dict.fromkeys(map(str, [*others, *counted, *told])))
 
 

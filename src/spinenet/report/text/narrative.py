@@ -320,4 +320,5 @@ def _not_assessed(result: StudyResult, words: Phrases) -> Iterator[str]:
         names = [words.of("target", target.name) for target in TARGETS if target.name in left_out]
         yield words("experimental", targets=words.listed(names))
     yield words("not_looked_for", things=words.listed([words.of("never", thing) for thing in NEVER_LOOKED_FOR]))
+    yield words("adults")
     yield words("silence")
