@@ -25,7 +25,7 @@ from spinenet.report.text.narrative import narrative
 from spinenet.study import Prediction, StudyResult
 
 CHANGES: dict[str, Any] = {
-    "corrections": 1,
+    "corrections": 2,
     "study": "study-1",
     "model": "0" * 64,
     "reader": "Reader^Jo",
@@ -33,6 +33,7 @@ CHANGES: dict[str, Any] = {
     "approved": True,
     "shift": 0,
     "struck": ["L2/L3"],
+    "adopted": [],
     "grades": {"L4/L5": {"herniation": 1, "modic": None, "canal_stenosis": 2}, "L1/L2": {"bulging": 1}},
     "comments": {"L4/L5": "Extrusion to the left.", "": "Compare with 2024."},
 }
@@ -67,7 +68,7 @@ def test_a_grade_by_a_reader_takes_the_place_of_the_models(graded: StudyResult, 
 def test_what_a_reader_approves_is_no_longer_possible_in_text_page_and_structured_report(
     graded: StudyResult, model: dict[str, Any], saved: Any, tmp_path: Path
 ) -> None:
-    result = corrected(graded, read_corrections(saved(grades={}, struck=[])))
+    result = corrected(graded, read_corrections(saved(grades={}, struck=[], adopted=list(LEVELS))))
     before = {(one.level, one.target): one for one in graded.predictions}
     stands = [one for one in result.predictions if one.evidence == "approved"]
     assert len([one for one in stands if not before[one.level, one.target].confident]) > 5
@@ -83,7 +84,7 @@ def test_what_a_reader_approves_is_no_longer_possible_in_text_page_and_structure
         assert beginning.lower() not in told or (not beginning and end not in told)
     page = render(result, model=model)
     assert "likely" not in page.split('<section class="grades">')[1].split("</table>")[0]
-    assert "what cannot be excluded was left open" in page
+    assert "likely, possible or cannot be excluded was left so" in page
     made = made_from(result, model, identify=False)
     assert made is not None
     write_report(made, tmp_path / "report.dcm")
@@ -93,11 +94,27 @@ def test_what_a_reader_approves_is_no_longer_possible_in_text_page_and_structure
         assert (again.grades, again.certainty, again.evidence) == ((one.grade,), Certainty.STANDS, "approved")
 
 
-def test_the_form_says_which_of_several_likely_grades_an_approval_lets_stand(
+def test_the_form_says_which_of_several_likely_grades_stands_once_it_is_taken_over(
     graded: StudyResult, model: dict[str, Any]
 ) -> None:
     one = Prediction("L4/L5", "pfirrmann", 3, (0.0, 0.1, 0.4, 0.5, 0.0), False, grade_set=(3, 4))
-    assert "likely III or IV (approved: IV)" in render(replace(graded, predictions=(one,)), model=model)
+    said = "Pfirrmann degeneration: likely III or IV (90 %), taken as IV"
+    assert said in render(replace(graded, predictions=(one,)), model=model)
+
+
+def test_no_unsure_grade_becomes_the_readers_but_at_levels_where_it_was_taken_over(
+    graded: StudyResult, saved: Any
+) -> None:
+    before = {(one.level, one.target): one for one in graded.predictions}
+    for adopted in ([], ["L4/L5"]):
+        result = corrected(graded, read_corrections(saved(grades={}, struck=[], adopted=adopted)))
+        unsure = [one for one in result.predictions if not before[one.level, one.target].confident]
+        assert {one.level for one in unsure if one.evidence == "approved"} == set(adopted)
+        assert all(one == before[one.level, one.target] for one in unsure if one.level not in adopted)
+    moved = corrected(graded, read_corrections(saved(grades={}, struck=[], adopted=["L4/L5"], shift=1)))
+    names = {one.level for one, was in zip(moved.predictions, graded.predictions, strict=True)
+             if one.evidence == "approved" and not was.confident}  # fmt: skip
+    assert names == {"L3/L4"}
 
 
 def test_a_transitional_vertebra_moves_every_name_by_one(graded: StudyResult, saved: Any) -> None:
@@ -116,7 +133,7 @@ def test_a_transitional_vertebra_moves_every_name_by_one(graded: StudyResult, sa
 def test_text_and_page_say_who_corrected_and_approved(graded: StudyResult, model: dict[str, Any], saved: Any) -> None:
     result = corrected(graded, read_corrections(saved()))
     text = narrative(result, model)
-    assert text.made_by.endswith("what cannot be excluded was left open.")
+    assert text.made_by.endswith("what is possible or cannot be excluded was left so.")
     level = dict(text.findings)["L4/L5"]
     assert "Disc herniation (protrusion or extrusion not distinguished)." in level
     assert "Severe spinal canal stenosis." in level and level[-1] == "Reader's comment: Extrusion to the left."
@@ -183,7 +200,7 @@ def test_corrections_are_labels_beside_what_the_model_said(graded: StudyResult, 
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"corrections": 2},
+        {"corrections": 1},
         {"grades": {"L4/L5": {"herniation": 7}}},
         {"grades": {"L4/L5": {"weather": 1}}},
         {"grades": {"C4/C5": {"herniation": 1}}},
@@ -216,6 +233,10 @@ def test_the_form_saves_what_was_changed_and_shows_it_again(
     page.check('#correct [name="struck|L2/L3"]')
     page.fill('#correct [name="comment|L4/L5"]', 'to the left, "large" </script>')
     page.select_option("#correct [name=shift]", "1")
+    listed = page.locator("#correct .unsure li:has(> label)")
+    assert listed.count() > 1 and not page.locator('#correct [name="adopted|L2/L3"]').is_visible()
+    assert "herniation" not in listed.filter(has_text="L4/L5").inner_text()  # the reader has graded it
+    page.check('#correct [name="adopted|L4/L5"]')
     page.check("#correct [name=approved]")
     with page.expect_download() as download:
         page.click("#correct [type=submit]")
@@ -223,12 +244,14 @@ def test_the_form_saves_what_was_changed_and_shows_it_again(
     corrections = read_corrections(tmp_path / "corrected.json")
     assert corrections.grades == {("L4/L5", "herniation"): int(other), ("L3/L4", "modic"): None}
     assert (corrections.struck, corrections.shift, corrections.review.approved) == ({"L2/L3"}, 1, True)
+    assert corrections.adopted == {"L4/L5"}
     assert corrections.model == model["digest"] and watched.complaints == []
     result = replace(corrected(complete, corrections), key="again")
     page = watched.open(write_study_report(result, tmp_path, model=model))
     page.click("#correct summary")
     assert page.input_value('#correct [name="L4/L5|herniation"]') == other
     assert page.input_value('#correct [name="comment|L4/L5"]') == 'to the left, "large" </script>'
+    assert page.is_checked('#correct [name="adopted|L4/L5"]')
     assert page.is_checked('#correct [name="struck|L2/L3"]') and page.input_value("#correct [name=shift]") == "1"
     assert watched.complaints == []
     page.set_viewport_size({"width": 390, "height": 800})

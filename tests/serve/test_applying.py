@@ -38,7 +38,8 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def saved(folder: Path, bundle: Bundle, study: str, **changes: Any) -> Path:
     content = {
-        "corrections": 1,
+        "corrections": 2,
+        "adopted": [],
         "study": study,
         "model": bundle.metadata["digest"],
         "reader": "Reader^Jo",

@@ -1,8 +1,9 @@
 """``corrected.json``: what a reader changed on a study's page, and the study with these changes.
 
 The page writes the file, ``spinenet apply`` reads it. A grade by a reader is sure, has no probability but 1, and was
-learnt from nothing: its evidence is ``reader``. Who approves a report makes what it says plainly or holds likely the
-reader's own: it stands, with the model's probability and the evidence ``approved``. What cannot be excluded stays so.
+learnt from nothing: its evidence is ``reader``. Who approves a report makes what it says plainly the reader's own: it
+stands, with the model's probability and the evidence ``approved``. What is likely or possible does so at the levels
+where the reader took it over, as the form lists it; elsewhere, and what cannot be excluded, it stays so.
 """
 
 import json
@@ -25,7 +26,7 @@ from spinenet.report.certainty import Certainty, reading_of
 from spinenet.report.reviewed import Review, ReviewedResult, reviewed
 from spinenet.study import LevelFrame, LocatedSeries, Measurement, Note, Prediction, Scope, StudyResult
 
-FORMAT = 1
+FORMAT = 2
 Value = TypeVar("Value")
 CORRECTED = "corrected"
 """Code of the note that a reader changed or approved the result."""
@@ -40,7 +41,8 @@ MAX_SHIFT = 1
 @dataclass(frozen=True)
 class Corrections:
     """A reader's changes. ``grades`` are (level, target) -> grade, None where the grade is struck; ``shift`` moves the
-    names of all levels, 1 towards the head; ``struck`` levels are no discs. Levels are those the page showed."""
+    names of all levels, 1 towards the head; ``struck`` levels are no discs; at ``adopted`` ones the reader took over
+    what is likely or possible. Levels are those the page showed."""
 
     study: str
     model: str
@@ -48,6 +50,7 @@ class Corrections:
     grades: Mapping[tuple[str, str], int | None] = field(default_factory=dict)
     shift: int = 0
     struck: frozenset[str] = frozenset()
+    adopted: frozenset[str] = frozenset()
 
 
 def read_corrections(path: Path) -> Corrections:
@@ -83,6 +86,7 @@ def _corrections(content: Mapping[str, Any]) -> Corrections:
         grades=grades,
         shift=int(content["shift"]),
         struck=frozenset(map(_level, content["struck"])),
+        adopted=frozenset(map(_level, content["adopted"])),
     )
 
 
@@ -114,7 +118,9 @@ def corrected(result: StudyResult, corrections: Corrections, usual: UsualMeasure
     )
     comments = {renamed.get(level, level): text for level, text in corrections.review.comments.items() if text}
     if corrections.review.approved:
-        kept = replace(_without(kept, UNVERIFIED), predictions=tuple(map(approved, kept.predictions)))
+        adopted = {renamed[level] for level in corrections.adopted if level in renamed}
+        stands = tuple(approved(one) if one.confident or one.level in adopted else one for one in kept.predictions)
+        kept = replace(_without(kept, UNVERIFIED), predictions=stands)
     elif corrections.shift:
         kept = _without(kept, UNVERIFIED)
         kept = replace(kept, notes=(*kept.notes, moved(corrections.shift)))
@@ -179,8 +185,8 @@ def by_reader(level: str, target: str, grade: int) -> Prediction:
 
 
 def approved(prediction: Prediction) -> Prediction:
-    """A grade as it stands once a reader has approved the report it is said in: of several that are likely the most
-    probable one; as it was where it is experimental, the reader's already, or left open.
+    """A grade as it stands once a reader has approved it: of several that are likely the most probable one; as it was
+    where it is experimental, the reader's already, or left open.
 
     >>> one = approved(Prediction("L4/L5", "pfirrmann", 3, (0.0, 0.1, 0.4, 0.5, 0.0), False, grade_set=(3, 4)))
     >>> one.grade, one.confident, one.evidence, one.probabilities

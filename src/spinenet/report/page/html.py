@@ -46,8 +46,8 @@ _STRIP_WIDTH_MM, _GAP_MM, _WIDEST_MM, _LEAST_MM = 170.0, 2.0, 24.0, 15.0
 cut what stands below it."""
 
 APPROVED = (
-    "Corrected and approved by {reader}, {at} UTC. What is said plainly is what the reader gave or approved; what "
-    "cannot be excluded was left open."
+    "Corrected and approved by {reader}, {at} UTC. What is said plainly is what the reader gave or approved; what is "
+    "likely, possible or cannot be excluded was left so."
 )
 BY_OUTLINES = (
     "Sizes by outlines, their errors stand at each level; ≈: by the locator alone, to about 1 mm (height) and 3 mm "
@@ -179,9 +179,12 @@ def _shown(result: StudyResult, model: Mapping[str, Any], options: ReportOptions
 def _gradable(result: StudyResult, model: Mapping[str, Any], words: PageWords) -> dict[str, Any]:
     """What the form for corrections needs: the scales, the grades as predicted, and what a reader changed before."""
     given: dict[str, dict[str, str]] = {}
+    unsure: dict[str, dict[str, str]] = {}
     predicted, review = as_predicted(result), review_of(result)
     for one in predicted.predictions:
-        given.setdefault(one.level, {})[one.target] = _told(one, words)
+        given.setdefault(one.level, {})[one.target] = cell_of(one, words).words
+        if approved(one).confident and not one.confident:
+            unsure.setdefault(one.level, {})[one.target] = _taken_over(one, words)
     return {
         "study": result.key,
         "model": str(model.get("digest", model.get("version", ""))),
@@ -197,15 +200,17 @@ def _gradable(result: StudyResult, model: Mapping[str, Any], words: PageWords) -
             for one in graded_targets(result, model)
         ],
         "given": given,
+        "unsure": unsure,
     }
 
 
-def _told(prediction: Prediction, words: PageWords) -> str:
-    """A grade as a page's table says it, with the one that stands where a reader approves several likely ones."""
-    told, stands = cell_of(prediction, words).words, approved(prediction)
-    several = stands.evidence == "approved" and len(reading_of(prediction).grades) > 1
-    grade = words.grade(TARGET[stands.target], stands.grade)
-    return f"{told} ({words('approved')}: {grade})" if several else told
+def _taken_over(prediction: Prediction, words: PageWords) -> str:
+    """An unsure grade in the list of what a reader takes over: as the table says it, and as it stands then."""
+    cell, stands = cell_of(prediction, words), approved(prediction)
+    target = TARGET[prediction.target]
+    told = f"{words.title(target)}: {cell.words} ({words.percent(cell.percent)})"
+    several = len(reading_of(prediction).grades) > 1
+    return words("{told}, taken as {grade}", told=told, grade=words.grade(target, stands.grade)) if several else told
 
 
 def _is_at_the_top(flag: Note) -> bool:

@@ -30,38 +30,61 @@
     };
     for (const target of data.targets) row(target.title, (line, level) => gradeCell(line, level, target));
     row(t("No disc"), (line, level) => made("input", made("td", line), { type: "checkbox", name: `struck|${level}`, ariaLabel: t("{level} is no disc", { level }) }));
+    for (const level of data.levels) unsureLine(level);
     row(t("Comment"), (line, level) => made("input", made("td", line), { name: `comment|${level}`, ariaLabel: t("comment on {level}", { level }) }));
   }
 
+  // What is only likely or possible at a level, to be taken over with a tick; without what the reader graded or struck.
+  function unsureLine(level) {
+    if (!data.unsure[level]) return;
+    const line = made("li", form.querySelector(".unsure ul")), label = made("label", line);
+    const box = made("input", label, { type: "checkbox", name: `adopted|${level}` });
+    label.append(" ");
+    made("b", label, { textContent: level, dir: "ltr" });
+    const list = made("ul", line);
+    const fields = form.elements;
+    const show = () => {
+      const isStruck = fields[`struck|${level}`]?.checked;
+      const left = isStruck ? [] : Object.entries(data.unsure[level]).filter(([target]) => fields[`${level}|${target}`].value === "");
+      list.replaceChildren(...left.map(([, words]) => Object.assign(document.createElement("li"), { textContent: words })));
+      line.hidden = !left.length;
+      if (line.hidden) box.checked = false;
+    };
+    form.addEventListener("change", show);
+    show();
+  }
+
   // What a reader changed before stands in the form again.
-  function fill({ reader, shift, struck, grades, comments }) {
+  function fill({ reader, shift, struck, adopted, grades, comments }) {
     const fields = form.elements;
     Object.assign(fields.reader, { value: reader });
     Object.assign(fields.shift, { value: shift });
     Object.assign(fields.comment, { value: comments[""] || "" });
     struck.forEach((level) => { fields[`struck|${level}`].checked = true; });
+    adopted.forEach((level) => { if (fields[`adopted|${level}`]) fields[`adopted|${level}`].checked = true; });
     for (const level of data.levels) fields[`comment|${level}`].value = comments[level] || "";
     for (const [level, changed] of Object.entries(grades)) for (const [target, grade] of Object.entries(changed)) {
       const select = fields[`${level}|${target}`];
       if (select) select.value = grade === null ? STRUCK : grade;
-      select?.dispatchEvent(new Event("change"));
+      select?.dispatchEvent(new Event("change", { bubbles: true }));
     }
   }
 
   function corrections() {
-    const fields = form.elements, grades = {}, comments = {}, struck = [];
+    const fields = form.elements, grades = {}, comments = {}, struck = [], adopted = [];
     for (const level of data.levels) {
       for (const { name } of data.targets) {
         const value = fields[`${level}|${name}`].value;
         if (value !== "") (grades[level] ||= {})[name] = value === STRUCK ? null : Number(value);
       }
       if (fields[`struck|${level}`].checked) struck.push(level);
+      if (fields[`adopted|${level}`]?.checked) adopted.push(level);
       if (fields[`comment|${level}`].value.trim()) comments[level] = fields[`comment|${level}`].value.trim();
     }
     if (fields.comment.value.trim()) comments[""] = fields.comment.value.trim();
     return {
-      corrections: 1, study: data.study, model: data.model, reader: fields.reader.value.trim(), at: new Date().toISOString(),
-      approved: fields.approved.checked, shift: Number(fields.shift.value), struck, grades, comments,
+      corrections: 2, study: data.study, model: data.model, reader: fields.reader.value.trim(), at: new Date().toISOString(),
+      approved: fields.approved.checked, shift: Number(fields.shift.value), struck, adopted, grades, comments,
     };
   }
 
