@@ -72,6 +72,7 @@ class Frame:
     frame in a multi-frame file, else 0; ``gap_mm`` the stated distance between slices, or their thickness. ``tags``
     are values that may tell overlapping stacks apart, in the order to be tried. ``frame_of_reference`` names the
     coordinate system, "" where the header does not. ``person`` keeps patients apart whose studies share a UID.
+    ``image_number`` is the one that viewers show, None where a file holds many frames or its header has none.
     """
 
     path: Path
@@ -92,6 +93,7 @@ class Frame:
     sop_class_uid: str = ""
     person: Person = field(default_factory=Person)
     age_years: float | None = None
+    image_number: int | None = None
 
 
 class Format(StrEnum):

@@ -25,6 +25,7 @@ from spinenet.study import Basis, Note, Origin, Scope, Series, SourceImages
 
 LOCALISER_SLICES = 10
 """A series with slices in several planes and no more than this in any of them is a localiser."""
+MAX_SHOWN = 8
 MANY_OF_ONE = 5
 """So many studies of a single image in one folder are no studies: the UIDs were made image by image."""
 
@@ -202,14 +203,16 @@ def _read_stack(name: str, frames: list[Frame]) -> tuple[list[Series], list[Note
     check_shape((len(frames), frames[0].rows, frames[0].columns), _called(frames))
     voxels = np.empty((len(frames), frames[0].rows, frames[0].columns), np.float32)
     good: list[int] = []
-    problems: Counter[str] = Counter()
+    problems: dict[str, list[Frame]] = {}
     for index, decoded in read_pixels(frames):
         if isinstance(decoded, ReadError):
-            problems[str(decoded)] += 1
+            problems.setdefault(str(decoded), []).append(frames[index])
         else:
             voxels[index] = decoded
             good.append(index)
-    texts = [f"{count} of {len(frames)} slices left out: {problem}" for problem, count in problems.items()]
+    texts = [
+        f"{len(bad)} of {len(frames)} slices left out{_which(bad)}: {problem}" for problem, bad in problems.items()
+    ]
     if not good:
         raise ReadError("; ".join(texts))
     notes = [Note("slices_left_out", Scope.SERIES, name, text) for text in texts]
@@ -351,6 +354,14 @@ def _counted(skipped: Sequence[tuple[Path, str]]) -> str:
     '2 x structured report, 1 x secondary capture'
     """
     return ", ".join(f"{count} x {what}" for what, count in Counter(what for _, what in skipped).most_common())
+
+
+def _which(frames: Sequence[Frame]) -> str:
+    """A few slices by what tells nobody's name: the number of their image, or of the frame in its file."""
+    numbers = sorted(frame.index + 1 if frame.image_number is None else frame.image_number for frame in frames)
+    what = "frame" if frames[0].image_number is None else "image"
+    shown = ", ".join(map(str, numbers[:MAX_SHOWN]))
+    return f" ({what}{'s' * (len(numbers) > 1)} {shown}{', ...' * (len(numbers) > MAX_SHOWN)})"
 
 
 def _called(frames: Sequence[Frame]) -> str:

@@ -48,6 +48,7 @@ _KEYWORDS = (
     "StudyID",
     "SeriesInstanceUID",
     "SOPInstanceUID",
+    "InstanceNumber",
     "SOPClassUID",
     "Modality",
     "ImageType",
@@ -223,7 +224,13 @@ def _frame(header: Header, path: Path, study_uid: str, index: int) -> Frame | No
         sop_class_uid=_words(header.value("SOPClassUID")),
         person=_person(header),
         age_years=_age_years(header),
+        image_number=_image_number(header),
     )
+
+
+def _image_number(header: Header) -> int | None:
+    stated = number(header.value("InstanceNumber"))
+    return int(stated) if stated is not None and not header.count("PerFrameFunctionalGroupsSequence") else None
 
 
 def _person(header: Header) -> Person:

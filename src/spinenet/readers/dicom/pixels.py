@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from spinenet.errors import ReadError
 from spinenet.readers.archives import ImageFiles
-from spinenet.readers.dicom import jpeg_lossless, rle_lossless
+from spinenet.readers.dicom import compressed, jpeg_lossless, rle_lossless
+from spinenet.readers.dicom.compressed import DecoderLostError
 from spinenet.readers.dicom.elements import Header, Memory, damage, first_value, layers, number, quiet, read_dataset
 from spinenet.readers.dicom.limits import check_jpeg2000
 from spinenet.readers.sources import Frame
@@ -30,8 +31,8 @@ _DECODERS = {
     "1.2.840.10008.1.2.4.91": "pylibjpeg",
     "1.2.840.10008.1.2.5": RLE_LOSSLESS,
 }
-"""Transfer syntax (JPEG baseline, lossless, LS, 2000; RLE) -> what decodes it: other libraries that may be installed
-end the process on damaged bytes."""
+"""Transfer syntax (JPEG baseline, lossless, LS, 2000; RLE) -> what decodes it: of the libraries that may be installed
+the one that takes damaged bytes best."""
 _JPEG2000 = frozenset({"1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91"})
 DAMAGED = "the pixels are damaged or cut short"
 
@@ -49,9 +50,14 @@ class StoredPixels:
     is_inverted: bool
 
 
+MAX_LOST = 2
+"""So many frames of a stack may end their decoder before the others are not given to one: each may take its time."""
+
+
 def read_pixels(frames: Sequence[Frame]) -> Iterator[tuple[int, NDArray[np.float32] | ReadError]]:
     """(index of the frame, its grey values (rows, columns) or why there are none), file by file."""
     order = sorted(range(len(frames)), key=lambda index: (str(frames[index].path), index))
+    lost: list[DecoderLostError] = []
     with ImageFiles() as images:
         for path, indices in groupby(order, key=lambda index: frames[index].path):
             try:
@@ -61,11 +67,23 @@ def read_pixels(frames: Sequence[Frame]) -> Iterator[tuple[int, NDArray[np.float
                 yield from ((index, error) for index in indices)
                 continue
             for index in indices:
+                if len(lost) == MAX_LOST:
+                    yield index, ReadError(f"{lost[-1]}, on {MAX_LOST} other slices")
+                    continue
                 try:
                     yield index, _grey_values(dataset, frames[index])
                 except ReadError as error:
                     LOG.debug("%s: left out", path, exc_info=True)
+                    lost += [error] if isinstance(error, DecoderLostError) else []
                     yield index, error
+
+
+def stored_values(dataset: Any, index: int) -> NDArray[np.integer]:
+    """The values that a data set holds as its frame ``index``, as they are stored; ReadError where there are none."""
+    stored = _stored(dataset, index)
+    if stored.pixels_RC is not None:
+        return stored.pixels_RC
+    return _decompressed(stored, (int(dataset.Rows), int(dataset.Columns)))
 
 
 def _grey_values(dataset: Any, frame: Frame) -> NDArray[np.float32]:
@@ -109,27 +127,21 @@ def _as_stored(value: int, stored: StoredPixels) -> int:
 
 def _stored(dataset: Any, index: int) -> StoredPixels:
     """What pydicom makes of one frame; ReadError where it cannot."""
-    from pydicom.encaps import get_frame
     from pydicom.pixels import get_decoder, pixel_array
 
     try:
         _complete(dataset)
         syntax = dataset.file_meta.TransferSyntaxUID
         missing = syntax.is_compressed and syntax not in _DECODERS and not get_decoder(syntax).is_available
-        decoder = _DECODERS.get(syntax, "")
-        if decoder == RLE_LOSSLESS and (dataset.get("SamplesPerPixel") != 1 or dataset.BitsAllocated > 16):
-            decoder = "pydicom"
+        decoder = _decoder_of(dataset)
         pixels, codestream = None, b""
-        if syntax in _JPEG2000:
-            count = int(dataset.get("NumberOfFrames") or 1)
-            whole = get_frame(dataset.PixelData, index, number_of_frames=count)
-            check_jpeg2000(whole, (int(dataset.Rows), int(dataset.Columns)))
-        if decoder in (JPEG_LOSSLESS, RLE_LOSSLESS):
-            count = int(dataset.get("NumberOfFrames") or 1)
-            codestream = get_frame(dataset.PixelData, index, number_of_frames=count)
+        if syntax.is_compressed and not missing:
+            codestream = _codestream(dataset, index)
+            if decoder not in (JPEG_LOSSLESS, RLE_LOSSLESS):
+                pixels = compressed.decode(dataset, codestream, decoder)
         elif not missing:
             with quiet():
-                pixels = np.asarray(pixel_array(dataset, index=index, decoding_plugin=decoder))
+                pixels = np.asarray(pixel_array(dataset, index=index))
         bits, is_signed = int(dataset.BitsStored), bool(dataset.PixelRepresentation)
         allocated = int(dataset.BitsAllocated)
         is_inverted = dataset.PhotometricInterpretation == "MONOCHROME1"
@@ -140,6 +152,22 @@ def _stored(dataset: Any, index: int) -> StoredPixels:
     if not 1 <= bits <= 32:
         raise ReadError(DAMAGED)
     return StoredPixels(pixels, codestream, decoder, bits, allocated, is_signed, is_inverted)
+
+
+def _decoder_of(dataset: Any) -> str:
+    decoder = _DECODERS.get(dataset.file_meta.TransferSyntaxUID, "")
+    is_odd = dataset.get("SamplesPerPixel") != 1 or dataset.BitsAllocated > 16
+    return "pydicom" if decoder == RLE_LOSSLESS and is_odd else decoder
+
+
+def _codestream(dataset: Any, index: int) -> bytes:
+    """The bytes of one frame."""
+    from pydicom.encaps import get_frame
+
+    codestream = get_frame(dataset.PixelData, index, number_of_frames=int(dataset.get("NumberOfFrames") or 1))
+    if dataset.file_meta.TransferSyntaxUID in _JPEG2000:
+        check_jpeg2000(codestream, (int(dataset.Rows), int(dataset.Columns)))
+    return codestream
 
 
 def _decompressed(stored: StoredPixels, shape: tuple[int, int]) -> NDArray[np.integer]:

@@ -22,6 +22,7 @@ from pydicom.filewriter import write_dataset
 
 from spinenet.errors import in_words
 from spinenet.readers.dicom.assembly import is_uid
+from spinenet.readers.dicom.pixels import stored_values
 from spinenet.system.files import remove_partials, sync_names, write_safely
 
 LOG = logging.getLogger(__name__)
@@ -195,7 +196,10 @@ def _same_pixels(one: Any, other: Any) -> bool:
         return ("PixelData" in one) == ("PixelData" in other)
     if one.file_meta.TransferSyntaxUID == other.file_meta.TransferSyntaxUID and one.PixelData == other.PixelData:
         return True
-    return bool(np.array_equal(one.pixel_array, other.pixel_array))
+    count = int(one.get("NumberOfFrames") or 1)
+    return count == int(other.get("NumberOfFrames") or 1) and all(
+        np.array_equal(stored_values(one, index), stored_values(other, index)) for index in range(count)
+    )
 
 
 def _place_of(path: Path) -> str:
