@@ -74,7 +74,7 @@ def test_a_decoder_that_never_ends_is_ended(tmp_path: Path, patient: Any, decode
     patient.write(tmp_path / "in", patient.stack(shape=SHAPE), ending({0: b"WAIT"}))
     patient.write(tmp_path / "warm", patient.stack(shape=SHAPE), ending({}))
     read(tmp_path / "warm")
-    decoder.timeout_s = 1.5
+    decoder.timeout_s = 20.0  # a new one must start within it, on a busy machine too
     series, said = read(tmp_path / "in")
     assert "1 of 7 slices left out (image 1): the program that decodes the pixels took longer than" in said
     assert len(series.voxels_SRC) == 6 and patient.shows_patient(series)
@@ -99,8 +99,6 @@ def test_slices_that_are_not_compressed_start_no_decoder(tmp_path: Path, patient
 @pytest.mark.parametrize("signed", [0, 1])
 @pytest.mark.parametrize("bits", [8, 12, 16])
 def test_decoded_values_are_those_of_pydicom(patient: Any, syntax: str, signed: int, bits: int) -> None:
-    if (signed, bits, syntax) == (1, 8, JPEGLSLossless):
-        pytest.skip("not encoded so")
     low = -(1 << (bits - 1)) if signed else 0
     values = np.random.default_rng(0).integers(low, low + (1 << bits), SHAPE[1:])
     data = patient.slice(patient.stack(shape=SHAPE), 0)

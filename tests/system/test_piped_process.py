@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from spinenet.system.lone_process import ProcessLostError
-from spinenet.system.piped_process import PipedProcess, ProcessLateError
+from spinenet.system.lone_process import ProcessLateError, ProcessLostError
+from spinenet.system.piped_process import PipedProcess
 
 PROGRAM = """
 import os, resource, signal, struct, sys, time

@@ -1,7 +1,9 @@
 """Processes that die cost the item they worked on, no other."""
 
+import multiprocessing
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -13,13 +15,15 @@ from spinenet.system import tracebacks
 from spinenet.system.processes import in_processes
 
 WORKER_MODULE = """
-import os, signal
+import os, signal, time
 from spinenet.system import tracebacks
 def told(number):
     return tracebacks.are_shown()
 def work(number):
     if number < 0:
         os.kill(os.getpid(), signal.SIGKILL)
+    if number == 1000:
+        time.sleep(600)
     return 10 * number
 """
 
@@ -37,6 +41,19 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def test_a_dying_process_costs_its_own_item_only(module: Any) -> None:
     results = dict(in_processes(iter([1, 2, -3, 4, 5, 6, 7, 8, -9]), module.work, 2))
     assert results == {-3: None, -9: None} | {number: 10 * number for number in (1, 2, 4, 5, 6, 7, 8)}
+
+
+def test_an_item_that_takes_too_long_costs_itself_only(module: Any) -> None:
+    began = time.monotonic()
+    results = dict(in_processes(iter([1000, 1, 2, 3]), module.work, 2, timeout_s=12.0))
+    assert results == {1000: None, 1: 10, 2: 20, 3: 30} and time.monotonic() - began < 60
+
+
+def test_processes_end_with_whoever_asked_for_them(module: Any) -> None:
+    results = in_processes(iter([1, 1000, 1000]), module.work, 2)
+    assert next(results) == (1, 10) and multiprocessing.active_children()
+    results.close()  # type: ignore[attr-defined]
+    assert not multiprocessing.active_children()
 
 
 @pytest.mark.parametrize("shown", [False, True])

@@ -49,6 +49,8 @@ LOG = logging.getLogger(__name__)
 
 MAX_WORKERS = max(2, os.cpu_count() or 1)
 """More at once than processors only takes memory, about 0.7 GB each."""
+TIMEOUT_S = 1800.0
+"""A study that takes longer is ended where others are graded beside it: the largest takes less than a minute."""
 PASSING = frozenset({"system"})
 """Codes of failures that are not the study's."""
 FAULTS_FILE = "faults.log"
@@ -207,9 +209,12 @@ def predict_sources(
     elif (workers := min(workers, len(sources), MAX_WORKERS)) < 2:
         results = ((source, worker(source)) for source in sources)
     else:
-        results = in_processes(sources, functools.partial(_work, arguments), workers)
+        results = in_processes(sources, functools.partial(_work, arguments), workers, TIMEOUT_S)
     for source, rows in results:
-        text = "its process died, perhaps for lack of memory; run it again with fewer workers"
+        text = (
+            f"its process died several times, perhaps for lack of memory, or took longer than {TIMEOUT_S / 60:.0f} "
+            "minutes and was ended; run it again with fewer workers"
+        )
         yield worker.report(failed(source, "process_died", text)) if rows is None else rows
 
 

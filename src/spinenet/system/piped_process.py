@@ -16,15 +16,11 @@ import threading
 from pathlib import Path
 from typing import IO
 
-from spinenet.system.lone_process import ProcessLostError
+from spinenet.system.lone_process import ProcessLateError, ProcessLostError
 
 MAX_ANSWER_BYTES = 1 << 28
 _LENGTH = struct.Struct("<Q")
 """What goes before each request and each answer."""
-
-
-class ProcessLateError(ProcessLostError):
-    """A request took longer than it may."""
 
 
 class PipedProcess:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from spinenet.errors import ReadError
 from spinenet.readers.dicom import decoders
-from spinenet.system.lone_process import ProcessLostError
-from spinenet.system.piped_process import PipedProcess, ProcessLateError
+from spinenet.system.lone_process import ProcessLateError, ProcessLostError
+from spinenet.system.piped_process import PipedProcess
 
 TIMEOUT_S = 20.0
 """The largest frame takes a second."""
