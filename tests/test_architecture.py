@@ -46,7 +46,12 @@ BESIDE = {
 TRAINING_ONLY = {"torch", "monai", "pytorch_lightning", "lightning", "tensorboard", "onnx", "onnxscript"}
 STATISTICS = {"pandas", "sklearn", "matplotlib"}
 CONFIGURATION = {"hydra", "omegaconf"}
-DISTRIBUTION_OF = {"jinja2": "Jinja2", "PIL": "Pillow"}
+DISTRIBUTION_OF = {
+    "jinja2": "Jinja2",
+    "PIL": "Pillow",
+    "openjpeg": "pylibjpeg-openjpeg",
+    "jpeg_ls": "pyjpegls",
+}
 
 
 def stage_of(path: Path) -> str:

@@ -179,7 +179,8 @@ def decide(graded: UncalibratedGrades, bundle: Bundle) -> StudyResult:
     unseen = not_shown(graded.bag, checked.series, bundle.targets, bundle.read_from)
     predictions = predictions_of(graded, bundle)
     is_read = not any(note.code in LOST for note in located.study.notes)
-    is_whole = is_read and not notes and all(flag.severity is not Severity.REFUSE for flag in checked.flags)
+    is_lost = any(flag.severity is Severity.REFUSE or flag.code in gates.INCOMPLETE for flag in checked.flags)
+    is_whole = is_read and not notes and not is_lost
     return StudyResult(
         key=located.study.key,
         status="failed" if not is_graded else "ok" if is_whole else "partial",

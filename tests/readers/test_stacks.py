@@ -99,6 +99,7 @@ def test_a_missing_slice_is_bridged_and_said(tmp_path, patient):
     study = read_one(tmp_path)
     assert study.series[0].voxels_SRC.shape[0] == 7 and patient.shows_patient(study.series[0], tolerance=1.0)
     assert sentence(study.notes) == (
+        "series-1: 6 of 7 images are there, by the numbers; copy the series again; "
         "series-1: 1 of 7 slices missing within the stack, interpolated from their neighbours"
     )
 

@@ -11,7 +11,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from spinenet.study import LocatedSeries, Note, Scope, Severity
+from spinenet.study import LocatedSeries, Note, Scope, Series, Severity
 
 IN_ORDER, SHUFFLED = 0.87, 0.8
 """Share of neighbours that are more alike: 0.90 and more in 58 sagittal series, below the second when shuffled."""
@@ -19,6 +19,12 @@ FEWEST_SLICES = 6
 SAME_SPAN, SAME_DEPTH = 1.06, 1.15
 """T1 and T2 of 16 patients differed by 1.009 and 1.068 at most."""
 FEWEST_LEVELS = 3
+PARALLEL = 0.99
+NARROWER = "narrower"
+"""Code of the flag that a series shows less of one side than another of the same slices does."""
+SAME_END, OTHER_END = 1.0, 2.5
+"""In slice distances: T1 and T2 whose ends agree within the first on one side and not within the second on the other
+were not copied whole; none of 153 patients of SPIDER."""
 COARSE = 64
 """Pixels along a side that order is told by."""
 
@@ -72,3 +78,32 @@ def of_two_sizes(sagittal: Sequence[LocatedSeries]) -> Iterator[Note]:
                 )
                 yield Note("two_sizes", Scope.STUDY, "", text, Severity.REFUSE)
                 break
+
+
+def of_two_widths(sagittal: Sequence[LocatedSeries]) -> Iterator[Note]:
+    """Sagittal series that end on one side where another of the same slices does, and long before it on the other."""
+    for one, other in combinations([located.series for located in sagittal], 2):
+        if one.frame_of_reference != other.frame_of_reference:
+            continue
+        across, step_mm = _across(one), float(max(one.spacing_mm[0], other.spacing_mm[0]))
+        if across @ _across(other) < PARALLEL:
+            continue
+        away = (_ends_mm(one, across) - _ends_mm(other, across)) * [1, -1] / step_mm
+        if min(abs(away)) <= SAME_END and max(abs(away)) > OTHER_END:
+            end = int(np.argmax(abs(away)))
+            narrow, wide = (one, other) if away[end] > 0 else (other, one)
+            side = ("the right", "the left")[end] if narrow.laterality_known and wide.laterality_known else "one side"
+            text = f"{max(abs(away)):.0f} slices fewer than in {wide.name} towards {side}: were all images copied?"
+            yield Note(NARROWER, Scope.SERIES, narrow.name, text, Severity.FLAG)
+
+
+def _across(series: Series) -> NDArray[np.float64]:
+    across: NDArray[np.float64] = series.affine_vox2mm[:3, 0]
+    return across / np.linalg.norm(across)
+
+
+def _ends_mm(series: Series, across: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Places of the first and the last slice, by the middle of their image."""
+    count, rows, columns = series.voxels_SRC.shape
+    ends = [series.to_mm(np.array([end, (rows - 1) / 2, (columns - 1) / 2])) @ across for end in (0, count - 1)]
+    return np.array(ends)

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from spinenet.checking.artefacts import artefacts_of
-from spinenet.checking.consistency import of_two_sizes, out_of_order
+from spinenet.checking.consistency import NARROWER, of_two_sizes, of_two_widths, out_of_order
 from spinenet.checking.named_levels import against_names
 from spinenet.checking.quality import REFUSE_FACTOR, UsualSeries, figures_of, level_figures
 from spinenet.crops import CropSpec
@@ -28,6 +28,9 @@ NOT_LOOKED_FOR = (
 )
 LIKE_NEIGHBOURS = 1.8
 """The deepest disc of a spine is no more than this many times the median one; at most 1.5 times in SPIDER."""
+OFF_MIDLINE = "off_midline"
+INCOMPLETE = frozenset({OFF_MIDLINE, NARROWER})
+"""Codes of flags that slices of a series are missing: a study with one is graded in part."""
 COARSE_MM = 2.0
 """Larger pixels show no disc; lumbar sagittal series have 0.3 to 1.2 mm."""
 DOUBTFUL_NAMES = "doubtful_names"
@@ -120,6 +123,7 @@ def _study_flags(located: StudyLevels) -> Iterator[Note]:
         text = f"only {len(frames)} levels are in view; the {LUMBAR.name} has {LUMBAR.usual}"
         yield _of_study("few_levels", text, Severity.FLAG)
     yield from of_two_sizes(sagittal)
+    yield from of_two_widths(sagittal)
     signs = list(_signs_against_count(sagittal, frames))
     if located.study.level_names:
         yield from against_names(located.study.level_names, frames, signs)
@@ -186,7 +190,7 @@ def _series_flags(located: LocatedSeries, reference: UsualSeries | None) -> Iter
         yield Note("coarse", Scope.SERIES, name, text, Severity.REFUSE)
     if located.series.plane == "sagittal" and _is_beside(located):
         text = "the midline is its outermost slice: it lies beside the spine, or slices of one side are missing"
-        yield Note("off_midline", Scope.SERIES, name, text, Severity.FLAG)
+        yield Note(OFF_MIDLINE, Scope.SERIES, name, text, Severity.FLAG)
     yield from out_of_order(located)
     figures = figures_of(located)
     if figures.signal_to_noise < MIN_SIGNAL:

@@ -67,8 +67,32 @@ def find_studies(paths: Sequence[Path]) -> list[StudySource]:
         ),
         *failed,
     ]
+    sources = _told_apart(sources)
     keys = names.unique(source.key for source in sources)
     return [replace(source, key=key) for source, key in zip(sources, keys, strict=True)]
+
+
+def _told_apart(sources: Sequence[StudySource]) -> list[StudySource]:
+    """Studies of one key under keys of their own, made of the folders in which they differ: ``sub-2-2`` might be the
+    second study of one person."""
+    alike: dict[str, list[StudySource]] = {}
+    for source in sources:
+        alike.setdefault(source.key.lower(), []).append(source)
+    return [_by_place(source, [one.location for one in alike[source.key.lower()]]) for source in sources]
+
+
+def _by_place(source: StudySource, places: Sequence[Path]) -> StudySource:
+    if len(set(places)) < 2:
+        return source
+    first = len(Path(os.path.commonpath(places)).parts)
+    endings = [place.parts[::-1] for place in places]
+    same_end = next(count for count, parts in enumerate(zip(*endings, strict=False)) if len(set(parts)) > 1)
+    parts = source.location.parts[first : len(source.location.parts) - same_end]
+    key = names.safe_key([*parts, source.key])
+    if names.is_plain(key):
+        return replace(source, key=key)
+    identity = "\n".join([str(source.location), source.identity or source.key])
+    return replace(source, key=study_key(identity), identity=identity)
 
 
 def opened(source: StudySource) -> StudySource:

@@ -14,6 +14,10 @@ _BIDS = re.compile(r"(?P<study>sub-[^_]+(_ses-[^_]+)?)_(?P<series>.+)")
 _WEIGHTINGS = frozenset(["t1", "t2", "t1w", "t2w", "stir", "tirm", "pd", "pdw"])
 _PLANES = frozenset(["sag", "sagittal", "ax", "axial", "tra", "trans", "transverse", "transversal", "cor", "coronal"])
 _DETAILS = frozenset(["space", "tse", "fse", "se", "fs", "spair", "spir", "dixon", "w", "2d", "3d", "iso"])
+_DIXON = frozenset(["dixon", "mdixon", "flex", "ideal", "wfi"])
+_DIXON_PARTS = frozenset(
+    ["f", "fat", "w", "water", "in", "ip", "inphase", "op", "opp", "out", "outphase", "opposed", "phase"]
+)
 _NO_IMAGE = frozenset(
     ["seg", "dseg", "mask", "masks", "msk", "label", "labels", "labeled", "labelled", "dlabel", "probseg", "pred"]
     + ["prediction", "predictions", "segmentation", "segmentations", "totalspineseg", "softseg", "csfseg", "lesionseg"]
@@ -22,6 +26,7 @@ _NO_IMAGE = frozenset(
 _PLAIN = frozenset(
     ["sub", "ses", "acq", "run", "chunk", "case", "study", "patient", "pat", "subject", "sample", "phantom", "series"]
     + ["scan", "mr", "mri", "lumbar", "spine", "lspine", "lws", "image", "images", "img", "site", "broken"]
+    + ["anat", "nifti", "nii", "dicom", "dcm"]
 )
 """What else names of studies and series are made of that tell nobody's name."""
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
@@ -70,13 +75,17 @@ def split_name(stem: str) -> tuple[str, str]:
     (('17', 't2_SPACE'), ('sub-01_ses-2', 'acq-sag_T2w'))
     >>> split_name("T1"), split_name("t2_lumbar")
     (('', 'T1'), ('t2_lumbar', ''))
+    >>> split_name("17_t2_dixon_sag_opp"), split_name("17_t2_opp")
+    (('17', 't2_dixon_sag_opp'), ('17_t2_opp', ''))
     """
     bids = _BIDS.fullmatch(stem)
     if bids:
         return bids["study"], bids["series"]
     start, words = len(stem), set()
-    for word in reversed(list(re.finditer(r"[^_\-. ]+", stem))):
-        if word[0].lower() not in _WEIGHTINGS | _PLANES | _DETAILS:
+    found = list(re.finditer(r"[^_\-. ]+", stem))
+    parts = _DIXON_PARTS if _DIXON & {word[0].lower() for word in found} else frozenset()
+    for word in reversed(found):
+        if word[0].lower() not in _WEIGHTINGS | _PLANES | _DETAILS | _DIXON | parts:
             break
         start = word.start()
         words.add(word[0].lower())
@@ -92,7 +101,7 @@ def is_plain(text: str) -> bool:
     (True, True, False, False)
     """
     words = [word for word in _SEPARATORS.split(text.lower()) if word]
-    known = _WEIGHTINGS | _PLANES | _DETAILS | _PLAIN
+    known = _WEIGHTINGS | _PLANES | _DETAILS | _DIXON | _DIXON_PARTS | _PLAIN
     return all(word in known or re.fullmatch(r"[a-z]?\d{1,4}[a-z]?|[a-z]", word) for word in words)
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 from spinenet.labels import View
 from spinenet.study import Note
 
-LOST = frozenset({"unreadable", "not_dicom", "no_spacing", "one_place"})
-"""Codes of notes that images of a study could not be used."""
+LOST = frozenset(
+    {"unreadable", "not_dicom", "no_spacing", "one_place", "slices_left_out", "interpolated", "images_missing"}
+)
+"""Codes of notes that images of a study are missing or could not be used."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ class Frame:
     frame in a multi-frame file, else 0; ``gap_mm`` the stated distance between slices, or their thickness. ``tags``
     are values that may tell overlapping stacks apart, in the order to be tried. ``frame_of_reference`` names the
     coordinate system, "" where the header does not. ``person`` keeps patients apart whose studies share a UID.
-    ``image_number`` is the one that viewers show, None where a file holds many frames or its header has none.
+    ``image_number`` is the one that viewers show, None where a file holds many frames or its header has none;
+    ``stated_count`` the images that its series is said to have.
     """
 
     path: Path
@@ -94,6 +97,7 @@ class Frame:
     person: Person = field(default_factory=Person)
     age_years: float | None = None
     image_number: int | None = None
+    stated_count: int | None = None
 
 
 class Format(StrEnum):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from spinenet.errors import ReadError
 from spinenet.readers.dicom.acquisitions import series_of
+from spinenet.readers.dicom.completeness import missing_images
 from spinenet.readers.dicom.elements import quiet
 from spinenet.readers.dicom.headers import PERSON_DETAILS, read_headers
 from spinenet.readers.dicom.identity import groups_of
@@ -117,6 +118,7 @@ def read_dicom(frames: Sequence[Frame]) -> tuple[list[Series], list[Note]]:
         if uids > 1:
             text = f"its images bear {uids} Series Instance UIDs; they make one stack and were read as one"
             notes.append(Note("joined", Scope.SERIES, name, text))
+        notes += missing_images(name, group)
         with quiet():
             read, remarks = _read_series(name, group)
         series += read

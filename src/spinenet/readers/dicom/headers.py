@@ -88,6 +88,7 @@ _KEYWORDS = (
     "SpacingBetweenSlices",
     "SamplesPerPixel",
     "NumberOfFrames",
+    "NumberOfSeriesRelatedInstances",
     "Rows",
     "Columns",
     "SharedFunctionalGroupsSequence",
@@ -225,11 +226,18 @@ def _frame(header: Header, path: Path, study_uid: str, index: int) -> Frame | No
         person=_person(header),
         age_years=_age_years(header),
         image_number=_image_number(header),
+        stated_count=_stated_count(header),
     )
 
 
 def _image_number(header: Header) -> int | None:
     stated = number(header.value("InstanceNumber"))
+    return int(stated) if stated is not None and not header.count("PerFrameFunctionalGroupsSequence") else None
+
+
+def _stated_count(header: Header) -> int | None:
+    """Images of the series, where they are files of one frame each and their number is stated."""
+    stated = number(header.value("NumberOfSeriesRelatedInstances"))
     return int(stated) if stated is not None and not header.count("PerFrameFunctionalGroupsSequence") else None
 
 
