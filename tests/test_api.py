@@ -144,6 +144,14 @@ def test_wherever_grades_are_shown_research_use_is_said(result: spinenet.Result)
         assert RESEARCH_ONLY in shown and ("stenosis" in shown) == (EXPERIMENTAL in shown)
 
 
+def test_names_of_levels_can_be_given_beforehand(model: spinenet.Model, result: spinenet.Result) -> None:
+    counted = [level.name for level in result.levels]
+    moved = model.predict(SAMPLE, levels="L4/L5")
+    assert [level.name for level in moved.levels] == [LEVELS[LEVELS.index(name) + 1] for name in counted]
+    with pytest.raises(SpinenetError, match="names no level"):
+        model.predict(SAMPLE, levels=["L9/S1"])
+
+
 def test_a_study_without_grades_is_a_result_with_the_reason(model: spinenet.Model) -> None:
     (study,) = spinenet.read(SAMPLE / "axial")
     refused = model.predict(study)

@@ -25,6 +25,7 @@ from spinenet.locating.measuring.quantities import QUANTITY
 from spinenet.model.bundle import Bundle, load_bundle
 from spinenet.predict import predict_study
 from spinenet.readers import find_studies, read_study
+from spinenet.readers.level_names import names_in
 from spinenet.report.certainty import label
 from spinenet.serve.batch import predict_source
 from spinenet.study import Measurement, Note, Reason, Severity, Study, StudyResult
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 Source = str | PathLike[str] | Study
 """A DICOM folder, zip archive, NIfTI or MHA file of a study, or the study itself."""
+Levels = str | Sequence[str]
+"""Names of discs, from the lowest one up."""
 
 
 def load(bundle: str | PathLike[str] | None = None) -> "Model":
@@ -246,23 +249,34 @@ class Model:
         return self.bundle.targets
 
     @overload
-    def predict(self, study: Source, *, experimental: bool = False) -> Result: ...
+    def predict(self, study: Source, *, experimental: bool = False, levels: Levels = ()) -> Result: ...
 
     @overload
-    def predict(self, study: list[str] | list[Path] | list[Study], *, experimental: bool = False) -> list[Result]: ...
+    def predict(
+        self, study: list[str] | list[Path] | list[Study], *, experimental: bool = False, levels: Levels = ()
+    ) -> list[Result]: ...
 
     def predict(
-        self, study: Source | list[str] | list[Path] | list[Study], *, experimental: bool = False
+        self,
+        study: Source | list[str] | list[Path] | list[Study],
+        *,
+        experimental: bool = False,
+        levels: Levels = (),
     ) -> Result | list[Result]:
         """Grade one study, or each of a list of studies.
 
         With ``experimental`` grades learnt from synthetic studies alone are ``reported``, as ``--experimental`` does.
+        ``levels`` names the discs beforehand, from the lowest one up, or the lowest alone, from which the others are
+        counted, as ``--levels`` and ``--lowest-level`` do.
         A study that cannot be graded is a result too, ``failed`` and with the reasons. ReadError where a path holds no
         study that can be read, or several: ``predict_each`` takes those.
         """
         if isinstance(study, list):
-            return [self.predict(one, experimental=experimental) for one in study]
+            return [self.predict(one, experimental=experimental, levels=levels) for one in study]
         read = study if isinstance(study, Study) else _only_study(Path(study))
+        if levels:
+            given = levels if isinstance(levels, str) else " ".join(levels)
+            read = replace(read, level_names=names_in("levels", given))
         return Result.of(replace(predict_study(read, self.bundle), experimental=experimental))
 
     def predict_each(

@@ -57,7 +57,7 @@ def given_names(table: Path | None, lowest: Sequence[str]) -> GivenNames:
 def _lowest(text: str) -> tuple[str, tuple[str, ...]]:
     """``L4/L5`` for every study or ``STUDY=L4/L5`` for one."""
     study, _, name = text.rpartition("=")
-    names = _names(f"--lowest-level {text}", name)
+    names = names_in(f"--lowest-level {text}", name)
     if len(names) > 1:
         raise ReadError(f"--lowest-level {text}: expected one name, that of the lowest disc; --levels takes more")
     return study.strip(), names
@@ -77,13 +77,13 @@ def _rows(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
         study = (row[STUDY] or "").strip()
         if not study:
             raise ReadError(f"{path}, line {number}: says no study; give its key or where it lies")
-        yield study, _names(f"{path}, line {number}", row[NAMES] or "")
+        yield study, names_in(f"{path}, line {number}", row[NAMES] or "")
 
 
-def _names(place: str, text: str) -> tuple[str, ...]:
+def names_in(place: str, text: str) -> tuple[str, ...]:
     """Names of discs from below upwards, with blanks between them, in any case; ``-`` and ``_`` stand for ``/`` too.
 
-    >>> _names("a.csv, line 2", "l5-s1 L4/L5 l3_L4")
+    >>> names_in("a.csv, line 2", "l5-s1 L4/L5 l3_L4")
     ('L5/S1', 'L4/L5', 'L3/L4')
     """
     names = tuple(text.upper().translate(str.maketrans(";,-_", "  //")).split())
