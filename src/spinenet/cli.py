@@ -17,7 +17,7 @@ import typer
 from spinenet import __version__
 from spinenet.errors import BundleError, SpinenetError, StudyError
 from spinenet.labels import RESEARCH_ONLY
-from spinenet.report.options import ReportOptions
+from spinenet.report.options import Language, ReportOptions
 from spinenet.serve.command_options import (
     RESULTS,
     LevelTable,
@@ -289,6 +289,7 @@ def compare(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for changes.csv and changes.html.", show_default=False)
     ] = None,
+    language: Annotated[Language, typer.Option("--language", help="Of the sentences and the page.")] = Language.EN,
 ) -> None:
     """Say what changed between two studies of a patient.
 
@@ -300,7 +301,7 @@ def compare(
         from spinenet.serve.change_lines import print_changes
         from spinenet.system.files import write_text
 
-        comparison = pairs.compare(prior, current)
+        comparison = pairs.compare(prior, current, language)
         print_changes(comparison)
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,15 @@ from typer.testing import CliRunner
 
 from spinenet.cli import app
 from spinenet.errors import OutputError
-from spinenet.labels import EXPERIMENTAL, RESEARCH_ONLY, TARGETS
+from spinenet.labels import LEVELS, RESEARCH_ONLY, TARGETS
 from spinenet.report.corrections import CORRECTED, by_reader
 from spinenet.report.document import document, study_entry, write_document
 from spinenet.report.identification import Identification, write_identification
+from spinenet.report.options import Language
 from spinenet.report.page.change import Change, compare, page, table
 from spinenet.report.page.change_sentences import level_sentences
 from spinenet.report.page.html import write_study_report
+from spinenet.report.text.language import phrases
 from spinenet.study import LocatedSeries, Note, Prediction, Scope, Severity, StudyResult
 
 NOISE = {"pfirrmann": 0.5, "canal_stenosis": 0.4, "modic": 0.3}
@@ -160,7 +163,7 @@ def test_a_change_that_no_patient_has_verified_comes_after_all_others_and_is_not
         ("canal_stenosis", True),
     ]
     html = page(comparison)
-    assert EXPERIMENTAL in html and 'class="changed"' not in html
+    assert "experimental, not verified on patients" in html and 'class="changed"' not in html
 
 
 def test_a_sure_grade_is_not_doubtful_because_the_other_study_lacks_it(tmp_path: Path) -> None:
@@ -316,3 +319,39 @@ def test_results_that_name_patients_are_paired_by_person_and_date(tmp_path: Path
     comparison = compare(tmp_path, tmp_path)
     assert [(pair.prior_study, pair.current_study) for pair in comparison.pairs] == [("a", "b")]
     assert comparison.unpaired == ("c",)
+
+
+def test_a_study_is_not_compared_with_itself(tmp_path: Path) -> None:
+    file = identified(tmp_path, "a", JANE, WHOLE)
+    with pytest.raises(OutputError, match="the same results twice"):
+        compare(file, file)
+
+
+def profile(first: int, *, levels: tuple[str, ...] = LEVELS[:5]) -> tuple[Prediction, ...]:
+    """Discs from below upwards, of which every other one is worn, and the sixth intact."""
+    grades = (5, 2, 4, 1, 5, 1)[first : first + len(levels)]
+    return tuple(
+        pfirrmann(*(float(one == grade) for one in range(1, 6)), level=level)
+        for level, grade in zip(levels, grades, strict=True)
+    )
+
+
+def test_levels_that_agree_better_under_other_names_are_pointed_out(tmp_path: Path) -> None:
+    first = identified(tmp_path, "a", JANE, *profile(0))
+    for start, hint in ((1, "taken one up in the later study"), (0, "")):
+        later = identified(tmp_path, "b", replace(JANE, date="2026-01-02"), *profile(start), WHOLE)
+        sentences = " ".join(compare(first, later).pairs[0].sentences)
+        assert hint in sentences and ("may be named differently by one" in sentences) is bool(hint)
+
+
+@pytest.mark.parametrize("language", list(Language)[1:])
+def test_the_page_of_two_dates_speaks_the_language_asked_for(tmp_path: Path, language: Language) -> None:
+    early = identified(tmp_path, "a", JANE, WHOLE, pfirrmann(0, 1, 0, 0, 0, level="L5/S1"))
+    late = identified(
+        tmp_path, "b", replace(JANE, date="2026-01-02"), HERNIATED, pfirrmann(0, 0, 0, 0, 1, level="L5/S1")
+    )
+    html = page(compare(early, late, language))
+    text = re.sub(r"<script.*?</script>|<style>.*?</style>", " ", html, flags=re.S)
+    shown = " ".join(re.findall(r">([^<]+)<", text))
+    assert not re.search(r"\b(?:the|of|and|not|new|changed|herniation|levels?|noise)\b", shown)
+    assert phrases(language).brief("herniation") in html and f'<html lang="{language}"' in html

@@ -106,6 +106,7 @@ def test_no_unsure_grade_becomes_the_readers_but_at_levels_where_it_was_taken_ov
     graded: StudyResult, saved: Any
 ) -> None:
     before = {(one.level, one.target): one for one in graded.predictions}
+    assert read_corrections(saved(corrections=1)).adopted == set(LEVELS)  # what its form said
     for adopted in ([], ["L4/L5"]):
         result = corrected(graded, read_corrections(saved(grades={}, struck=[], adopted=adopted)))
         unsure = [one for one in result.predictions if not before[one.level, one.target].confident]
@@ -200,7 +201,7 @@ def test_corrections_are_labels_beside_what_the_model_said(graded: StudyResult, 
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"corrections": 1},
+        {"corrections": 3},
         {"grades": {"L4/L5": {"herniation": 7}}},
         {"grades": {"L4/L5": {"weather": 1}}},
         {"grades": {"C4/C5": {"herniation": 1}}},

@@ -13,9 +13,10 @@ from spinenet.labels import TARGET, TARGETS
 from spinenet.locating.measuring.quantities import QUANTITIES
 from spinenet.report import page
 from spinenet.report.certainty import BY_READER, EXPLAINED, Certainty
+from spinenet.report.findings import URGENCIES
 from spinenet.report.identification import Identification
 from spinenet.report.options import Language, ReportOptions
-from spinenet.report.page import html, strips
+from spinenet.report.page import change, change_sentences, html, shifted_names, strips, study_pairs, worklist
 from spinenet.report.page.html import render, write_study_report
 from spinenet.report.page.page_words import page_words
 from spinenet.report.text.language import phrases
@@ -32,7 +33,8 @@ def table(language: Language) -> dict[str, Any]:
 
 def asked() -> set[str]:
     """All English words that templates, scripts and modules of the page ask for, and those of labels and sizes."""
-    sources = [*(FOLDER / "templates").glob("*"), Path(html.__file__), Path(strips.__file__)]
+    modules = (html, strips, worklist, change, change_sentences)
+    sources = [*(FOLDER / "templates").glob("*"), *(Path(str(one.__file__)) for one in modules)]
     found = {word for path in sources for words in ASKED.findall(path.read_text("utf-8")) for word in words if word}
     steps = {words for target in TARGETS for step in target.steps for words in (step.words, step.short) if words}
     numerals = {"I", "II", "III", "IV", "V"}
@@ -40,7 +42,10 @@ def asked() -> set[str]:
     said = {one.value for one in Certainty if one.value} | set(BY_READER.values()) | {EXPLAINED, "reader", "approved"}
     headings = {heading for heading, _ in Identification("a", "b", "c", "d", "e", "f").parts} | {"Model", "Licence"}
     headed = {html.APPROVED, html.BY_OUTLINES, html.BY_LOCATOR, "ok", "partial", "failed", "Refused", "Caution", "Note"}
-    return found | (steps - numerals) | sizes | said | headings | headed
+    compared = {*change.VERDICTS, *change_sentences.GONE, shifted_names.SHIFTED, study_pairs.NOT_CHECKED, "up", "down"}
+    listed = {*URGENCIES, "not graded", "stands", "new {finding}", "likely new {finding}", "{whose}, before"}
+    reviews = {change.REVIEWED.format(which=which) for which in change.WHICH.values()}
+    return found | (steps - numerals) | sizes | said | headings | headed | compared | listed | reviews
 
 
 @pytest.mark.parametrize("language", OTHERS)

@@ -27,6 +27,8 @@ from spinenet.report.reviewed import Review, ReviewedResult, reviewed
 from spinenet.study import LevelFrame, LocatedSeries, Measurement, Note, Prediction, Scope, StudyResult
 
 FORMAT = 2
+TAKEN_OVER_AS_A_WHOLE = 1
+"""The format whose approval, as the page said, took over what was likely at every level."""
 Value = TypeVar("Value")
 CORRECTED = "corrected"
 """Code of the note that a reader changed or approved the result."""
@@ -57,7 +59,7 @@ def read_corrections(path: Path) -> Corrections:
     """A file that a page saved; OutputError where it is none, or holds what does not exist."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content["corrections"] != FORMAT:
+        if content["corrections"] not in (TAKEN_OVER_AS_A_WHOLE, FORMAT):
             raise ValueError(f"format {content['corrections']}")
         return _corrections(content)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
@@ -86,7 +88,7 @@ def _corrections(content: Mapping[str, Any]) -> Corrections:
         grades=grades,
         shift=int(content["shift"]),
         struck=frozenset(map(_level, content["struck"])),
-        adopted=frozenset(map(_level, content["adopted"])),
+        adopted=frozenset(LEVELS if content["corrections"] != FORMAT else map(_level, content["adopted"])),
     )
 
 

@@ -83,14 +83,15 @@ def delete_study_files(folder: Path, key: str) -> None:
         path_of(folder, key, suffix).unlink(missing_ok=True)
 
 
-def write_folder_files(out: Path, keys: Sequence[str]) -> None:
-    """Write what is about all studies of a folder, given the keys of those that are complete."""
+def write_folder_files(out: Path, keys: Sequence[str], language: Language = Language.EN) -> None:
+    """Write what is about all studies of a folder, given the keys of those that are complete; the worklist in a
+    language."""
     paths = [path_of(out / REPORTS_FOLDER, key, DOCUMENT_SUFFIX) for key in keys]
     documents = [path for path in paths if path.exists()]  # a report may be deleted, for a patient who asks for it
     merge_documents(documents, out / DOCUMENT_FILE)
     _write_measurements(documents, out / MEASUREMENTS_FILE)
     identities = {path: path.with_name(path.name.removesuffix(DOCUMENT_SUFFIX) + IDENTITY_SUFFIX) for path in documents}
-    write_worklist(identities, out / WORKLIST_FILE)
+    write_worklist(identities, out / WORKLIST_FILE, language)
 
 
 def _write_measurements(documents: Sequence[Path], path: Path) -> None:

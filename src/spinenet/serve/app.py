@@ -15,8 +15,8 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 from spinenet.errors import OutputError
-from spinenet.labels import RESEARCH_ONLY
-from spinenet.report.page.html import environment, inline_script
+from spinenet.report.page.html import environment, in_script, inline_script
+from spinenet.report.page.page_words import page_words
 from spinenet.report.page.worklist import WORKLIST_FILE
 from spinenet.serve.workspace import Workspace
 
@@ -111,7 +111,8 @@ class LocalApp:
 
     async def page(self, request: Request) -> Response:
         """The page to drop into."""
-        script, script_hash = inline_script("app.js")
+        script, script_hash = inline_script("page.js", "app.js")
+        words = page_words(self.workspace.options.language)
         policy = (
             f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{script_hash}'; connect-src 'self'; "
             "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -119,7 +120,13 @@ class LocalApp:
         html = (
             environment()
             .get_template("app.html")
-            .render(script=script, research_only=RESEARCH_ONLY, folder=str(self.workspace.folder.resolve()))
+            .render(
+                t=words,
+                **words.frame,
+                script=script,
+                script_words=in_script(words.in_scripts(script)) or "{}",
+                folder=str(self.workspace.folder.resolve()),
+            )
         )
         return HTMLResponse(html, headers={"Content-Security-Policy": policy})
 

@@ -45,7 +45,7 @@ def apply_corrections(
             append(out, rows.study, rows.predictions)
         recover(out)
         arrange(out, list(results))
-        write_folder_files(out, list(recover(out)))
+        write_folder_files(out, list(recover(out)), options.language)
         write_table(out / CORRECTIONS_FILE, COLUMNS, labels)
     return list(sources)
 

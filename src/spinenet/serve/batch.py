@@ -28,7 +28,7 @@ from spinenet.readers.fingerprints import images_digest
 from spinenet.readers.level_names import UNNAMED, GivenNames
 from spinenet.readers.mha import data_file
 from spinenet.report.dicom.objects import why_no_objects
-from spinenet.report.options import DEFAULT, ReportOptions
+from spinenet.report.options import DEFAULT, Language, ReportOptions
 from spinenet.report.page.worklist import WORKLIST_FILE
 from spinenet.report.study_files import (
     OBJECT_SUFFIXES,
@@ -160,7 +160,7 @@ def predict_paths(
             on_progress(counts.total(), len(todo), rows)
         recover(out)
         arrange(out, [source.key for source in claimed.sources])
-        write_folder_files(out, list(recover(out)))
+        write_folder_files(out, list(recover(out)), options.language)
     return BatchSummary(counts, len(claimed.kept), tuple(source.key for source in claimed.sources))
 
 
@@ -184,19 +184,19 @@ def grade_folder(images: Path, out: Path, bundle: Bundle, options: ReportOptions
     summary = predict_paths([images], out, bundle, overwrite=True, options=options, on_progress=note)
     if codes & PASSING:
         raise OSError("a disk, the network or memory failed while it was graded")
-    _keep_only(summary.keys, out)
+    _keep_only(summary.keys, out, options.language)
     made = [path_of(out / REPORTS_FOLDER, key, suffix) for key in summary.keys for suffix in OBJECT_SUFFIXES.values()]
     return [path for path in made if path.exists()]
 
 
-def _keep_only(keys: Sequence[str], out: Path) -> None:
+def _keep_only(keys: Sequence[str], out: Path, language: Language) -> None:
     """Remove the results of all other studies from a folder: of images that are not there any more."""
     with locked(out):
         for key in set(recover(out)) - set(keys):
             delete_study_files(out / REPORTS_FOLDER, key)
             remove(out, key)
         forget_others(out, keys)
-        write_folder_files(out, list(recover(out)))
+        write_folder_files(out, list(recover(out)), language)
 
 
 def predict_sources(

@@ -81,7 +81,7 @@ def _report_options(
         ),
     ] = False,
     language: Annotated[
-        Language, typer.Option("--language", help="Of the page, the report text and the page for patients.")
+        Language, typer.Option("--language", help="Of pages, worklist, report text and the page for patients.")
     ] = Language.EN,
     patient_page: Annotated[
         bool, typer.Option("--patient-page", help="Write a page for the patient too, in plain words of that language.")

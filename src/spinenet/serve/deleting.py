@@ -8,13 +8,16 @@ from spinenet.errors import OutputError
 from spinenet.model.bundle import Bundle
 from spinenet.readers import StudySource, find_studies
 from spinenet.report.corrections import read_corrections
+from spinenet.report.options import Language
 from spinenet.report.study_files import REPORTS_FOLDER, delete_study_files, write_folder_files
 from spinenet.report.tables import recover, remove, write_table
 from spinenet.serve.applying import COLUMNS, CORRECTIONS_FILE, other_labels
 from spinenet.serve.output_folder import claim, forget_others, locked
 
 
-def delete_study(key: str, images: Path, corrections: Path, out: Path, bundle: Bundle) -> tuple[str, ...]:
+def delete_study(
+    key: str, images: Path, corrections: Path, out: Path, bundle: Bundle, language: Language = Language.EN
+) -> tuple[str, ...]:
     """Delete a study of ``out``; what is left of it, and why, in words.
 
     ``images`` holds a folder a drop: one that no other study lies in goes as a whole. An archive stays while other
@@ -36,7 +39,7 @@ def delete_study(key: str, images: Path, corrections: Path, out: Path, bundle: B
         remove(out, key)
         left_over = list(recover(out))
         forget_others(out, left_over)
-        write_folder_files(out, left_over)
+        write_folder_files(out, left_over, language)
     return tuple(f"{path.name} stays, for other studies are in it" for path in left)
 
 

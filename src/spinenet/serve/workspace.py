@@ -181,7 +181,8 @@ class Workspace:
 
     def _deleted(self, study: str) -> tuple[str, ...]:
         """Delete a study; returns what is to be known."""
-        left = delete_study(study, self.images, self.folder / "corrections", self.results, self.bundle)
+        corrections, language = self.folder / "corrections", self.options.language
+        left = delete_study(study, self.images, corrections, self.results, self.bundle, language)
         return (f"deleted: {study}", *left)
 
     def _grade(self, key: str, path: Path) -> tuple[str, ...]:

@@ -17,17 +17,19 @@ import numpy as np
 
 from spinenet import __version__
 from spinenet.errors import OutputError
-from spinenet.labels import EXPERIMENTAL, LEVELS, RESEARCH_ONLY, TARGET, TARGETS, Scale
-from spinenet.locating.discs import NUMBERING
+from spinenet.labels import LEVELS, TARGET, TARGETS, Scale
 from spinenet.locating.measuring.quantities import QUANTITIES, QUANTITY
 from spinenet.report.certainty import BY_READER, label
 from spinenet.report.corrections import CORRECTED
 from spinenet.report.document import predictions_of
-from spinenet.report.page.change_sentences import level_sentences
+from spinenet.report.options import Language
+from spinenet.report.page.change_sentences import Place, level_sentences
 from spinenet.report.page.html import environment, in_script, inline_script
 from spinenet.report.page.page_slices import slices_of
-from spinenet.report.page.page_words import ENGLISH
+from spinenet.report.page.page_words import PageWords, page_words
+from spinenet.report.page.shifted_names import SHIFTED, better_shift
 from spinenet.report.page.study_pairs import StudyPair, dated_studies, study_pairs
+from spinenet.report.text.language import sentence
 from spinenet.study import Prediction
 
 BEYOND, WITHIN, MOVED, SAME, UNKNOWN, ALONE = (
@@ -39,6 +41,12 @@ BEYOND, WITHIN, MOVED, SAME, UNKNOWN, ALONE = (
     "in one study only",
 )
 TITLES = {target.name: target.title for target in TARGETS} | {one.name: one.title for one in QUANTITIES}
+WHICH = {
+    (True, False): "the earlier study was",
+    (False, True): "the later study was",
+    (True, True): "both studies were",
+}
+REVIEWED = "{which} corrected or approved by a reader: a difference may be that of reader and model, not the patient's"
 VERDICTS = (BEYOND, ALONE, UNKNOWN, WITHIN, MOVED, SAME)
 """In the order of interest."""
 
@@ -71,6 +79,9 @@ class Change:
 COLUMNS = tuple(field.name for field in fields(Change))
 
 
+Values = Mapping[Place, Prediction | float]
+
+
 @dataclass(frozen=True)
 class ComparedPair:
     """Two studies that were compared: their keys, with the date where it is known, what calls for caution, and what
@@ -84,6 +95,8 @@ class ComparedPair:
     sentences: tuple[str, ...]
     pages: tuple[Path | None, Path | None] = (None, None)
     """Of the earlier and the later study."""
+    values: tuple[Values, Values] = ({}, {})
+    """What they say, by level and target or measurement."""
 
 
 @dataclass(frozen=True)
@@ -94,14 +107,15 @@ class Comparison:
     unpaired: tuple[str, ...]
     model: Mapping[str, Any]
     pairs: tuple[ComparedPair, ...] = ()
+    language: Language = Language.EN
 
 
-def compare(prior: Path, current: Path) -> Comparison:
+def compare(prior: Path, current: Path, language: Language = Language.EN) -> Comparison:
     """Compare two output folders or two ``predictions.json`` files.
 
     One study on each side makes a pair, the earlier one first whatever the order given; more are paired by person and
-    date where results name patients, else by their key. Raises OutputError where a file cannot be read, nothing can be
-    paired, the two are of two persons, or they were predicted by different models.
+    date where results name patients, else by their key. Sentences are in a language. Raises OutputError where a file
+    cannot be read, nothing can be paired, both are the same study, of two persons, or predicted by different models.
     """
     (old_model, before), (model, after) = (dated_studies(path) for path in (prior, current))
     if old_model.get("digest") != model.get("digest") or old_model["name"] != model["name"]:
@@ -109,13 +123,16 @@ def compare(prior: Path, current: Path) -> Comparison:
     pairs = study_pairs(before, after)
     if not pairs:
         raise OutputError(f"{prior} and {current}: no study in common; name two files, reports/STUDY.json")
+    pairs = [pair for pair in pairs if pair.prior.study != pair.current.study]
+    if not pairs:
+        raise OutputError(f"{prior} and {current}: the same results twice; name those of another examination")
     paired = {one.key for pair in pairs for one in (pair.prior, pair.current)}
     noise = noise_of(model)
     found = [(pair, tuple(changes_of(pair.prior.study, pair.current.study, noise))) for pair in pairs]
     changes = [change for _, several in found for change in several]
     unpaired = tuple(dict.fromkeys(one.key for one in (*before, *after) if one.key not in paired))
-    told = tuple(_told(pair, several) for pair, several in found)
-    return Comparison(tuple(sorted(changes, key=_interest)), unpaired, model, told)
+    told = tuple(_told(pair, several, noise, page_words(language)) for pair, several in found)
+    return Comparison(tuple(sorted(changes, key=_interest)), unpaired, model, told, language)
 
 
 def noise_of(model: Mapping[str, Any]) -> dict[str, float]:
@@ -125,37 +142,43 @@ def noise_of(model: Mapping[str, Any]) -> dict[str, float]:
     return {name: max(table[name] for table in tables if name in table) for name in dict.fromkeys(chain(*tables))}
 
 
-def _told(pair: StudyPair, changes: Sequence[Change]) -> ComparedPair:
+def _told(pair: StudyPair, changes: Sequence[Change], noise: Mapping[str, float], words: PageWords) -> ComparedPair:
     """What is said of a pair; experimental grades are not."""
     before, after = (_values(one.study) for one in (pair.prior, pair.current))
     beyond = [(one.level, one.target) for one in changes if one.verdict == BEYOND and not one.experimental]
     levels = tuple(dict.fromkeys(one.level for one in changes if not one.experimental))
     shared = {one.level for one in changes if one.verdict != ALONE}
     alone = [level for level in levels if level not in shared]
+    moved = [(one, before.get(one), after.get(one)) for one in beyond]
     return ComparedPair(
         prior_study=pair.prior.key,
         current_study=pair.current.key,
         prior=pair.prior.dated,
         current=pair.current.dated,
-        caution="; ".join(filter(None, (pair.caution, _reviewed(pair)))),
-        sentences=tuple(level_sentences([(one, before.get(one), after.get(one)) for one in beyond], levels, alone)),
+        caution=words.phrases("then").join(map(words, filter(None, (pair.caution, _reviewed(pair))))),
+        sentences=(*_shifted(before, after, noise, words), *level_sentences(moved, levels, alone, words)),
         pages=(pair.prior.page, pair.current.page),
+        values=(before, after),
     )
+
+
+def _shifted(before: Values, after: Values, noise: Mapping[str, float], words: PageWords) -> tuple[str, ...]:
+    """That all levels may be named differently by one, where the studies agree better so."""
+    shift = better_shift(before, after, noise)
+    return (f"{sentence(words(SHIFTED, way=words('up' if shift > 0 else 'down')))}",) if shift else ()
 
 
 def _reviewed(pair: StudyPair) -> str:
     """Which of the two a reader corrected or approved; "" where it is neither."""
-    whose = {"earlier": pair.prior, "later": pair.current}
-    read = [when for when, one in whose.items() if any(note["code"] == CORRECTED for note in one.study["notes"])]
-    if not read:
-        return ""
-    what = f"the {read[0]} study was" if len(read) == 1 else "both studies were"
-    return f"{what} corrected or approved by a reader: a difference may be that of reader and model, not the patient's"
+    before, after = (
+        any(note["code"] == CORRECTED for note in one.study["notes"]) for one in (pair.prior, pair.current)
+    )
+    return REVIEWED.format(which=WHICH[before, after]) if before or after else ""
 
 
-def _values(study: Mapping[str, Any]) -> dict[tuple[str, str], Prediction | float]:
+def _values(study: Mapping[str, Any]) -> dict[Place, Prediction | float]:
     """(level, target or measurement) -> what a study says of it."""
-    found: dict[tuple[str, str], Prediction | float] = {(one.level, one.target): one for one in predictions_of(study)}
+    found: dict[Place, Prediction | float] = {(one.level, one.target): one for one in predictions_of(study)}
     for level in study["levels"]:
         found |= {(level["level"], name): value for name, value in level["measurements"].items()}
     return found
@@ -193,7 +216,10 @@ def page(comparison: Comparison) -> str:
     of_pair: dict[tuple[str, str], list[Change]] = {}
     for change in comparison.changes:
         of_pair.setdefault((change.prior_study, change.current_study), []).append(change)
-    pairs = [(one, of_pair.get((one.prior_study, one.current_study), [])) for one in comparison.pairs]
+    words = page_words(comparison.language)
+    pairs = [
+        (one, _rows(one, of_pair.get((one.prior_study, one.current_study), []), words)) for one in comparison.pairs
+    ]
     only = comparison.pairs[0].pages if len(comparison.pairs) == 1 else ()
     shown = [slices_of(path) for path in only]
     slices = [in_script(one) for one in shown] if shown and all(shown) else []
@@ -204,19 +230,37 @@ def page(comparison: Comparison) -> str:
         .render(
             pairs=pairs,
             unpaired=comparison.unpaired,
-            titles=TITLES,
+            titles={name: _title(name, words) for name in TITLES},
             model=comparison.model,
-            numbering=NUMBERING.text,
-            research_only=RESEARCH_ONLY,
-            experimental=EXPERIMENTAL,
+            **words.frame,
             version=__version__,
             rescanned="rescan_noise" in comparison.model,
-            t=ENGLISH,
+            t=words,
+            script_words=in_script(words.in_scripts(script)) or "{}",
             slices=slices,
             script=script,
             script_hash=script_hash,
         )
     )
+
+
+def _rows(pair: ComparedPair, changes: Sequence[Change], words: PageWords) -> list[tuple[Change, str, str]]:
+    """The changes of a pair, each with what the two studies say in the words of a page."""
+    before, after = pair.values
+    return [(one, _cell_of(one, before, words), _cell_of(one, after, words)) for one in changes]
+
+
+def _cell_of(change: Change, values: Values, words: PageWords) -> str:
+    value = values.get((change.level, change.target))
+    if value is None:
+        return words("not graded")
+    return words.label(value) if isinstance(value, Prediction) else words.number(QUANTITY[change.target].written(value))
+
+
+def _title(name: str, words: PageWords) -> str:
+    if name in TARGET:
+        return words.title(TARGET[name])
+    return QUANTITY[name].title if words.is_english else words.size(QUANTITY[name])
 
 
 def table(changes: Sequence[Change]) -> str:

@@ -5,60 +5,78 @@ from collections.abc import Sequence
 
 from spinenet.labels import LEVELS, TARGET, Scale
 from spinenet.locating.measuring.quantities import QUANTITY
-from spinenet.report.certainty import BY_READER, Certainty, alternatives, reading_of
-from spinenet.report.findings import short_words
+from spinenet.report.certainty import BY_READER, Certainty, reading_of
 from spinenet.report.page.grade_table import SIZES
+from spinenet.report.page.page_words import ENGLISH, PageWords
 from spinenet.study import Prediction
 
 Place = tuple[str, str]
 """Level and target, or level and measurement."""
+Value = Prediction | float | None
+GONE = ("no {finding} any more", "likely no {finding} any more")
 
 
 def level_sentences(
-    changed: Sequence[tuple[Place, Prediction | float | None, Prediction | float | None]],
+    changed: Sequence[tuple[Place, Value, Value]],
     levels: Sequence[str],
     alone: Sequence[str] = (),
+    words: PageWords = ENGLISH,
 ) -> list[str]:
     """Sentences of the levels with a change that exceeds the noise, from the head down, one of all the others, and one
     of those that stand ``alone``, in one of the studies."""
     told: dict[str, list[str]] = {}
     others: Counter[str] = Counter()
     for (level, name), prior, current in changed:
-        words = _of_grade(level, prior, current) if name in TARGET else _of_size(name, prior, current)
-        if words:
-            told.setdefault(level, []).append(words)
+        said = _of_grade(level, prior, current, words) if name in TARGET else _of_size(name, prior, current, words)
+        if said:
+            told.setdefault(level, []).append(said)
         elif name not in TARGET:
             others[level] += 1
     for level, count in others.items():
-        told.setdefault(level, []).append(f"{count} other size{'s' if count > 1 else ''}, see the table")
+        one = words("1 other size, see the table")
+        several = words("{count} other sizes, see the table", count=count)
+        told.setdefault(level, []).append(one if count == 1 else several)
     ordered = sorted(set(levels) - set(alone), key=LEVELS.index, reverse=True)
     single = sorted(alone, key=LEVELS.index, reverse=True)
+    changes = {level: words.phrases("then").join(told[level]) for level in ordered if level in told}
     sentences = [
-        f"{level}: {'; '.join(told[level])}; nothing else changed beyond noise." for level in ordered if level in told
+        words("{level}: {changes}; nothing else changed beyond noise.", level=words.apart(level), changes=said)
+        for level, said in changes.items()
     ]
     same = [level for level in ordered if level not in told]
-    unchanged = [f"{', '.join(same)}: no change beyond noise."] if same else []
-    return [*sentences, *unchanged, *([f"{', '.join(single)}: graded in one study only."] if single else [])]
+    if same:
+        sentences.append(words("{levels}: no change beyond noise.", levels=_listed(same, words)))
+    if single:
+        sentences.append(words("{levels}: graded in one study only.", levels=_listed(single, words)))
+    return sentences
 
 
-def _of_grade(level: str, prior: Prediction | float | None, current: Prediction | float | None) -> str:
+def _listed(levels: Sequence[str], words: PageWords) -> str:
+    return words.phrases("comma").join(map(words.apart, levels))
+
+
+def _of_grade(level: str, prior: Value, current: Value, words: PageWords) -> str:
     if not isinstance(prior, Prediction) or not isinstance(current, Prediction):
         return ""
     target, was, now = TARGET[current.target], _is_told(prior), _is_told(current)
     if target.scale is Scale.BINARY:
-        new = f"new {target.at(level)}" if now else f"no {target.at(level)} any more"
-        told = new if current.confident else f"likely {new}"
-        return "" if now == was else told + (_source(current) or _source(prior, " before"))
-    words = _words(prior), _words(current)
-    if words[0] == words[1]:
+        new = ("new {finding}", "likely new {finding}") if now else GONE
+        told = words(new[0 if current.confident else 1], finding=words.finding(target, level))
+        by = _source(current, words) or _source(prior, words, "{whose}, before")
+        return "" if now == was else told + by
+    said = _said(prior, words), _said(current, words)
+    if said[0] == said[1]:
         return ""
-    return f"{target.running} from {words[0]}{_source(prior)} to {words[1]}{_source(current)}"
+    before, after = (text + _source(one, words) for text, one in zip(said, (prior, current), strict=True))
+    return words("{finding} from {before} to {after}", finding=words.running(target), before=before, after=after)
 
 
-def _source(prediction: Prediction, when: str = "") -> str:
+def _source(prediction: Prediction, words: PageWords, when: str = "") -> str:
     """Whose grade it is, where it is not the model's as it stands."""
     whose = "experimental" if prediction.experimental else BY_READER.get(prediction.evidence)
-    return f" ({whose}{when})" if whose else ""
+    if not whose:
+        return ""
+    return f" ({words(when, whose=words(whose)) if when else words(whose)})"
 
 
 def _is_told(prediction: Prediction) -> bool:
@@ -66,22 +84,27 @@ def _is_told(prediction: Prediction) -> bool:
     return reading.is_finding and reading.certainty is not Certainty.OPEN
 
 
-def _words(prediction: Prediction) -> str:
+def _said(prediction: Prediction, words: PageWords) -> str:
     """A grade as it is said, without what cannot be excluded; an experimental one as in the table."""
     target, reading = TARGET[prediction.target], reading_of(prediction)
     if prediction.experimental:
-        return f"{short_words(target, prediction.grade)}?"
+        return f"{words.grade(target, prediction.grade)}?"
     grades = (prediction.grade,) if reading.certainty is Certainty.OPEN else reading.grades
-    words = alternatives([short_words(target, grade) for grade in grades])
+    told = words.phrases.either([words.grade(target, grade) for grade in grades])
     if reading.certainty is Certainty.STANDS:
-        return words
-    return f"{Certainty.LIKELY if reading.certainty is Certainty.OPEN else reading.word} {words}"
+        return told
+    return f"{words(Certainty.LIKELY if reading.certainty is Certainty.OPEN else reading.word)} {told}"
 
 
-def _of_size(name: str, prior: Prediction | float | None, current: Prediction | float | None) -> str:
+def _of_size(name: str, prior: Value, current: Value, words: PageWords) -> str:
     quantity = QUANTITY[name]
     if name not in SIZES:
         return ""
     if isinstance(prior, Prediction) or isinstance(current, Prediction) or prior is None or current is None:
         return ""
-    return f"{quantity.words} from {quantity.written(prior)} to {quantity.written(current)} {quantity.sign}".strip()
+    before, after = (words.number(quantity.written(value)) for value in (prior, current))
+    told = words(
+        "{size} from {before} to {after} {unit}",
+        size=words(quantity.words), before=before, after=after, unit=words.unit(quantity),
+    )  # fmt: skip
+    return told.strip()

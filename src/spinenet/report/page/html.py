@@ -16,7 +16,7 @@ from typing import Any
 
 from spinenet import __version__
 from spinenet.checking.gates import NOT_LOOKED_FOR_CODE
-from spinenet.labels import NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGET, TARGETS, Target
+from spinenet.labels import NEVER_LOOKED_FOR, TARGET, TARGETS, Target
 from spinenet.locating.discs import NUMBERING
 from spinenet.report.certainty import EXPLAINED, reading_of
 from spinenet.report.corrections import approved
@@ -113,8 +113,6 @@ def render(result: StudyResult, *, model: Mapping[str, Any], options: ReportOpti
         result=result,
         failed=failed,
         t=words,
-        research_only=RESEARCH_ONLY,
-        notice=words.phrases("notice"),
         patient=identification_of(origin).parts if origin else (),
         flags=[one for one in result.flags if failed or _is_at_the_top(one)],
         model_lines=model_lines(model),
@@ -123,9 +121,7 @@ def render(result: StudyResult, *, model: Mapping[str, Any], options: ReportOpti
         never_looked_for=[words.phrases.of("never", thing) for thing in NEVER_LOOKED_FOR],
         no_objects=why_no_objects(result),
         reviewed=_reviewed(result, words),
-        language=options.language,
-        direction=words.phrases("direction"),
-        elsewhere="" if words.is_english else words.phrases("page_language"),
+        **words.frame,
         version=__version__,
         **({"script": ""} if failed else _shown(result, model, options, words)),
     )

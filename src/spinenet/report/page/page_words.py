@@ -12,7 +12,7 @@ from typing import Any
 
 from spinenet.labels import TARGET, Scale, Target, View
 from spinenet.locating.measuring.quantities import Quantity
-from spinenet.report.certainty import BY_READER, Certainty, in_full, reading_of, said
+from spinenet.report.certainty import BY_READER, Certainty, in_full, label, reading_of, said
 from spinenet.report.findings import short_words
 from spinenet.report.options import Language
 from spinenet.report.ranking import RankedFinding
@@ -51,6 +51,16 @@ class PageWords:
         """
         return str(self._table.get(english, english)).format(**values)
 
+    @property
+    def frame(self) -> dict[str, str]:
+        """What every page says of its language and of its use."""
+        return {
+            "language": str(self.language),
+            "direction": self.phrases("direction"),
+            "notice": self.phrases("notice"),
+            "elsewhere": "" if self.is_english else self.phrases("page_language"),
+        }
+
     def number(self, text: str) -> str:
         """A number as written in this language."""
         return self.phrases.number(text)
@@ -85,13 +95,16 @@ class PageWords:
         >>> page_words(Language.DE).at(TARGET["endplate_upper"], "L3/L4")
         'L3/L4 Veränderungen der Grundplatte von L3'
         """
+        return f"{self.apart(level)} {self.finding(target, level)}"
+
+    def finding(self, target: Target, level: str) -> str:
+        """What is graded at a level, named as the finding that it may be."""
         if self.is_english:
-            return f"{level} {target.at(level)}"
-        name = self.running(target)
-        if target.scale is Scale.BINARY and self.phrases.knows(target.name):
-            upper, lower = map(self.apart, level.split("/"))
-            name = self.phrases.brief(target.name, upper=upper, lower=lower)
-        return f"{self.apart(level)} {name}"
+            return target.at(level)
+        if target.scale is not Scale.BINARY or not self.phrases.knows(target.name):
+            return self.running(target)
+        upper, lower = map(self.apart, level.split("/"))
+        return self.phrases.brief(target.name, upper=upper, lower=lower)
 
     def apart(self, latin: str) -> str:
         """A level, a numeral or a per cent that runs from the left whatever stands around it.
@@ -140,6 +153,13 @@ class PageWords:
         if reading.certainty is Certainty.OPEN and target.scale is Scale.BINARY:
             return surely
         return f"{surely} {self.phrases.either([self.grade(target, grade) for grade in reading.grades])}".strip()
+
+    def label(self, prediction: Prediction) -> str:
+        """A grade where no heading says its scale."""
+        if self.is_english:
+            return label(prediction)
+        told = self.grade(TARGET[prediction.target], prediction.grade)
+        return f"{told}?" if prediction.experimental else self.said(prediction)
 
     def in_full(self, prediction: Prediction) -> str:
         """A grade as a phrase of its own, with how surely and how probable."""

@@ -12,16 +12,17 @@ from typing import Any
 from urllib.parse import quote
 
 from spinenet import __version__
-from spinenet.labels import EXPERIMENTAL, RESEARCH_ONLY, TARGET, View
-from spinenet.report.certainty import Certainty, label, reading_of
+from spinenet.labels import TARGET, View
+from spinenet.report.certainty import Certainty, reading_of
 from spinenet.report.document import measurements_of, notes_of, predictions_of, read_document
 from spinenet.report.findings import URGENCIES
 from spinenet.report.identification import Identification, read_identification
+from spinenet.report.options import Language
 from spinenet.report.page.html import environment, in_script, inline_script, model_lines
-from spinenet.report.page.page_words import ENGLISH
+from spinenet.report.page.page_words import ENGLISH, PageWords, page_words
 from spinenet.report.ranking import Rank, ranking
 from spinenet.report.text.narrative import lacking_views
-from spinenet.study import Prediction, Severity
+from spinenet.study import Note, Prediction, Severity
 from spinenet.system.files import write_text
 
 WORKLIST_FILE = "worklist.html"
@@ -35,8 +36,8 @@ ExportedGrade = tuple[str, str, str, int, str, bool]
 @dataclass(frozen=True)
 class Entry:
     """One row. ``urgency`` is an index into URGENCIES, -1 where nothing was graded; ``found`` says what it comes from,
-    the gravest first, ``still_open`` what cannot be excluded. ``lacking`` are views of the model that the study has no
-    series of, ``grades`` all of them for an export; ``order`` sorts."""
+    the gravest first, ``still_open`` what cannot be excluded. ``reasons`` are notes with their headings, ``lacking``
+    views of the model that the study has no series of, ``grades`` all of them for an export; ``order`` sorts."""
 
     study: str
     link: str
@@ -46,7 +47,7 @@ class Entry:
     still_open: tuple[str, ...]
     levels: int
     lacking: tuple[str, ...]
-    reasons: tuple[str, ...]
+    reasons: tuple[tuple[str, str], ...]
     order: Order
     grades: tuple["ExportedGrade", ...] = ()
     person: Identification = field(default_factory=Identification)
@@ -57,21 +58,26 @@ class Entry:
         return URGENCIES[self.urgency] if self.urgency >= 0 else "not graded"
 
 
-def write_worklist(documents: Mapping[Path, Path], path: Path) -> None:
+def write_worklist(documents: Mapping[Path, Path], path: Path, language: Language = Language.EN) -> None:
     """Write the page of the studies in ``documents`` (files beside the studies' pages), read one at a time; each with
     the file that says who was examined, which need not be there."""
     model: Mapping[str, Any] = {}
     entries: list[Entry] = []
+    words = page_words(language)
     for file, identity in documents.items():
         content, person = read_document(file), read_identification(identity)
         model = content["model"]
         link = quote(file.with_suffix(".html").relative_to(path.parent).as_posix())
-        entries += [entry_of(study, link, model.get("views", ()), person) for study in content["studies"]]
-    write_text(path, render(entries, model))
+        entries += [entry_of(study, link, model.get("views", ()), person, words) for study in content["studies"]]
+    write_text(path, render(entries, model, words))
 
 
 def entry_of(
-    study: Mapping[str, Any], link: str, views: Sequence[str] = (), person: Identification | None = None
+    study: Mapping[str, Any],
+    link: str,
+    views: Sequence[str] = (),
+    person: Identification | None = None,
+    words: PageWords = ENGLISH,
 ) -> Entry:
     """The row of one study of a document; ``views`` are those that the model can read."""
     predictions = [one for one in predictions_of(study) if not one.experimental]
@@ -86,32 +92,38 @@ def entry_of(
         link=link,
         status=study["status"],
         urgency=urgency,
-        found=_cut([ENGLISH.ranked(one) for one in ranked.leading]),
-        still_open=_cut([ENGLISH.not_excluded(one) for one in ranked.still_open]),
+        found=_cut([words.ranked(one) for one in ranked.leading], words),
+        still_open=_cut([words.not_excluded(one) for one in ranked.still_open], words),
         levels=len(study["levels"]),
-        lacking=() if failed else tuple(one.words for one in lacking_views(there, list(map(View, views)))),
-        reasons=tuple(dict.fromkeys(str(note) for note in notes if note.severity is not Severity.NOTE)),
+        lacking=() if failed else tuple(words.view(one) for one in lacking_views(there, list(map(View, views)))),
+        reasons=tuple(dict.fromkeys((words.warning(note.code), str(note)) for note in notes if _is_caution(note))),
         order=(urgency, ranked.rank, len(ranked.leading)),
-        grades=tuple(_exported(one) for one in predictions),
+        grades=tuple(_exported(one, words) for one in predictions),
         person=person or Identification(),
     )
 
 
-def _cut(words: Sequence[str]) -> tuple[str, ...]:
-    return (*words[:NAMED], *([f"{len(words) - NAMED} more"] if len(words) > NAMED else []))
+def _is_caution(note: Note) -> bool:
+    return note.severity is not Severity.NOTE
 
 
-def _exported(prediction: Prediction) -> ExportedGrade:
+def _cut(told: Sequence[str], words: PageWords) -> tuple[str, ...]:
+    more = len(told) - NAMED
+    return (*told[:NAMED], *([words("{count} more", count=more)] if more > 0 else []))
+
+
+def _exported(prediction: Prediction, words: PageWords) -> ExportedGrade:
     reading = reading_of(prediction)
-    surely = reading.word or "stands"
+    surely = words(reading.word or "stands")
     told = reading.is_finding and reading.certainty is not Certainty.OPEN
-    return prediction.level, TARGET[prediction.target].title, label(prediction), reading.percent, surely, told
+    title = words.title(TARGET[prediction.target])
+    return prediction.level, title, words.label(prediction), reading.percent, surely, told
 
 
-def render(entries: Sequence[Entry], model: Mapping[str, Any]) -> str:
+def render(entries: Sequence[Entry], model: Mapping[str, Any], words: PageWords = ENGLISH) -> str:
     """The page as text, the most urgent study first, those that were not graded last."""
     ordered = sorted(sorted(entries, key=lambda entry: entry.study), key=lambda entry: entry.order, reverse=True)
-    script, script_hash = inline_script("worklist.js")
+    script, script_hash = inline_script("page.js", "worklist.js")
     identified = any(entry.person != Identification() for entry in entries)
     return str(
         _template().render(
@@ -123,8 +135,9 @@ def render(entries: Sequence[Entry], model: Mapping[str, Any]) -> str:
             titles=list(dict.fromkeys(title for entry in entries for _, title, *_ in entry.grades)),
             grades=in_script({entry.study: entry.grades for entry in ordered}) or "{}",
             model_lines=model_lines(model),
-            research_only=RESEARCH_ONLY,
-            experimental=EXPERIMENTAL,
+            t=words,
+            **words.frame,
+            script_words=in_script(words.in_scripts(script)) or "{}",
             script=script,
             script_hash=script_hash,
             version=__version__,

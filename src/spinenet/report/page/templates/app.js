@@ -1,4 +1,3 @@
-"use strict";
 // The local page: sends what is dropped to the program on this computer, and shows how far it is.
 const find = (id) => document.getElementById(id);
 const AT_ONCE = 4;
@@ -47,18 +46,21 @@ const attempt = (work) => work.catch((error) => { find("drops").prepend(Object.a
 
 function lineOf(drop) {
   const line = document.createElement("li"), state = sending.get(drop.key);
-  const words = { receiving: state ? `copying ${state.sent} of ${state.total} files` : "copying", waiting: "waiting", grading: drop.total ? `grading ${drop.done} of ${drop.total}` : "reading headers", done: "done", failed: "failed" };
+  const words = {
+    receiving: state ? t("copying {sent} of {total} files", state) : t("copying"), waiting: t("waiting"),
+    grading: drop.total ? t("grading {done} of {total}", drop) : t("reading headers"), done: t("done"), failed: t("gone wrong"),
+  };
   line.dataset.state = drop.state;
   if (drop.state === "failed") line.className = "failed";
   line.append(`${words[drop.state]} `);
   if (drop.state === "grading" || state) {
     const bar = document.createElement("progress");
-    bar.setAttribute("aria-label", "progress");
+    bar.setAttribute("aria-label", t("progress"));
     const [done, total] = state ? [state.sent, state.total] : [drop.done, drop.total];
     if (total) Object.assign(bar, { max: total, value: done });
     line.append(bar);
   }
-  for (const words of drop.told) line.append(Object.assign(document.createElement("small"), { textContent: words }));
+  for (const words of drop.told) line.append(Object.assign(document.createElement("small"), { textContent: words, lang: "en", dir: "auto" }));
   return line;
 }
 
@@ -76,7 +78,7 @@ async function look() {
       find("worklist").src = `/results/worklist.html?${done}`;
     }
   } catch (error) {
-    find("drops").replaceChildren(Object.assign(document.createElement("li"), { className: "failed", textContent: "spinenet app was stopped; start it again" }));
+    find("drops").replaceChildren(Object.assign(document.createElement("li"), { className: "failed", textContent: t("spinenet app was stopped; start it again") }));
   }
   setTimeout(look, 700);
 }
@@ -84,10 +86,10 @@ async function look() {
 // A button behind a study's key that deletes it, once it is asked whether that is meant.
 function deleteButton(row) {
   const study = row.dataset.study, button = document.createElement("button");
-  Object.assign(button, { type: "button", className: "delete", textContent: "delete" });
-  button.setAttribute("aria-label", `delete ${study}`);
+  Object.assign(button, { type: "button", className: "delete", textContent: t("delete") });
+  button.setAttribute("aria-label", t("delete {study}", { study }));
   button.addEventListener("click", () => {
-    if (!confirm(`Delete ${study} with its images, results and corrections? This cannot be undone.`)) return;
+    if (!confirm(t("Delete {study} with its images, results and corrections? This cannot be undone.", { study }))) return;
     button.disabled = true;
     attempt(ask("DELETE", `/studies/${encodeURIComponent(study)}`));
   });

@@ -1,4 +1,3 @@
-"use strict";
 const body = document.querySelector("#worklist tbody");
 const rows = [...body.rows];
 const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
@@ -20,7 +19,7 @@ function filter() {
     row.hidden = !fits(row);
     shown += !row.hidden;
   }
-  field("count").textContent = `${shown} of ${rows.length}`;
+  field("count").textContent = t("{shown} of {seen}", { shown, seen: rows.length });
   field("nothing").hidden = shown > 0;
 }
 
@@ -40,12 +39,12 @@ function sort(button) {
 // Sets of columns for a spreadsheet: a head, and for each row shown its lines.
 function table(kind) {
   const shown = rows.filter((row) => !row.hidden), study = (row) => [row.dataset.study, row.dataset.patient, row.dataset.date];
-  const named = ["study", "patient", "examined"];
+  const named = [t("study"), t("patient"), t("examined")];
   if (kind === "list") {
-    const cell = (row, name) => [...(row.querySelector(`[data-head="${name}"]`)?.querySelectorAll("span.finding, .reasons span, :scope > span") || [])].map((one) => one.textContent).join("; ");
-    const columns = ["Why", "Cannot exclude", "Lacks", "Cautions"];
-    return [[...named, "priority", "status", "why", "cannot exclude", "series lacking", "cautions"],
-      ...shown.map((row) => [...study(row), row.dataset.word, row.dataset.status, ...columns.map((name) => cell(row, name))])];
+    const cell = (row, name) => [...(row.querySelector(`[data-column="${name}"]`)?.querySelectorAll("span.finding, .reasons span, :scope > span") || [])].map((one) => one.textContent).join("; ");
+    const columns = ["why", "open", "lacks", "cautions"];
+    return [[...named, t("priority"), t("status"), t("why"), t("cannot exclude"), t("series lacking"), t("cautions")],
+      ...shown.map((row) => [...study(row), row.querySelector(".urgency").textContent, row.querySelector('[data-column="status"]').firstChild.textContent, ...columns.map((name) => cell(row, name))])];
   }
   if (kind === "studies") {
     const keys = [...new Set(shown.flatMap((row) => gradesOf(row).map(([level, title]) => `${level} ${title}`)))];
@@ -55,7 +54,7 @@ function table(kind) {
     })];
   }
   const kept = (grade) => kind === "grades" || grade[5];
-  return [[...named, "level", "what", "grade", "per cent", "how surely"], ...shown.flatMap((row) => gradesOf(row).filter(kept).map((one) => [...study(row), ...one.slice(0, 5)]))];
+  return [[...named, t("level"), t("what"), t("grade"), t("per cent"), t("how surely")], ...shown.flatMap((row) => gradesOf(row).filter(kept).map((one) => [...study(row), ...one.slice(0, 5)]))];
 }
 
 // What begins like a formula is none in a spreadsheet.
