@@ -106,23 +106,24 @@ class Placement:
         apart = [index for index in nearest_first if (index - middle) % stride == 0]
         return [index for index in apart if abs(index - middle) * step_mm <= spec.reach_mm][: spec.max_slices]
 
-    def crops(self, slices: Sequence[int]) -> list[LevelCrop]:
-        """The crops of these slices, in their order; ValueError where the view of the series is not known."""
+    def crop(self, slice_index: int, pixels_HW: NDArray[np.float32]) -> LevelCrop:
+        """A slice with the pixels of its crop; ValueError where the view of the series is not known."""
         series = self.series
         if series.view is None:
             raise ValueError(f"{series.name}: no view, so what its crops show is not known; {series.reason}")
         # Of one slice whose side is unknown even the sign of the distance would be a guess.
         beside = series.laterality_known or len(series.voxels_SRC) > 1
-        return [
-            LevelCrop(
-                series_name=series.name,
-                view=series.view,
-                slice_index=index,
-                offset_mm=self.offset_mm(index) if beside else 0.0,
-                pixels_HW=self.pixels(index),
-            )
-            for index in slices
-        ]
+        return LevelCrop(
+            series_name=series.name,
+            view=series.view,
+            slice_index=slice_index,
+            offset_mm=self.offset_mm(slice_index) if beside else 0.0,
+            pixels_HW=pixels_HW,
+        )
+
+    def crops(self, slices: Sequence[int]) -> list[LevelCrop]:
+        """The crops of these slices, in their order."""
+        return [self.crop(index, self.pixels(index)) for index in slices]
 
 
 def place(series: Series, frame: LevelFrame, spec: CropSpec) -> Placement:
@@ -174,22 +175,44 @@ def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
     return vector / np.linalg.norm(vector)
 
 
-def resample(slice_RC: NDArray[np.float32], matrix: NDArray[np.float64], spec: CropSpec) -> NDArray[np.float32]:
-    """Bilinear resample of one slice by a crop matrix; outside the image the nearest edge value is used.
+COARSE = 1.4
+"""Slices of more pixels to a pixel of the crop are smoothed before they are resampled."""
+MARGIN = 4
+"""Pixels that smoothing reads beside a crop."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of a slice that a crop reads: the pixel (2,) it begins at and the one after its last, the (2, 3) matrix
+    from crop pixels into it, and the standard deviation in pixels of the smoothing before it is resampled, 0: none."""
+
+    low: NDArray[np.int64]
+    high: NDArray[np.int64]
+    matrix: NDArray[np.float64]
+    smoothing: float
+
+
+def window_of(shape: tuple[int, ...], matrix: NDArray[np.float64], spec: CropSpec) -> Window:
+    """What a crop matrix reads of a slice of this (rows, columns).
 
     Where the slice is much finer than the crop it is smoothed first, so that noise does not depend on the matrix size.
     """
+    pixels_per_step = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    corners = matrix @ np.array([[0, 0, spec.rows, spec.rows], [0, spec.columns, 0, spec.columns], [1, 1, 1, 1]])
+    low = np.clip(np.floor(corners.min(1)).astype(int) - MARGIN, 0, np.array(shape) - 1)
+    high = np.minimum(np.maximum(np.ceil(corners.max(1)).astype(int) + MARGIN, low + 1), shape)
+    inside = np.concatenate([matrix[:, :2], matrix[:, 2:] - low[:, None]], axis=1)
+    return Window(low, high, inside, 0.4 * np.sqrt(pixels_per_step**2 - 1) if pixels_per_step > COARSE else 0.0)
+
+
+def resample(slice_RC: NDArray[np.float32], matrix: NDArray[np.float64], spec: CropSpec) -> NDArray[np.float32]:
+    """Bilinear resample of one slice by a crop matrix; outside the image the nearest edge value is used."""
     from scipy import ndimage
 
-    pixels_per_step = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
-    if pixels_per_step > 1.4:
-        margin = 4
-        corners = matrix @ np.array([[0, 0, spec.rows, spec.rows], [0, spec.columns, 0, spec.columns], [1, 1, 1, 1]])
-        low = np.clip(np.floor(corners.min(1)).astype(int) - margin, 0, np.array(slice_RC.shape) - 1)
-        high = np.maximum(np.ceil(corners.max(1)).astype(int) + margin, low + 1)
-        window = slice_RC[low[0] : high[0], low[1] : high[1]]
-        slice_RC = ndimage.gaussian_filter(window, 0.4 * np.sqrt(pixels_per_step**2 - 1))
-        matrix = np.concatenate([matrix[:, :2], matrix[:, 2:] - low[:, None]], axis=1)
+    window = window_of(slice_RC.shape, matrix, spec)
+    if window.smoothing:
+        slice_RC = slice_RC[window.low[0] : window.high[0], window.low[1] : window.high[1]]
+        slice_RC, matrix = ndimage.gaussian_filter(slice_RC, window.smoothing), window.matrix
     return ndimage.affine_transform(
         slice_RC, matrix[:, :2], matrix[:, 2], (spec.rows, spec.columns), order=1, mode="nearest", prefilter=False
     )
@@ -235,34 +258,60 @@ def every_slice(series: Series, slices: list[int], offsets_mm: NDArray[np.float6
     return slices
 
 
-def build_bag(located: Sequence[LocatedSeries], spec: CropSpec, choose: Choose = every_slice) -> Bag:
-    """Crop every level of a study from every located series that shows it, levels from the sacrum up."""
-    crops: dict[str, list[LevelCrop]] = {}
-    scales: dict[str, list[NDArray[np.float32]]] = {}
+@dataclass(frozen=True)
+class ShownSlice:
+    """A slice of a series that shows a level, and where the level lies in it."""
+
+    located: LocatedSeries
+    placement: Placement
+    slice_index: int
+
+    def pixels(self) -> NDArray[np.float32]:
+        """Its crop, (rows, columns) of the spec."""
+        return self.placement.pixels(self.slice_index)
+
+
+Shown = dict[str, list[ShownSlice]]
+"""Level, from the sacrum up -> the slices that show it."""
+
+
+def shown_slices(located: Sequence[LocatedSeries], spec: CropSpec, choose: Choose = every_slice) -> Shown:
+    """Which slices show each level of a study, of every located series."""
+    shown: Shown = {}
     for one in located:
         for found in levels_shown(one.series, one.frames, spec):
             offsets_mm = np.array([found.placement.offset_mm(index) for index in found.slices])
-            shown = found.placement.crops(choose(one.series, found.slices, offsets_mm))
-            if shown:
-                crops.setdefault(found.frame.level, []).extend(shown)
-                scales.setdefault(found.frame.level, []).extend([one.reference] * len(shown))
-    levels = sorted(crops, key=LEVELS.index)
-    places = {level: _places(crops[level]) for level in levels}
-    shape = (len(levels), max(map(len, places.values()), default=0))
+            for index in choose(one.series, found.slices, offsets_mm):
+                shown.setdefault(found.frame.level, []).append(ShownSlice(one, found.placement, index))
+    return {level: shown[level] for level in sorted(shown, key=LEVELS.index)}
+
+
+def build_bag(located: Sequence[LocatedSeries], spec: CropSpec, choose: Choose = every_slice) -> Bag:
+    """Crop every level of a study from every located series that shows it, levels from the sacrum up."""
+    return bag_of(shown_slices(located, spec, choose), (spec.rows, spec.columns), ShownSlice.pixels)
+
+
+def bag_of(shown: Shown, size: tuple[int, int], pixels: Callable[[ShownSlice], NDArray[np.float32]]) -> Bag:
+    """The bag of these slices, whose crops, of this size, ``pixels`` gives."""
+    crops = {
+        level: [one.placement.crop(one.slice_index, pixels(one)) for one in slices] for level, slices in shown.items()
+    }
+    places = {level: _places(crops[level]) for level in shown}
+    shape = (len(shown), max(map(len, places.values()), default=0))
     bag = Bag(
-        crops_LSHW=np.zeros((*shape, spec.rows, spec.columns), np.float32),
+        crops_LSHW=np.zeros((*shape, *size), np.float32),
         tissue_LS3=np.zeros((*shape, 3), np.float32),
         view_LS=np.zeros(shape, np.int64),
         offset_LS=np.zeros(shape, np.float32),
         mirrored_LS=np.zeros(shape, np.bool_),
         mask_LS=np.zeros(shape, np.bool_),
-        level_L=np.array([LEVELS.index(level) for level in levels], np.int64),
+        level_L=np.array([LEVELS.index(level) for level in shown], np.int64),
         shown_LS=np.full(shape, -1, np.int64),
-        shown=tuple(tuple(crops[level]) for level in levels),
+        shown=tuple(tuple(crops[level]) for level in shown),
     )
-    for row, level in enumerate(levels):
+    for row, level in enumerate(shown):
         for column, (index, mirrored) in enumerate(places[level]):
-            _fill(bag, (row, column), crops[level][index], scales[level][index], mirrored)
+            _fill(bag, (row, column), crops[level][index], shown[level][index].located.reference, mirrored)
             bag.shown_LS[row, column] = index
     return bag
 
