@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-from spinenet.crops import BAG_ARRAYS, CropSpec, build_bag
-from spinenet.labels import MIRROR, View
+from spinenet.crops import BAG_ARRAYS, CropSpec, build_bag, shown_slices
+from spinenet.datasets.grey_values import held, whole
+from spinenet.labels import LEVELS, MIRROR, TARGETS, View
 from spinenet.study import LevelFrame, LocatedSeries, Series
 from spinenet.train.augment import (
     AugmentConfig,
-    CropBagd,
     JitterFramesd,
     RandScannerd,
     RandWindowd,
@@ -18,14 +19,33 @@ from spinenet.train.augment import (
     mirrored,
 )
 from spinenet.train.data import grader_transforms
+from spinenet.train.rendering import render
+from spinenet.train.windows import PLACED, collate_windows, window_item
 
 STILL = AugmentConfig(shift_mm=0, rotation_deg=0, zoom=0, window=0, gamma=0, noise=0, artefacts=0, drop_view=0)
+
+
+def in_bytes(item):
+    return {**item, "located": tuple(map(held, item["located"]))}
+
+
+def windows_of(item, spec):
+    """Every slice of an item, as prediction takes them."""
+    held_item = in_bytes(item)
+    return window_item(shown_slices(held_item["located"], spec), held_item, spec, item["grades_LT"])
+
+
+def pictured(item):
+    """The arrays of one item's bag with the pictures that its step is made of."""
+    batch = collate_windows([item])
+    return {name: batch[name][0].numpy() for name in PLACED} | {"crops_LSHW": render(batch)[0].numpy()}
 
 
 def augmented(item, config, spec, seed=0):
     transforms = grader_transforms(config, spec)
     transforms.set_random_state(seed)
-    return transforms(item)
+    torch.manual_seed(seed)
+    return pictured(transforms(in_bytes(item)))
 
 
 def one_ball(center_mm=(0.0, 10.0, -5.0)):
@@ -75,7 +95,55 @@ def test_without_any_augmentation_training_sees_what_prediction_sees(item, spec)
             expected = expected.clip(0, 1.3)
         if name == "offset_LS":  # it may have been mirrored
             expected, seen[name] = np.abs(expected), np.abs(seen[name])
-        assert np.allclose(seen[name], expected, atol=1e-6), name
+        assert np.allclose(seen[name], expected, atol=6e-3 if name == "crops_LSHW" else 1e-6), name  # a byte a pixel
+
+
+def finer(one, times):
+    """A series in so many times as many pixels each way."""
+    voxels_SRC = one.series.voxels_SRC.repeat(times, 1).repeat(times, 2)
+    affine = one.series.affine_vox2mm @ np.diag([1, 1 / times, 1 / times, 1.0])
+    return replace(one, series=replace(one.series, voxels_SRC=voxels_SRC, affine_vox2mm=affine))
+
+
+@pytest.mark.parametrize("pixel_mm", [0.8, 1.3])
+@pytest.mark.parametrize("times", [1, 3])
+def test_pictures_of_a_batch_are_those_that_prediction_resamples(item, times, pixel_mm):
+    spec = CropSpec(rows=40, columns=48, pixel_mm=pixel_mm)
+    fine = {**item, "located": tuple(finer(one, times) for one in item["located"])}
+    jitter = JitterFramesd(replace(STILL, shift_mm=6.0, rotation_deg=9.0), spec)
+    jitter.set_random_state(1)
+    moved = {**jitter(in_bytes(fine)), "study": ""}
+    items = [
+        window_item(shown_slices(moved["located"][:count], spec), moved, spec, item["grades_LT"]) for count in (2, 1)
+    ]
+    batch = collate_windows(items)
+    assert bool((batch["smoothing_M"] > 0).any()) == (times == 3)
+    crops_BLSHW = render(batch).numpy()
+    for crops_LSHW, count in zip(crops_BLSHW, (2, 1), strict=True):
+        bag = build_bag(tuple(map(whole, moved["located"][:count])), spec)
+        levels, slices = bag.mask_LS.shape
+        np.testing.assert_allclose(crops_LSHW[:levels, :slices], bag.crops_LSHW, atol=2e-4)
+        assert not crops_LSHW[levels:].any() and not crops_LSHW[:, slices:].any()
+
+
+def test_a_study_of_which_no_slice_shows_a_level_is_an_empty_row(item, spec):
+    nothing = {**item, "located": tuple(replace(one, frames=()) for one in item["located"])}
+    transforms = grader_transforms(AugmentConfig(), spec)
+    transforms.set_random_state(0)
+    batch = collate_windows([transforms(in_bytes(one)) for one in (nothing, item)])
+    assert not batch["mask_LS"][0].any() and not render(batch)[0].any() and render(batch)[1].any()
+
+
+def test_axial_pictures_are_shown_mirrored_beside_as_they_are(spec):
+    affine = np.array([[0, 0, 0.6, -60.0], [0, 0.6, 0, -50.0], [4.0, 0, 0, -20.0], [0, 0, 0, 1.0]])
+    voxels_SRC = np.random.default_rng(0).integers(0, 200, (10, 200, 200)).astype(np.float32)
+    series = Series("axial", voxels_SRC, affine, "axial", View.AXIAL_T2)
+    frame = LevelFrame("L4/L5", np.zeros(3), np.array([0.0, 1, 0]), np.array([0, 0, 1.0]), 35.0, 10.0)
+    located = LocatedSeries(series, (frame,), 0, np.array([0, 200, 90, 150, 60], np.float32))
+    data = {"located": (located,), "study": "", "grades_LT": np.zeros((len(LEVELS), len(TARGETS)), np.int64)}
+    bag = build_bag([located], spec)
+    assert bag.mirrored_LS.tolist() == [[False] * 5 + [True] * 5]
+    np.testing.assert_allclose(pictured(windows_of(data, spec))["crops_LSHW"], bag.crops_LSHW, atol=2e-4)
 
 
 def test_grades_follow_the_names_of_their_levels(item, spec):
@@ -169,59 +237,88 @@ def test_a_single_slice_is_always_taken():
 
 
 def test_mirrored_bags_permute_sides_and_come_back(item, spec):
-    seen = CropBagd(spec)(item)
+    seen = windows_of(item, spec)
     there = mirrored(seen)
     assert np.array_equal(there["grades_LT"], seen["grades_LT"][:, list(MIRROR)])
     assert np.array_equal(there["offset_LS"], -seen["offset_LS"])
     back = mirrored(there)
-    assert all(np.array_equal(back[name], seen[name]) for name in (*BAG_ARRAYS, "grades_LT"))
+    assert all(np.array_equal(back[name], seen[name]) for name in PLACED)
 
 
 def test_one_rater_is_asked_at_a_time_and_the_truth_where_there_is_none(item, spec):
     raters_RLT = np.stack([item["grades_LT"], np.where(item["grades_LT"] >= 0, 0, -1)])
     sample = SampleBagd(STILL, spec, "rater")
     sample.set_random_state(0)
+    item = in_bytes(item)
     seen = {tuple(sample({**item, "raters_RLT": raters_RLT})["grades_LT"][:, 0]) for _ in range(10)}
     assert len(seen) == 2
     alone = sample({**item, "raters_RLT": raters_RLT[:0]})["grades_LT"]
     assert np.array_equal(alone, SampleBagd(STILL, spec)(item)["grades_LT"])
 
 
+def changed(item, spec, transform):
+    """The bag of every slice before and after a transform."""
+    transform.set_random_state(3)
+    before = windows_of(item, spec)
+    return pictured(before), pictured(transform(before)), before["series_M"][before["picture_LS"]]
+
+
 def test_a_window_is_a_monotone_map_that_takes_the_tissue_values_along(item, spec):
-    window = RandWindowd(AugmentConfig(window=0.3, gamma=0.4))
-    window.set_random_state(3)
-    seen = CropBagd(spec)({**item, "located": item["located"]})
-    # pixels that have exactly a tissue's grey value must keep having it
-    seen["crops_LSHW"][..., 0, :3] = seen["tissue_LS3"]
-    before = {name: value.copy() for name, value in seen.items() if isinstance(value, np.ndarray)}
-    after = window(seen)
-    assert np.allclose(after["crops_LSHW"][..., 0, :3], after["tissue_LS3"], atol=1e-5)
+    before, after, series_LS = changed(item, spec, RandWindowd(AugmentConfig(window=0.3, gamma=0.4)))
     assert not np.allclose(after["crops_LSHW"], before["crops_LSHW"], atol=0.02)
     for series in range(2):
-        chosen = before["series_LS"] == series
+        chosen = before["mask_LS"] & (series_LS == series)
         order = np.argsort(before["crops_LSHW"][chosen].ravel())
-        assert (np.diff(after["crops_LSHW"][chosen].ravel()[order]) >= -1e-6).all()
+        grey, new = (one["crops_LSHW"][chosen].ravel()[order] for one in (before, after))
+        assert (np.diff(new) >= -1e-6).all()
+        tissue, shown = (one["tissue_LS3"][chosen][0] for one in (before, after))
+        np.testing.assert_allclose(shown, np.interp(tissue, grey, new), atol=0.02)
 
 
 def test_each_series_gets_a_window_of_its_own(item, spec):
     window = RandWindowd(AugmentConfig(window=0.3, gamma=0.4))
     window.set_random_state(3)
-    seen = CropBagd(spec)(item)
-    seen["crops_LSHW"][...] = 0.5
-    after = window(seen)
-    greys = [np.unique(after["crops_LSHW"][after["series_LS"] == series]) for series in range(2)]
-    assert [len(grey) for grey in greys] == [1, 1] and greys[0] != greys[1]
+    first, second = window(windows_of(item, spec))["window_Z3"]
+    assert not np.allclose(first, second)
+
+
+def test_stacks_of_one_series_get_the_same_window(item, spec):
+    one = item["located"][0]
+    twice = {**item, "located": (replace(one, frames=one.frames[:3]), replace(one, frames=one.frames[3:]))}
+    first, second = RandWindowd(AugmentConfig())(windows_of(twice, spec))["window_Z3"]
+    assert np.array_equal(first, second)
 
 
 def test_noise_reaches_slices_that_are_there_and_no_others(item, spec):
-    fewer = (item["located"][0], replace(item["located"][1], frames=item["located"][1].frames[:2]))
-    seen = CropBagd(spec)({**item, "located": fewer})
-    assert not seen["mask_LS"].all()
-    scanner = RandScannerd(AugmentConfig(noise=0.2, artefacts=1.0))
-    scanner.set_random_state(0)
-    before = seen["crops_LSHW"].copy()
-    after = scanner(seen)["crops_LSHW"]
-    assert not after[~seen["mask_LS"]].any() and np.isfinite(after).all()
-    changed = np.abs(after - before).max((2, 3)) > 1e-3
-    assert np.array_equal(changed, seen["mask_LS"])
-    assert np.abs(after - before).mean() < 0.3
+    fewer = {**item, "located": (item["located"][0], replace(item["located"][1], frames=item["located"][1].frames[:2]))}
+    before, after, _ = changed(fewer, spec, RandScannerd(AugmentConfig(noise=0.2, artefacts=1.0)))
+    mask_LS = before["mask_LS"]
+    assert not mask_LS.all()
+    assert not after["crops_LSHW"][~mask_LS].any() and np.isfinite(after["crops_LSHW"]).all()
+    away = np.abs(after["crops_LSHW"] - before["crops_LSHW"])
+    assert np.array_equal(away.max((2, 3)) > 1e-3, mask_LS) and away.mean() < 0.3
+
+
+def test_a_blur_is_as_wide_as_was_drawn_and_keeps_the_mean(spec):
+    located = one_ball()
+    data = {"located": (located,), "study": "", "grades_LT": np.zeros((len(LEVELS), len(TARGETS)), np.int64)}
+    still = windows_of(data, spec)
+    blurred = {**still, "blur_Z2": np.array([[0.0001, 1.0]], np.float32)}
+    before, after = (pictured(one)["crops_LSHW"][0, 0].astype(float) for one in (still, blurred))
+
+    def variances(pixels_HW):
+        at, places = centroid(pixels_HW + 0.1), np.indices(pixels_HW.shape)
+        return [(pixels_HW * (places[axis] - at[axis]) ** 2).sum() / pixels_HW.sum() for axis in (0, 1)]
+
+    (rows, columns), (rows_after, columns_after) = variances(before), variances(after)
+    assert after.sum() == pytest.approx(before.sum(), rel=1e-3)
+    assert rows_after == pytest.approx(rows, rel=0.01) and columns_after == pytest.approx(columns + 1.0, rel=0.05)
+
+
+def test_a_bias_field_is_smooth_and_multiplies(item, spec):
+    still = windows_of(item, spec)
+    field = np.zeros((2, 3, 3), np.float32)
+    field[:, 1, 0] = np.log(2)  # brighter downwards, from a half to twice
+    before, after = (pictured(one)["crops_LSHW"] for one in (still, {**still, "field_Z33": field}))
+    ratio_H = (after.sum((0, 1, 3)) / before.sum((0, 1, 3))).astype(float)
+    np.testing.assert_allclose(np.log2(ratio_H), np.linspace(-1, 1, spec.rows), atol=1e-3)

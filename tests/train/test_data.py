@@ -14,7 +14,15 @@ from spinenet.labels import LEVELS, TARGET_INDEX, TARGETS, UNKNOWN, columns_of
 from spinenet.locating.discs import LOCATOR_CLASSES, LOWEST_DISC, SIZE_MULTIPLE
 from spinenet.readers import read_study
 from spinenet.train.augment import CropBagd
-from spinenet.train.data import Draws, ReadSlicesd, StudyBags, collate_bags, grader_loaders, locator_loaders
+from spinenet.train.data import (
+    Draws,
+    ReadLocatedd,
+    ReadSlicesd,
+    StudyBags,
+    collate_bags,
+    grader_loaders,
+    locator_loaders,
+)
 from spinenet.train.training_config import FitConfig, RandomiseConfig, TrainGraderConfig, TrainLocatorConfig
 
 
@@ -47,7 +55,7 @@ def config(spec, **changes):
 
 
 def test_validation_bags_are_what_prediction_would_build(split, spec):
-    bags = StudyBags(split.validation, Compose([CropBagd(spec)]), spec, progress=False)
+    bags = StudyBags(split.validation, ReadLocatedd(spec), Compose([CropBagd(spec)]), progress=False)
     for seen, study in zip((bags[index] for index in range(len(bags))), split.validation, strict=True):
         bag = build_bag(locate_all(read_study(study.source).series, study.masks), spec)
         for name in BAG_ARRAYS:
@@ -59,7 +67,7 @@ def test_the_graders_loaders_hold_each_their_part_of_the_patients(split, spec):
     train, validation = grader_loaders(split, config(spec, seed=0))
     assert len(train.dataset) == len(split.train) and len(validation.dataset) == len(split.validation)
     batch = next(iter(train))
-    assert batch["crops_LSHW"].dtype == torch.float32 and batch["grades_LT"].shape[2] == len(TARGETS)
+    assert batch["windows_MRC"].dtype == torch.uint8 and batch["grades_LT"].shape[2] == len(TARGETS)
     known = (batch["grades_LT"] != UNKNOWN).any(0).any(0)
     assert set(torch.nonzero(known).flatten().tolist()) == {
         TARGET_INDEX[name] for name in columns_of("spider").values()
@@ -97,8 +105,9 @@ def test_prepared_studies_give_the_bags_that_their_files_give(split, spec, tmp_p
         save_study(tmp_path / f"{study.key}.npz", located_study("phantom", study, located), spec)
     prepared = load_dataset("phantom", tmp_path).studies
     direct = {study.key: study for study in split.train}
-    for study, bag in zip(prepared, StudyBags(prepared, Compose([CropBagd(spec)]), spec), strict=True):
-        (expected,) = StudyBags([direct[study.key]], Compose([CropBagd(spec)]), spec, progress=False)
+    cut = (ReadLocatedd(spec), Compose([CropBagd(spec)]))
+    for study, bag in zip(prepared, StudyBags(prepared, *cut), strict=True):
+        (expected,) = StudyBags([direct[study.key]], *cut, progress=False)
         assert np.array_equal(bag["grades_LT"], expected["grades_LT"])
         assert np.allclose(bag["crops_LSHW"], expected["crops_LSHW"], atol=1e-3)
 

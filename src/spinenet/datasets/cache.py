@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.crops import CropSpec
-from spinenet.datasets.grey_values import packed, unpacked
+from spinenet.datasets.grey_values import HeldSeries, packed, shape_alone, unpacked, whole
 from spinenet.datasets.labelled import Dataset, Finding, LabelledStudy
 from spinenet.errors import DatasetError, in_words
 from spinenet.labels import TARGET_INDEX, TARGETS, UNKNOWN, View
 from spinenet.readers import StudySource
-from spinenet.study import LevelFrame, LocatedSeries, Series
+from spinenet.study import LevelFrame, LocatedSeries
 from spinenet.system.files import replacing
 
 MAX_ZOOM = 1.25
@@ -154,6 +154,12 @@ def save_study(path: Path, study: LocatedStudy, spec: CropSpec) -> LocatedStudy:
 
 def load_study(path: Path, spec: CropSpec) -> LocatedStudy:
     """Read a study for crops of ``spec``; DatasetError where the file is damaged or was trimmed for smaller crops."""
+    study = load_held(path, spec)
+    return replace(study, located=tuple(map(whole, study.located)))
+
+
+def load_held(path: Path, spec: CropSpec) -> LocatedStudy:
+    """The same with series that stay in bytes, as training holds them."""
     about, arrays = _read(path)
     if not _reaches_far_enough(about, spec):
         keys = f"crop.rows={spec.rows} crop.columns={spec.columns} crop.pixel_mm={spec.pixel_mm:g}"
@@ -297,11 +303,21 @@ def _facts_of(one: LocatedSeries) -> dict[str, Any]:
 
 def _series_of(facts: dict[str, Any], index: int, arrays: Any) -> LocatedSeries:
     stored, grey_values, affine, frames, sizes, reference = (arrays[f"{name}_{index}"] for name in _ARRAYS)
-    voxels_SRC = unpacked(stored, grey_values, facts["shape"])
+    steps_SRC = unpacked(stored, facts["shape"])
     view = View(facts["view"]) if facts["view"] else None
     named = zip(facts["levels"], frames, sizes, strict=True)
     return LocatedSeries(
-        Series(facts["name"], voxels_SRC, affine, facts["plane"], view, "", facts["laterality_known"]),
+        HeldSeries(
+            facts["name"],
+            shape_alone(steps_SRC),
+            affine,
+            facts["plane"],
+            view,
+            "",
+            facts["laterality_known"],
+            steps_SRC=steps_SRC,
+            grey_values=grey_values,
+        ),
         tuple(LevelFrame(level, *axes, *map(float, size)) for level, axes, size in named),
         facts["midline_slice"],
         reference,

@@ -1,22 +1,25 @@
 """Augmentation of graders' bags as MONAI dictionary transforms; geometry is moved in the frames, before the resample.
 
-Keys of an item: ``located`` (tuple of LocatedSeries), ``grades_LT``, ``raters_RLT``; after a bag was cut the arrays of
-``crops.Bag`` and the grades of its levels, UNKNOWN for targets that its slices cannot show.
+Keys of an item: ``located`` (tuple of LocatedSeries), ``grades_LT``, ``raters_RLT``; after slices were chosen those of
+``windows.window_item``: no picture is made here, but chance decides what the network's device makes of each.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from monai.transforms import RandBiasField, RandGaussianNoise, RandGaussianSmooth, RandomizableTransform, Transform
+import torch
+from monai.transforms import RandomizableTransform, Transform
 from numpy.typing import NDArray
 
 from spinenet.checking.visible import LATERAL_MM, visible_targets
-from spinenet.crops import BAG_ARRAYS, Bag, CropSpec, build_bag
+from spinenet.crops import BAG_ARRAYS, CropSpec, build_bag, shown_slices
 from spinenet.labels import LEVELS, MIRROR, SAGITTAL_VIEWS, UNKNOWN, VIEWS, View
 from spinenet.study import LevelFrame, LocatedSeries, Series
+from spinenet.train.rendering import windowed
 from spinenet.train.training_config import AugmentConfig
+from spinenet.train.windows import window_item
 
 Item = dict[Hashable, Any]
 FORAMEN_MM = 17.0
@@ -86,11 +89,14 @@ class CropBagd(Transform):
         self.spec = spec
 
     def __call__(self, data: Mapping[Hashable, Any]) -> Item:
-        return bag_item(data, build_bag(data["located"], self.spec), data["grades_LT"])
+        bag = build_bag(data["located"], self.spec)
+        item: Item = {name: getattr(bag, name) for name in BAG_ARRAYS}
+        shown_LT = visible_targets(bag, data["located"])
+        return item | {"grades_LT": np.where(shown_LT, data["grades_LT"][bag.level_L], UNKNOWN), "study": data["study"]}
 
 
 class SampleBagd(RandomizableTransform):
-    """Cut a bag of a few slices, by chance, but always some of each kind that a target needs."""
+    """A bag of a few slices, by chance, but always some of each kind that a target needs."""
 
     def __init__(self, config: AugmentConfig, spec: CropSpec, labels: str = "truth") -> None:
         super().__init__()
@@ -99,8 +105,8 @@ class SampleBagd(RandomizableTransform):
         self.grades_of = {"truth": _truth, "rater": self._one_rater}[labels]
 
     def __call__(self, data: Mapping[Hashable, Any]) -> Item:
-        bag = build_bag(data["located"], data.get("spec", self.spec), self.choose)
-        return bag_item(data, bag, self.grades_of(data))
+        spec = data.get("spec", self.spec)
+        return window_item(shown_slices(data["located"], spec, self.choose), data, spec, self.grades_of(data))
 
     def choose(self, series: Series, slices: list[int], offsets_mm: NDArray[np.float64]) -> list[int]:
         """Axial: slices near the disc. Sagittal: near the midline, and on each side about where foramina lie."""
@@ -134,24 +140,6 @@ def _truth(data: Mapping[Hashable, Any]) -> NDArray[np.int64]:
     return grades_LT
 
 
-def bag_item(data: Mapping[Hashable, Any], bag: Bag, grades_LT: NDArray[np.int64]) -> Item:
-    """The arrays of a bag with the grades of its levels."""
-    item: Item = {name: getattr(bag, name) for name in BAG_ARRAYS}
-    item["grades_LT"] = np.where(visible_targets(bag, data["located"]), grades_LT[bag.level_L], UNKNOWN)
-    item["series_LS"] = _series_index(bag)
-    item["study"] = data["study"]
-    return item
-
-
-def _series_index(bag: Bag) -> NDArray[np.int64]:
-    names = sorted({crop.series_name for crops in bag.shown for crop in crops})
-    index_LS = np.full(bag.mask_LS.shape, -1, np.int64)
-    for row, crops in enumerate(bag.shown):
-        series = np.array([names.index(crop.series_name) for crop in crops])
-        index_LS[row, bag.mask_LS[row]] = series[bag.shown_LS[row][bag.mask_LS[row]]]
-    return index_LS
-
-
 class RandMirrord(RandomizableTransform):
     """Show every other study mirrored left to right: places, pictures and grades alike.
 
@@ -175,7 +163,8 @@ def mirrored(data: Mapping[Hashable, Any]) -> Item:
 class RandWindowd(RandomizableTransform):
     """Show each series as another exporter would have: other window, gamma and saturation.
 
-    A monotone map of grey values, applied alike to the crops and the tissue values of a series.
+    A monotone map of grey values, applied to the tissue values of a series here and to its pictures where those are
+    made.
     """
 
     def __init__(self, config: AugmentConfig) -> None:
@@ -184,42 +173,51 @@ class RandWindowd(RandomizableTransform):
 
     def __call__(self, data: Mapping[Hashable, Any]) -> Item:
         item = dict(data)
-        for index in range(item["series_LS"].max() + 1):
-            chosen = item["series_LS"] == index
-            gamma = float(np.exp(self.R.normal(0, self.config.gamma)))
-            low = self.R.normal(0, self.config.window / 3)
-            high = 1 + self.R.normal(0, self.config.window)
-            for key in ("crops_LSHW", "tissue_LS3"):
-                scaled = np.clip((item[key][chosen] - low) / (high - low), 0, 1.3)
-                item[key][chosen] = scaled**gamma
+        item["window_Z3"] = _of_series(item, "window_Z3", self._window)
+        window_M3 = item["window_Z3"][item["series_M"]]
+        mask_LS, tissue_LS3 = item["mask_LS"], item["tissue_LS3"].copy()
+        window_P3 = window_M3[item["picture_LS"][mask_LS]]
+        tissue_LS3[mask_LS] = windowed(torch.as_tensor(tissue_LS3[mask_LS]), torch.as_tensor(window_P3)).numpy()
+        item["tissue_LS3"] = tissue_LS3
         return item
+
+    def _window(self) -> NDArray[np.float32]:
+        """Lower and upper end, and gamma."""
+        gamma = np.exp(self.R.normal(0, self.config.gamma))
+        low = self.R.normal(0, self.config.window / 3)
+        return np.array([low, 1 + self.R.normal(0, self.config.window), gamma], np.float32)
 
 
 class RandScannerd(RandomizableTransform):
-    """MONAI's noise, blur and bias field, each series of its own: its crops are the channels of one image."""
+    """Noise, a blur and a bias field of each series: half of them get noise of up to ``noise``, each blurred and shaded
+    with the probability ``artefacts``."""
 
     def __init__(self, config: AugmentConfig) -> None:
         super().__init__()
         self.config = config
-        self.transforms = (
-            RandGaussianNoise(prob=0.5, std=config.noise),
-            RandGaussianSmooth(sigma_x=(0.3, 1.0), sigma_y=(0.3, 1.0), prob=config.artefacts),
-            RandBiasField(degree=2, coeff_range=(-0.15, 0.15), prob=config.artefacts),
-        )
-
-    def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None) -> "RandScannerd":
-        """Seed this and the wrapped transforms."""
-        super().set_random_state(seed, state)
-        for transform in self.transforms:
-            transform.set_random_state(self.R.randint(2**31))
-        return self
 
     def __call__(self, data: Mapping[Hashable, Any]) -> Item:
         item = dict(data)
-        for index in range(item["series_LS"].max() + 1):
-            chosen = item["series_LS"] == index
-            crops_MHW = item["crops_LSHW"][chosen]
-            for transform in self.transforms:
-                crops_MHW = transform(crops_MHW)
-            item["crops_LSHW"][chosen] = np.asarray(crops_MHW)
+        for name, drawn in (("noise_Z", self._noise), ("blur_Z2", self._blur), ("field_Z33", self._field)):
+            item[name] = _of_series(item, name, drawn)
         return item
+
+    def _noise(self) -> NDArray[np.float32]:
+        deviation = self.R.uniform(0, self.config.noise)
+        return np.array(deviation * (self.R.random() < 0.5), np.float32)
+
+    def _blur(self) -> NDArray[np.float32]:
+        """Standard deviations in pixels along rows and columns."""
+        widths = self.R.uniform(0.3, 1.0, 2)
+        return np.array(widths * (self.R.random() < self.config.artefacts), np.float32)
+
+    def _field(self) -> NDArray[np.float32]:
+        """Coefficients of Legendre polynomials along rows and columns; their sum is the logarithm of the field."""
+        coefficients = np.tril(self.R.uniform(-0.15, 0.15, (3, 3)))
+        return np.array(coefficients * (self.R.random() < self.config.artefacts), np.float32)
+
+
+def _of_series(item: Item, name: str, draw: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Chance of this name drawn once a series: rows of the same one are alike."""
+    drawn = {series: draw() for series in dict.fromkeys(item["looks_of"])}
+    return np.array([drawn[series] for series in item["looks_of"]], np.float32).reshape(item[name].shape)

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from spinenet.crops import BAG_ARRAYS, CropSpec
 from spinenet.datasets import LabelledStudy
+from spinenet.datasets.cache import load_held, trimmed
+from spinenet.datasets.grey_values import HeldSeries, held
 from spinenet.datasets.level_sources import placed_series
 from spinenet.datasets.masks import locator_classes, midline_slice, on_locator_grid
 from spinenet.datasets.splits import Split
@@ -22,7 +24,8 @@ from spinenet.errors import DatasetError
 from spinenet.labels import UNKNOWN
 from spinenet.locating.discs import locator_grid, pad_to_multiple
 from spinenet.readers import read_study
-from spinenet.system.progress import is_watched
+from spinenet.study import LocatedSeries
+from spinenet.system.progress import is_watched, track
 from spinenet.train.augment import (
     AugmentConfig,
     CropBagd,
@@ -34,6 +37,7 @@ from spinenet.train.augment import (
 )
 from spinenet.train.randomise import NormalisePercentilesd, randomise
 from spinenet.train.training_config import RunConfig, TrainGraderConfig, TrainLocatorConfig
+from spinenet.train.windows import collate_windows, padded
 
 _log = logging.getLogger(__name__)
 
@@ -47,12 +51,28 @@ class ReadLocatedd(Transform):
         self.spec = spec
 
     def __call__(self, data: LabelledStudy) -> Item:
+        return self.item(data, placed_series(data, self.spec))
+
+    def item(self, data: LabelledStudy, located: tuple[LocatedSeries, ...]) -> Item:
+        """A study's series with its grades."""
         return {
             "study": data.key,
-            "located": placed_series(data, self.spec),
+            "located": located,
             "grades_LT": data.grades_LT,
             "raters_RLT": data.raters_RLT,
         }
+
+
+class HoldLocatedd(ReadLocatedd):
+    """The same as training holds it: no more than crops can reach, grey values in bytes."""
+
+    def __call__(self, data: LabelledStudy) -> Item:
+        if data.prepared is not None:
+            located = load_held(data.prepared, self.spec).located
+        else:
+            cut = (trimmed(one, self.spec) for one in placed_series(data, self.spec))
+            located = tuple(held(one) for one in cut if one is not None)
+        return self.item(data, located)
 
 
 class ReadSlicesd(Transform):
@@ -106,27 +126,27 @@ class MultiSourceDataset(torch.utils.data.Dataset[Any]):
 class StudyBags(MultiSourceDataset):
     """One item a study: its bag, augmented or as prediction will see it.
 
-    Prepared studies are read when they are needed, the few others once (MONAI's CacheDataset); of these, studies
-    without levels are left out.
+    Prepared studies are read when they are needed and held from then on, as far as ``memory_gb`` goes; the few others
+    are read once (MONAI's CacheDataset), and those of them without levels are left out.
     """
 
     def __init__(
         self,
         studies: Sequence[LabelledStudy],
+        read: ReadLocatedd,
         transforms: Compose,
-        spec: CropSpec,
         *,
         sources: Sequence[str] = (),
         progress: bool = True,
+        memory_gb: float = 0.0,
     ) -> None:
-        self.read = ReadLocatedd(spec)
-        self.transforms = transforms
+        self.read, self.transforms, self.free_bytes = read, transforms, int(memory_gb * 1e9)
         files = [study for study in studies if study.prepared is None]
         shown = progress and bool(files) and is_watched()
         cached = CacheDataset(files, self.read, num_workers=1, progress=shown, copy_cache=False)
-        held = iter([cached[index] for index in range(len(files))])
+        placed = iter([cached[index] for index in range(len(files))])
         named = zip(studies, sources or [""] * len(studies), strict=True)
-        kept = [(study if study.prepared is not None else next(held), source) for study, source in named]
+        kept = [(study if study.prepared is not None else next(placed), source) for study, source in named]
         kept = [(one, source) for one, source in kept if isinstance(one, LabelledStudy) or one["located"]]
         if len(kept) < len(studies):
             said = "%d of %d studies are left out: no label images or points place levels in them; prepare them first"
@@ -135,8 +155,19 @@ class StudyBags(MultiSourceDataset):
         self.sources = [source for _, source in kept]
 
     def __getitem__(self, index: "int | Draw") -> Item:
-        study = self.studies[_place(index, self.transforms)]
-        return self.transforms(self.read(study) if isinstance(study, LabelledStudy) else study)
+        return self.transforms(self.located(_place(index, self.transforms)))
+
+    def located(self, place: int) -> Item:
+        """A study before its bag is cut, held in memory if there is room."""
+        study = self.studies[place]
+        if not isinstance(study, LabelledStudy):
+            return study
+        item = self.read(study)
+        size = sum(one.series.steps_SRC.nbytes for one in item["located"] if isinstance(one.series, HeldSeries))
+        if 0 < size <= self.free_bytes:
+            self.studies[place] = item
+            self.free_bytes -= size
+        return item
 
 
 class Draw(NamedTuple):
@@ -223,20 +254,8 @@ class StudyParts(MultiSourceDataset):
 
 def collate_bags(items: Sequence[Mapping[Hashable, Any]]) -> dict[str, torch.Tensor]:
     """Pad bags to one (B, L, S, ...) batch; places past a study's own are masked, their grades UNKNOWN."""
-    levels = max(item["mask_LS"].shape[0] for item in items)
-    slices = max(item["mask_LS"].shape[1] for item in items)
-    batch = {}
-    for name in (*BAG_ARRAYS, "grades_LT"):
-        per_slice = "LS" in name
-        fill = UNKNOWN if name == "grades_LT" else 0
-        padded = []
-        for item in items:
-            array = item[name]
-            extra = [(0, levels - array.shape[0])] + [(0, slices - array.shape[1] if per_slice else 0)]
-            extra = (extra + [(0, 0)] * 2)[: array.ndim]
-            padded.append(np.pad(array, extra, constant_values=fill))
-        batch[name] = torch.as_tensor(np.stack(padded))
-    return batch
+    fills = {name: UNKNOWN if name == "grades_LT" else 0 for name in (*BAG_ARRAYS, "grades_LT")}
+    return {name: torch.as_tensor(padded([item[name] for item in items], fill)) for name, fill in fills.items()}
 
 
 def collate_slices(items: Sequence[Mapping[Hashable, Any]]) -> dict[str, torch.Tensor]:
@@ -251,11 +270,14 @@ def grader_loaders(split: Split, config: TrainGraderConfig) -> tuple[DataLoader,
     """Loaders of training bags (shuffled or balanced, augmented) and validation bags (as predicted)."""
     spec, batch_size = config.crop, config.fit.batch_size
     transforms = grader_transforms(config.augment, spec, config.labels)
-    bags = StudyBags(split.train, transforms, spec, sources=split.sources)
-    train = shuffled(bags, config, collate_bags)
+    bags = StudyBags(split.train, HoldLocatedd(spec), transforms, sources=split.sources, memory_gb=config.memory_gb)
+    if config.trainer.workers:  # which share what was read before they began
+        for place in track(range(len(bags)), "reading"):
+            bags.located(place)
+    train = shuffled(bags, config, collate_windows)
     if not split.validation:
         return train, None
-    validation = StudyBags(split.validation, Compose([CropBagd(spec)]), spec, progress=False)
+    validation = StudyBags(split.validation, ReadLocatedd(spec), Compose([CropBagd(spec)]), progress=False)
     return train, DataLoader(validation, batch_size=batch_size, collate_fn=collate_bags)
 
 

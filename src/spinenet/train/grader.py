@@ -15,6 +15,7 @@ from spinenet.train.baselines import build_grader
 from spinenet.train.loop import OTHER_TARGETS, SCORE
 from spinenet.train.losses import grade_weights, grading_loss, pair_loss
 from spinenet.train.optimise import one_cycle
+from spinenet.train.rendering import render
 from spinenet.train.scores import discrimination
 from spinenet.train.training_config import FitConfig, GraderLossConfig, GraderModelConfig
 
@@ -22,8 +23,9 @@ Batch = dict[str, Tensor]
 
 
 def grader_inputs(batch: Batch) -> list[Tensor]:
-    """The network's arguments in order."""
-    return [batch[name] for name in BAG_ARRAYS]
+    """The network's arguments in order; pictures of windows are made first."""
+    bag = batch if "crops_LSHW" in batch else {**batch, "crops_LSHW": render(batch)}
+    return [bag[name] for name in BAG_ARRAYS]
 
 
 class GraderModule(pl.LightningModule):

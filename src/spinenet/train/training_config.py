@@ -271,6 +271,8 @@ class TrainGraderConfig(RunConfig):
     labels: str = TRUTH
     """What is learnt where several raters graded: ``truth``, what most said (of phantoms what is exact), or ``rater``,
     one of them at random each time, which teaches the shares of their grades."""
+    memory_gb: float = 8.0
+    """Prepared studies are held in memory once they are read, up to so many GB; others are read whenever shown."""
     model: GraderModelConfig = field(default_factory=GraderModelConfig)
     loss: GraderLossConfig = field(default_factory=GraderLossConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
