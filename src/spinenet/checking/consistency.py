@@ -23,8 +23,8 @@ PARALLEL = 0.99
 NARROWER = "narrower"
 """Code of the flag that a series shows less of one side than another of the same slices does."""
 SAME_END, OTHER_END = 1.0, 2.5
-"""In slice distances: T1 and T2 whose ends agree within the first on one side and not within the second on the other
-were not copied whole; none of 153 patients of SPIDER."""
+"""In slice distances, chosen by hand: T1 and T2 whose ends agree within the first on one side and not within the second
+on the other were not copied whole."""
 COARSE = 64
 """Pixels along a side that order is told by."""
 

@@ -8,7 +8,8 @@ from spinenet.labels import View
 from spinenet.study import Note
 
 LOST = frozenset(
-    {"unreadable", "not_dicom", "no_spacing", "one_place", "slices_left_out", "interpolated", "images_missing"}
+    {"unreadable", "not_dicom", "no_spacing", "one_place", "slices_left_out", "interpolated"}
+    | {"images_missing", "broken_off"}
 )
 """Codes of notes that images of a study are missing or could not be used."""
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from spinenet import __version__
-from spinenet.errors import OutputError, SpinenetError
+from spinenet.errors import OutputError, ReadError, SpinenetError
 from spinenet.model.bundle import Bundle, load_bundle
 from spinenet.predict import predict_study
 from spinenet.readers import StudySource, Wanted, find_studies, names, read_study, with_views
@@ -136,17 +136,19 @@ def predict_paths(
     cluster: str | None = None,
     wanted: Wanted = (),
     names: GivenNames = UNNAMED,
+    remarks: Sequence[Note] = (),
     on_progress: OnProgress = lambda done, total, rows: None,
 ) -> BatchSummary:
     """Predict every study below ``paths`` that ``out`` has no result of; may be killed at any moment and run again.
 
     With ``overwrite`` the results of these studies are removed first; ``cluster`` is the address of a Ray cluster that
     does the work instead of ``workers`` processes; ``wanted`` names views of series, whatever their headers say,
-    ``names`` levels. Raises ReadError where there is no study at all, OutputError where ``out`` holds results that
-    these must not be mixed with or another run is writing there, ClusterError where the cluster cannot be used, OSError
-    where nothing can be written.
+    ``names`` levels; ``remarks`` are noted of each study. Raises ReadError where there is no study at all, OutputError
+    where ``out`` holds results that these must not be mixed with or another run is writing there, ClusterError where
+    the cluster cannot be used, OSError where nothing can be written.
     """
     found = [with_views(source, wanted) for source in find_studies(paths)]
+    found = [replace(source, notes=(*source.notes, *remarks)) for source in found]
     if out.resolve() in {path.resolve() for path in paths} and not is_output(out):
         raise OutputError(f"{out}: holds the images; name another folder for the results")
     with locked(out):
@@ -170,18 +172,28 @@ def page_to_open(out: Path, keys: Sequence[str]) -> Path:
     return pages[0] if len(pages) == 1 and pages[0].exists() else out / WORKLIST_FILE
 
 
-def grade_folder(images: Path, out: Path, bundle: Bundle, options: ReportOptions) -> list[Path]:
+def grade_folder(
+    images: Path, out: Path, bundle: Bundle, options: ReportOptions, remarks: Sequence[Note] = ()
+) -> list[Path]:
     """Predict the studies in a folder, again if need be, and let ``out`` hold them alone; returns the DICOM objects
     that were made of them.
 
-    OSError where that failed for a reason that is not theirs, so that it is worth another try.
+    ReadError where there is no study, and no result is left then; OSError where that failed for a reason that is not
+    theirs, so that it is worth another try.
     """
     codes: set[str] = set()
 
     def note(done: int, total: int, rows: StudyRows | None) -> None:
         codes.update(rows.codes if rows and rows.study.status == "failed" else ())
 
-    summary = predict_paths([images], out, bundle, overwrite=True, options=options, on_progress=note)
+    try:
+        summary = predict_paths(
+            [images], out, bundle, overwrite=True, options=options, remarks=remarks, on_progress=note
+        )
+    except ReadError:
+        if is_output(out):
+            _keep_only((), out, options.language)
+        raise
     if codes & PASSING:
         raise OSError("a disk, the network or memory failed while it was graded")
     _keep_only(summary.keys, out, options.language)

@@ -3,6 +3,7 @@
 import errno
 import os
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -64,7 +65,30 @@ def test_an_aborted_association_loses_nothing_that_was_acknowledged(ward: Ward) 
             association.abort()
         until(lambda: ward.said)
     assert ward.graded == [3]
-    assert [line.partition(": ")[2] for line in ward.said] == ["3 images graded"]  # and sent nowhere
+    assert [line.partition(": ")[2] for line in ward.said] == ["3 images graded of a sender that broke off"]
+
+
+def test_a_study_whose_sender_broke_off_waits_for_the_rest_and_is_said_to_be_a_part(ward: Ward) -> None:
+    with ward.running(quiet_s=0.4):
+        with ward.association() as association:
+            assert all(association.send_c_store(image(STUDIES[0], number)).Status == 0 for number in range(3))
+            association.abort()
+        began = time.monotonic()
+        until(lambda: ward.said)
+        assert time.monotonic() - began > 2.0
+        assert any("3 images graded of a sender that broke off" in line for line in ward.said)
+        deliver(ward, *(image(STUDIES[0], number) for number in range(3)))  # nothing had been missing
+        until(lambda: len(ward.said) == 2)
+        assert "broke off" not in ward.said[-1]
+        deliver(ward, image(STUDIES[1]), image(STUDIES[2]))
+        until(lambda: len(ward.said) == 4)
+    assert not list((ward.config.folder / "incoming").glob("*/.broken_off"))
+
+
+def test_a_node_that_was_ended_amid_a_study_knows_that_it_is_a_part(ward: Ward) -> None:
+    with ward.running(quiet_s=30.0), ward.association() as association:
+        assert association.send_c_store(image(STUDIES[0])).Status == 0
+        assert list((ward.config.folder / "incoming").glob("*/.broken_off"))
 
 
 def test_a_flood_from_many_senders_is_kept_whole(ward: Ward) -> None:

@@ -14,6 +14,7 @@ from pydicom import dcmread
 from spinenet.errors import SpinenetError
 from spinenet.model.bundle import load_bundle
 from spinenet.report.options import ReportOptions
+from spinenet.serve.node.incoming import BROKEN_OFF
 from spinenet.serve.node.study_grader import StudyGrader, origin_in
 from spinephantom import make_study
 from spinephantom.patient.pathology import Mode
@@ -66,6 +67,16 @@ def test_a_study_is_graded_then_graded_anew_then_refused_and_each_names_what_it_
     if shutil.which("dciodvfy"):
         told = subprocess.run(["dciodvfy", "-new", second[0].path], capture_output=True, text=True).stderr
         assert [line for line in told.splitlines() if line.startswith("Error")] == []
+
+    pictures: list[Any] = [dcmread(made[1].path) for made in (first, second)]
+    assert [one.InstanceNumber for one in pictures] == [1, 2]
+    assert pictures[1].ImageComments == "takes the place of 1 earlier of this study" and report.InstanceNumber == 2
+    assert report.CompletionFlag == "COMPLETE"
+
+    (study / BROKEN_OFF).touch()
+    report = dcmread(grader.grade(study, ())[0].path)
+    assert report.CompletionFlag == "PARTIAL" and "missing" in report.CompletionFlagDescription
+    (study / BROKEN_OFF).unlink()
 
     for path in study.iterdir():
         data = dcmread(path)

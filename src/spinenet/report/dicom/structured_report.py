@@ -13,8 +13,10 @@ from typing import Any
 
 from pydicom.uid import Comprehensive3DSRStorage
 
+from spinenet.checking.gates import INCOMPLETE
 from spinenet.labels import TARGET
 from spinenet.readers.dicom.assembly import is_uid
+from spinenet.readers.sources import LOST
 from spinenet.report.certainty import label, reading_of
 from spinenet.report.dicom import codes
 from spinenet.report.dicom.content_tree import (
@@ -40,7 +42,7 @@ from spinenet.report.dicom.objects import ObjectSource, new_object
 from spinenet.report.findings import is_found
 from spinenet.report.reviewed import Review, review_of
 from spinenet.report.text.narrative import narrative
-from spinenet.study import Level, Prediction
+from spinenet.study import Level, Prediction, StudyResult
 from spinenet.system.files import replacing
 
 SERIES_NUMBER = 9001
@@ -65,7 +67,7 @@ def _body(made: ObjectSource) -> Item:
         ConceptNameCodeSequence=[concept(codes.MEASUREMENT_REPORT)],
         PerformedProcedureCodeSequence=[],
         CurrentRequestedProcedureEvidenceSequence=[evidence(made, chain.from_iterable(shown))],
-        CompletionFlag="COMPLETE",
+        **_completion(made.result),
         **_verification(review_of(made.result)),
         **contents([*_context(made), _measurements(made), _text(made)], "1500"),
     )
@@ -74,6 +76,14 @@ def _body(made: ObjectSource) -> Item:
 def walk(items: Iterable[Any]) -> Iterable[Any]:
     """All content items below these, in the order of the document."""
     return chain.from_iterable((one, *walk(one.get("ContentSequence", ()))) for one in items)
+
+
+def _completion(result: StudyResult) -> dict[str, Value]:
+    """Whether the images were all there (PS3.3 C.17.2)."""
+    lacking = {note.code for note in (*result.notes, *result.flags)} & (LOST | INCOMPLETE)
+    if not lacking:
+        return {"CompletionFlag": "COMPLETE"}
+    return {"CompletionFlag": "PARTIAL", "CompletionFlagDescription": "images are missing or could not be used"}
 
 
 def _verification(review: Review | None) -> dict[str, Value]:

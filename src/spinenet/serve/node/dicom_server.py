@@ -7,9 +7,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, evt
+from pynetdicom.pdu import A_RELEASE_RQ
 
 from spinenet.serve.node.incoming import TAKEN, Take
 from spinenet.serve.node.peers import Caller, cannot_open, checked_title
@@ -24,27 +25,37 @@ PATIENCE_S = 60.0
 """An association that sends nothing for so long keeps its study open no more."""
 REJECTED_PERMANENT, BY_USER, UNKNOWN_CALLER = 1, 1, 3
 
+
+class StudyEnd(Protocol):
+    """Be told whether a study is whole."""
+
+    def __call__(self, study: str, *, is_whole: bool) -> None: ...
+
+
 Action = Callable[[Any], tuple[int, Any]]
 
 
 @dataclass
 class _Sender:
-    """An open association: the study it sent an image of last, and when."""
+    """An open association: the study it sent an image of last, and when; whether it was asked to be released."""
 
     study: str = ""
     at: float = field(default_factory=time.monotonic)
+    is_released: bool = False
 
 
 @dataclass
 class DicomServer:
-    """Answers callers in threads; ``take`` keeps an image, ``commit`` answers a request for commitment, None where
-    none is given."""
+    """Answers callers in threads; ``take`` keeps an image, ``ended`` is told whether a study is whole: not from its
+    first image on, and again when its sender goes on to another study or ends in good order; ``commit`` answers a
+    request for commitment, None where none is given."""
 
     aet: str
     host: str
     port: int
     callers: Sequence[Caller]
     take: Take
+    ended: StudyEnd
     commit: tuple[str, Action] | None = None
     tls: ssl.SSLContext | None = None
     _open: dict[Any, _Sender] = field(default_factory=dict)
@@ -66,6 +77,7 @@ class DicomServer:
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_CONN_OPEN, self._opened),
             (evt.EVT_CONN_CLOSE, self._closed),
+            (evt.EVT_PDU_RECV, self._heard),
             (evt.EVT_REQUESTED, self._requested),
         ]
         if self.commit is not None:
@@ -101,7 +113,16 @@ class DicomServer:
 
     def _closed(self, event: Any) -> None:
         with self._lock:
-            self._open.pop(event.assoc, None)
+            sender = self._open.pop(event.assoc, None)
+        if sender is not None and sender.study:
+            is_idle = sender.at + PATIENCE_S / 2 < time.monotonic()  # it had no more to send
+            self.ended(sender.study, is_whole=sender.is_released or is_idle)
+
+    def _heard(self, event: Any) -> None:
+        if isinstance(event.pdu, A_RELEASE_RQ):
+            with self._lock:
+                if event.assoc in self._open:
+                    self._open[event.assoc].is_released = True
 
     def _store(self, event: Any) -> int:
         """Keep one image; success is answered only after it is safely on disk."""
@@ -111,8 +132,13 @@ class DicomServer:
         read = functools.partial(getattr, event, "dataset")
         receipt = self.take(read, lambda data: event.encoded_dataset(), is_asked=is_asked)
         with self._lock:
+            before = self._open[event.assoc].study if event.assoc in self._open else receipt.study
             if receipt.study and event.assoc in self._open:  # none that was closed meanwhile is opened again
                 self._open[event.assoc] = _Sender(receipt.study)
+        if receipt.study and receipt.study != before:
+            self.ended(receipt.study, is_whole=False)
+            if before:
+                self.ended(before, is_whole=True)
         return receipt.status
 
 

@@ -10,6 +10,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,6 +33,8 @@ SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND, NO_SUCH_CLASS = 0x0000, 0xA700, 0x
 TAKEN = ("1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4")
 """MR, enhanced MR and legacy converted MR images; what is no MR image is not offered a place to go."""
 
+BROKEN_OFF = ".broken_off"
+"""In the folder of a study: a sender began with it and has not come to its end."""
 _PATIENT = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
 
 
@@ -124,6 +127,21 @@ class Incoming:
             path = folder / f"{instance}-{hashlib.sha256(content).hexdigest()[:16]}.dcm"
         write_safely(path, content)
 
+    def ended(self, study: str, *, is_whole: bool) -> None:
+        """Note that a sender has begun with a study, or broke off, or has sent the whole of it. It lies on disk: that
+        the node itself was ended must not make a part look whole."""
+        mark = self.folder / study / BROKEN_OFF
+        with self.lock, suppress(OSError):
+            if not is_whole and mark.parent.exists():
+                mark.touch()
+            elif is_whole and mark.exists():
+                mark.unlink()
+                self.changed[study] = time.monotonic()
+
+    def is_broken_off(self, study: str) -> bool:
+        """Whether a sender has not come to the end of a study."""
+        return (self.folder / study / BROKEN_OFF).exists()
+
     def images(self, study: str) -> list[Path]:
         """The images of a study that are there, by name."""
         return sorted((self.folder / study).glob("*.dcm"))
@@ -146,8 +164,11 @@ def digest_of_uid(uid: str) -> str:
 
 
 def signature(images: Sequence[Path]) -> str:
-    """Changes with every image that comes, goes or is written again; "" where there is none."""
+    """Changes with every image that comes, goes or is written again, and when a study that was broken off is whole; ""
+    where there is none."""
     records = [(path.name, (found := path.stat()).st_size, found.st_mtime_ns) for path in images]
+    if images and images[0].with_name(BROKEN_OFF).exists():
+        records.append((BROKEN_OFF, 0, 0))
     return hashlib.sha256(repr(records).encode()).hexdigest()[:32] if records else ""
 
 

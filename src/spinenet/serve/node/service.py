@@ -47,6 +47,8 @@ MAX_TRIES = 10
 twice."""
 MAX_REFUSED_S = 3600.0
 """So long a study waits for images that could not be kept to be sent again."""
+BROKEN_OFF_WAIT = 10.0
+"""So many times the quiet time a study waits for the rest whose sender broke off."""
 AT_ONCE = 20
 """So many studies are looked at before it is looked whether newer ones are complete."""
 END_S = 5.0
@@ -145,7 +147,9 @@ class Node:
         self.commitment = Commitment(self.incoming, self.state, config.aet, askers, self.told)
         commit = (MODEL, self.commitment.action) if config.commits else None
         secret = server_context(config.tls)
-        self.server = DicomServer(config.aet, config.host, config.port, config.callers, self.take, commit, secret)
+        self.server = DicomServer(
+            config.aet, config.host, config.port, config.callers, self.take, self.incoming.ended, commit, secret
+        )
         return self.server.start()
 
     def begin(self, run: Callable[[threading.Event, float], None], pause_s: float = 1.0) -> None:
@@ -221,9 +225,15 @@ class Node:
                 study
                 for study, changed in sorted(self.changed.items(), key=self._turn)
                 if study not in arriving
-                and changed + (MAX_REFUSED_S if study in self.incoming.refused else self.config.quiet_s) <= now
+                and changed + self._patience_s(study) <= now
                 and (study not in self.waits or self.waits[study].is_over)
             ]
+
+    def _patience_s(self, study: str) -> float:
+        """How long after its last image a study is complete."""
+        if study in self.incoming.refused:
+            return MAX_REFUSED_S
+        return self.config.quiet_s * (BROKEN_OFF_WAIT if self.incoming.is_broken_off(study) else 1.0)
 
     def _turn(self, one: tuple[str, float]) -> tuple[int, float]:
         """When a study has its turn: what has just come first, then what ended nothing, then what did."""
@@ -305,7 +315,8 @@ class Node:
             made = self.grader.tell(self.incoming.folder / study, "spinenet: not graded", f"Not graded: {error}")
         self.state.graded(study, images, number, made, earlier, self.peers, compare=self.config.compares)
         self.tally.add("grading_seconds", by=time.monotonic() - began)
-        again = ", in the place of an earlier result" if earlier else ""
+        again = " of a sender that broke off" if self.incoming.is_broken_off(study) else ""
+        again += ", in the place of an earlier result" if earlier else ""
         refused = {one.patient for one in made if one.class_uid == BasicTextSRStorage}
         graded = {one.patient for one in made if one.class_uid != BasicTextSRStorage}
         if not refused:

@@ -19,9 +19,9 @@ from spinenet.report.dicom.text_report import write_words
 from spinenet.report.options import ReportOptions
 from spinenet.report.study_files import REPORT_SUFFIX, REPORTS_FOLDER
 from spinenet.serve.batch import grade_folder, model_facts
-from spinenet.serve.node.incoming import patient_of
+from spinenet.serve.node.incoming import BROKEN_OFF, patient_of
 from spinenet.serve.node.state import SentObject
-from spinenet.study import Origin, StudyResult
+from spinenet.study import Note, Origin, Scope, StudyResult
 from spinenet.system.files import replacing, write_bytes
 from spinenet.system.lone_process import LoneProcess
 
@@ -33,6 +33,9 @@ WORDS = "spinenet-"
 """What titles of reports of words, and so their files, begin with; no key of a study does."""
 FILED_BY = ("IssuerOfPatientID", "OtherPatientIDs", "ReferringPhysicianName", "StudyDescription")
 """Elements that some archives file or list by, beside those of ``report.dicom.objects``."""
+_BROKEN_OFF = Note(
+    "broken_off", Scope.STUDY, "", "its sender broke off, so images may be missing; more that come are graded with it"
+)
 _MORE = ("PatientBirthDate", "PatientSex", "StudyDate", *PERSON_DETAILS)
 
 
@@ -76,7 +79,8 @@ def _done(bundle: Path, options: ReportOptions, job: _Job) -> list[SentObject]:
     if job.words:
         path = speak(job.images, job.out, job.title, job.words, _bundle(bundle), options)
         return [outgoing(path, job.out)] if path else []
-    made = grade_folder(job.images, job.out, _bundle(bundle), options)
+    remarks = [_BROKEN_OFF] if (job.images / BROKEN_OFF).exists() else []
+    made = grade_folder(job.images, job.out, _bundle(bundle), options, remarks)
     if not made:
         raise StudyError("no DICOM object can be made of it; is a UID missing?")
     for path in (job.out / REPORTS_FOLDER).glob(f"{WORDS}*{REPORT_SUFFIX}"):
@@ -159,8 +163,11 @@ def outgoing(path: Path, out: Path) -> SentObject:
 
 
 def succeed(data: Any, path: Path, earlier: Sequence[SentObject]) -> None:
-    """Let an object say which ones of its patient it takes the place of (PS3.3, C.17.2: predecessor documents), under a
-    UID that no earlier one bears. Pictures get the new UID alone."""
+    """Let an object say which ones of its patient it takes the place of, under a UID that no earlier one bears.
+
+    Reports name them as predecessor documents (PS3.3, C.17.2). For others DICOM has no such reference: they get the
+    next instance number of their series, by which viewers order them, and a comment.
+    """
     if not earlier:
         return
     text = "/".join([str(data.SOPInstanceUID), *(one.instance_uid for one in earlier)])
@@ -170,6 +177,11 @@ def succeed(data: Any, path: Path, earlier: Sequence[SentObject]) -> None:
     reports = [one for one in earlier if one.path.endswith(REPORT_SUFFIX) and one.patient == patient]
     if path.name.endswith(REPORT_SUFFIX) and reports:
         data.PredecessorDocumentsSequence = [_predecessor(one) for one in reports]
+    before = [one for one in earlier if one.class_uid == data.SOPClassUID and one.patient == patient]
+    if before:
+        data.InstanceNumber = len(before) + 1
+        if "PixelData" in data:
+            data.ImageComments = f"takes the place of {len(before)} earlier of this study"
 
 
 def _predecessor(one: SentObject) -> Dataset:
