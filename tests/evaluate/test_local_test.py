@@ -210,12 +210,15 @@ def department(tmp_path_factory):
 def test_studies_are_graded_judged_once_and_signed_for_with_digests(department, tmp_path):
     root, truth, bundle = department
     protocol = load_protocol(root / "p.toml")
-    pd.concat([truth, truth.assign(study="another")]).to_csv(tmp_path / "truth.csv", index=False)
+    unknown = truth[:1].assign(level="L2/L3", truth="")
+    pd.concat([truth, truth.assign(study="another"), unknown]).to_csv(tmp_path / "truth.csv", index=False)
     assert local_test.accept([root / "in"], tmp_path / "truth.csv", protocol, bundle, tmp_path / "out") == TOO_FEW
     record = json.loads((tmp_path / "out" / "acceptance.json").read_text())
     assert record["bars"][0]["patients"] == record["truth_of_other_studies"] == 1  # what was not given counts nowhere
     assert record["bars"][0]["verdict"] == TOO_FEW and record["digests"]["bundle"] == bundle.metadata["digest"]
+    assert record["rows_without_truth"] == 1
     page = (tmp_path / "out" / "acceptance.html").read_text()
+    assert "without a truth, which count nowhere: 1" in page
     assert "Disc narrowing (present, by disc): AUC at least 0.7" in page and "<p>1 study of 1 patient judged" in page
     assert record["seal"] in page and record["research_use_only"] in page and protocol.digest in page
     with pytest.raises(ConfigError, match="a second look is another test"):
@@ -234,7 +237,8 @@ def test_what_cannot_be_judged_is_said_before_any_study_is_read(department, tmp_
         (truth.assign(study="unknown"), protocol, PredictionsError, "no grade of a study in .*names unknown, ..."),
         (truth.assign(truth=""), protocol, PredictionsError, "no grade of a study in"),
         (truth.assign(level="L4-L5"), protocol, PredictionsError, "unknown level; they are L5/S1, L4/L5"),
-        (truth.assign(truth="2"), protocol, PredictionsError, "truth is not on the target's scale"),
+        (truth.assign(truth="2"), protocol, PredictionsError, "not on the target's scale, which is 0, 1 for narrowing"),
+        (truth.assign(study=["", *truth["study"][1:]]), protocol, PredictionsError, "no study .* 1 such rows"),
         (truth.drop(columns="level"), protocol, PredictionsError, "no column level"),
         (truth[:0], protocol, PredictionsError, "no rows"),
     )

@@ -15,6 +15,7 @@ from spinenet.evaluate.quality_assurance.monitoring import (
     BASELINE,
     EVERYWHERE,
     FALSE_STOPS,
+    Point,
     charts,
     load_days,
     load_results,
@@ -30,6 +31,12 @@ def made(studies, rng, quantities=8):
     results.insert(0, "study", [f"s{index:04d}" for index in range(studies)])
     dates = pd.date_range("2026-01-01", periods=studies, freq="D")
     return results, pd.DataFrame({"study": results["study"], "date": dates, "scanner": EVERYWHERE})
+
+
+def test_a_limit_below_0_is_shown_as_0_and_judged_by_as_it_is():
+    point = Point("1", "flags", "2026-01", 12, 0.0, 0.05, -0.04, 0.14)
+    assert point.shown_low == 0.0 and not point.beyond
+    assert Point("1", "slip", "2026-01", 12, -0.3, 0.05, -0.2, 0.3).shown_low == -0.2  # millimetres may be negative
 
 
 def test_a_shift_of_a_spread_stops_within_a_month_and_names_the_chart():

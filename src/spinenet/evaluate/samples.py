@@ -173,13 +173,18 @@ def load_grades(path: Path, key: Sequence[str], column: str, beside: Sequence[st
     PredictionsError names the file and the row."""
     table = read_table(path)
     _need(table, [*key, column], str(path))
+    for name in key:
+        _refuse(table[name].str.strip() == "", table, str(path), f"no {name}")
     _refuse(~table["level"].isin(LEVELS), table, str(path), f"unknown level; they are {', '.join(LEVELS)}")
     _refuse(~table["target"].isin(list(TARGET)), table, str(path), f"unknown target; they are {', '.join(TARGET)}")
     _refuse(table.duplicated(key), table, str(path), "a second row with the same key")
     grades = _numbers(table, column, str(path))
     scales = {name: {*map(float, target.grades)} for name, target in TARGET.items()}
     on_scale = [grade in scales[name] for name, grade in zip(table["target"], grades, strict=True)]
-    _refuse(grades.notna() & ~np.array(on_scale), table, str(path), f"{column} is not on the target's scale")
+    off_scale = grades.notna() & ~np.array(on_scale)
+    for name in table.loc[off_scale, "target"].unique()[:1]:
+        scale = ", ".join(map(str, TARGET[name].grades))
+        _refuse(off_scale, table, str(path), f"{column} is not on the target's scale, which is {scale} for {name}")
     kept = [*key, *(name for name in beside if name in table)]
     return table[kept].assign(**{column: grades})
 

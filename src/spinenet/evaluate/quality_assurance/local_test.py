@@ -183,6 +183,7 @@ def accept(
     record["studies"] = len(graded)
     record["patients"] = int(frame.loc[frame["truth"].notna(), "patient"].nunique())
     record["studies_without_truth"] = len(set(keys) - graded)
+    record["rows_without_truth"] = int(readers["truth"].isna().sum())
     record["truth_of_other_studies"] = int(readers.loc[~readers["study"].isin(keys), "study"].nunique())
     record["digests"] = {
         "bundle": bundle.metadata["digest"],

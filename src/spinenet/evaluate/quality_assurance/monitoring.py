@@ -56,6 +56,11 @@ class Point:
         """Whether the use should stop until someone knows why."""
         return not self.low <= self.mean <= self.high
 
+    @property
+    def shown_low(self) -> float:
+        """``low`` as it is shown: shares and counts are never below 0, where the limit, by which is judged, may lie."""
+        return max(self.low, 0.0) if min(self.mean, self.middle) >= 0 else self.low
+
 
 @dataclass(frozen=True)
 class Monitoring:
@@ -237,7 +242,9 @@ def chart_figure(points: Sequence[Point], shown: Sequence[tuple[str, str]]) -> F
         for axis, key in zip(drawn[1], shown, strict=True):
             mine = [point for point in points if (point.scanner, point.quantity) == key]
             place = np.arange(len(mine))
-            axis.fill_between(place, [p.low for p in mine], [p.high for p in mine], color=BLUE, alpha=0.15, linewidth=0)
+            axis.fill_between(
+                place, [p.shown_low for p in mine], [p.high for p in mine], color=BLUE, alpha=0.15, linewidth=0
+            )
             axis.axhline(mine[0].middle, color=GREY, linewidth=0.8, linestyle=":")
             axis.plot(place, [p.mean for p in mine], color=BLUE, linewidth=1)
             colours = [ORANGE if p.beyond else BLUE for p in mine]
