@@ -21,6 +21,7 @@ from spinenet.labels import EXPERIMENTAL, LEVELS, SAGITTAL_VIEWS, TARGET, TARGET
 from spinenet.locating.axial import locate_axial
 from spinenet.locating.given_names import numbering_of
 from spinenet.locating.measuring.disc_below import with_discs_below
+from spinenet.locating.measuring.dural_sac import measure_sacs
 from spinenet.locating.measuring.features import FeatureRows
 from spinenet.locating.measuring.measured_study import features_of, measure_study
 from spinenet.locating.measuring.quantities import level_measurements
@@ -56,8 +57,8 @@ class UncalibratedGrades:
 
     ``logp_LTK`` are log-probabilities of all targets of the label space, ``visible_LT`` is true where a level's slices
     can show the target, ``attention_LST`` is the share that each target gave each place of the bag, None where the
-    grader does not say. ``measured`` is what was measured, ``measurements`` the same level by level, and ``features``
-    what of it was graded.
+    grader does not say. ``measured`` is what was measured, ``measurements`` the same level by level, ``features``
+    what of it was graded, and ``notes`` say what could not be measured.
     """
 
     checked: StudyCheck
@@ -68,6 +69,7 @@ class UncalibratedGrades:
     measured: tuple[MeasuredSeries, ...] = ()
     measurements: tuple[Measurement, ...] = ()
     features: FeatureRows | None = None
+    notes: tuple[Note, ...] = ()
 
 
 def predict_study(study: Study, bundle: Bundle) -> StudyResult:
@@ -116,6 +118,7 @@ def grade(checked: StudyCheck, bundle: Bundle) -> UncalibratedGrades:
     try:
         logp_LTK, attention_LST = bundle.grade(bag)
         measured = measure_study(checked.series, bundle.outline) if bundle.measures else ()
+        sacs, not_measured = measure_sacs(checked.series, bundle.outline_sacs) if bundle.outlines_sacs else ({}, ())
         features = features_of(measured)
         answers = [logp_LTK, *_by_pictures(bag, checked.series, bundle), *_by_measurements(bag, features, bundle)]
     except StudyError as error:
@@ -123,9 +126,10 @@ def grade(checked: StudyCheck, bundle: Bundle) -> UncalibratedGrades:
         return grade(refused, bundle)
     visible_LT = visible_targets(bag, checked.series, bundle.read_from)
     attention_LST = _with_read_slices(attention_LST, bag, checked.series, bundle)
-    measurements = level_measurements(checked.series, measured, bundle.usual_measurements)
-    logp_LTK = joined(answers)
-    return UncalibratedGrades(checked, bag, logp_LTK, visible_LT, attention_LST, measured, measurements, features)
+    measurements = level_measurements(checked.series, measured, bundle.usual_measurements, sacs)
+    return UncalibratedGrades(
+        checked, bag, joined(answers), visible_LT, attention_LST, measured, measurements, features, not_measured
+    )
 
 
 def _read_series(series: Sequence[LocatedSeries], targets: Sequence[str], bundle: Bundle) -> list[LocatedSeries]:
@@ -185,7 +189,13 @@ def decide(graded: UncalibratedGrades, bundle: Bundle) -> StudyResult:
         key=located.study.key,
         status="failed" if not is_graded else "ok" if is_whole else "partial",
         seconds=0.0,
-        notes=(*notes, *unseen, *(numbering_of(located.study) if is_graded else ()), *located.study.notes),
+        notes=(
+            *notes,
+            *unseen,
+            *graded.notes,
+            *(numbering_of(located.study) if is_graded else ()),
+            *located.study.notes,
+        ),
         flags=(*slip_flags(predictions, graded.measurements), *checked.flags, *_experimental(predictions)),
         located=checked.series,
         predictions=predictions,

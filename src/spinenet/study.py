@@ -277,8 +277,7 @@ class Measurement:
 
     ``error_95`` is how far 95 of 100 such measurements are off at most, ``percentile`` its place among the patients the
     bundle learnt from (0 below the 5th, 100 above the 95th), None where unknown; ``series`` is the one it was read from
-    by outlines, "" where it is the locator's, the mean over the sagittal series that show the level.
-    """
+    by outlines, "" where it is the locator's mean over its sagittal series; ``slice_index``, the axial slice."""
 
     level: str
     name: str
@@ -287,6 +286,7 @@ class Measurement:
     error_95: float | None = None
     percentile: int | None = None
     series: str = ""
+    slice_index: int | None = None
 
 
 @dataclass(frozen=True)

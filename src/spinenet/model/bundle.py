@@ -1,10 +1,11 @@
 """The model bundle: what was learnt and ``model.json`` in one folder or zip, verified when opened.
 
 ``locator.onnx`` finds discs and ``grader.onnx`` grades bags of slices; every bundle has these two. ``segmenter.onnx``
-outlines a disc finely enough to measure it, ``measured.npz`` grades the measurements, ``discs.onnx`` their pictures: a
-target's grade is the mean of what the parts say that ``graded_by`` names. ``model.json`` holds that, the label space of
-the networks, whose outputs are matched to ours by name, the crop specs, each target's calibration, training data and
-licence, metrics, the sha256 of every part and a digest of itself, so that no changed byte goes unnoticed.
+outlines a disc finely enough to measure it, ``sac.onnx`` the dural sac in axial slices, ``measured.npz`` grades the
+measurements, ``discs.onnx`` pictures of discs: a target's grade is the mean of what the parts say that ``graded_by``
+names. ``model.json`` holds that, the label space of the networks, whose outputs are matched to ours by name, the crop
+specs, each target's calibration, training data and licence, metrics, the sha256 of every part and a digest of itself,
+so that no changed byte goes unnoticed.
 Shape letters: N crops, L level, S slice, T target, K grade, C class, H W pixels.
 """
 
@@ -37,9 +38,9 @@ FORMAT = 1
 MAX_NAME = 58
 """Length of name and version: "model " and either go into DICOM attributes of 64 characters."""
 LOCATOR, GRADER, SEGMENTER, DISCS = "locator.onnx", "grader.onnx", "segmenter.onnx", "discs.onnx"
-MEASURED = "measured.npz"
+MEASURED, SAC = "measured.npz", "sac.onnx"
 NEEDED = (LOCATOR, GRADER)
-PARTS = (*NEEDED, SEGMENTER, DISCS, MEASURED)
+PARTS = (*NEEDED, SEGMENTER, DISCS, MEASURED, SAC)
 GRADING = (GRADER, DISCS, MEASURED)
 """Parts that may have a say in a grade."""
 DEFAULT = Path(__file__).parent / "default"
@@ -97,6 +98,11 @@ class Bundle:
         """Whether it can outline discs finely enough to measure them."""
         return SEGMENTER in self.parts
 
+    @property
+    def outlines_sacs(self) -> bool:
+        """Whether it can outline the dural sac in axial slices."""
+        return SAC in self.parts
+
     def graded_by(self, target: str) -> tuple[str, ...]:
         """Parts that have a say in a target's grades."""
         return tuple(self.metadata.get("graded_by", {}).get(target, (GRADER,)))
@@ -148,6 +154,10 @@ class Bundle:
     def outline(self, crops_NHW: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, C, H, W) probabilities of ``measuring.fine_crops.FINE_CLASSES`` on normalised fine crops."""
         return self._run(SEGMENTER, {"crops": crops_NHW[:, None]})[0]
+
+    def outline_sacs(self, crops_NHW: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, C, H, W) probabilities of ``measuring.dural_sac.SAC_CLASSES`` on normalised axial crops."""
+        return self._run(SAC, {"crops": crops_NHW[:, None]})[0]
 
     def grade(self, bag: Bag) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """(L, T, MAX_GRADES) log-probabilities of ``grader.onnx`` before calibration, T all targets of the label space,

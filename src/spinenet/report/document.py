@@ -36,7 +36,7 @@ from spinenet.system.files import replacing, write_text
 
 FORMAT = 1
 DOCUMENT_FILE = "predictions.json"
-DETAILS = ("error_95", "percentile", "series")
+DETAILS = ("error_95", "percentile", "series", "slice_index")
 """What a document says of a measurement beside its value."""
 MODEL_FACTS = ("name", "version", "digest", "data", "licence", "noise", "rescan_noise", "views")
 Document = dict[str, Any]
@@ -223,6 +223,7 @@ def _details(measured: Sequence[Measurement]) -> dict[str, Any]:
             "series": one.series,
             **({} if one.error_95 is None else {"error_95": one.error_95}),
             **({} if one.percentile is None else {"percentile": one.percentile}),
+            **({} if one.slice_index is None else {"slice_index": one.slice_index}),
         }
         for one in measured
         if one.series

@@ -27,7 +27,17 @@ PREDICTION_COLUMNS = (
     "confident",
     "evidence",
 )
-MEASUREMENT_COLUMNS = ("study", "level", "measurement", "value", "unit", "error_95", "percentile", "series")
+MEASUREMENT_COLUMNS = (
+    "study",
+    "level",
+    "measurement",
+    "value",
+    "unit",
+    "error_95",
+    "percentile",
+    "series",
+    "slice_index",
+)
 STUDY_COLUMNS = ("study", "status", "levels_found", "grades", "images", "message", "seconds")
 MAX_FIELD = 1 << 24
 """Longest cell that is read: earlier versions wrote messages of any length."""
@@ -59,6 +69,7 @@ COLUMN_WORDS = {
     "percentile": "Place among the patients the bundle learnt from at that level: 5 to 95, 0 below the 5th, 100 above "
     "the 95th; empty where that is not known.",
     "series": "Series whose outlines it was read from; empty: by the locator, the mean over sagittal series.",
+    "slice_index": "The axial slice it was read from, counted from 0 at the lowest; empty: the mid-sagittal one.",
 }
 """What the columns of the tables hold, for the documentation."""
 

@@ -15,7 +15,7 @@ from spinenet.study import LevelFrame, LocatedSeries, MeasuredSeries, Measuremen
 
 SHARES = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 QUANTILES = (2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0)
-UNITS = {"mm": "mm", "deg": "deg", "%": "percent", "1": ("share", "grade")}
+UNITS = {"mm": "mm", "mm2": "mm2", "deg": "deg", "%": "percent", "1": ("share", "grade")}
 
 
 def located(name: str = "t2", above_mm: float = 50.0) -> LocatedSeries:
@@ -46,7 +46,7 @@ def usual(**changed: Any) -> UsualMeasurements:
 
 def test_names_end_in_their_unit_and_every_length_has_an_error() -> None:
     assert all(one.name.endswith(UNITS[one.unit]) for one in QUANTITIES)
-    assert {one.measured for one in QUANTITIES} - set(ERRORS_95) == {"meyerding"}
+    assert {one.measured for one in QUANTITIES} - set(ERRORS_95) == {"meyerding", "sac_area_mm2"}
 
 
 def test_without_outlines_the_locators_sizes_stand_and_have_no_error() -> None:

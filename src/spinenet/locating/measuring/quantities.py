@@ -1,17 +1,19 @@
 """What is reported of a level: every quantity once, and its value from the outlines, else from the locator's frames.
 
 Outlines are finer: where they give a value it replaces the locator's, and it alone has an error, a percentile and a
-series. T2 comes before T1, one series before the next.
+series. T2 comes before T1, one series before the next. The area of the sac alone is an axial slice's.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
 from spinenet.labels import LEVELS, Code, View, private
 from spinenet.locating.measuring.accuracy import ERRORS_95, error_95
+from spinenet.locating.measuring.dural_sac import SAC_AREA
 from spinenet.locating.measuring.lengths import NAN, meyerding
 from spinenet.locating.measuring.measured_study import VIEWS_IN_ORDER
 from spinenet.locating.measuring.series import Numbers
@@ -22,7 +24,7 @@ MEYERDING = "meyerding"
 SIGNALS = ("nucleus", "annulus")
 """Shares of the way from the darkest tissue (0) to CSF (1), which T2 alone shows."""
 NO_UNIT = "1"
-UNIT_SIGNS = {"deg": "°", NO_UNIT: ""}
+UNIT_SIGNS = {"deg": "°", "mm2": "mm²", NO_UNIT: ""}
 """How a page writes a unit that it does not write as it is."""
 BEHIND_MM = 8.0
 """From the back of a disc to the middle of the canal."""
@@ -137,6 +139,11 @@ QUANTITIES = (
         "Least depth of the canal at the disc (5th percentile of its lines).", needs_mm=12.0,
     ),
     Quantity(
+        SAC_AREA, CANAL, "dural sac area", private("sac_area", "Cross-sectional area of the dural sac"), SAC_AREA,
+        "Area of the dural sac in the axial T2 slice that crosses the disc nearest to its middle, by an outline of its "
+        "own.", unit="mm2", digits=0,
+    ),
+    Quantity(
         "slip_mm", SLIP, "slip", private("slip", "Forward slip of the upper body"), "slip_mm",
         "How far the body above lies in front (positive) of or behind (negative) the body below: by outlines between "
         "the corners of their rear walls, by the locator between the middles of their end-plates.",
@@ -165,11 +172,14 @@ QUANTITY = {one.name: one for one in QUANTITIES}
 
 
 def level_measurements(
-    located: Sequence[LocatedSeries], measured: Sequence[MeasuredSeries], usual: UsualMeasurements | None = None
+    located: Sequence[LocatedSeries],
+    measured: Sequence[MeasuredSeries],
+    usual: UsualMeasurements | None = None,
+    sacs: Mapping[str, Measurement] = MappingProxyType({}),
 ) -> tuple[Measurement, ...]:
     """What is known of every level, from the sacrum up, in the order of QUANTITIES; percentiles where it is known what
     is usual. A quantity is left out where the slice ends too near to the disc for it (``Quantity.needs_mm``), the
-    canal's where the slice lies beside it."""
+    canal's where the slice lies beside it. ``sacs`` are areas by level (``dural_sac.measure_sacs``)."""
     ordered = sorted(measured, key=lambda one: VIEWS_IN_ORDER.index(one.view))
     room = {(one.series.name, frame.level): room_mm(one, frame) for one in located for frame in one.frames}
     levels = sorted({frame.level for one in located for frame in one.frames}, key=LEVELS.index)
@@ -182,7 +192,9 @@ def level_measurements(
 
     beside = {(one.series_name, level) for one in measured for level in one.levels if _beside_canal(level, one.levels)}
     found = (
-        _outlined(level, quantity, [one for one in ordered if shows(one.series_name, level, quantity)], usual)
+        sacs.get(level)
+        if quantity.name == SAC_AREA
+        else _outlined(level, quantity, [one for one in ordered if shows(one.series_name, level, quantity)], usual)
         or _located(level, quantity, [one for one in located if shows(one.series.name, level, quantity)])
         for level in levels
         for quantity in QUANTITIES

@@ -85,7 +85,7 @@ LEARNT = Code("123110", "DCM", "Artificial Intelligence")
 PROCEDURE = Code("363679005", "SCT", "Imaging procedure")
 RATIO = Code("1", "UCUM", "no units")
 PROBABILITY = Code("122157", "DCM", "Probability")
-UNIT_WORDS = {RATIO.value: RATIO.meaning, "%": "Percent", "deg": "degree"}
+UNIT_WORDS = {RATIO.value: RATIO.meaning, "%": "Percent", "deg": "degree", "mm2": "square millimeter"}
 """Meanings of units that are not their own."""
 
 GRADES = {

@@ -39,9 +39,11 @@ def reader(made: ObjectSource) -> list[Item]:
     return [code_item(CONTEXT, codes.OBSERVER_TYPE, codes.PERSON), name]
 
 
-def measured_in(made: ObjectSource) -> list[Slice]:
-    """Each slice that levels were measured in."""
-    return [(one.series.name, one.midline_slice) for one in made.result.located if one.series.plane == "sagittal"]
+def measured_in(made: ObjectSource, level: str = "") -> list[Slice]:
+    """Each slice that a level, or without one any, was measured in: sagittal ones, then axial ones."""
+    sizes = [one for one in made.result.measurements if level in (one.level, "")]
+    sagittal = [(one.series.name, one.midline_slice) for one in made.result.located if one.series.plane == "sagittal"]
+    return [*sagittal, *((one.series, one.slice_index) for one in sizes if one.slice_index is not None)]
 
 
 def read_from(made: ObjectSource, prediction: Prediction) -> list[Slice]:

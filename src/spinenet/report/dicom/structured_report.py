@@ -160,7 +160,7 @@ def _level_group(made: ObjectSource, level: Level) -> Item:
             number_item(codes.MEASUREMENT_CODES[name], value, codes.UNITS[name])
             for name, value in level.measurements.items()
         ),
-        *references(made, codes.SOURCE, measured_in(made)),
+        *references(made, codes.SOURCE, measured_in(made, level.name)),
         template="1410" if point else "1501",
     )
 

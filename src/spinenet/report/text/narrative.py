@@ -16,6 +16,7 @@ from spinenet.checking.measured_findings import contradicted_slips, measured_sid
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, TARGET, TARGETS, VIEWS, Scale
 from spinenet.locating.discs import NUMBERING
 from spinenet.locating.given_names import RENAMED
+from spinenet.locating.measuring.dural_sac import SAC_AREA
 from spinenet.locating.measuring.quantities import MEYERDING
 from spinenet.report.certainty import Certainty, Reading, reading_of
 from spinenet.report.narrow_canal import NARROW_MM, NarrowCanal, narrow_canals_of
@@ -99,8 +100,8 @@ def level_names(result: StudyResult) -> list[str]:
 
 
 def level_sentences(result: StudyResult, level: str, reported: Sequence[Prediction], words: Phrases) -> Iterator[str]:
-    """The sentences of one level: findings, those that are possible, what is absent, what cannot be excluded, and a
-    canal that was measured to be narrow."""
+    """The sentences of one level: findings, those that are possible, what is absent, what cannot be excluded, a
+    canal that was measured to be narrow, and the area of the sac."""
     read = [(one, reading_of(one)) for one in reported if one.level == level]
     found = [pair for pair in read if pair[1].is_finding and pair[1].certainty is Certainty.STANDS]
     likely = [pair for pair in read if pair[1].is_finding and pair[1].certainty is Certainty.LIKELY]
@@ -120,6 +121,9 @@ def level_sentences(result: StudyResult, level: str, reported: Sequence[Predicti
         yield sentence(_canal(narrow, words))
     elif not (found or likely or absent or still):
         yield sentence(words("undecided"))
+    sac = _measured(result, level, SAC_AREA)
+    if sac is not None and sac.error_95 is not None:
+        yield sentence(words("sac", value=f"{sac.value:.0f}", error=f"{sac.error_95:.0f}"))
 
 
 def _contradicted_slips(result: StudyResult) -> dict[str, Measurement]:

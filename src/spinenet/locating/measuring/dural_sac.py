@@ -1,0 +1,154 @@
+"""The dural sac in axial T2: outlined on a crop behind the disc in the slice that crosses it, and its area.
+
+Its own network does it: epidural fat is as bright as CSF, so that no threshold parts them (notebooks/EXPERIMENTS.md,
+2026-11-27). Shape letters: N crop, C class, H W pixels of a crop; rows grow backwards, columns to the patient's left.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinenet.crops import CropSpec, Placement, place
+from spinenet.labels import View
+from spinenet.locating.measuring.fine_crops import normalised
+from spinenet.study import LevelFrame, LocatedSeries, Measurement, Note, Scope
+
+SIDE, PIXEL_MM = 80, 0.6
+BEHIND_MM = 8.0
+"""From the back of the disc to the middle of the crop: half of a sac of 16 mm."""
+SAC_CLASSES = ("background", "sac")
+BACKGROUND, SAC = range(2)
+SAC_AREA = "sac_area_mm2"
+ERROR_95_MM2 = 40.0
+"""How far 95 of 100 areas are off at most."""
+MAX_TILT_DEGREES = 30.0
+"""Between the slice and the disc; an area in a slice tilted so far is 15 % larger than across the sac."""
+PLAUSIBLE_MM2 = (20.0, 400.0)
+LEAST_SOLID = 0.85
+"""Share of its convex hull that a sac fills at least; an outline that has lost a part fills less."""
+SECOND_PIECE = 0.1
+"""A second piece of so much of the largest one is more than a speck."""
+
+OutlineSacs = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""(N, H, W) normalised crops -> (N, C, H, W) probabilities of SAC_CLASSES."""
+
+
+@dataclass(frozen=True)
+class SacSlice:
+    """The axial slice that shows the sac at a level, and where the crop lies in it."""
+
+    level: str
+    placement: Placement
+    index: int
+
+    def crop(self) -> NDArray[np.float32]:
+        """(H, W) what outlines the sac sees."""
+        return normalised(self.placement.pixels(self.index))
+
+
+def measure_sacs(
+    located: Sequence[LocatedSeries], outline: OutlineSacs
+) -> tuple[dict[str, Measurement], tuple[Note, ...]]:
+    """level -> area of the sac, and why it is not given at levels that an axial slice crosses."""
+    slices = crossing_slices(located)
+    measured: dict[str, Measurement] = {}
+    notes = []
+    soft_NCHW = outline(np.stack([one.crop() for one in slices])) if slices else ()
+    for one, soft_CHW in zip(slices, soft_NCHW, strict=True):
+        mask_HW = soft_CHW[SAC] > 0.5
+        problem = tilt_problem(one.placement) or field_problem(one) or outline_problem(mask_HW)
+        if problem:
+            text = f"the area of the dural sac is not given: {problem} ({_called(one)})"
+            notes.append(Note("no_sac_area", Scope.LEVEL, one.level, text))
+        else:
+            area_mm2 = float(round(sac_of(mask_HW).sum() * PIXEL_MM**2))
+            measured[one.level] = Measurement(
+                one.level, SAC_AREA, area_mm2, "mm2", ERROR_95_MM2,
+                series=one.placement.series.name, slice_index=one.index,
+            )  # fmt: skip
+    return measured, tuple(notes)
+
+
+def sac_placement(one: LocatedSeries, frame: LevelFrame) -> Placement:
+    """Where the crops of a level lie in an axial stack."""
+    behind_mm = frame.depth_mm / 2 + BEHIND_MM
+    return place(one.series, frame, CropSpec(SIDE, SIDE, axial_pixel_mm=PIXEL_MM, axial_shift_mm=behind_mm))
+
+
+def crossing_slices(located: Sequence[LocatedSeries]) -> list[SacSlice]:
+    """Of every level the axial T2 slice nearest to the plane of its disc where the canal is, if it lies within the
+    disc's height or its slab reaches the plane."""
+    nearest: dict[str, tuple[float, SacSlice]] = {}
+    for one, frame in _shown(located):
+        placement = sac_placement(one, frame)
+        offsets_mm = [abs(placement.offset_mm(index)) for index in range(len(one.series.voxels_SRC))]
+        index = int(np.argmin(offsets_mm))
+        reach_mm = max(frame.height_mm, float(one.series.spacing_mm[0])) / 2
+        if offsets_mm[index] <= min(reach_mm, nearest.get(frame.level, (np.inf,))[0]):
+            nearest[frame.level] = (offsets_mm[index], SacSlice(frame.level, placement, index))
+    return [one for _, one in nearest.values()]
+
+
+def _shown(located: Sequence[LocatedSeries]) -> Iterator[tuple[LocatedSeries, LevelFrame]]:
+    for one in located:
+        if one.series.view is View.AXIAL_T2:
+            yield from ((one, frame) for frame in one.frames)
+
+
+def sac_of(mask_HW: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The largest piece of a mask, with what it encloses: roots are dark."""
+    from scipy import ndimage
+
+    pieces_HW, count = ndimage.label(mask_HW)
+    if not count:
+        return mask_HW
+    largest = int(np.argmax(np.bincount(pieces_HW.ravel())[1:])) + 1
+    return np.asarray(ndimage.binary_fill_holes(pieces_HW == largest), np.bool_)
+
+
+def tilt_problem(placement: Placement) -> str:
+    """Why a slice lies too far from the plane of the disc, "" where it does not."""
+    # ``step`` goes along the disc's normal from slice to slice: a mm of it is the cosine of the tilt
+    cosine = abs(placement.step[0]) * placement.series.spacing_mm[0]
+    tilt = float(np.degrees(np.arccos(np.clip(cosine, 0, 1))))
+    return f"the slice is tilted by {tilt:.0f} degrees against the disc" if tilt > MAX_TILT_DEGREES else ""
+
+
+def field_problem(one: SacSlice) -> str:
+    """Why a slice does not show enough, "" where it does."""
+    return "the slice ends beside the canal" if one.placement.share_in_view(one.index) < 1 else ""
+
+
+def outline_problem(mask_HW: NDArray[np.bool_]) -> str:
+    """Why an outline is no sac's, "" where it may be one's."""
+    from scipy import ndimage
+
+    pieces_HW, _ = ndimage.label(mask_HW)
+    sizes = np.sort(np.bincount(pieces_HW.ravel())[1:])
+    area_mm2 = float(sac_of(mask_HW).sum() * PIXEL_MM**2)
+    edge = np.ones_like(mask_HW)
+    edge[1:-1, 1:-1] = False
+    if not PLAUSIBLE_MM2[0] <= area_mm2 <= PLAUSIBLE_MM2[1]:
+        return f"what is outlined has {area_mm2:.0f} mm²"
+    if (mask_HW & edge).any():
+        return "what is outlined goes on beyond the crop"
+    if solidity(sac_of(mask_HW)) < LEAST_SOLID:
+        return "what is outlined has notches"
+    if len(sizes) > 1 and sizes[-2] >= SECOND_PIECE * sizes[-1]:
+        return "what is outlined has two pieces"
+    return ""
+
+
+def solidity(mask_HW: NDArray[np.bool_]) -> float:
+    """Share of the convex hull of its pixels that a mask of 20 mm² or more fills."""
+    from scipy.spatial import ConvexHull
+
+    corners = np.array([[-0.5, -0.5], [-0.5, 0.5], [0.5, -0.5], [0.5, 0.5]])
+    points = (np.argwhere(mask_HW)[:, None] + corners).reshape(-1, 2)
+    return float(mask_HW.sum() / ConvexHull(points).volume)
+
+
+def _called(one: SacSlice) -> str:
+    return f"{one.placement.series.name}, slice {one.index + 1}"
