@@ -25,6 +25,9 @@ once "$out/spines/overview.csv" python scripts/make_phantom.py "out=$out/spines"
 once "$out/few-spines/overview.csv" python scripts/make_phantom.py "out=$out/few-spines" "studies=$(many 60 4)" seed=14 workers=2 \
   layout=spider study.axial=false study.slices=3 study.size=320 study.sub_slices=1
 
+once "$out/axial-spines/truth/$(many 60 4).json" python scripts/make_phantom.py "out=$out/axial-spines" "studies=$(many 60 4)" seed=152 \
+  workers=2 layout=phantom study.slices=3 study.size=128
+
 # What outlines a disc: bodies from outlines first, then all of it from label images. Folds 0 to 2 are tested on patients
 # that they never saw; -1 learns from everyone and is shipped.
 trained segmenter.onnx segmenter "$out/outlines" trainer=auto data=outlines "data.root=$sudirman" \
@@ -33,6 +36,12 @@ for fold in 0 1 2 -1; do
   trained segmenter.onnx segmenter "$out/segmenter$fold" trainer=auto data=label_images "data.root=$spider" \
     "data.extra.sudirman=$sudirman" "data.extra.phantom=$out/few-spines" "data.fold=$fold" \
     experiment=finetune_segmenter fit.steps=1100 "init=$out/outlines/checkpoints/last.ckpt"
+done
+
+# What outlines the dural sac in axial slices.
+for fold in 0 1 2 -1; do
+  trained sac.onnx segmenter "$out/sac$fold" trainer=auto data=sacs "data.root=$spider" \
+    "data.extra.phantom=$out/axial-spines" "data.fold=$fold" experiment=sac
 done
 
 # What grades pictures of discs: ImageNet, then one target of many patients, then eight of few.
@@ -52,7 +61,7 @@ measured() { # FOLD LOCATOR
     "segmenters=[$out/segmenter0,$out/segmenter1,$out/segmenter2]" "locator=$2"
 }
 exported() { # FOLDER FOLD OVERRIDES...
-  once "$1/bundle/model.json" spinenet export "out=$1" "start=$start" "segmenter=$out/segmenter$2" \
+  once "$1/bundle/model.json" spinenet export "out=$1" "start=$start" "segmenter=$out/segmenter$2" "sac=$out/sac$2" \
     "measured=$out/measured$2" "discs=[$out/discs$2]" "${@:3}"
 }
 for fold in 0 1 2; do

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from spinenet.crops import CropSpec
 from spinenet.datasets.splits import save_split
 from spinenet.errors import ConfigError
-from spinenet.model.bundle import DISCS, GRADER, LOCATOR, MEASURED, SEGMENTER, Bundle, load_bundle, write_bundle
+from spinenet.model.bundle import DISCS, GRADER, LOCATOR, MEASURED, SAC, SEGMENTER, Bundle, load_bundle, write_bundle
 from spinenet.model.calibration import NEUTRAL, TargetCalibration
 from spinenet.train.bundling import export_run
 from spinenet.train.discs.disc_config import TrainDiscsConfig
@@ -264,3 +264,22 @@ def test_what_a_run_needs_beside_it_is_named(tiny_bundle: Bundle, tmp_path: Path
     config = ExportConfig(out=str(tmp_path), facts=FACTS, **{"start": str(tiny_bundle.path), **named})
     with pytest.raises(ConfigError, match=lacking):
         export_run(config, tmp_path)
+
+
+def test_a_segmenter_of_sacs_joins_a_bundle_and_stays_when_other_parts_come(exported: Path, tmp_path: Path) -> None:
+    sac = run_folder(tmp_path / "sac", {SAC: b"outlines of sacs"}, {})
+    start = load_bundle(exported / "bundle")
+    for name, named in (("with", {"sac": str(sac)}), ("later", {"segmenter": str(tmp_path / "s")})):
+        (tmp_path / name).mkdir()
+        export_run(ExportConfig(out=str(tmp_path / name), start=str(start.path), facts=FACTS, **named), tmp_path / name)
+        start = load_bundle(tmp_path / name / "bundle")
+        assert start.parts[SAC] == b"outlines of sacs" and start.outlines_sacs
+    assert start.graded_by("narrowing") == (MEASURED, DISCS)
+
+
+def test_a_run_of_sacs_is_no_segmenter_of_discs(tmp_path: Path) -> None:
+    OmegaConf.save(OmegaConf.structured(TrainSegmenterConfig(outlines="sac")), tmp_path / "config.yaml")
+    with pytest.raises(ConfigError, match="name it by sac=RUN"):
+        export_run(ExportConfig(out=str(tmp_path), start="default", segmenter=str(tmp_path), facts=FACTS), tmp_path)
+    with pytest.raises(ValueError, match="outlines is cord; choose one of disc, sac"):
+        TrainSegmenterConfig(outlines="cord")

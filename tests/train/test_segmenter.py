@@ -21,9 +21,9 @@ from spinenet.train.losses import allowed_classes_loss
 from spinenet.train.runs import train_segmenter
 from spinenet.train.segmenter import held_out
 from spinenet.train.segmenter.disc_crops import PlainDisc, RandDisc
-from spinenet.train.segmenter.disc_loaders import collate_discs
 from spinenet.train.segmenter.disc_samples import DiscSample, ReadDiscs, allowed_classes
 from spinenet.train.segmenter.exported import open_segmenter
+from spinenet.train.segmenter.loaders import collate_crops
 from spinenet.train.segmenter.training_step import SegmenterModule, mean_dice
 from spinenet.train.segmenter.unet import Segmenter
 from spinenet.train.training_config import (
@@ -140,7 +140,7 @@ def test_studies_without_label_images_have_no_discs_to_learn(phantom_root: Path)
 def test_a_few_steps_lower_the_loss(samples: list[DiscSample]) -> None:
     torch.manual_seed(0)
     network = Segmenter(4, 4)
-    batch = collate_discs([PlainDisc()(one) for one in samples[:8]])
+    batch = collate_crops([PlainDisc()(one) for one in samples[:8]])
     optimiser = torch.optim.AdamW(network.parameters(), 0.02)
     losses = []
     for _ in range(16):

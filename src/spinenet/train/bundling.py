@@ -7,7 +7,7 @@ from typing import Any
 from spinenet.errors import ConfigError
 from spinenet.evaluate.collection.run_folders import load_calibration
 from spinenet.labels import TARGET
-from spinenet.model.bundle import DISCS, GRADER, LOCATOR, MEASURED, SEGMENTER, Bundle, load_bundle, write_bundle
+from spinenet.model.bundle import DISCS, GRADER, LOCATOR, MEASURED, SAC, SEGMENTER, Bundle, load_bundle, write_bundle
 from spinenet.model.calibration import NEUTRAL, TargetCalibration
 from spinenet.model.card import card_metrics, model_card
 from spinenet.system.files import write_bytes, write_text
@@ -21,6 +21,8 @@ OF_THE_START = (
     "format", "digest", "crop", "calibration", "sha256", "noise", "metrics", "evaluation", "intended_use"
 )  # fmt: skip
 """What is true of the bundle that is started from alone."""
+OUTLINING = (SEGMENTER, SAC)
+"""Parts that grade nothing."""
 
 
 def export_run(config: ExportConfig, out: Path) -> list[str]:
@@ -48,8 +50,9 @@ def export_run(config: ExportConfig, out: Path) -> list[str]:
 
 def _named_runs(config: ExportConfig) -> list[Path]:
     named = [*config.discs, *filter(None, (config.measured, config.segmenter)), *config.graders]
+    named += [config.sac] if config.sac else []
     if not named:
-        raise ConfigError("no run is named; name graders=[...], discs=[...], measured=... or segmenter=...")
+        raise ConfigError("no run is named; name graders=[...], discs=[...], measured=..., segmenter=... or sac=...")
     return [Path(run) for run in named]
 
 
@@ -105,7 +108,8 @@ def _with_grader(start: Bundle, graded: Bundle, out: Path) -> Bundle:
 
 def _further_parts(config: ExportConfig) -> dict[str, Path]:
     """Part -> the run folder (of discs the first one) that it comes from."""
-    named = {SEGMENTER: config.segmenter, MEASURED: config.measured, DISCS: config.discs[0] if config.discs else None}
+    discs = config.discs[0] if config.discs else None
+    named = {SEGMENTER: config.segmenter, SAC: config.sac, MEASURED: config.measured, DISCS: discs}
     return {part: Path(run) for part, run in named.items() if run}
 
 
@@ -124,7 +128,7 @@ def _with_parts(
         parts[LOCATOR] = locator_onnx(Path(config.locator))
     if config.discs:
         parts[DISCS] = mean_of_networks([_content(Path(run), DISCS) for run in config.discs])
-    learnt = {part: learnt_by(_runs_of(part, run, config)) for part, run in more.items() if part != SEGMENTER}
+    learnt = {part: learnt_by(_runs_of(part, run, config)) for part, run in more.items() if part not in OUTLINING}
     real = {part: [t for t, kind in one["evidence"].items() if kind == "real"] for part, one in learnt.items()}
     patients = [name for name in TARGET if any(name in names for names in real.values())]
     kept = {key: value for key, value in start.metadata.items() if key not in OF_THE_START}

@@ -101,7 +101,7 @@ def train_discs(config: TrainDiscsConfig) -> float | None:
 @script("export", ExportConfig)
 def export(config: ExportConfig) -> None:
     """Write ``out/bundle``; every network is compared with torch before it is kept."""
-    named = (*config.graders, *config.discs, config.locator, config.measured, config.segmenter)
+    named = (*config.graders, *config.discs, config.locator, config.measured, config.segmenter, config.sac)
     if absent := [run for run in named if run and not Path(run).is_dir()]:
         raise ConfigError(f"{absent[0]}: no such folder; name finished runs of spinenet train")
     if config.format == MONAI:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from spinenet.crops import BAG_ARRAYS, CropSpec
 from spinenet.labels import LEVELS, VIEWS
 from spinenet.locating.discs import SIZE_MULTIPLE
-from spinenet.locating.measuring.fine_crops import COLUMNS, ROWS
+from spinenet.locating.measuring.fine_crops import ROWS
 from spinenet.system.files import replacing
 from spinenet.train.exported_weights import WEIGHTS_KEPT
 from spinenet.train.networks import Locator
@@ -71,12 +71,13 @@ def export_locator(locator: Locator, path: Path) -> float:
     return max(difference(model, inputs, path) for inputs in (example, other))
 
 
-def export_segmenter(network: nn.Module, path: Path) -> float:
-    """Write ``segmenter.onnx`` (any number of crops); returns the largest difference from torch."""
+def export_segmenter(network: nn.Module, path: Path, side: int = ROWS) -> float:
+    """Write ``segmenter.onnx``, or ``sac.onnx`` of crops of another ``side`` (any number of them); returns the largest
+    difference from torch."""
     model = ClassProbabilities(network).eval()
-    example = (torch.rand(2, 1, ROWS, COLUMNS),)
+    example = (torch.rand(2, 1, side, side),)
     write_onnx(model, example, path, ["crops"], ["probabilities"], ({0: torch.export.Dim("n")},))
-    return max(difference(model, inputs, path) for inputs in (example, (torch.rand(5, 1, ROWS, COLUMNS),)))
+    return max(difference(model, inputs, path) for inputs in (example, (torch.rand(5, 1, side, side),)))
 
 
 def export_grader(members: Sequence[nn.Module], spec: CropSpec, path: Path) -> float:

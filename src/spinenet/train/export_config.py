@@ -25,6 +25,8 @@ class ExportConfig:
     """Run folder of ``train locator``; beside ``start`` its locator takes the place of that bundle's."""
     segmenter: str | None = None
     """Run folder of ``train segmenter``: the bundle measures discs."""
+    sac: str | None = None
+    """Run folder of ``train segmenter experiment=sac``: the bundle measures the dural sac in axial slices."""
     measured: str | None = None
     """Run folder of ``train measured``: measurements have a say in the grades that it has learnt."""
     discs: list[str] = field(default_factory=list)

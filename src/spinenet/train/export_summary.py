@@ -10,19 +10,27 @@ from spinenet.model.bundle import Bundle
 from spinenet.model.calibration import NEUTRAL
 from spinenet.train.export_config import ExportConfig
 
+SAC_KIND = "segmenter outlines=sac"
 TELLING = {
     "grader": ("augment.midline_slices", "graders=[RUN]"),
     "discs": ("augment.other_series", "discs=[RUN]"),
     "locator": ("randomise.cut_sacrum", "locator=RUN"),
     "segmenter": ("randomise.saturate", "segmenter=RUN"),
+    SAC_KIND: ("randomise.saturate", "sac=RUN"),
     "measured": ("forest.trees", "measured=RUN"),
 }
-"""Kind of training -> a key that its configuration alone has, and how an export takes its runs."""
+"""Kind of training -> a key that its configuration has, of others none but a kind of it, and how an export takes its
+runs."""
 
 
 def refuse_other_kinds(config: ExportConfig) -> None:
     """ConfigError where a run is named by the key of another kind of training."""
-    single = {"locator": config.locator, "segmenter": config.segmenter, "measured": config.measured}
+    single = {
+        "locator": config.locator,
+        "segmenter": config.segmenter,
+        SAC_KIND: config.sac,
+        "measured": config.measured,
+    }
     named = {"grader": config.graders, "discs": config.discs} | {kind: [run] for kind, run in single.items() if run}
     for kind, runs in named.items():
         for run in runs:
@@ -38,7 +46,8 @@ def kind_of_run(run: Path) -> str | None:
     if not (run / "config.yaml").is_file():
         return None
     recipe = OmegaConf.load(run / "config.yaml")
-    return next((kind for kind, (key, _) in TELLING.items() if OmegaConf.select(recipe, key) is not None), None)
+    kind = next((kind for kind, (key, _) in TELLING.items() if OmegaConf.select(recipe, key) is not None), None)
+    return SAC_KIND if kind == "segmenter" and OmegaConf.select(recipe, "outlines") == "sac" else kind
 
 
 def decisions(

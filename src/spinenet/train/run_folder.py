@@ -8,11 +8,12 @@ from typing import Any
 
 from spinenet.datasets import load_dataset
 from spinenet.errors import ConfigError
-from spinenet.model.bundle import DISCS, GRADER, LOCATOR, SEGMENTER
+from spinenet.model.bundle import DISCS, GRADER, LOCATOR
 from spinenet.system.files import write_text
 from spinenet.train.discs.disc_config import TrainDiscsConfig
 from spinenet.train.exported_weights import PACKAGED, bundle_weights, names_bundle
 from spinenet.train.training_config import (
+    OUTLINES,
     LearningConfig,
     RunConfig,
     TrainGraderConfig,
@@ -27,11 +28,10 @@ BEGINNING = {"config.yaml", "split.json", "run.json", "tensorboard"}
 """A run that was stopped while it had nothing else can be begun again."""
 PARTS: dict[type[RunConfig], str] = {
     TrainLocatorConfig: LOCATOR,
-    TrainSegmenterConfig: SEGMENTER,
     TrainGraderConfig: GRADER,
     TrainDiscsConfig: DISCS,
 }
-"""What each training makes of a bundle, and begins with."""
+"""What each training makes of a bundle, and begins with; a segmenter's is one of OUTLINES."""
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 """Where launchers say which of several processes this is, in Lightning's order."""
 
@@ -47,13 +47,17 @@ def refuse_early(config: LearningConfig, out: Path) -> None:
     elif isinstance(config, RunConfig) and not (out / CHECKPOINTS / LAST).is_file():
         raise ConfigError(f"{out / CHECKPOINTS / LAST}: nothing to resume; start the run without resume=true")
     if isinstance(config, RunConfig) and config.init:
-        _refuse_beginning(config.init, PARTS[type(config)])
+        _refuse_beginning(config.init, _part_of(config))
     if isinstance(config, RunConfig) and config.trainer.accelerator in ("gpu", "cuda") and not _may_have_gpu():
         raise ConfigError(f"trainer.accelerator={config.trainer.accelerator}: this machine has no GPU; use trainer=cpu")
     if isinstance(config, TrainGraderConfig) and config.locator and not (Path(config.locator) / LOCATOR).is_file():
         raise ConfigError(f"{config.locator}: not a finished run of spinenet train locator (no {LOCATOR})")
     for name, root in {config.data.name: config.data.root, **config.data.extra}.items():
         load_dataset(name, Path(root))
+
+
+def _part_of(config: RunConfig) -> str:
+    return OUTLINES[config.outlines] if isinstance(config, TrainSegmenterConfig) else PARTS[type(config)]
 
 
 def _refuse_beginning(init: str, part: str) -> None:

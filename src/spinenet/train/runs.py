@@ -17,7 +17,7 @@ from spinenet.evaluate.collection.collect import collect, fit_calibration
 from spinenet.evaluate.collection.run_folders import evaluate_runs, open_run
 from spinenet.evaluate.evaluation import Settings
 from spinenet.labels import TARGET, TARGETS, VIEWS, Target, View
-from spinenet.model.bundle import GRADER, LOCATOR, MEASURED, SEGMENTER, load_bundle, write_bundle
+from spinenet.model.bundle import GRADER, LOCATOR, MEASURED, load_bundle, write_bundle
 from spinenet.model.calibration import NEUTRAL, TargetCalibration
 from spinenet.system.files import replacing, write_text
 from spinenet.system.progress import track
@@ -35,12 +35,13 @@ from spinenet.train.measured.forest_and_kernel import fitted_arrays, joined_disc
 from spinenet.train.networks import Locator
 from spinenet.train.provenance import read_provenance, write_provenance
 from spinenet.train.run_folder import exported_checkpoint, save_config
-from spinenet.train.segmenter.disc_loaders import segmenter_loaders
 from spinenet.train.segmenter.exported import open_segmenter
-from spinenet.train.segmenter.held_out import judge
+from spinenet.train.segmenter.loaders import segmenter_loaders
+from spinenet.train.segmenter.outline_kinds import KINDS
 from spinenet.train.segmenter.training_step import SegmenterModule
 from spinenet.train.segmenter.unet import Segmenter
 from spinenet.train.training_config import (
+    OUTLINES,
     LearningConfig,
     RunConfig,
     TrainGraderConfig,
@@ -70,22 +71,23 @@ def train_locator(config: TrainLocatorConfig, out: Path) -> float | None:
 
 
 def train_segmenter(config: TrainSegmenterConfig, out: Path) -> float | None:
-    """Train a segmenter and write config, split, checkpoints, logs and ``segmenter.onnx`` to ``out``.
+    """Train a segmenter and write config, split, checkpoints, logs and ``segmenter.onnx``, or ``sac.onnx``, to ``out``.
 
-    Where there are test patients, ``dice.csv`` and ``measured.csv`` say how it does on them (``held_out.judge``).
-    Returns the best validation score, the mean Dice of disc, bodies and canal; None without validation patients.
+    Where there are test patients, tables say how it does on them (``held_out.judge``, ``sac_held_out.judge_sacs``).
+    Returns the best validation score, the mean Dice of what is outlined; None without validation patients.
     """
     split = start_run(config, out)
     train, validation = segmenter_loaders(split, config)
-    module = SegmenterModule(config.model, config.fit)
+    kind, part = KINDS[config.outlines], OUTLINES[config.outlines]
+    module = SegmenterModule(config.model, config.fit, config.outlines)
     if config.init:
-        start_from(module.network, config.init, SEGMENTER)
+        start_from(module.network, config.init, part)
     done = fit(module, train, validation, config, out)
     if module.trainer.is_global_zero:
-        network = Segmenter(config.model.width, config.model.inner)
+        network = Segmenter(config.model.width, config.model.inner, len(kind.classes))
         load_trained(network, done.checkpoint)
-        _within_tolerance(export_segmenter(network, out / SEGMENTER))
-        judge(track(split.test, "judging"), open_segmenter(out), out)
+        _within_tolerance(export_segmenter(network, out / part, kind.side))
+        kind.judge(track(split.test, "judging"), open_segmenter(out, part), out)
     return done.score
 
 

@@ -14,6 +14,8 @@ MISSING: Any = "???"
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")
 CUMULATIVE, CORN, CROSS_ENTROPY = ORDINALS = ("cumulative", "corn", "cross_entropy")
 """How the grades of ordinal scales are told and learnt (``train/ordinal.py``)."""
+OUTLINES = {"disc": "segmenter.onnx", "sac": "sac.onnx"}
+"""What a segmenter can outline, and the part of a bundle that it becomes."""
 TRUTH, RATER = LABELS = ("truth", "rater")
 """Whose grades are learnt where several raters graded."""
 GRADER_KINDS = ("attention", "mean", "resnet18_3d", "resnet34_3d")
@@ -352,10 +354,17 @@ class TrainSegmenterConfig(RunConfig):
 
     out: str = "data/runs/segmenter"
     """Run folder, one that no other run has used."""
+    outlines: str = "disc"
+    """disc: discs, bodies and canal in sagittal slices; sac: the dural sac in axial ones."""
     slices_per_volume: int = 5
-    """Slices taken of each series, 3 mm apart around its middle, as far as it has them."""
+    """Slices taken of each sagittal series, 3 mm apart around its middle, as far as it has them; of no account for
+    sacs."""
     model: SegmenterModelConfig = field(default_factory=SegmenterModelConfig)
     randomise: DiscRandomiseConfig = field(default_factory=DiscRandomiseConfig)
+
+    def __post_init__(self) -> None:
+        if self.outlines not in OUTLINES:
+            raise ValueError(f"outlines is {self.outlines}; choose one of {', '.join(OUTLINES)}")
 
 
 @dataclass

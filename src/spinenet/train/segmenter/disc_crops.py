@@ -59,25 +59,26 @@ class RandDisc(RandomizableTransform):
         crop_HW, labels_HW = item_of(data, axes)
         if self.R.random_sample() < config.tissue:
             crop_HW = other_tissues(crop_HW, labels_HW, self.R)
-        return {"crop": self._scanned(crop_HW)[None], "allowed": allowed_classes(data, labels_HW)}
+        return {"crop": scanned(crop_HW, config, self.R)[None], "allowed": allowed_classes(data, labels_HW)}
 
-    def _scanned(self, crop_HW: NDArray[np.floating]) -> NDArray[np.float32]:
-        """The crop with other contrast, coils, resolution, noise and window."""
-        from scipy import ndimage
 
-        config, chance = self.config, self.R.random_sample(5)
-        if chance[0] < config.invert:
-            crop_HW = 1.0 - crop_HW
-        crop_HW = np.clip(crop_HW, 0, 1.2) ** np.exp(self.R.normal(0, config.gamma))
-        if chance[1] < config.field:
-            crop_HW = crop_HW * field(crop_HW.shape, self.R)
-        if chance[2] < config.blur:
-            crop_HW = ndimage.gaussian_filter(crop_HW, self.R.uniform(0, 1.2, 2))
-        if chance[3] < config.noise:
-            crop_HW = crop_HW + self.R.normal(0, self.R.uniform(0, 0.08), crop_HW.shape)
-        if chance[4] < config.saturate:
-            crop_HW = np.minimum(crop_HW, self.R.uniform(0.6, 1.0) * crop_HW.max())
-        return normalised(crop_HW.astype(np.float32))
+def scanned(crop_HW: NDArray[np.floating], config: DiscRandomiseConfig, random: Random) -> NDArray[np.float32]:
+    """A crop with other contrast, coils, resolution, noise and window."""
+    from scipy import ndimage
+
+    chance = random.random_sample(5)
+    if chance[0] < config.invert:
+        crop_HW = 1.0 - crop_HW
+    crop_HW = np.clip(crop_HW, 0, 1.2) ** np.exp(random.normal(0, config.gamma))
+    if chance[1] < config.field:
+        crop_HW = crop_HW * field(crop_HW.shape, random)
+    if chance[2] < config.blur:
+        crop_HW = ndimage.gaussian_filter(crop_HW, random.uniform(0, 1.2, 2))
+    if chance[3] < config.noise:
+        crop_HW = crop_HW + random.normal(0, random.uniform(0, 0.08), crop_HW.shape)
+    if chance[4] < config.saturate:
+        crop_HW = np.minimum(crop_HW, random.uniform(0.6, 1.0) * crop_HW.max())
+    return normalised(crop_HW.astype(np.float32))
 
 
 def jittered(frame: LevelFrame, random: Random, shift_mm: float, rotation_deg: float) -> LevelFrame:

@@ -1,4 +1,4 @@
-"""An exported segmenter at work: ``segmenter.onnx`` of a run folder."""
+"""An exported segmenter at work: ``segmenter.onnx`` or ``sac.onnx`` of a run folder."""
 
 from pathlib import Path
 
@@ -11,12 +11,12 @@ from spinenet.locating.measuring.measured_study import Outline
 from spinenet.model.bundle import SEGMENTER
 
 
-def open_segmenter(run: Path) -> Outline:
-    """The segmenter of a finished run; ConfigError where the folder has none."""
+def open_segmenter(run: Path, part: str = SEGMENTER) -> Outline:
+    """The segmenter of a finished run of ``train segmenter``; ConfigError where the folder has none."""
     try:
-        content = (run / SEGMENTER).read_bytes()
+        content = (run / part).read_bytes()
     except OSError as error:
-        raise ConfigError(f"{run}: not a finished run of spinenet train segmenter (no {SEGMENTER})") from error
+        raise ConfigError(f"{run}: not a finished run of spinenet train segmenter (no {part})") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -6,16 +6,14 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from spinenet.locating.measuring.fine_crops import DISC, FINE_CLASSES
 from spinenet.train.loop import SCORE
 from spinenet.train.losses import allowed_classes_loss
 from spinenet.train.optimise import one_cycle
+from spinenet.train.segmenter.outline_kinds import KINDS
 from spinenet.train.segmenter.unet import Segmenter
 from spinenet.train.training_config import FitConfig, SegmenterModelConfig
 
 Batch = dict[str, Tensor]
-DISC_WEIGHT = 2.0
-"""Heights hang on the disc's border."""
 
 
 class SegmenterModule(pl.LightningModule):
@@ -23,13 +21,13 @@ class SegmenterModule(pl.LightningModule):
 
     weights_C: Tensor
 
-    def __init__(self, model: SegmenterModelConfig, fit: FitConfig) -> None:
+    def __init__(self, model: SegmenterModelConfig, fit: FitConfig, outlines: str = "disc") -> None:
         super().__init__()
         self.fit_config = fit
-        self.network = Segmenter(model.width, model.inner)
+        kind = KINDS[outlines]
+        self.network = Segmenter(model.width, model.inner, len(kind.classes))
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        weights = [DISC_WEIGHT if index == DISC else 1.0 for index in range(len(FINE_CLASSES))]
-        self.register_buffer("weights_C", torch.tensor(weights), persistent=False)
+        self.register_buffer("weights_C", torch.tensor(kind.weights), persistent=False)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Loss of one batch of randomised crops."""
@@ -38,7 +36,7 @@ class SegmenterModule(pl.LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        """Loss, and mean Dice of disc, bodies and canal, on plain crops."""
+        """Loss, and mean Dice of what is outlined, on plain crops."""
         logits_NCHW, size = self.network(batch["crop"]), len(batch["crop"])
         loss = allowed_classes_loss(logits_NCHW, batch["allowed"], self.weights_C)
         self.log("validation_loss", loss, prog_bar=True, batch_size=size, sync_dist=True)

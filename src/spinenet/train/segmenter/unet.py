@@ -1,8 +1,8 @@
-"""The fine segmenter: a small 2-D U-Net on crops in the frame of one disc.
+"""The segmenters: a small 2-D U-Net on crops in the frame of one disc, sagittal or axial.
 
 Shapes: N crop, C class, H W pixels. Because the crop is laid on the disc, the classes name the instance: this disc, the
-body above it, the body below it (S1 at L5/S1), the canal. The full grid carries few channels; most of the work is done
-on the grid of half the pixels.
+body above it, the body below it (S1 at L5/S1), the canal; in axial crops the sac behind this disc. The full grid
+carries few channels; most of the work is done on the grid of half the pixels.
 """
 
 import torch
@@ -22,12 +22,12 @@ def _double(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class Segmenter(nn.Module):
-    """(N, 1, H, W) normalised crops -> (N, C, H, W) logits of ``fine_crops.FINE_CLASSES``; H and W multiples of 8.
+    """(N, 1, H, W) normalised crops -> (N, C, H, W) logits of ``classes``; H and W multiples of 8.
 
     ``width`` channels at the full grid; ``inner``, twice and three times that many at a half, a quarter and an eighth.
     """
 
-    def __init__(self, width: int = 8, inner: int = 16) -> None:
+    def __init__(self, width: int = 8, inner: int = 16, classes: int = len(FINE_CLASSES)) -> None:
         super().__init__()
         half, quarter, eighth = inner, 2 * inner, 3 * inner
         self.stem = _double(1, width)
@@ -37,7 +37,7 @@ class Segmenter(nn.Module):
         )
         self.ups = nn.ModuleList((_double(eighth + quarter, quarter), _double(quarter + half, half)))
         self.last = _double(half + width, 2 * width)
-        self.head = nn.Conv2d(2 * width, len(FINE_CLASSES), 1)
+        self.head = nn.Conv2d(2 * width, classes, 1)
         self.upsample = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
 
     def forward(self, crops_N1HW: Tensor) -> Tensor:
