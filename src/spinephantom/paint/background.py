@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spinephantom.paint import abdomen, pelvis
 from spinephantom.paint.canvas import Canvas
 from spinephantom.paint.trunk import Body, Place, locate
-from spinephantom.physics.texture import Textures
+from spinephantom.physics.texture import Textures, fibres
 from spinephantom.shapes.planes import upscaled
 from spinephantom.shapes.soft import smax, smin, smoothstep
 
@@ -66,7 +66,9 @@ def _back_compartment(place: Place, wobble: F32) -> F32:
         - 2.0
         - (place.line("back_y_mm") - place.line("process_y_mm")) * smoothstep(side, 12.0, 26.0)
     )
-    before = floor - place.y
+    # lateral to the joints the muscles reach forwards, and draw back where they end
+    floor = floor - 4.0 * smoothstep(side, 24.0, 32.0) + 14.0 * smoothstep(side, 34.0, 62.0)
+    before = floor - place.y + 2.6 * wobble
     return smax(smax(behind, before, 5.0), side - wide, 24.0) + 0.6 * wobble
 
 
@@ -79,7 +81,7 @@ def _back_muscles(place: Place, canvas: Canvas) -> tuple[F32, F32, F32]:
     # multifidus grows and iliocostalis shrinks towards the sacrum
     first = 15.0 + 17.0 * smoothstep(z, 130.0, 10.0) + 0.22 * (depth - 18.0) + 1.2 * texture.coarse
     second = 48.0 - 4.0 * smoothstep(z, 60.0, 0.0) + 0.35 * (depth - 15.0) + 1.8 * texture.coarse
-    first, second = first * body.bulk, second * body.bulk
+    first, second = first * body.bulk + 1.2 * texture.medium, second * body.bulk + 1.2 * texture.medium
     multifidus = smax(whole, side - first, 6.0)
     # the inner cleft is always there, the outer one only in places
     gap = np.maximum(0.1 + 2.2 * body.muscle_fat + 0.45 * texture.medium, 0.0)
@@ -100,7 +102,8 @@ def _paint_muscles(canvas: Canvas, place: Place) -> None:
     noise = 0.8 * texture.medium + 0.45 * texture.fine + 0.6 * texture.coarse
     lobules = smoothstep(noise - 2.2 + 4.4 * share, 0.0, 0.7)
     strands = smoothstep(np.abs(noise + 0.3), 0.03 + 0.5 * share, 0.0) * smoothstep(texture.coarse, -0.6, 0.8)
-    fat = np.clip(0.3 * share + 0.62 * lobules + 0.45 * strands, 0.0, 0.85)
+    feathers = smoothstep(_feathers(place, canvas) + 0.3 * texture.fine - 1.5 + 2.6 * share, 0.0, 0.9)
+    fat = np.clip(0.3 * share + 0.5 * lobules + 0.35 * strands + 0.75 * feathers, 0.0, 0.9)
     gain = 1.0 + 0.07 * texture.medium + 0.05 * texture.coarse
     canvas.paint(window, canvas.alpha(split), "muscle", gain, fat)
     # vessels run in the clefts
@@ -109,7 +112,7 @@ def _paint_muscles(canvas: Canvas, place: Place) -> None:
     fascia = canvas.alpha(np.abs(whole - 0.4) - 0.5) * smoothstep(place.y - place.line("process_y_mm"), 8.0, 14.0)
     canvas.paint(window, 0.85 * fascia, "ligament")
     # fat parts them from the back muscles
-    others = smin(_psoas(place), _quadratus(place), 1.0) + 0.7 * texture.coarse
+    others = smin(_psoas(place), _quadratus(place), 1.0) + 1.4 * texture.coarse + 0.5 * texture.medium
     others = np.maximum(others, 1.6 + 0.5 * texture.medium - whole)
     canvas.paint(window, canvas.alpha(others), "muscle", gain, 0.25 * fat)
     # the belly wall lies inside the fat, down to the lateral edge of quadratus
@@ -118,6 +121,19 @@ def _paint_muscles(canvas: Canvas, place: Place) -> None:
     behind = place.y - place.line("process_y_mm") - 4.0
     layers = 1.0 - 0.5 * smoothstep(np.abs(wall + 4.5 - 0.4 * texture.coarse), 0.9, 0.2)
     canvas.paint(window, canvas.alpha(np.maximum(wall, behind)), "muscle", gain * layers)
+
+
+def _feathers(place: Place, canvas: Canvas) -> F32:
+    """Noise in sheets that run back and outwards from the laminae, as the fat between bundles of the muscles does."""
+    depth = place.y - place.line("back_y_mm")
+    turn = np.float32(0.0007) * np.square(place.side - 20.0)
+    across = 0.93 * place.side - 0.36 * depth + turn * depth
+    along = 0.36 * place.side + 0.93 * depth
+    # both sides have sheets of their own
+    side = np.where(place.x > 0.0, np.float32(0.0), np.float32(31.0))
+    return fibres(
+        [2.0 * across + side, 0.4 * along + side, 0.22 * place.z + 3.0 * place.body.aorta_x_mm], canvas.grid.shape
+    )
 
 
 def _psoas(place: Place) -> F32:

@@ -24,6 +24,9 @@ F32 = NDArray[Any]
 _DURA_MM = 0.3
 _WEDGE_MM = 2.5
 """By which the fat at the recesses reaches beyond the sac."""
+_BUNDLES = 5
+_IN_PSOAS = 16
+"""Points of a root, half a millimetre apart, that lie in the psoas."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Contents:
     points_mm: Array
     """(N, 3) along all strands, with the radius at each."""
     radius_mm: Array
+    bundle: NDArray[np.int64]
+    """One of a few bundles that each strand is counted to."""
 
 
 def canal_contents(spine: Spine, rng: np.random.Generator) -> Contents:
@@ -44,7 +49,8 @@ def canal_contents(spine: Spine, rng: np.random.Generator) -> Contents:
     room = open_room(spine, tuple(spine.walls(index) for index in range(LUMBAR_DISCS)))
     points = [strand_points(spine, strand, room) for strand in strands]
     radii = [np.full(len(p), strand.radius_mm) for p, strand in zip(points, strands, strict=True)]
-    return Contents(flow, np.concatenate(points), np.concatenate(radii))
+    bundle = [np.full(len(p), number % _BUNDLES) for number, p in enumerate(points)]
+    return Contents(flow, np.concatenate(points), np.concatenate(radii), np.concatenate(bundle))
 
 
 def paint_canal(canvas: Canvas, spine: Spine, contents: Contents) -> None:
@@ -55,6 +61,7 @@ def paint_canal(canvas: Canvas, spine: Spine, contents: Contents) -> None:
     xyz = window.world()
     at = spine.canal.at(xyz[2])
     texture = canvas.textures.within(window)
+    _paint_before_sac(canvas, window, xyz, at)
     fat = _fat_distance(xyz, at, spine.canal)
     canvas.paint(window, canvas.alpha(fat), "fat", 0.92 + 0.07 * texture.medium + 0.03 * texture.fine, -0.12)
     # before the sac run veins, with fat among them at L5/S1 alone
@@ -67,8 +74,12 @@ def paint_canal(canvas: Canvas, spine: Spine, contents: Contents) -> None:
     dorsal = 1.0 + 0.6 * smoothstep(xyz[1] - at["y_mm"], -3.0, 4.0)
     flow = 1.0 - np.float32(contents.flow) * dorsal * smoothstep(texture.coarse + 0.4 * texture.medium, 0.2, 1.8)
     canvas.paint(window, canvas.alpha(sac), "csf", flow)
-    cauda = tube_coverage(window, contents.points_mm, contents.radius_mm)
-    canvas.paint(window, canvas.alpha(sac + 0.3) * cauda, "root")
+    # strands behind each other darken the fluid together
+    free = np.float32(1.0)
+    for group in range(_BUNDLES):
+        of = contents.bundle == group
+        free = free * (1.0 - tube_coverage(window, contents.points_mm[of], contents.radius_mm[of]))
+    canvas.paint(window, canvas.alpha(sac + 0.3) * (1.0 - free), "root")
     cord = _cord_distance(xyz, at, spine)
     canvas.paint(window, canvas.alpha(cord), "cord", 1.0 + 0.03 * texture.fine)
     _paint_tarlov(canvas, spine)
@@ -82,7 +93,9 @@ def paint_roots(canvas: Canvas, spine: Spine) -> None:
             reach = float(np.linalg.norm(root.points_mm - middle, axis=1).max()) + 4.0
             window = canvas.grid.window(middle, reach)
             if window is not None:
-                cover = tube_coverage(window, root.points_mm, root.radius_mm)
+                # within the psoas a nerve has spread into fascicles that are hardly seen
+                kept = slice(0, len(root.points_mm) - _IN_PSOAS)
+                cover = tube_coverage(window, root.points_mm[kept], root.radius_mm[kept])
                 canvas.paint(window, cover, "root", 1.0 + 0.05 * canvas.textures.within(window).fine)
 
 
@@ -96,6 +109,17 @@ def _fat_distance(xyz: tuple[F32, F32, F32], at: dict[str, F32], canal: Canal) -
     narrow = 1.0 - np.maximum(at["triangle"], 0.3) * np.clip(v, -1.0, 1.3)
     u = (x - at["x_mm"]) / ((at["half_width_mm"] + _WEDGE_MM) * narrow)
     return np.where(z < canal.z_mm[0], FAR_MM, (np.sqrt(u * u + v * v) - 1.0) * half_ap)
+
+
+def _paint_before_sac(canvas: Canvas, window: Window, xyz: tuple[F32, F32, F32], at: dict[str, F32]) -> None:
+    """Between the hollow backs of the bodies and the sac: slow veins with little fat, but for L5/S1."""
+    ahead = (at["y_mm"] - xyz[1]) * at["slope_cos"] - at["half_ap_mm"]
+    aside = np.abs(xyz[0] - at["x_mm"]) - at["half_width_mm"]
+    room = np.maximum(np.maximum(ahead - 5.0, -2.0 - ahead), aside + 0.5)
+    fatty = smoothstep(at["front_fat_mm"], 1.2, 2.4)
+    texture = canvas.textures.within(window)
+    fat = np.clip(0.85 * fatty + 0.25 * smoothstep(texture.medium, 0.6, 1.6), 0.0, 0.85)
+    canvas.paint(window, canvas.alpha(room) * (1.0 - 0.8 * fatty), "vein", 0.8 + 0.15 * texture.medium, fat)
 
 
 def _paint_veins(canvas: Canvas, window: Window, spine: Spine) -> None:

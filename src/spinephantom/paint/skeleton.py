@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spinenet.labels import LEVELS
 from spinephantom.paint.canal import Contents, paint_canal, paint_roots
 from spinephantom.paint.canvas import Canvas
 from spinephantom.patient.pathology import DiscState
@@ -20,8 +21,11 @@ from spinephantom.spine.records import Disc, Joint, SacralSegment, Spine, Verteb
 from spinephantom.spine.sections import body_with_nodes, canal_line
 
 F32 = NDArray[Any]
-CORTEX_MM = 0.75
-_CAPSULE_MM = 0.8
+CORTEX_MM = 0.55
+_CAPSULE_MM = 0.4
+_FORAMEN_MM = (11.0, 11.0, 16.0)
+"""Half axes of the fat of a foramen; below L5/S1 lie the wings of the sacrum."""
+_LOWEST_FORAMEN_MM = (11.0, 10.0, 12.0)
 
 
 def paint_spine(canvas: Canvas, spine: Spine, contents: Contents) -> None:
@@ -72,20 +76,22 @@ def _paint_behind(canvas: Canvas, spine: Spine) -> None:
             strength = 0.8 * smoothstep(texture.fine + 0.6 * texture.medium, -1.4, 0.2)
             canvas.paint(window, strength * canvas.alpha(d), "ligament")
     joints = [(joint, disc) for pair, disc in zip(spine.joints, spine.discs, strict=True) for joint in pair]
-    for joint, disc in joints:
-        _paint_joint(canvas, joint, disc)
+    for joint, _ in joints:
+        _paint_around_joint(canvas, joint)
     _paint_bones(canvas, spine.sacral_posterior())
     for index in range(len(spine.vertebrae)):
         _paint_bones(canvas, spine.posterior(index))
-    for joint, _ in joints:
+    for joint, disc in joints:
+        if not disc.state.fused:
+            _paint_joint_line(canvas, joint)
         _paint_cyst(canvas, joint)
 
 
 def _marrow_grain(canvas: Canvas, window: Window) -> tuple[F32, F32]:
     """Grain of marrow: signal factor and change of the fat fraction, with islands of fat."""
     texture = canvas.textures.within(window)
-    fat = 0.055 * texture.medium + 0.04 * texture.coarse + 0.14 * smoothstep(texture.medium, 1.3, 2.4)
-    return 1.0 + 0.07 * texture.fine + 0.05 * texture.medium, fat
+    fat = 0.035 * texture.medium + 0.03 * texture.coarse + 0.10 * smoothstep(texture.medium, 1.5, 2.6)
+    return 1.0 + 0.07 * texture.fine + 0.04 * texture.medium, fat
 
 
 def _paint_bone(canvas: Canvas, window: Window, d: F32, marrow: str, cortex_mm: float = CORTEX_MM) -> None:
@@ -104,14 +110,14 @@ def _paint_bones(canvas: Canvas, parts: tuple[Part, ...]) -> None:
             window, d = found
             texture = canvas.textures.within(window)
             d = d + np.float32(0.40) * texture.medium + np.float32(0.12) * texture.fine
-            canvas.paint(window, canvas.alpha(d), "cortical")
+            canvas.paint(window, 0.85 * canvas.alpha(d), "cortical")
             seen.append((window, d, part.cortex_mm))
     for window, d, cortex_mm in seen:
         gain, fat = _marrow_grain(canvas, window)
         texture = canvas.textures.within(window)
         # little marrow between plates of uneven thickness: darker than the bodies
-        inside = canvas.alpha(d + cortex_mm * (1.0 + 0.5 * texture.medium))
-        canvas.paint(window, inside, "arch_marrow", 0.68 * gain + 0.18 * texture.coarse, fat)
+        inside = canvas.alpha(d + cortex_mm * (1.0 + 0.6 * texture.medium))
+        canvas.paint(window, inside, "arch_marrow", 0.92 * gain + 0.12 * texture.coarse, fat)
 
 
 def _paint_foraminal_fat(canvas: Canvas, disc: Disc) -> None:
@@ -121,26 +127,26 @@ def _paint_foraminal_fat(canvas: Canvas, disc: Disc) -> None:
         return
     u, v, w = window.local(disc.frame)
     texture = canvas.textures.within(window)
-    side = np.abs(u) - np.float32(0.72 * disc.half_width)
-    # below L5/S1 lie the wings of the sacrum
-    high = (10.0, 6.5, 11.0) if disc.level == "L5/S1" else (10.0, 6.5, 15.0)
-    d = ellipsoid(side, v - np.float32(disc.half_depth - 1.0), w - np.float32(18.0 - high[2]), high)
+    side = np.abs(u) - np.float32(0.76 * disc.half_width)
+    high = _LOWEST_FORAMEN_MM if disc.level == LEVELS[0] else _FORAMEN_MM
+    # from the disc's corner back to the joint, so that all that is open of a foramen is fat
+    d = ellipsoid(side, v - np.float32(disc.half_depth + 2.5), w - np.float32(18.5 - high[2]), high)
     d = d + 0.8 * texture.coarse
-    canvas.paint(window, canvas.alpha(d), "fat", 0.80 + 0.10 * texture.medium + 0.05 * texture.fine, -0.10)
-    # veins and ligaments run through it
-    strands = smoothstep(np.abs(texture.medium - 0.4 * texture.coarse), 0.45, 0.1) * smoothstep(w, 8.0, -2.0)
-    canvas.paint(window, 0.6 * canvas.alpha(d) * strands, "muscle")
+    canvas.paint(window, canvas.alpha(d), "fat", 0.86 + 0.08 * texture.medium + 0.05 * texture.fine, -0.10)
+    # veins and ligaments run through it, most below the root
+    strands = smoothstep(np.abs(texture.medium - 0.4 * texture.coarse), 0.35, 0.1) * smoothstep(w, 6.0, -4.0)
+    canvas.paint(window, 0.5 * canvas.alpha(d) * strands, "vein")
 
 
-def _paint_joint(canvas: Canvas, joint: Joint, disc: Disc) -> None:
-    """Fat behind the processes, capsule and yellow ligament, then cartilage and fluid between the processes."""
+def _paint_around_joint(canvas: Canvas, joint: Joint) -> None:
+    """Fat behind the processes, then capsule and yellow ligament."""
     found = near(joint.inferior, canvas.grid)
     if found is not None:
         window, d = found
         texture = canvas.textures.within(window)
         behind = smoothstep(window.local(joint.inferior.frame)[0], -1.0, 4.0)
         canvas.paint(
-            window, 0.85 * behind * canvas.alpha(d - 1.6 - 0.9 * texture.medium), "fat", 0.9 + 0.1 * texture.medium
+            window, 0.55 * behind * canvas.alpha(d - 0.7 - 1.1 * texture.medium), "fat", 0.9 + 0.1 * texture.medium
         )
     found = near(joint.superior, canvas.grid)
     if found is not None:
@@ -151,14 +157,21 @@ def _paint_joint(canvas: Canvas, joint: Joint, disc: Disc) -> None:
         if found is not None:
             window, d = found
             canvas.paint(window, canvas.alpha(d), "flavum", 1.25 + 0.20 * canvas.textures.medium[window.index])
+
+
+def _paint_joint_line(canvas: Canvas, joint: Joint) -> None:
+    """The joint between its two plates of dense bone, thicker where it is worn: cartilage, and fluid in the middle."""
     found = near(joint.space, canvas.grid)
-    if found is None or disc.state.fused:
+    if found is None:
         return
     window, d = found
-    canvas.paint(window, canvas.alpha(d - 1.0), "ligament")
-    canvas.paint(window, canvas.alpha(d), "inner_annulus", 1.2)
-    fluid = 0.15 + 0.75 * smoothstep(joint.space.shape.gap, 1.6, 3.4)
-    canvas.paint(window, fluid * canvas.alpha(d + 0.45), "fluid")
+    texture = canvas.textures.within(window)
+    worn = max(joint.space.shape.scale - 1.0, 0.0)
+    canvas.paint(window, 0.9 * canvas.alpha(d - 0.1 - 2.0 * worn * (1.0 + 0.5 * texture.medium)), "cortical")
+    narrow = d + 0.55 + 0.4 * worn + 0.2 * texture.medium + 0.1 * texture.fine
+    canvas.paint(window, canvas.alpha(narrow), "inner_annulus", 1.3)
+    fluid = 0.2 + 0.6 * smoothstep(joint.space.shape.gap, 1.5, 3.0)
+    canvas.paint(window, fluid * canvas.alpha(narrow + 0.2 + 0.3 * texture.coarse), "fluid")
 
 
 def _paint_cyst(canvas: Canvas, joint: Joint) -> None:
@@ -222,7 +235,7 @@ def _paint_disc(canvas: Canvas, disc: Disc) -> None:
     u, v, w = window.local(disc.frame)
     texture = canvas.textures.within(window)
     # a thin dark line in front and behind: the longitudinal ligaments
-    canvas.paint(window, canvas.alpha(d - 0.5), "ligament")
+    canvas.paint(window, canvas.alpha(d - 0.3), "ligament")
     canvas.paint(window, canvas.alpha(d), "outer_annulus", 1.0 + 0.08 * texture.fine)
     q = column.disc_outline(u, v, disc.shape)
     ring = canvas.alpha(d + 0.3) * smoothstep(q, 1.0, 0.86)
@@ -281,7 +294,7 @@ def _paint_body(canvas: Canvas, body: Vertebra, discs: tuple[Disc | None, Disc])
     u, v, w = window.local(body.frame)
     # ligaments in front and behind: only where no disc has been painted
     near = smoothstep(np.abs(w), 0.5 * body.height, 0.42 * body.height) * (np.abs(u) < 12.0)
-    canvas.paint(window, canvas.alpha(d - 0.6) * near, "ligament")
+    canvas.paint(window, canvas.alpha(d - 0.4) * near, "ligament")
     _paint_bone(canvas, window, d, "marrow")
     q = column.outline(u, v, body.half_width, body.half_depth, body.shape.wall_hollow)
     upper, lower = column.end_plate_distance(q, v, w, body.shape)
@@ -290,9 +303,18 @@ def _paint_body(canvas: Canvas, body: Vertebra, discs: tuple[Disc | None, Disc])
     for state, extent, depth in sides:
         if state.modic_type and extent:
             _paint_modic(canvas, window, d, depth, v_fraction, state, extent)
-    # basivertebral vein: a notch in the middle of the back wall
-    deep = np.square(np.clip(v_fraction, 0.0, 1.0))
-    notch = np.maximum(
-        np.abs(w) - 0.7 - 2.2 * deep, np.maximum(0.2 * body.half_depth - v, np.abs(u) - 0.8 - 5.5 * deep)
-    )
-    canvas.paint(window, canvas.alpha(notch) * canvas.alpha(d - 0.4) * 0.75, "vein", 1.0, 0.15)
+    _paint_basivertebral_vein(canvas, window, body, (u, v, w), d)
+
+
+def _paint_basivertebral_vein(
+    canvas: Canvas, window: Window, body: Vertebra, uvw: tuple[F32, F32, F32], d: F32
+) -> None:
+    """A notch in the middle of the back wall with a plexus of slow veins, which go on as a thin line forwards."""
+    u, v, w = uvw
+    ahead = np.float32(body.half_depth - body.shape.wall_hollow) - v
+    texture = canvas.textures.within(window)
+    mouth = ellipsoid(u, ahead + 0.5, w, (5.0, 5.5, 2.6)) + 0.6 * texture.medium + 0.2 * texture.fine
+    canvas.paint(window, 0.85 * canvas.alpha(mouth) * canvas.alpha(d - 0.6), "vein")
+    line = np.abs(w + 0.8 * texture.coarse) - 0.5 + 0.02 * ahead
+    line = np.maximum(line, np.maximum(np.abs(u) - 0.5 - 0.25 * ahead, ahead - 0.8 * body.half_depth))
+    canvas.paint(window, 0.3 * canvas.alpha(line) * canvas.alpha(d + CORTEX_MM), "vein")

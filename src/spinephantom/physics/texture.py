@@ -49,6 +49,14 @@ def _volume(grain: str) -> F32:
     return noise
 
 
+def fibres(places_mm: list[F32], shape: tuple[int, ...]) -> F32:
+    """Noise of medium grain at places of one's own (three arrays that broadcast to ``shape``), in mm of the volume: for
+    structures with a direction, places are stretched along it."""
+    _, voxel_mm, size = _GRAINS["medium"]
+    places = [np.asarray(axis * np.float32(1.0 / voxel_mm) + np.float32(64 * size), np.float32) for axis in places_mm]
+    return gather(_volume("medium"), places, shape)
+
+
 def make_textures(rng: np.random.Generator, grid: Grid) -> Textures:
     """Textures of the planes of a grid, read from the volumes at the nearest voxel; the stream decides where."""
     world = grid.whole().world()

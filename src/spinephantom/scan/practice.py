@@ -79,7 +79,8 @@ class ImagePractice:
     crosstalk: Interval
     zippers: float
     zipper: Interval
-    filter: Interval
+    filter_axial: Interval
+    filter_sagittal: Interval
     waves: int
     wave_sd: float
     wave_cycles: Interval

@@ -80,7 +80,7 @@ def sample_acquisition(rng: np.random.Generator, view: View) -> Acquisition:
         zipper=IMAGE.zipper.draw(rng) if rng.random() < IMAGE.zippers else 0.0,
         zipper_at=float(rng.random()),
         shift_sign=int(rng.choice((-1, 1))),
-        filter_strength=IMAGE.filter.draw(rng),
+        filter_strength=(IMAGE.filter_axial if view is View.AXIAL_T2 else IMAGE.filter_sagittal).draw(rng),
         bias=tuple(_wave(rng) for _ in range(IMAGE.waves)),
         isocenter_mm=(0.0, float(rng.normal(behind, behind_sd)), float(rng.normal(above, above_sd))),
         window=(black, white),

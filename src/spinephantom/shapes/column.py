@@ -4,7 +4,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spinephantom.shapes.distances import F32, Point, ellipsoid, outline, smax, smin, smoothstep
+from spinephantom.shapes.distances import (
+    F32,
+    WIDEST,
+    Point,
+    ellipsoid,
+    kidney,
+    kidney_mm,
+    outline,
+    smax,
+    smin,
+    smoothstep,
+)
 
 DISC_HOLLOW_MM = 1.0
 """The back of a healthy disc is slightly concave."""
@@ -152,7 +163,7 @@ def disc_sdf(u: F32, v: F32, w: F32, p: DiscShape) -> F32:
 def _plain_disc(u: F32, v: F32, w: F32, p: DiscShape) -> F32:
     q = disc_outline(u, v, p)
     out = overhang(u, v, p)
-    side = (q - 1.0) * np.float32(p.half_depth) - out
+    side = (q - 1.0) * kidney_mm(v * np.float32(1.0 / p.half_depth), p.half_depth) - out
     thickness = half_disc_height(q, v, p) + np.minimum(0.22 * out, 1.2) * (q > 0.9)
     return smax(side, np.abs(w) - np.maximum(thickness, 0.4), 1.5)
 
@@ -175,7 +186,8 @@ def body_sdf(u: F32, v: F32, w: F32, p: BodyShape) -> F32:
     left = _either(up, p.foraminal[0], p.foraminal[2]) * _bump(lateral, 0.62, 0.4)
     right = _either(up, p.foraminal[1], p.foraminal[3]) * _bump(lateral, -0.62, 0.4)
     spur = (spur + (left + right) * (v > 0.0)) * smoothstep(t, 0.72, 1.0)
-    side = (q - 1.0 + np.float32(p.waist) * (1.0 - t * t)) * np.float32(p.half_depth) - spur
+    mm = kidney_mm(v * np.float32(1.0 / p.half_depth), p.half_depth)
+    side = (q - 1.0 + np.float32(p.waist) * (1.0 - t * t)) * mm - spur
     upper, lower = end_plate_distance(q, v, w, p)
     return smax(side, -np.minimum(upper, lower), 2.2)
 
@@ -185,7 +197,7 @@ def sacral_sdf(u: F32, v: F32, w: F32, p: SacralShape) -> F32:
     t = np.minimum(np.maximum(0.5 + w * np.float32(1.0 / p.height), 0.0), 1.0)
     depth = p.bottom_depth + t * np.float32(p.top_depth - p.bottom_depth)
     a, b = u * np.float32(1.0 / p.half_width), v / depth
-    q = 0.62 * np.sqrt(a * a + b * b) + 0.38 * np.maximum(np.abs(a), np.abs(b))
+    q = kidney(a, b)
     hollow = np.float32(p.concavity) * np.maximum(1.0 - q * q, 0.0)
     behind = (v > 0.0) * (
         _bump(a, 0.62, 0.4) * np.float32(p.foraminal_lr[0]) + _bump(a, -0.62, 0.4) * np.float32(p.foraminal_lr[1])
@@ -198,8 +210,13 @@ def sacral_sdf(u: F32, v: F32, w: F32, p: SacralShape) -> F32:
 def rim(u: float, half_width: float, half_depth: float) -> tuple[tuple[float, float], tuple[float, float]]:
     """The point of a disc's back rim at ``u`` and the direction outwards there."""
     side = float(np.clip(u / half_width, -0.94, 0.94))
-    back = (1.0 - abs(side) ** 2.3) ** (1.0 / 2.3)
-    front = np.array([np.sign(side) * abs(side) ** 1.3 / half_width, back**1.3 / half_depth])
-    front /= np.linalg.norm(front)
+    shares = np.linspace(WIDEST, 1.0, 400)
+    back = float(np.interp(1.0, kidney(np.full(400, side), shares), shares))
+    step = 1e-3
+    slopes = [
+        (kidney(np.array(side + du), np.array(back + dv)) - kidney(np.array(side - du), np.array(back - dv))) / size
+        for du, dv, size in ((step, 0.0, half_width), (0.0, step, half_depth))
+    ]
+    front = np.array(slopes, float) / np.linalg.norm(slopes)
     hollow = DISC_HOLLOW_MM * float(np.exp(-((u / (0.4 * half_width)) ** 2)))
     return (side * half_width, back * half_depth - hollow), (float(front[0]), float(front[1]))

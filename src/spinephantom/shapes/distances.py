@@ -96,8 +96,32 @@ def bar_sdf(u: F32, v: F32, w: F32, p: Bar) -> F32:
     return distance - (np.float32(p.start_radius) + t * np.float32(p.end_radius - p.start_radius))
 
 
+WIDEST = 0.10
+"""Where bodies and discs are widest: behind their middle, by this share of half their depth."""
+BOXED, BOXED_BEHIND = 0.12, 0.42
+"""How far their front and their back are from an ellipse (0) to one with fourth powers (1)."""
+
+
+def kidney(a: F32, b: F32) -> F32:
+    """1 on the outline of a body or disc, growing linearly outwards: round in front, flat behind, widest behind its
+    middle. ``a`` and ``b`` (to the back) are shares of its half axes."""
+    behind = b > WIDEST
+    b = (b - np.float32(WIDEST)) * (
+        np.float32(1.0 / (1.0 + WIDEST)) + np.float32(1.0 / (1.0 - WIDEST) - 1.0 / (1.0 + WIDEST)) * behind
+    )
+    a2, b2 = np.square(a), np.square(b)
+    even = np.sqrt(a2 + b2)
+    boxed = np.float32(BOXED) + np.float32(BOXED_BEHIND - BOXED) * behind
+    return even + boxed * (np.sqrt(np.sqrt(a2 * a2 + b2 * b2)) - even)
+
+
+def kidney_mm(b: F32, half_depth: float) -> F32:
+    """Millimetres that a step of 1 in the outline coordinate is worth in front and behind."""
+    return np.float32(half_depth) * (1.0 + WIDEST - np.float32(2.0 * WIDEST) * smoothstep(b, -0.6, 0.9))
+
+
 def outline(u: F32, v: F32, half_width: float, half_depth: float, hollow: float) -> F32:
-    """Cross section of a body or disc, kidney shaped: ``hollow`` mm of the back wall are missing in the middle."""
+    """Cross section of a body or disc: ``hollow`` mm of the back wall are missing in the middle."""
     middle = np.exp(-np.square(u * np.float32(1.0 / (0.4 * half_width))))
     v = v + np.float32(hollow) * middle * smoothstep(v, 0.0, half_depth)
-    return superellipse(u, v, half_width, half_depth)
+    return kidney(u * np.float32(1.0 / half_width), v * np.float32(1.0 / half_depth))

@@ -42,33 +42,38 @@ class FlavumShape(NamedTuple):
 
 
 def superior_sdf(t: F32, n: F32, w: F32, p: FacetShape) -> F32:
-    """The superior articular process: a crescent in front of the joint, with a blunt tip at its top."""
+    """The superior articular process: a crescent in front of the joint that narrows to a tip at its top."""
     s = np.float32(p.scale)
     grown = np.float32(p.tip) * smoothstep(w, -2.0, 6.0)
-    slim = 1.0 - 0.5 * smoothstep(w, -3.0, 0.7 * p.top)
-    thick = (5.0 * s + 0.7 * grown) * slim
+    slim = 1.0 - 0.6 * smoothstep(w, -3.0, p.top)
+    # thickest at its postero-lateral edge, the mammillary process
+    thick = (4.3 * s + 0.7 * grown) * slim * (1.0 + 0.2 * smoothstep(t, -5.0, 6.0))
     # it grows inwards too, under the pedicle, where the root passes
-    wide = 8.4 * s + 0.5 * grown
-    q = superellipse((t - 0.8 + 0.6 * grown) / wide, (n + (3.7 * s + 0.7 * grown) * slim) / thick, 1.0, 1.0)
+    wide = (8.4 * s + 0.5 * grown) * (1.0 - 0.2 * smoothstep(w, -3.0, p.top))
+    q = superellipse((t - 0.8 + 0.6 * grown) / wide, (n + (3.3 * s + 0.7 * grown) * slim) / thick, 1.0, 1.0)
     face = n - np.float32(TROUGH_PER_MM) * t * t + np.float32(0.5 * p.gap)
     ends = np.maximum(w - np.float32(p.top), np.float32(p.bottom) - w)
     return smax(smax((q - 1.0) * thick, face, 1.0), ends, 4.0)
 
 
 def inferior_sdf(t: F32, n: F32, w: F32, p: FacetShape) -> F32:
-    """The inferior articular process: a thumb behind the joint that fills the trough."""
+    """The inferior articular process: a wedge behind the joint that fills the trough."""
     # spurs grow from the superior process most
     s = 1.0 + 0.45 * (p.scale - 1.0)
-    q = superellipse(t - 0.4, n - np.float32(3.9 * s), 7.8 * s, 5.0 * s)
+    # a wedge: broad where it leaves the lamina, narrow at its tip
+    taper = 1.0 - 0.45 * smoothstep(w, 6.0, -10.0)
+    thick = np.float32(5.6 * s) * taper
+    q = superellipse((t - 0.4) / (np.float32(8.2 * s) * (0.35 + 0.65 * taper)), (n - 0.8 * thick) / thick, 1.0, 1.0)
     face = np.float32(TROUGH_PER_MM) * t * t + np.float32(0.5 * p.gap) - n
-    ends = np.maximum(w - 16.0, -9.5 - w)
-    return smax(smax((q - 1.0) * np.float32(5.0 * s), face, 1.0), ends, 5.0)
+    ends = np.maximum(w - 13.0, -9.5 - w)
+    return smax(smax((q - 1.0) * thick, face, 1.0), ends, 5.0)
 
 
 def joint_space_sdf(t: F32, n: F32, w: F32, p: FacetShape) -> F32:
     """Cartilage and fluid between the two processes."""
     across = np.abs(n - np.float32(TROUGH_PER_MM) * t * t) - np.float32(0.5 * p.gap + 0.4)
-    return np.maximum(across, np.maximum(np.abs(t) - np.float32(6.8 * p.scale), np.abs(w) - 8.5))
+    rim = np.sqrt(np.square(t * np.float32(1.0 / (7.2 * p.scale))) + np.square(w * np.float32(1.0 / 9.0)))
+    return np.maximum(across, (rim - 1.0) * np.float32(7.2 * p.scale))
 
 
 def flavum_sdf(u: F32, v: F32, w: F32, p: FlavumShape) -> F32:

@@ -22,7 +22,7 @@ class Part:
     frame: Frame
     center_mm: Array
     radius_mm: float
-    cortex_mm: float = 0.9
+    cortex_mm: float = 0.6
 
     def at(self, points_mm: Array) -> NDArray[np.float32]:
         """Distance at world points (..., 3)."""

@@ -12,7 +12,7 @@ from spinenet.labels import LEVELS
 from spinephantom.patient.pathology import DiscState, mirrored_state
 from spinephantom.patient.person import Person, mirrored_person
 from spinephantom.shapes.column import BodyShape, DiscShape, Node, SacralShape, rim
-from spinephantom.shapes.distances import superellipse
+from spinephantom.shapes.distances import kidney, superellipse
 from spinephantom.shapes.frames import Array, Frame, rotation_x, rotation_y, rotation_z
 from spinephantom.spine.arch import build_arches, build_joints, build_sacral_arch
 from spinephantom.spine.records import Disc, Recess, SacralSegment, Spine, Vertebra
@@ -192,7 +192,7 @@ def _node(shape: DiscShape, depth: float, at: tuple[float, float], width: float,
     if not depth:
         return Node((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
     u, v = at[0] * shape.half_width, at[1] * shape.half_depth
-    q = float(superellipse(u, v, shape.half_width, shape.half_depth))
+    q = float(kidney(np.array(at[0]), np.array(at[1])))
     plate = 0.5 * (shape.height - v * shape.wedge_tan) + shape.concavity * max(1.0 - q * q, 0.0)
     radius = 0.5 * depth + 2.0
     return Node((u, v, sign * (plate + depth - radius)), (1.3 * radius, radius * width, radius))

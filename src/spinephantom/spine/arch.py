@@ -17,6 +17,10 @@ SIDES = (1.0, -1.0)
 """Left and right, as the sign of u."""
 _HALF_JOINT_MM = 7.6
 """Half the length of a joint in the plane of its disc."""
+_LEAN_RAD = float(np.deg2rad(6.0))
+"""By which the upper end of a joint lies before its lower end: superior facets look up a little."""
+_LAMINA = {"L5": (0.30, 2.5), "L4": (0.33, 2.7), "L3": (0.36, 2.9)}
+"""Where a lamina lies below the middle of its body, as a share of the height, and how tall it is; above L3 as L3."""
 
 
 def _bar(frame: Frame, bar: Bar) -> Part:
@@ -69,7 +73,7 @@ def joint_frame(disc: Disc, index: int, side: int) -> Frame:
     reach = _HALF_JOINT_MM - 4.0 * (state.facet_scale_lr[side] - 1.0)
     frame = disc.frame.sided(SIDES[side]).moved(u=edge_u + reach * sine, v=edge_v + reach * cosine)
     turn = np.array([[sine, -cosine, 0.0], [cosine, sine, 0.0], [0.0, 0.0, 1.0]])
-    return Frame(frame.center_mm, frame.axes @ turn)
+    return Frame(frame.center_mm, frame.axes @ turn).tilted(_LEAN_RAD)
 
 
 def _facet_shape(disc: Disc, side: int) -> FacetShape:
@@ -80,7 +84,7 @@ def _facet_shape(disc: Disc, side: int) -> FacetShape:
         scale=state.facet_scale_lr[side],
         gap=0.1 if state.fused else 1.3 + state.facet_fluid_mm_lr[side],
         # as the disc collapses the tip rides up into the foramen
-        top=8.0 + 0.6 * lost + 0.9 * growth,
+        top=6.0 + 0.6 * lost + 0.9 * growth,
         bottom=-15.0,
         tip=growth,
     )
@@ -132,7 +136,7 @@ def _half_arch(body: Vertebra, below: Disc, joint: Joint, above: Joint | None, s
     thumb = frame.local(joint.inferior.frame.world((0.0, 4.4, 8.0)))
     if state.isthmic:
         thumb = thumb - frame.axes.T @ stay
-    root = (offset + 0.5, back + 8.0, up - 0.15 * tall)
+    root = (offset + 0.5, back + 7.4, up - 0.22 * tall)
     parts = [pedicle(body, side), _transverse(frame, body)]
     if above is not None:
         base = _point(frame.local(above.superior.frame.world((1.0, -3.4, -10.0))))
@@ -144,9 +148,11 @@ def _half_arch(body: Vertebra, below: Disc, joint: Joint, above: Joint | None, s
         parts.append(_bar(lower, Bar(_between(root, _point(thumb), 0.78), _point(thumb), 4.0, 4.4, 1.25)))
     removed = state.laminectomy and (abs(state.laminectomy) > 0.95 or state.laminectomy * sign > 0.0)
     if not removed:
-        apex = (0.0, body.half_depth + body.canal_ap + 0.4, -0.30 * body.height)
-        end = (0.92 * float(thumb[0]), float(thumb[1]) - 0.5, -0.24 * body.height)
-        parts.append(_bar(lower, Bar(apex, end, 3.0, 3.4, 2.5, 0.26)))
+        # laminae reach to the height of the disc, but for the lowest, between which the canal is open
+        share, tall = _LAMINA.get(body.name, _LAMINA["L3"])
+        apex = (0.0, body.half_depth + body.canal_ap + 1.0, -share * body.height)
+        end = (0.92 * float(thumb[0]), float(thumb[1]) - 0.5, -(share - 0.06) * body.height)
+        parts.append(_bar(lower, Bar(apex, end, 3.0, 3.4, tall, 0.26)))
     return parts
 
 

@@ -120,7 +120,7 @@ def strand_points(spine: Spine, strand: Strand, room: Room, step_mm: float = 0.5
     spread = np.pi - spread if spine.person.prone else spread
     # far above its exit at the back near the midline, at its exit in the antero-lateral corner
     angle = spread * (1.0 - away) + 1.9 * away + 0.16 * strand.jitter[0]
-    place = np.clip(0.66 + 0.16 * away + 0.11 * strand.jitter[1] + 0.04 * np.sin(z / 9.0 + strand.jitter[0]), 0.2, 0.9)
+    place = np.clip(0.74 + 0.10 * away + 0.10 * strand.jitter[1] + 0.04 * np.sin(z / 9.0 + strand.jitter[0]), 0.2, 0.9)
     lying = _place(z, strand.sign * angle, place, room)
     packed = _place(z, np.full(len(z), strand.packed[1]), np.full(len(z), strand.packed[0]), room)
     crowd = smoothstep(lost, 0.15, 0.55)[:, None]

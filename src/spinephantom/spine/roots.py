@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spinephantom.shapes.column import disc_sdf
+from spinephantom.shapes.column import disc_sdf, rim
 from spinephantom.shapes.frames import Array
 from spinephantom.shapes.parts import Part
 from spinephantom.spine.arch import pedicle
@@ -71,14 +71,13 @@ def _below(spine: Spine, body: Vertebra, index: int, sign: float) -> list[Array]
     offset, width, tall, up = body.pedicle
     back, lower = body.half_depth, up - 0.5 * tall
     # the ganglion keeps its distance from the back wall, which curves forwards at the sides
-    side = (offset + 0.2 * width) / body.half_width
-    wall = back * (1.0 - min(side, 0.97) ** 2.3) ** (1.0 / 2.3)
+    wall = rim(offset + 0.2 * width, body.half_width, back)[0][1]
     disc = spine.discs[index].frame.sided(sign)
     return [
         frame.world((offset - 0.5 * width - 2.2, back + 4.2, up)),
-        frame.world((offset - 0.15 * width, 0.5 * (wall + back) + 5.4, lower - 5.0)),
-        frame.world((offset + 0.40 * width, wall + 5.0, lower - 7.0)),
-        frame.world((offset + width + 2.0, wall + 2.0, lower - 11.0)),
+        frame.world((offset - 0.15 * width, 0.5 * (wall + back) + 4.6, lower - 5.6)),
+        frame.world((offset + 0.40 * width, wall + 5.0, lower - 7.8)),
+        frame.world((offset + width + 2.0, wall + 2.0, lower - 12.0)),
         disc.world((spine.discs[index].half_width + 4.0, -2.0, -6.0)),
     ]
 
