@@ -75,8 +75,8 @@ def _below(spine: Spine, body: Vertebra, index: int, sign: float) -> list[Array]
     disc = spine.discs[index].frame.sided(sign)
     return [
         frame.world((offset - 0.5 * width - 2.2, back + 4.2, up)),
-        frame.world((offset - 0.15 * width, 0.5 * (wall + back) + 4.6, lower - 5.6)),
-        frame.world((offset + 0.40 * width, wall + 5.0, lower - 7.8)),
+        frame.world((offset - 0.05 * width, 0.5 * (wall + back) + 4.4, lower - 7.4)),
+        frame.world((offset + 0.45 * width, wall + 5.0, lower - 8.8)),
         frame.world((offset + width + 2.0, wall + 2.0, lower - 12.0)),
         disc.world((spine.discs[index].half_width + 4.0, -2.0, -6.0)),
     ]
