@@ -7,7 +7,8 @@ import pytest
 
 from spinenet.labels import LEVELS
 from spinephantom import PhantomStudy, make_study
-from spinephantom.patient.pathology import DiscState
+from spinephantom.patient.disease import sample_course, sample_discs
+from spinephantom.patient.pathology import LUMBAR_DISCS, DiscState, Mode
 from spinephantom.patient.person import sample_person
 from spinephantom.spine.anatomy import build_spine
 from spinephantom.truth import grades as truth
@@ -42,8 +43,10 @@ def body_middle(study: PhantomStudy, index: int, label: int) -> float:
     """Middle between front and back of a body near its end-plate at a disc, along the disc, mm."""
     disc = study.spine.discs[index]
     vw = in_disc_frame(study, index, label)
-    body = vw[vw[:, 0] < disc.half_depth + 9.0]
-    v = body[np.abs(np.abs(body[:, 1]) - 0.5 * disc.mid_height - 5.0) < 2.5, 0]
+    v = np.sort(vw[np.abs(np.abs(vw[:, 1]) - 0.5 * disc.mid_height - 5.0) < 2.5, 0])
+    # the canal parts the body from its lamina, which has the same label
+    behind = np.flatnonzero(np.diff(v) > 3.0)
+    v = v[: behind[0] + 1] if len(behind) else v
     return float(0.5 * (v.max() + v.min()))
 
 
@@ -172,3 +175,35 @@ def test_named_systems() -> None:
     assert truth.extended(measured(**herniated, herniation_u_mm=-24.0, facet_edge_u_mm=12.0))["msu"] == "2C"
     lee = truth.extended(measured(fat_clearance_mm_lr=((0.0, 0.0, 3.0, 3.0), (0.0, 3.0, 3.0, 3.0))))
     assert (lee["lee_foraminal_left"], lee["lee_foraminal_right"]) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("state", "kind"),
+    [
+        ({}, ""),
+        ({"herniation_mm": 4.0}, "protrusion"),
+        ({"herniation_mm": 6.0, "herniation_width_mm": 7.0, "bulge_mm": 1.0}, "protrusion"),
+        ({"herniation_mm": 6.0, "extruded": True}, "extrusion"),
+        ({"herniation_mm": 5.0, "extruded": True, "migration_mm": -9.0}, "extrusion"),
+        ({"herniation_mm": 6.0, "extruded": True, "sequestered": True, "migration_mm": 8.0}, "sequestration"),
+    ],
+)
+def test_the_kind_of_a_herniation_follows_from_its_shape(state: dict, kind: str) -> None:
+    person = sample_person(np.random.default_rng(3))
+    states = [DiscState() for _ in range(10)]
+    states[1] = DiscState(herniation_u_mm=4.0, **state)
+    assert measure(build_spine(person, tuple(states)), 1).herniation_kind == kind
+
+
+def test_three_grades_follow_from_four() -> None:
+    rng = np.random.default_rng(5)
+    person = sample_person(rng)
+    spine = build_spine(person, sample_discs(rng, Mode.BALANCED, person, sample_course(rng, person.age)))
+    seen = set()
+    for level in range(LUMBAR_DISCS):
+        one = measure(spine, level)
+        for name, four in truth.four_grades(one).items():
+            assert truth.THREE_OF_FOUR[four] == truth.grade(one)[name]
+            assert truth.extended(one)["severity"][name] == truth.SEVERITIES[four]
+            seen.add(four)
+    assert len(seen) >= 3

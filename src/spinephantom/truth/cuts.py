@@ -15,6 +15,7 @@ class OutlineCuts:
     bulge: float
     herniation_mm: float
     herniation: float
+    dome: float
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class ForamenCuts:
 class RecessCuts:
     """The lateral recess and the root that passes it."""
 
+    mild_mm: float
     depth_mm: Pair
     displaced_mm: float
     overlap: float

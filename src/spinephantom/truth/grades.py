@@ -17,6 +17,10 @@ from spinephantom.truth.cuts import CANAL, DISC, FORAMEN, OUTLINE, RECESS
 from spinephantom.truth.morphometry import Measurements
 
 Margins = tuple[float, ...]
+SEVERITIES = ("normal", "mild", "moderate", "severe")
+"""Of stenosis in four grades (Lee, Schizas, Bartynski)."""
+THREE_OF_FOUR = (0, 0, 1, 2)
+"""RSNA's three grades of the four; from moderate on there is stenosis in two."""
 
 
 def _below(value: float, *cuts: float) -> Margins:
@@ -140,17 +144,36 @@ def extended(m: Measurements) -> dict[str, object]:
     found: dict[str, object] = {"meyerding": _meyerding(m)}
     if LEVELS.index(m.level) >= LUMBAR_DISCS:
         return found
-    stenosis = grade(m)["canal_stenosis"]
-    lee = stenosis + 1 if stenosis or m.canal_ratio < CANAL.narrowed else 0
+    four = four_grades(m)
     herniated = grade(m)["herniation"] == 1
     return found | {
+        "severity": {name: SEVERITIES[index] for name, index in four.items()},
         "schizas": _schizas(m),
-        "lee_central": lee,
-        "lee_foraminal_left": _lee_foraminal(m, 0),
-        "lee_foraminal_right": _lee_foraminal(m, 1),
+        "lee_central": four["canal_stenosis"],
+        "lee_foraminal_left": four["foraminal_stenosis_left"],
+        "lee_foraminal_right": four["foraminal_stenosis_right"],
+        "herniation_kind": m.herniation_kind if herniated else "",
         "msu": _msu(m) if herniated else "",
         "zone": _zone(m) if herniated else "",
     }
+
+
+def four_grades(m: Measurements) -> dict[str, int]:
+    """Stenosis targets of a lumbar level -> normal 0, mild 1, moderate 2, severe 3; THREE_OF_FOUR gives the others."""
+    canal = grade(m)["canal_stenosis"]
+    return {
+        "canal_stenosis": canal + 1 if canal or m.canal_ratio < CANAL.narrowed else 0,
+        "foraminal_stenosis_left": _lee_foraminal(m, 0),
+        "foraminal_stenosis_right": _lee_foraminal(m, 1),
+        "subarticular_stenosis_left": _recess_in_four(m, 0),
+        "subarticular_stenosis_right": _recess_in_four(m, 1),
+    }
+
+
+def _recess_in_four(m: Measurements, side: int) -> int:
+    """Mild: not as deep as it should be, its root free."""
+    passed = sum(margin < 0.0 for margin in _recess(m, side))
+    return passed + 1 if passed or m.recess_depth_mm_lr[side] < RECESS.mild_mm else 0
 
 
 def _meyerding(m: Measurements) -> int:

@@ -19,6 +19,7 @@ from spinephantom.spine.cauda import strand_area_mm2
 from spinephantom.spine.records import Disc, SacralSegment, Spine, Vertebra
 from spinephantom.spine.sac import sac_distances
 from spinephantom.truth.cuts import OUTLINE
+from spinephantom.truth.displacement import kind_of_herniation
 from spinephantom.truth.foramen import DISC_SAMPLES, Foramen, measure_foramen
 
 Pair = tuple[float, float]
@@ -39,6 +40,8 @@ class Measurements:
     local_share: float
     herniation_u_mm: float
     """Where the greatest local overhang lies, + left."""
+    herniation_kind: str
+    """protrusion, extrusion, sequestration, or empty."""
     msu_share: float
     """Its depth as a share of the way from the disc to the line that joins the facets."""
     facet_edge_u_mm: float
@@ -124,6 +127,7 @@ def measure(spine: Spine, index: int) -> Measurements:
         local_overhang_mm=local,
         local_share=local_share,
         herniation_u_mm=place,
+        herniation_kind=kind_of_herniation(disc),
         msu_share=_msu_share(disc, local, place),
         facet_edge_u_mm=disc.recess.facet_edge[0],
         pedicle_u_mm=(pedicle[0] - 0.5 * pedicle[1], pedicle[0] + 0.5 * pedicle[1]),
