@@ -25,6 +25,8 @@ _DURA_MM = 0.3
 _WEDGE_MM = 2.5
 """By which the fat at the recesses reaches beyond the sac."""
 _BUNDLES = 5
+_PIA = 1.2
+"""A strand as it is seen beside itself: with its sheath, and what moves with it."""
 _IN_PSOAS = 16
 """Points of a root, half a millimetre apart, that lie in the psoas."""
 
@@ -78,7 +80,7 @@ def paint_canal(canvas: Canvas, spine: Spine, contents: Contents) -> None:
     free = np.float32(1.0)
     for group in range(_BUNDLES):
         of = contents.bundle == group
-        free = free * (1.0 - tube_coverage(window, contents.points_mm[of], contents.radius_mm[of]))
+        free = free * (1.0 - tube_coverage(window, contents.points_mm[of], _PIA * contents.radius_mm[of]))
     canvas.paint(window, canvas.alpha(sac + 0.3) * (1.0 - free), "root")
     cord = _cord_distance(xyz, at, spine)
     canvas.paint(window, canvas.alpha(cord), "cord", 1.0 + 0.03 * texture.fine)

@@ -22,7 +22,7 @@ from spinephantom.spine.sections import body_with_nodes, canal_line
 
 F32 = NDArray[Any]
 CORTEX_MM = 0.55
-_CAPSULE_MM = 0.4
+_CAPSULE_MM = 0.8
 _FORAMEN_MM = (11.0, 11.0, 16.0)
 """Half axes of the fat of a foramen; below L5/S1 lie the wings of the sacrum."""
 _LOWEST_FORAMEN_MM = (11.0, 10.0, 12.0)
@@ -110,14 +110,15 @@ def _paint_bones(canvas: Canvas, parts: tuple[Part, ...]) -> None:
             window, d = found
             texture = canvas.textures.within(window)
             d = d + np.float32(0.40) * texture.medium + np.float32(0.12) * texture.fine
-            canvas.paint(window, 0.85 * canvas.alpha(d), "cortical")
+            canvas.paint(window, 0.95 * canvas.alpha(d), "cortical")
             seen.append((window, d, part.cortex_mm))
     for window, d, cortex_mm in seen:
         gain, fat = _marrow_grain(canvas, window)
         texture = canvas.textures.within(window)
-        # little marrow between plates of uneven thickness: darker than the bodies
-        inside = canvas.alpha(d + cortex_mm * (1.0 + 0.6 * texture.medium))
-        canvas.paint(window, inside, "arch_marrow", 0.92 * gain + 0.12 * texture.coarse, fat)
+        # little marrow between plates of uneven thickness, least beside the joints: darker than the bodies
+        inside = canvas.alpha(d + cortex_mm * (1.0 + 0.55 * texture.medium))
+        mottled = 1.16 - 0.33 * cortex_mm + 0.16 * texture.coarse + 0.12 * texture.medium
+        canvas.paint(window, inside, "arch_marrow", np.maximum(mottled, 0.2) * gain, fat)
 
 
 def _paint_foraminal_fat(canvas: Canvas, disc: Disc) -> None:
@@ -132,10 +133,12 @@ def _paint_foraminal_fat(canvas: Canvas, disc: Disc) -> None:
     # from the disc's corner back to the joint, so that all that is open of a foramen is fat
     d = ellipsoid(side, v - np.float32(disc.half_depth + 2.5), w - np.float32(18.5 - high[2]), high)
     d = d + 0.8 * texture.coarse
-    canvas.paint(window, canvas.alpha(d), "fat", 0.86 + 0.08 * texture.medium + 0.05 * texture.fine, -0.10)
+    canvas.paint(window, canvas.alpha(d), "fat", 0.80 + 0.08 * texture.medium + 0.05 * texture.fine, -0.10)
     # veins and ligaments run through it, most below the root
-    strands = smoothstep(np.abs(texture.medium - 0.4 * texture.coarse), 0.35, 0.1) * smoothstep(w, 6.0, -4.0)
-    canvas.paint(window, 0.5 * canvas.alpha(d) * strands, "vein")
+    strands = smoothstep(np.abs(texture.medium - 0.4 * texture.coarse), 0.5, 0.15) * smoothstep(w, 7.0, 0.0)
+    canvas.paint(window, 0.7 * canvas.alpha(d) * strands, "vein", 0.8)
+    bands = smoothstep(np.abs(texture.coarse + 0.5 * texture.medium), 0.3, 0.1) * smoothstep(w, 6.0, 0.0)
+    canvas.paint(window, 0.6 * canvas.alpha(d) * bands, "flavum")
 
 
 def _paint_around_joint(canvas: Canvas, joint: Joint) -> None:
@@ -168,7 +171,9 @@ def _paint_joint_line(canvas: Canvas, joint: Joint) -> None:
     texture = canvas.textures.within(window)
     worn = max(joint.space.shape.scale - 1.0, 0.0)
     canvas.paint(window, 0.9 * canvas.alpha(d - 0.1 - 2.0 * worn * (1.0 + 0.5 * texture.medium)), "cortical")
-    narrow = d + 0.55 + 0.4 * worn + 0.2 * texture.medium + 0.1 * texture.fine
+    # a hair's breadth, wider where there is fluid
+    half = 0.5 * joint.space.shape.gap + 0.4
+    narrow = d + max(half - 0.55, 0.5 * half) + 0.4 * worn + 0.2 * texture.medium + 0.1 * texture.fine
     canvas.paint(window, canvas.alpha(narrow), "inner_annulus", 1.3)
     fluid = 0.2 + 0.6 * smoothstep(joint.space.shape.gap, 1.5, 3.0)
     canvas.paint(window, fluid * canvas.alpha(narrow + 0.2 + 0.3 * texture.coarse), "fluid")
