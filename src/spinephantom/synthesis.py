@@ -49,7 +49,7 @@ from spinephantom.truth.label_image import label_planes
 from spinephantom.truth.morphometry import Measurements, measure
 from spinephantom.truth.simulated_raters import Findings, rate
 
-_PLANES_AT_ONCE = 6
+_PLANES_AT_ONCE = 4
 """Slices that are painted together: few, as all that is needed for it is held in memory."""
 _VIEWS = {
     Weighting.T1: View.SAGITTAL_T1,
@@ -149,6 +149,8 @@ def image(seed: int, options: StudyOptions, spine: Spine, visit: int = 0) -> Pha
         masks = [label_planes(grid, spine) for grid in job.grids]
         for index, plan in enumerate(job.plans):
             series.append(_acquire(index, plan, painted, masks, body, options, scanner_rng, noise_rng))
+        # before the next are painted
+        del painted, masks
     return _with_truth(seed, options, tuple(series), spine, jobs)
 
 
@@ -231,7 +233,7 @@ def _acquire(
     scanned = scan.ideal if options.clean else scan.acquire
     images = scanned(index, plan.protocol, acquisition, canvases, body, noise_rng)
     if options.clean:
-        acquisition = replace(acquisition, window=(0.0, 0.9995))
+        acquisition = replace(acquisition, window=(0.0, 0.9995), gamma=1.0)
     pixels = (
         artefacts.to_uint8(images, acquisition)
         if options.pixel == "uint8"

@@ -135,10 +135,10 @@ def _paint_foraminal_fat(canvas: Canvas, disc: Disc) -> None:
     d = d + 0.8 * texture.coarse
     canvas.paint(window, canvas.alpha(d), "fat", 0.80 + 0.08 * texture.medium + 0.05 * texture.fine, -0.10)
     # veins and ligaments run through it, most below the root
-    strands = smoothstep(np.abs(texture.medium - 0.4 * texture.coarse), 0.5, 0.15) * smoothstep(w, 7.0, 0.0)
-    canvas.paint(window, 0.7 * canvas.alpha(d) * strands, "vein", 0.8)
-    bands = smoothstep(np.abs(texture.coarse + 0.5 * texture.medium), 0.3, 0.1) * smoothstep(w, 6.0, 0.0)
-    canvas.paint(window, 0.6 * canvas.alpha(d) * bands, "flavum")
+    strands = smoothstep(np.abs(texture.medium - 0.4 * texture.coarse), 0.5, 0.15) * smoothstep(w, 4.0, -2.0)
+    canvas.paint(window, 0.6 * canvas.alpha(d) * strands, "vein", 0.8)
+    bands = smoothstep(np.abs(texture.coarse + 0.5 * texture.medium), 0.25, 0.1) * smoothstep(w, 3.0, -2.0)
+    canvas.paint(window, 0.45 * canvas.alpha(d) * bands, "flavum")
 
 
 def _paint_around_joint(canvas: Canvas, joint: Joint) -> None:
@@ -170,7 +170,7 @@ def _paint_joint_line(canvas: Canvas, joint: Joint) -> None:
     window, d = found
     texture = canvas.textures.within(window)
     worn = max(joint.space.shape.scale - 1.0, 0.0)
-    canvas.paint(window, 0.9 * canvas.alpha(d - 0.1 - 2.0 * worn * (1.0 + 0.5 * texture.medium)), "cortical")
+    canvas.paint(window, 0.9 * canvas.alpha(d - 0.1 - 1.3 * worn * (1.0 + 0.5 * texture.medium)), "cortical")
     # a hair's breadth, wider where there is fluid
     half = 0.5 * joint.space.shape.gap + 0.4
     narrow = d + max(half - 0.55, 0.5 * half) + 0.4 * worn + 0.2 * texture.medium + 0.1 * texture.fine

@@ -89,6 +89,7 @@ class ImagePractice:
     white: tuple[float, ...]
     white_without_fat: float
     full_scale: Interval
+    gamma: Interval
 
 
 SAGITTAL = record(SagittalPractice, "acquisition", "sagittal")

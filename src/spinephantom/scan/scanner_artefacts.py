@@ -56,6 +56,8 @@ class Acquisition:
     """Quantiles of the image shown as black and as white when it is windowed to 8 bits."""
     full_scale: float
     """Grey value of the 99.9 % quantile when stored with 12 bits."""
+    gamma: float
+    """Power by which grey values are bent between black and white when windowed to 8 bits."""
 
 
 def sample_acquisition(rng: np.random.Generator, view: View) -> Acquisition:
@@ -85,6 +87,7 @@ def sample_acquisition(rng: np.random.Generator, view: View) -> Acquisition:
         isocenter_mm=(0.0, float(rng.normal(behind, behind_sd)), float(rng.normal(above, above_sd))),
         window=(black, white),
         full_scale=IMAGE.full_scale.draw(rng),
+        gamma=IMAGE.gamma.draw(rng),
     )
 
 
@@ -225,8 +228,9 @@ def with_zipper(
 def to_uint8(stacks: list[F32], acquisition: Acquisition) -> list[NDArray[Any]]:
     """Window the stacks of a series to 8 bits as an export does: the brightest structures may saturate."""
     low, high = np.quantile(np.concatenate([stack[:, ::3, ::3].ravel() for stack in stacks]), acquisition.window)
-    scale = np.float32(255.0 / max(high - low, 1e-6))
-    return [np.round(np.clip((stack - np.float32(low)) * scale, 0.0, 255.0)).astype(np.uint8) for stack in stacks]
+    scale, gamma = np.float32(1.0 / max(high - low, 1e-6)), np.float32(acquisition.gamma)
+    shares = (np.clip((stack - np.float32(low)) * scale, 0.0, 1.0) for stack in stacks)
+    return [np.round(255.0 * np.power(share, gamma)).astype(np.uint8) for share in shares]
 
 
 def to_uint16(stacks: list[F32], acquisition: Acquisition) -> list[NDArray[Any]]:

@@ -44,8 +44,8 @@ def _joint(disc: Disc, index: int, side: int) -> Joint:
     joint = joint_frame(disc, index, side)
     shape = _facet_shape(disc, side)
     radius = 17.0 * max(shape.scale, 1.0) + shape.tip
-    superior = Part(superior_sdf, shape, joint, joint.world((0.0, -3.0, 0.5 * (shape.top + shape.bottom))), radius, 1.6)
-    inferior = Part(inferior_sdf, shape, joint, joint.world((0.0, 4.5, 3.0)), radius, 1.6)
+    superior = Part(superior_sdf, shape, joint, joint.world((0.0, -3.0, 0.5 * (shape.top + shape.bottom))), radius, 1.3)
+    inferior = Part(inferior_sdf, shape, joint, joint.world((0.0, 4.5, 3.0)), radius, 1.3)
     space = Part(joint_space_sdf, shape, joint, joint.center_mm, 11.5 * max(shape.scale, 1.0))
     flavum = _flavum(disc, side, frame)
     cyst = state.facet_cyst_mm_lr[side]

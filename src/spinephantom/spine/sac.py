@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
 
 from spinephantom.patient.person import Person
@@ -24,7 +23,7 @@ def build_canal(
     points = _points(person, discs, vertebrae, sacrum)
     points = points[np.concatenate([[True], np.diff(points[:, 2]) > 1.0])]
     z = np.arange(points[0, 2], points[-1, 2], _STEP_MM)
-    columns = PchipInterpolator(points[:, 2], points[:, [0, 1, 3, 4, 5, 6, 7]], axis=0)(z)
+    columns = _monotone(points[:, 2], points[:, [0, 1, 3, 4, 5, 6, 7]], z)
     # the sac is a tube under tension: it does not follow every step of the wall
     columns[:, :2] = gaussian_filter1d(columns[:, :2], 4.0 / _STEP_MM, axis=0, mode="nearest")
     slope = np.gradient(columns[:, 1], z)
@@ -44,6 +43,24 @@ def build_canal(
         squeeze_mm=person.lipomatosis_mm * fatty * taper,
         slope_cos=1.0 / np.sqrt(1.0 + slope**2),
     )
+
+
+def _monotone(x: Array, values_NC: Array, at: Array) -> Array:
+    """Columns on a smooth curve that overshoots no point (Fritsch and Butland 1984), as SciPy's PCHIP, whose import
+    takes 23 MB."""
+    step = np.diff(x)[:, None]
+    rise = np.diff(values_NC, axis=0) / step
+    slope = np.vstack([rise[:1], np.zeros_like(rise[1:]), rise[-1:]])
+    before, after = 2.0 * step[1:] + step[:-1], step[1:] + 2.0 * step[:-1]
+    turns = rise[:-1] * rise[1:] <= 0.0
+    mean = (before + after) / (before / np.where(turns, 1.0, rise[:-1]) + after / np.where(turns, 1.0, rise[1:]))
+    slope[1:-1] = np.where(turns, 0.0, mean)
+    piece = np.clip(np.searchsorted(x, at, side="right") - 1, 0, len(x) - 2)
+    t = ((at - x[piece]) / step[piece, 0])[:, None]
+    low, high, size = values_NC[piece], values_NC[piece + 1], step[piece]
+    bent = size * ((1.0 - t) * (slope[piece] - rise[piece]) + t * (rise[piece] - slope[piece + 1]))
+    curve: Array = low + t * (high - low) + t * (1.0 - t) * bent
+    return curve
 
 
 def _points(
