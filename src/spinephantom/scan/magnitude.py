@@ -1,5 +1,6 @@
 """From painted water and fat to the magnitude images of one series."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from spinephantom.scan.scanner_artefacts import Acquisition
 from spinephantom.shapes.planes import Grid
 
 F32 = NDArray[Any]
+_PLANES_AT_ONCE = 4
 
 
 def ideal(
@@ -48,19 +50,39 @@ def acquire(
     images = []
     for canvas in canvases:
         grid = canvas.grid
-        total = canvas.water[index] + artefacts.shifted_fat(canvas.fat[index], protocol, acquisition)
-        if canvas.metal:
-            total = artefacts.with_metal(total, grid, protocol, canvas.metal)
-        total *= artefacts.sensitivity(grid, acquisition, body, tuple(other for other in grids if other is not grid))
-        total = artefacts.with_motion(total, protocol, acquisition)
+        others = tuple(other for other in grids if other is not grid)
         window = k_window(grid.shape[1:], protocol, acquisition.filter_strength)
         noise = noise or Noise(rng, window, grid.shape[1:], level)
         gain = _noise_gain(grid, acquisition)
-        stack = [noise.add(filtered(image, window), gain) for image in total]
-        if acquisition.zipper:
-            stack = [artefacts.with_zipper(image, rng, protocol, acquisition, level) for image in stack]
-        images.append(np.stack(stack))
+        stack = np.empty(grid.shape, np.float32)
+        for first in range(0, len(stack), _PLANES_AT_ONCE):
+            planes = slice(first, first + _PLANES_AT_ONCE)
+            for image, total in zip(
+                stack[planes], _received(index, planes, protocol, acquisition, canvas, body, others), strict=True
+            ):
+                image[:] = noise.add(filtered(total, window), gain)
+                if acquisition.zipper:
+                    image[:] = artefacts.with_zipper(image, rng, protocol, acquisition, level)
+        images.append(stack)
     return images
+
+
+def _received(
+    index: int,
+    planes: slice,
+    protocol: Protocol,
+    acquisition: Acquisition,
+    canvas: Canvas,
+    body: Body,
+    others: tuple[Grid, ...],
+) -> F32:
+    """Some planes of a stack as the coil receives them, before noise and the limits of k-space."""
+    grid = replace(canvas.grid, offsets_mm=canvas.grid.offsets_mm[planes])
+    total = canvas.water[index, planes] + artefacts.shifted_fat(canvas.fat[index, planes], protocol, acquisition)
+    if canvas.metal:
+        total = artefacts.with_metal(total, grid, protocol, canvas.metal)
+    total *= artefacts.sensitivity(grid, acquisition, body, others)
+    return artefacts.with_motion(total, protocol, acquisition)
 
 
 def _noise_gain(grid: Grid, acquisition: Acquisition) -> F32:
