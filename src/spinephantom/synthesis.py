@@ -27,7 +27,7 @@ from spinephantom.physics.sequence import (
     sample_scanner,
     tissue_signal,
 )
-from spinephantom.physics.texture import EVEN, make_textures
+from spinephantom.physics.texture import make_textures
 from spinephantom.physics.tissue import VARIATION, Tissue, herniated, nucleus, sample_tissues
 from spinephantom.population.prevalence import sample_spine
 from spinephantom.scan import magnitude as scan
@@ -49,7 +49,7 @@ from spinephantom.truth.label_image import label_planes
 from spinephantom.truth.morphometry import Measurements, measure
 from spinephantom.truth.simulated_raters import Findings, rate
 
-_PLANES_AT_ONCE = 4
+_PLANES_AT_ONCE = 3
 """Slices that are painted together: few, as all that is needed for it is held in memory."""
 _VIEWS = {
     Weighting.T1: View.SAGITTAL_T1,
@@ -145,12 +145,7 @@ def image(seed: int, options: StudyOptions, spine: Spine, visit: int = 0) -> Pha
             else {name: tissue_signal(plan.protocol, tissue) for name, tissue in tissues.items()}
             for plan in job.plans
         )
-        painted = [_paint(grid, spine, insides, signals, options) for grid in job.grids]
-        masks = [label_planes(grid, spine) for grid in job.grids]
-        for index, plan in enumerate(job.plans):
-            series.append(_acquire(index, plan, painted, masks, body, options, scanner_rng, noise_rng))
-        # before the next are painted
-        del painted, masks
+        series += _acquire(job, signals, spine, insides, options, scanner_rng, noise_rng)
     return _with_truth(seed, options, tuple(series), spine, jobs)
 
 
@@ -192,23 +187,47 @@ def _thickness_mm(grid: Grid) -> float:
     return SLICE.thickness * float(offsets[1] - offsets[0]) if len(offsets) > 1 else 4.0
 
 
+def _acquire(
+    job: _Job,
+    signals: tuple[dict[str, PoolSignal], ...],
+    spine: Spine,
+    insides: _Insides,
+    options: StudyOptions,
+    rng: np.random.Generator,
+    noise_rng: np.random.Generator,
+) -> list[PhantomSeries]:
+    """All series on the planes of a job as the scanner stores them; painted and received a few planes at a time."""
+    receiver = scan.IdealReceiver if options.clean else scan.Receiver
+    received = [
+        receiver(plan.protocol, artefacts.sample_acquisition(rng, plan.view), table, job.grids, insides.body, noise_rng)
+        for plan, table in zip(job.plans, signals, strict=True)
+    ]
+    masks = []
+    for number, grid in enumerate(job.grids):
+        masks.append(label_planes(grid, spine))
+        count = len(grid.offsets_mm)
+        for part in np.array_split(np.arange(count), max(1, round(count / _PLANES_AT_ONCE))):
+            planes = slice(int(part[0]), int(part[-1]) + 1)
+            canvas = _paint(grid, planes, spine, insides, signals, options)
+            for index, one in enumerate(received):
+                one.receive(number, planes, index, canvas)
+    return [_stored(plan, one, masks, job.grids, options) for plan, one in zip(job.plans, received, strict=True)]
+
+
 def _paint(
-    grid: Grid, spine: Spine, insides: _Insides, signals: tuple[dict[str, PoolSignal], ...], options: StudyOptions
+    grid: Grid,
+    planes: slice,
+    spine: Spine,
+    insides: _Insides,
+    signals: tuple[dict[str, PoolSignal], ...],
+    options: StudyOptions,
 ) -> Canvas:
-    """Noise-free water and fat images of all series on these planes."""
-    canvas = Canvas(grid, signals, EVEN)
-    canvas.metal = screws(spine.vertebrae, tuple(disc.state for disc in spine.discs))
-    count = len(grid.offsets_mm)
-    for part in np.array_split(np.arange(count), max(1, round(count / _PLANES_AT_ONCE))):
-        _paint_planes(canvas, slice(int(part[0]), int(part[-1]) + 1), spine, insides, options)
-    return canvas
-
-
-def _paint_planes(canvas: Canvas, planes: slice, spine: Spine, insides: _Insides, options: StudyOptions) -> None:
-    thickness_mm = _thickness_mm(canvas.grid)
-    grid = replace(canvas.grid, offsets_mm=canvas.grid.offsets_mm[planes])
+    """Noise-free water and fat images of all series on some planes of a stack."""
+    thickness_mm = _thickness_mm(grid)
+    grid = replace(grid, offsets_mm=grid.offsets_mm[planes])
     # all stacks of a study show the same patient: the grain of the tissue comes from one seed
-    canvas = canvas.planes(planes, make_textures(np.random.default_rng(insides.texture_seed), grid))
+    canvas = Canvas(grid, signals, make_textures(np.random.default_rng(insides.texture_seed), grid))
+    canvas.metal = screws(spine.vertebrae, tuple(disc.state for disc in spine.discs))
     # the surroundings are vague: one plane a slice is enough for them
     paint_background(canvas, insides.body, insides.organs)
     window = skeleton.spine_window(grid, spine)
@@ -216,34 +235,26 @@ def _paint_planes(canvas: Canvas, planes: slice, spine: Spine, insides: _Insides
         finer = canvas.repeated(window, sub_planes(grid.cut(window), options.sub_slices, thickness_mm))
         skeleton.paint_spine(finer, spine, insides.contents)
         canvas.put(window, finer)
+    return canvas
 
 
-def _acquire(
-    index: int,
+def _stored(
     plan: _Plan,
-    canvases: list[Canvas],
+    received: scan.Receiver,
     masks: list[NDArray[np.uint8]],
-    body: Body,
+    grids: tuple[Grid, ...],
     options: StudyOptions,
-    rng: np.random.Generator,
-    noise_rng: np.random.Generator,
 ) -> PhantomSeries:
-    """The series as the scanner stores it: all its stacks under one protocol and one grey scale."""
-    acquisition = artefacts.sample_acquisition(rng, plan.view)
-    scanned = scan.ideal if options.clean else scan.acquire
-    images = scanned(index, plan.protocol, acquisition, canvases, body, noise_rng)
+    """A series with all its stacks on one grey scale."""
+    acquisition = received.acquisition
     if options.clean:
         acquisition = replace(acquisition, window=(0.0, 0.9995), gamma=1.0)
-    pixels = (
-        artefacts.to_uint8(images, acquisition)
-        if options.pixel == "uint8"
-        else artefacts.to_uint16(images, acquisition)
-    )
+    store = artefacts.to_uint8 if options.pixel == "uint8" else artefacts.to_uint16
     stacks = []
-    for number, (stored, canvas, mask) in enumerate(zip(pixels, canvases, masks, strict=True)):
-        name = plan.name if len(images) == 1 else f"{plan.name}.{number}"
+    for number, (stored, grid, mask) in enumerate(zip(store(received.images, acquisition), grids, masks, strict=True)):
+        name = plan.name if len(grids) == 1 else f"{plan.name}.{number}"
         plane = "axial" if plan.view is View.AXIAL_T2 else "sagittal"
-        series = Series(name, stored.astype(np.float32), canvas.grid.affine_vox2mm, plane, plan.view, "phantom")
+        series = Series(name, stored.astype(np.float32), grid.affine_vox2mm, plane, plan.view, "phantom")
         stacks.append(PhantomStack(series, mask))
     return PhantomSeries(plan.name, plan.view, tuple(stacks), plan.protocol, options.pixel)
 

@@ -1,6 +1,5 @@
 """Planes on which structures are painted one over the other, with soft edges, for several series at once."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,11 +42,6 @@ class Canvas:
         times = grid.shape[0] // self.grid.shape[0]
         images = [np.repeat(part[(slice(None), *window.index)], times, axis=1) for part in (self.water, self.fat)]
         return Canvas(grid, self.signals, self.textures.within(window).repeated(times), (images[0], images[1]))
-
-    def planes(self, part: slice, textures: Textures) -> "Canvas":
-        """Some of the planes, with their textures: what is painted there is painted here."""
-        grid = replace(self.grid, offsets_mm=self.grid.offsets_mm[part])
-        return Canvas(grid, self.signals, textures, (self.water[:, part], self.fat[:, part]))
 
     def put(self, window: Window, finer: "Canvas") -> None:
         """Replace a window by the mean of the finer planes of each of its planes: partial volume of a thick slice."""

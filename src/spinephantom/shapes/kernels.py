@@ -171,14 +171,14 @@ def _cover_loop(water: F32, fat: F32, pools: F32, alpha: F32, gain: F32, change:
                     fat[s, p, r, c] += a * (value - fat[s, p, r, c])
 
 
-def gather(volume: F32, places: list[F32], shape: tuple[int, ...]) -> F32:
-    """A periodic ``volume`` (N, N, N), N a power of two, at three arrays of places that broadcast to ``shape`` (planes,
-    rows, columns). Places are in voxels and not negative; their decimals are cut off."""
+def gather(volume: Any, step: float, places: list[F32], shape: tuple[int, ...]) -> F32:
+    """A periodic ``volume`` (N, N, N) of int16 in units of ``step``, N a power of two, at three arrays of places that
+    broadcast to ``shape`` (planes, rows, columns). Places are in voxels, not negative; their decimals are cut off."""
     if not compiled():
         index = tuple(axis.astype(np.int32) % np.int32(len(volume)) for axis in places)
-        return np.ascontiguousarray(np.broadcast_to(volume[index], shape))
+        return np.ascontiguousarray(np.broadcast_to(volume[index] * np.float32(step), shape))
     out = np.empty(shape, np.float32)
-    _compiled_gather()(out, volume, *(np.broadcast_to(axis, shape) for axis in places))
+    _compiled_gather()(out, volume, np.float32(step), *(np.broadcast_to(axis, shape) for axis in places))
     return out
 
 
@@ -186,18 +186,19 @@ def gather(volume: F32, places: list[F32], shape: tuple[int, ...]) -> F32:
 def _compiled_gather() -> Callable[..., None]:
     from numba import types
 
-    volume, axis = types.Array(types.float32, 3, "C"), types.Array(types.float32, 3, "A", readonly=True)
-    return compile_loop(_gather_loop, types.void(volume, volume, axis, axis, axis))
+    out, volume = types.Array(types.float32, 3, "C"), types.Array(types.int16, 3, "C")
+    axis = types.Array(types.float32, 3, "A", readonly=True)
+    return compile_loop(_gather_loop, types.void(out, volume, types.float32, axis, axis, axis))
 
 
-def _gather_loop(out: F32, volume: F32, x: F32, y: F32, z: F32) -> None:
+def _gather_loop(out: F32, volume: Any, step: Any, x: F32, y: F32, z: F32) -> None:
     planes, rows, cols = out.shape
     last = np.uint32(len(volume) - 1)
     for p in range(planes):
         for r in range(rows):
             for c in range(cols):
                 i, j, k = np.uint32(x[p, r, c]), np.uint32(y[p, r, c]), np.uint32(z[p, r, c])
-                out[p, r, c] = volume[i & last, j & last, k & last]
+                out[p, r, c] = step * volume[i & last, j & last, k & last]
 
 
 @lru_cache(maxsize=1)
