@@ -66,8 +66,9 @@ def _back_compartment(place: Place, wobble: F32) -> F32:
         - 2.0
         - (place.line("back_y_mm") - place.line("process_y_mm")) * smoothstep(side, 12.0, 26.0)
     )
-    # lateral to the joints the muscles reach forwards, and draw back where they end
-    floor = floor - 4.0 * smoothstep(side, 24.0, 32.0) + 14.0 * smoothstep(side, 34.0, 62.0)
+    # fat parts them from the joints; further out they reach forwards, and draw back where they end
+    beside = np.square(np.maximum(1.0 - np.square((side - 20.0) * np.float32(1.0 / 11.0)), 0.0))
+    floor = floor + 9.0 * beside - 3.0 * smoothstep(side, 28.0, 34.0) + 14.0 * smoothstep(side, 36.0, 62.0)
     before = floor - place.y + 2.6 * wobble
     return smax(smax(behind, before, 5.0), side - wide, 24.0) + 0.6 * wobble
 
@@ -143,10 +144,10 @@ def _psoas(place: Place) -> F32:
     t = (high + 6.0 - place.z) * np.float32(1.0 / (high - low))
     grown = np.clip(t, 0.0, 1.0)
     half_u = np.float32(body.bulk) * (5.0 + 14.5 * grown)
-    half_v = np.float32(body.bulk) * (8.0 + 13.0 * grown)
+    half_v = np.float32(body.bulk) * (9.0 + 14.0 * grown)
     beyond = np.maximum(t - 0.95, 0.0) * 60.0
     at_u = 17.0 + 3.5 * grown + half_u + 0.55 * beyond
-    at_v = place.line("spine_middle_y_mm") + 6.0 - 9.0 * grown - 0.5 * beyond * smoothstep(t, 0.9, 1.3)
+    at_v = place.line("spine_middle_y_mm") + 9.0 - 8.0 * grown - 0.5 * beyond * smoothstep(t, 0.9, 1.3)
     a, b = (place.side - at_u) / half_u, (place.y - at_v) / half_v
     distance = (np.sqrt(a * a + b * b + 0.3 * a * b) - 1.0) * half_u
     return np.where(t < 0.02, np.float32(8.0), distance)
@@ -171,6 +172,6 @@ def _paint_midline(canvas: Canvas, place: Place) -> None:
     narrow = smoothstep(place.side + 0.8 * texture.coarse, 5.0, 2.6)
     middle = narrow * smoothstep(behind, -2.0, 1.0) * canvas.alpha(before)
     fat = 0.10 * texture.medium + 0.14 * texture.coarse + 0.5 * place.body.muscle_fat + 0.1
-    canvas.paint(window, 0.92 * middle, "interspinous", 1.0 + 0.10 * texture.medium, np.clip(fat, -0.3, 0.6))
+    canvas.paint(window, 0.92 * middle, "interspinous", 0.8 + 0.10 * texture.medium, np.clip(fat, -0.3, 0.6))
     band = canvas.alpha(np.abs(before + 1.2) - 1.1) * smoothstep(place.side, 9.0, 5.0)
     canvas.paint(window, 0.9 * band, "ligament")

@@ -23,9 +23,9 @@ from spinephantom.spine.sections import body_with_nodes, canal_line
 F32 = NDArray[Any]
 CORTEX_MM = 0.55
 _CAPSULE_MM = 0.8
-_FORAMEN_MM = (11.0, 11.0, 16.0)
+_FORAMEN_MM = (9.0, 9.5, 16.0)
 """Half axes of the fat of a foramen; below L5/S1 lie the wings of the sacrum."""
-_LOWEST_FORAMEN_MM = (11.0, 10.0, 12.0)
+_LOWEST_FORAMEN_MM = (10.0, 9.5, 12.0)
 
 
 def paint_spine(canvas: Canvas, spine: Spine, contents: Contents) -> None:
@@ -117,7 +117,7 @@ def _paint_bones(canvas: Canvas, parts: tuple[Part, ...]) -> None:
         texture = canvas.textures.within(window)
         # little marrow between plates of uneven thickness, least beside the joints: darker than the bodies
         inside = canvas.alpha(d + cortex_mm * (1.0 + 0.55 * texture.medium))
-        mottled = 1.16 - 0.33 * cortex_mm + 0.16 * texture.coarse + 0.12 * texture.medium
+        mottled = 0.92 - 0.26 * cortex_mm + 0.16 * texture.coarse + 0.12 * texture.medium
         canvas.paint(window, inside, "arch_marrow", np.maximum(mottled, 0.2) * gain, fat)
 
 
@@ -128,10 +128,10 @@ def _paint_foraminal_fat(canvas: Canvas, disc: Disc) -> None:
         return
     u, v, w = window.local(disc.frame)
     texture = canvas.textures.within(window)
-    side = np.abs(u) - np.float32(0.76 * disc.half_width)
+    side = np.abs(u) - np.float32(0.72 * disc.half_width)
     high = _LOWEST_FORAMEN_MM if disc.level == LEVELS[0] else _FORAMEN_MM
     # from the disc's corner back to the joint, so that all that is open of a foramen is fat
-    d = ellipsoid(side, v - np.float32(disc.half_depth + 2.5), w - np.float32(18.5 - high[2]), high)
+    d = ellipsoid(side, v - np.float32(disc.half_depth + 4.0), w - np.float32(18.5 - high[2]), high)
     d = d + 0.8 * texture.coarse
     canvas.paint(window, canvas.alpha(d), "fat", 0.80 + 0.08 * texture.medium + 0.05 * texture.fine, -0.10)
     # veins and ligaments run through it, most below the root
@@ -244,7 +244,7 @@ def _paint_disc(canvas: Canvas, disc: Disc) -> None:
     canvas.paint(window, canvas.alpha(d), "outer_annulus", 1.0 + 0.08 * texture.fine)
     q = column.disc_outline(u, v, disc.shape)
     ring = canvas.alpha(d + 0.3) * smoothstep(q, 1.0, 0.86)
-    canvas.paint(window, ring, "inner_annulus", 1.1 + 0.12 * texture.medium + 0.05 * texture.fine)
+    canvas.paint(window, ring, "inner_annulus", 1.05 + 0.14 * texture.medium + 0.10 * texture.fine)
     if disc.state.herniation_mm:
         behind = smoothstep(q, 0.9, 1.08) * (v > 0.0)
         canvas.paint(window, canvas.alpha(d + 0.7) * behind, herniated_tissue(disc), 1.0 + 0.1 * texture.medium)
@@ -263,7 +263,7 @@ def _paint_nucleus(canvas: Canvas, window: Window, disc: Disc, uvw: tuple[F32, F
     rho = np.sqrt(np.square(flat) + np.square(w / thickness) * 0.8)
     weight = smoothstep(rho, 1.0 + 0.5 * border, 1.0 - border) * canvas.alpha(d + 0.5)
     texture = canvas.textures.within(window)
-    grain = 1.0 + (0.03 + 0.09 * dryness) * texture.medium + 0.04 * texture.fine
+    grain = 1.0 + (0.03 + 0.09 * dryness) * texture.medium + 0.09 * texture.fine
     cleft_depth = float(np.interp(t2, (55.0, 90.0, 140.0, 175.0, 190.0), (0.1, 0.3, 0.4, 0.2, 0.0)))
     cleft = np.exp(-np.square(w + 0.5 * texture.coarse)) * smoothstep(flat, 0.95, 0.6)
     canvas.paint(window, weight, nucleus_tissue(disc), grain * (1.0 - np.float32(cleft_depth) * cleft))
