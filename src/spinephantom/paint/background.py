@@ -67,8 +67,13 @@ def _back_compartment(place: Place, wobble: F32) -> F32:
         - (place.line("back_y_mm") - place.line("process_y_mm")) * smoothstep(side, 12.0, 26.0)
     )
     # fat parts them from the joints; further out they reach forwards, and draw back where they end
-    beside = np.square(np.maximum(1.0 - np.square((side - 20.0) * np.float32(1.0 / 11.0)), 0.0))
-    floor = floor + 9.0 * beside - 3.0 * smoothstep(side, 28.0, 34.0) + 14.0 * smoothstep(side, 36.0, 62.0)
+    beside = np.square(np.maximum(1.0 - np.square((side - 21.0) * np.float32(1.0 / 11.0)), 0.0))
+    floor = (
+        floor
+        + (10.5 + 2.0 * wobble) * beside
+        - 3.0 * smoothstep(side, 28.0, 34.0)
+        + 14.0 * smoothstep(side, 36.0, 62.0)
+    )
     before = floor - place.y + 2.6 * wobble
     return smax(smax(behind, before, 5.0), side - wide, 24.0) + 0.6 * wobble
 

@@ -27,6 +27,8 @@ _WEDGE_MM = 2.5
 _BUNDLES = 5
 _PIA = 1.2
 """A strand as it is seen beside itself: with its sheath, and what moves with it."""
+_IN_SLEEVE = 34
+"""Points of a root that lie in its sleeve at the corner of the sac."""
 _IN_PSOAS = 16
 """Points of a root, half a millimetre apart, that lie in the psoas."""
 
@@ -98,6 +100,11 @@ def paint_roots(canvas: Canvas, spine: Spine) -> None:
                 # within the psoas a nerve has spread into fascicles that are hardly seen
                 kept = slice(0, len(root.points_mm) - _IN_PSOAS)
                 cover = tube_coverage(window, root.points_mm[kept], root.radius_mm[kept])
+                # within its sleeve at the corner of the sac it has spread too
+                sleeve = slice(0, _IN_SLEEVE)
+                cover = np.minimum(
+                    cover, 1.0 - 0.5 * tube_coverage(window, root.points_mm[sleeve], root.radius_mm[sleeve])
+                )
                 canvas.paint(window, cover, "root", 1.0 + 0.05 * canvas.textures.within(window).fine)
 
 

@@ -154,6 +154,9 @@ def _paint_around_joint(canvas: Canvas, joint: Joint) -> None:
     found = near(joint.superior, canvas.grid)
     if found is not None:
         window, d = found
+        texture = canvas.textures.within(window)
+        beside = smoothstep(window.local(joint.superior.frame)[0], -2.0, 4.0)
+        canvas.paint(window, 0.7 * beside * canvas.alpha(d - 1.8 - 0.5 * texture.medium), "fat", 0.85)
         canvas.paint(window, canvas.alpha(d - np.float32(_CAPSULE_MM)), "flavum")
     if joint.flavum is not None:
         found = near(joint.flavum, canvas.grid)
@@ -174,9 +177,10 @@ def _paint_joint_line(canvas: Canvas, joint: Joint) -> None:
     # a hair's breadth, wider where there is fluid
     half = 0.5 * joint.space.shape.gap + 0.4
     narrow = d + max(half - 0.55, 0.5 * half) + 0.4 * worn + 0.2 * texture.medium + 0.1 * texture.fine
-    canvas.paint(window, canvas.alpha(narrow), "inner_annulus", 1.3)
+    seen = 0.4 + 0.6 * smoothstep(texture.coarse + 0.6 * texture.medium, -0.9, 0.5)
+    canvas.paint(window, seen * canvas.alpha(narrow), "inner_annulus", 1.3)
     fluid = 0.2 + 0.6 * smoothstep(joint.space.shape.gap, 1.5, 3.0)
-    canvas.paint(window, fluid * canvas.alpha(narrow + 0.2 + 0.3 * texture.coarse), "fluid")
+    canvas.paint(window, seen * fluid * canvas.alpha(narrow + 0.2 + 0.3 * texture.coarse), "fluid")
 
 
 def _paint_cyst(canvas: Canvas, joint: Joint) -> None:

@@ -44,7 +44,7 @@ def _joint(disc: Disc, index: int, side: int) -> Joint:
     joint = joint_frame(disc, index, side)
     shape = _facet_shape(disc, side)
     radius = 17.0 * max(shape.scale, 1.0) + shape.tip
-    superior = Part(superior_sdf, shape, joint, joint.world((0.0, -3.0, 0.5 * (shape.top + shape.bottom))), radius, 1.3)
+    superior = Part(superior_sdf, shape, joint, joint.world((0.0, -3.0, 0.5 * (shape.top + shape.bottom))), radius, 0.9)
     inferior = Part(inferior_sdf, shape, joint, joint.world((0.0, 4.5, 3.0)), radius, 1.3)
     space = Part(joint_space_sdf, shape, joint, joint.center_mm, 11.5 * max(shape.scale, 1.0))
     flavum = _flavum(disc, side, frame)
@@ -152,7 +152,7 @@ def _half_arch(body: Vertebra, below: Disc, joint: Joint, above: Joint | None, s
         share, tall = _LAMINA.get(body.name, _LAMINA["L3"])
         apex = (0.0, body.half_depth + body.canal_ap + 1.0, -share * body.height)
         end = (0.92 * float(thumb[0]), float(thumb[1]) - 0.5, -(share - 0.06) * body.height)
-        parts.append(_bar(lower, Bar(apex, end, 3.0, 3.4, tall, 0.26)))
+        parts.append(replace(_bar(lower, Bar(apex, end, 3.0, 3.4, tall, 0.26)), cortex_mm=1.3))
     return parts
 
 
