@@ -79,7 +79,7 @@ def paint_canal(canvas: Canvas, spine: Spine, contents: Contents) -> None:
     flow = 1.0 - np.float32(contents.flow) * dorsal * smoothstep(texture.coarse + 0.4 * texture.medium, 0.2, 1.8)
     canvas.paint(window, canvas.alpha(sac), "csf", flow)
     # strands behind each other darken the fluid together
-    free = np.float32(1.0)
+    free: F32 | float = 1.0
     for group in range(_BUNDLES):
         of = contents.bundle == group
         free = free * (1.0 - tube_coverage(window, contents.points_mm[of], _PIA * contents.radius_mm[of]))
