@@ -51,5 +51,5 @@ def test_compiled_and_plain_images_agree_to_rounding(monkeypatch: pytest.MonkeyP
     for a, b in zip(fast.series, plain.series, strict=True):
         for one, other in zip(a.stacks, b.stacks, strict=True):
             differ = np.abs(one.series.voxels_SRC - other.series.voxels_SRC)
-            assert (differ > 2.0).mean() < 2e-3
+            assert (differ > 2.0).mean() < 3e-3
             assert (one.mask_SRC != other.mask_SRC).mean() < 1e-3
