@@ -283,12 +283,13 @@ def test_a_sentence_names_the_sizes_of_the_table_and_counts_the_others() -> None
     pfirrmanns = [pfirrmann(0, 0.1, 0.5, 0.4, 0, confident=False), pfirrmann(0, 0.1, 0.45, 0.45, 0, confident=False)]
     changed = [
         (("L4/L5", "pfirrmann"), pfirrmanns[0], pfirrmanns[0]),
-        (("L4/L5", "canal_depth_mm"), 14.0, 11.0),
+        (("L4/L5", "canal_depth_least_mm"), 14.0, 11.0),
         (("L4/L5", "disc_wedge_deg"), 2.0, 9.0),
         (("L4/L5", "disc_depth_mm"), 30.0, 36.0),
     ]
     (sentence, rest) = level_sentences(changed, ["L5/S1", "L4/L5"])
-    told = "L4/L5: canal depth from 14.0 to 11.0 mm; 2 other sizes, see the table; nothing else changed beyond noise."
+    sizes = "least canal depth from 14.0 to 11.0 mm; 2 other sizes, see the table"
+    told = f"L4/L5: {sizes}; nothing else changed beyond noise."
     assert (sentence, rest) == (told, "L5/S1: no change beyond noise.")
     assert level_sentences([], ["L5/S1", "L1/L2"], ["L1/L2"])[1] == "L1/L2: graded in one study only."
 

@@ -213,7 +213,7 @@ def test_the_text_says_what_was_not_looked_for_and_that_it_is_for_research(
 ) -> None:
     text = narrative(graded, {**MODEL, **model}, language)
     words = phrases(language)
-    whole = text.text()
+    whole = re.sub("[\u2066\u2069\u200f]", "", text.text())
     assert all(words.of("never", thing) in whole for thing in NEVER_LOOKED_FOR)
     assert words("notice") in whole and words("silence") in whole and words("adults") in whole
     assert "{" not in whole and "}" not in whole
@@ -278,7 +278,7 @@ def test_a_canal_measured_to_be_narrow_is_said_though_no_grade_says_it() -> None
     calm = tuple(Prediction(level, "herniation", 0, (1.0, 0.0), True) for level, _, _ in depths)
     result = StudyResult("a", "ok", 0.0, predictions=calm, measurements=measured)
     text = narrative(result, MODEL)
-    said = "canal 6.0 mm deep in the mid-sagittal slice (± 2.1 mm; median of the other levels 13.0 mm), below 10.0 mm"
+    said = "canal 6.0 mm deep at its narrowest in the mid-sagittal slice (± 2.1 mm; median of the other levels 13.0 mm)"
     assert [level for level, sentences in text.findings if said in " ".join(sentences)] == ["L4/L5"]
     assert text.impression == ("L4/L5: narrow spinal canal as measured (6.0 mm).",)
     coarse = tuple(replace(one, series="", error_95=None, percentile=None) for one in measured)
@@ -331,3 +331,12 @@ def test_a_study_without_a_finding_says_so() -> None:
     calm = Prediction("L4/L5", "herniation", 0, (1.0, 0.0), True)
     text: Narrative = narrative(StudyResult("a", "ok", 0.0, predictions=(calm,)), MODEL)
     assert text.impression == ("No finding that the model stands by or holds likely.",)
+
+
+def test_in_arabic_every_latin_run_goes_from_the_left_and_every_line_from_the_right() -> None:
+    result = of_chance(3)
+    lines = narrative(result, MODEL, Language.AR).text().splitlines()
+    assert all(line.startswith("\u200f") for line in lines if line)
+    bare = re.sub("\u2066[^\u2069]*\u2069", "", "\n".join(re.sub(r"^\u200f\d+\. ", "", line) for line in lines))
+    assert not re.search(r"[A-Za-z0-9]", bare), re.findall(r"[A-Za-z0-9][^\n]{0,30}", bare)
+    assert "\u2066" not in narrative(result, MODEL, Language.DE).text()

@@ -13,8 +13,8 @@ NARROW_MM = 10.0
 bony canal; what is outlined here is a little less."""
 MOST_USUAL = 10
 """Percentile at its level above which a canal is not pointed out: the sac tapers towards the sacrum."""
-NAMES = ("canal_depth_least_mm", "canal_depth_mm")
-"""The measurement that is told, and the one told where it is not known."""
+NAME = "canal_depth_least_mm"
+"""The measurement that is told."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,10 @@ def narrow_canals(measurements: Sequence[Measurement], view_of: Mapping[str, Vie
 
 
 def _narrow(sizes: Sequence[Measurement], level: str) -> NarrowCanal | None:
-    here = next((found for name in NAMES if (found := _at(sizes, level, name))), None)
+    here = next((one for one in sizes if (one.level, one.name) == (level, NAME)), None)
     if here is None or here.error_95 is None or here.value + here.error_95 >= NARROW_MM:
         return None
     if here.percentile is not None and here.percentile > MOST_USUAL:
         return None
-    others = [one.value for one in sizes if one.name == here.name and one.level != level]
+    others = [one.value for one in sizes if one.name == NAME and one.level != level]
     return NarrowCanal(level, here.value, here.error_95, float(np.median(others)) if others else None)
-
-
-def _at(sizes: Sequence[Measurement], level: str, name: str) -> Measurement | None:
-    return next((one for one in sizes if (one.level, one.name) == (level, name)), None)

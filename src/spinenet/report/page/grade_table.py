@@ -1,6 +1,6 @@
 """The table a page opens with: levels by findings, every grade as it is said, and the sizes beside them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from spinenet.labels import TARGET, TARGETS
@@ -10,8 +10,10 @@ from spinenet.report.findings import weight_of
 from spinenet.report.page.page_words import ENGLISH, PageWords
 from spinenet.study import Measurement, Prediction
 
-SIZES = ("disc_height_mm", "canal_depth_mm", "slip_mm")
+SIZES = ("disc_height_mm", "canal_depth_least_mm", "slip_mm")
 """The measurements that stand in the table."""
+COARSE = {"canal_depth_least_mm": "canal_depth_mm"}
+"""What stands in the place of a measurement where the locator alone measured."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ def grade_table(
     elsewhere = {(one.level, one.target): "experimental" if one.experimental else "reader" for one in others}
     targets = [target for target in TARGETS if any(one.target == target.name for one in predictions)]
     values = {(one.level, one.name): one for one in measurements}
-    shown = [QUANTITY[name] for name in SIZES if any(one.name == name for one in measurements)]
+    there = {one.name for one in measurements}
+    shown = [QUANTITY[name] for one in SIZES if (name := one if one in there else COARSE.get(one, one)) in there]
     rows = []
     for level in levels:
         keys = [(level, target.name) for target in targets]
@@ -64,8 +67,14 @@ def grade_table(
             cell_of(by_key[key], words) if key in by_key else words(elsewhere[key]) if key in elsewhere else None
             for key in keys
         )
-        rows.append((level, cells, tuple(words.number(_written(one, values.get((level, one.name)))) for one in shown)))
+        rows.append(
+            (level, cells, tuple(words.number(_written(one, _size_at(values, level, one.name))) for one in shown))
+        )
     return GradeTable(tuple(map(words.title, targets)), tuple(map(words.size, shown)), tuple(rows))
+
+
+def _size_at(values: Mapping[tuple[str, str], Measurement], level: str, name: str) -> Measurement | None:
+    return values.get((level, name)) or values.get((level, COARSE.get(name, name)))
 
 
 def _written(quantity: Quantity, measured: Measurement | None) -> str:

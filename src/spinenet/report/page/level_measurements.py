@@ -51,11 +51,13 @@ class GradeReasons:
 
 @dataclass(frozen=True)
 class MeasuredLevel:
-    """A level: for each of COLUMNS the headings with their rows, and the reasons of its grades."""
+    """A level: for each of COLUMNS the headings with their rows, the reasons of its grades, and the names of the series
+    that were outlined there."""
 
     level: str
     columns: tuple[tuple[tuple[str, tuple[SizeRow, ...]], ...], ...]
     reasons: tuple[GradeReasons, ...]
+    series: str
 
 
 def measured_levels(result: StudyResult, levels: Sequence[str], words: PageWords) -> list[MeasuredLevel]:
@@ -67,9 +69,14 @@ def measured_levels(result: StudyResult, levels: Sequence[str], words: PageWords
             level,
             tuple(tuple(_groups(level, headings, result.measurements, words)) for headings in COLUMNS),
             tuple(filter(None, (reasons_of(one, words) for one in result.predictions if one.level == level))),
+            words.phrases("comma").join(_series_at(result, level)),
         )
         for level in levels
     ]
+
+
+def _series_at(result: StudyResult, level: str) -> list[str]:
+    return list(dict.fromkeys(one.series for one in result.measurements if one.level == level and one.series))
 
 
 def _groups(

@@ -1,6 +1,7 @@
 """The words of a report in one language: a table of phrases a language, all with the same keys and the same places."""
 
 import functools
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
@@ -11,6 +12,8 @@ from spinenet.report.certainty import alternatives
 from spinenet.report.options import Language
 
 Table = Mapping[str, Any]
+LATIN = re.compile(r"(?:[±+−≈-] ?)?[A-Za-z0-9](?:[A-Za-z0-9./:_^@%-]| (?=[A-Za-z0-9%]))*(?<=[A-Za-z0-9%])")
+"""A run that goes from the left."""
 
 
 @functools.cache
@@ -66,6 +69,16 @@ class Phrases:
         'III or IV'
         """
         return alternatives(words, either=self("or"), until=self("to"))
+
+    def isolated(self, text: str) -> str:
+        """Text in which every run of Latin letters and numbers goes from the left, in a language that does not.
+
+        >>> phrases(Language.AR).isolated("L4/L5: 88 %.").encode("unicode_escape")
+        b'\\\\u2066L4/L5: 88 %\\\\u2069.'
+        """
+        if self("direction") != "rtl":
+            return text
+        return LATIN.sub("\u2066\\g<0>\u2069", text)
 
     def number(self, text: str) -> str:
         """A number as written in this language."""

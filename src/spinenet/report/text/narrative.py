@@ -4,7 +4,7 @@ Only grades that stand are said as they are; likely findings are said to be poss
 named as such. Experimental grades have no part in it unless asked for. Nothing is said of what was not graded.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ from spinenet.study import Measurement, Prediction, StudyResult
 
 FEWEST_OTHERS = 2
 """A height is compared with so many other discs at least."""
+LEFT_TO_RIGHT, POP = "\N{LEFT-TO-RIGHT ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 LEAST_SLIP_MM = 2.0
 """A slip measured below this does not say its direction."""
 
@@ -44,37 +45,44 @@ class Narrative:
     impression: tuple[str, ...]
     not_assessed: tuple[str, ...]
     headings: tuple[str, str, str, str]
+    mark: str = ""
+    """What begins every line where a language runs from the right."""
 
     def lines(self) -> Iterator[str]:
         """The whole text, line by line."""
         technique, findings, impression, not_assessed = self.headings
         yield from (self.title, self.made_by, self.notice, "", technique, *self.technique, "", findings)
-        yield from (f"{level}: {' '.join(sentences)}" for level, sentences in self.findings)
+        start, end = (LEFT_TO_RIGHT, POP) if self.mark else ("", "")
+        yield from (f"{start}{level}{end}: {' '.join(sentences)}" for level, sentences in self.findings)
         yield from ("", impression, *(f"{number}. {line}" for number, line in enumerate(self.impression, 1)))
         yield from ("", not_assessed, *self.not_assessed)
 
     def text(self) -> str:
         """The whole text."""
-        return "\n".join(self.lines()) + "\n"
+        return "\n".join(f"{self.mark}{line}" if line else "" for line in self.lines()) + "\n"
 
 
 def narrative(result: StudyResult, model: Mapping[str, Any], language: Language = Language.EN) -> Narrative:
     """The text of a graded study in a language."""
     words, levels = phrases(language), level_names(result)
-    reported = result.reported
     name = " ".join(str(model[part]) for part in ("name", "version") if model.get(part))
+
+    def apart(lines: Iterable[str]) -> tuple[str, ...]:
+        return tuple(map(words.isolated, lines))
+
     return Narrative(
         title=words("title"),
-        notice=words("notice"),
-        made_by=_made_by(result, words, name),
-        technique=tuple(_technique(result, model, words)),
+        notice=words.isolated(words("notice")),
+        made_by=words.isolated(_made_by(result, words, name)),
+        technique=apart(_technique(result, model, words)),
         findings=tuple(
-            (level, (*level_sentences(result, level, reported, words), *_comment(result, level, words)))
+            (level, apart((*level_sentences(result, level, words), *_comment(result, level, words))))
             for level in levels
         ),
-        impression=(*_impression(words, result), *_comment(result, "", words)),
-        not_assessed=tuple(_not_assessed(result, words)),
+        impression=apart((*_impression(words, result), *_comment(result, "", words))),
+        not_assessed=apart(_not_assessed(result, words)),
         headings=(words("technique"), words("findings"), words("impression"), words("not_assessed")),
+        mark="\N{RIGHT-TO-LEFT MARK}" if words("direction") == "rtl" else "",
     )
 
 
@@ -99,10 +107,10 @@ def level_names(result: StudyResult) -> list[str]:
     return sorted(found, key=LEVELS.index, reverse=True)
 
 
-def level_sentences(result: StudyResult, level: str, reported: Sequence[Prediction], words: Phrases) -> Iterator[str]:
+def level_sentences(result: StudyResult, level: str, words: Phrases) -> Iterator[str]:
     """The sentences of one level: findings, those that are possible, what is absent, what cannot be excluded, a
     canal that was measured to be narrow, and the area of the sac."""
-    read = [(one, reading_of(one)) for one in reported if one.level == level]
+    read = [(one, reading_of(one)) for one in result.reported if one.level == level]
     found = [pair for pair in read if pair[1].is_finding and pair[1].certainty is Certainty.STANDS]
     likely = [pair for pair in read if pair[1].is_finding and pair[1].certainty is Certainty.LIKELY]
     still = [pair for pair in read if pair[1].certainty is Certainty.OPEN]
@@ -255,9 +263,20 @@ def _technique(result: StudyResult, model: Mapping[str, Any], words: Phrases) ->
     left_out = [name for name in model.get("targets", ()) if name not in graded]
     if left_out:
         yield words("not_graded", targets=words.listed([words.of("target", name) for name in left_out]))
+    measured_in = _measured_in(result, words)
+    if measured_in:
+        yield words("measured_in", series=words.listed(measured_in))
     yield _naming(result, words)
     if _names_are_doubtful(result):
         yield words("doubtful_names")
+
+
+def _measured_in(result: StudyResult, words: Phrases) -> list[str]:
+    """The series that sizes were measured in by outlines."""
+    named = dict.fromkeys(one.series for one in result.measurements if one.series)
+    view_of = {one.series.name: one.series.view for one in result.located}
+    views = {name: view_of.get(name) for name in named}
+    return [f"{words.of('view', view.value)} ({name})" if view else name for name, view in views.items()]
 
 
 def _names_are_doubtful(result: StudyResult) -> bool:
