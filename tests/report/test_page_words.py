@@ -43,7 +43,15 @@ def asked() -> set[str]:
     headings = {heading for heading, _ in Identification("a", "b", "c", "d", "e", "f").parts} | {"Model", "Licence"}
     headed = {html.APPROVED, html.BY_OUTLINES, html.BY_LOCATOR, "ok", "partial", "failed", "Refused", "Caution", "Note"}
     compared = {*change.VERDICTS, *change_sentences.GONE, shifted_names.SHIFTED, study_pairs.NOT_CHECKED, "up", "down"}
-    listed = {*URGENCIES, "not graded", "stands", "new {finding}", "likely new {finding}", "{whose}, before"}
+    listed = {
+        *URGENCIES,
+        "moderate priority",
+        "not graded",
+        "stands",
+        "new {finding}",
+        "likely new {finding}",
+        "{whose}, before",
+    }
     reviews = {change.REVIEWED.format(which=which) for which in change.WHICH.values()}
     return found | (steps - numerals) | sizes | said | headings | headed | compared | listed | reviews
 

@@ -22,8 +22,8 @@ from spinenet.study import Prediction
 
 PARTS = (
     "abomba|altera|anoma|auszu|ausge|band|bombe|cana|deck|degene|dégéné|desliza|dismi|espondilo|experi|foramina|fora|"
-    "glisse|grund|höhen|kanal|minde|narrow|neuro|nicht vor|pince|profon|profun|remanie|réces|rezessus|scheiben|"
-    "schein|schlie|seg|spinal|spondylo|steno|subarti|sté|verände|verté|vorwöl|wahr|wirbel|zwischen"
+    "glisse|grund|höhen|kanal|minde|mini|narrow|neuro|nicht vor|pince|proba|profon|profun|remanie|réces|rezessus|"
+    "scheiben|schein|schlie|seg|spinal|spondylo|steno|subarti|sté|verände|verté|vorwöl|wahr|wirbel|zwischen"
 )
 BREAK_BEHIND = re.compile(rf"({PARTS})(?=\w{{3}})", re.IGNORECASE)
 """Parts of long words behind which a column may break them."""
@@ -73,6 +73,10 @@ class PageWords:
         """The translations that a script asks for, by the English words; none in English."""
         asked = IN_SCRIPTS.findall(script)
         return {english: self._table[english] for english in asked if english in self._table}
+
+    def urgency(self, word: str) -> str:
+        """An urgency, or that nothing was graded; "moderate" is another word than of a stenosis in other languages."""
+        return self("moderate priority") if word == "moderate" and not self.is_english else self(word)
 
     def view(self, view: View) -> str:
         """What a series shows."""
