@@ -75,7 +75,7 @@ class BundleSource:
 def write_bundle_of(result: StudyResult, path: Path, model: Mapping[str, Any], *, identify: bool) -> None:
     """Write the bundle of a graded study; it is there whole or not at all."""
     content = fhir_bundle(result, model, identify=identify)
-    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def fhir_bundle(result: StudyResult, model: Mapping[str, Any], *, identify: bool = False) -> Resource:

@@ -50,14 +50,23 @@ class Paragraph:
 
     def lines(self) -> list[str]:
         """The words broken into lines that fit beside the slice."""
-        lines = [""]
-        for word in self.text.split():
-            longer = f"{lines[-1]} {word}".lstrip()
-            if lines[-1] and font(self.size).getlength(longer) > TEXT_WIDTH - 2 * MARGIN - self.indent:
-                lines.append(word)
+        words = self.text.split()
+        if not words:
+            return [""]
+        lines, width, space = [words[0]], width_of(words[0], self.size), width_of(" ", self.size)
+        for word in words[1:]:
+            own = width_of(word, self.size)
+            if width + space + own > TEXT_WIDTH - 2 * MARGIN - self.indent:
+                lines, width = [*lines, word], own
             else:
-                lines[-1] = longer
+                lines[-1], width = f"{lines[-1]} {word}", width + space + own
         return lines
+
+
+@functools.cache
+def width_of(word: str, size: int) -> float:
+    """Pixels; words come again and again, at every level and in every size that is tried."""
+    return float(font(size).getlength(word))
 
 
 def write_capture(made: ObjectSource, path: Path) -> bool:

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -317,10 +318,12 @@ def in_script(data: Mapping[str, Any]) -> str:
 @functools.cache
 def inline_script(*names: str) -> tuple[str, str]:
     """Scripts of this package as one, and its hash for the page's Content-Security-Policy."""
-    script = "\n".join(environment().get_template(name).render() for name in names)
+    folder = files(__package__) / "templates"  # they are no templates: nothing is filled in
+    script = "\n".join((folder / name).read_text(encoding="utf-8").rstrip("\n") for name in names)
     return script, base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
+@functools.cache
 def environment() -> Any:
     """Templates of this package: every value is escaped, a name that is not given is an error."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -329,6 +332,8 @@ def environment() -> Any:
         loader=PackageLoader("spinenet.report.page"),
         autoescape=True,
         undefined=StrictUndefined,
+        optimized=False,  # a page is filled once or twice: looking for constants takes longer than they save
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
     )
