@@ -86,7 +86,12 @@ def ranking(
         grave.append(RankedFinding(canal.level, (NARROW, BEHIND_GRADES, 0), canal))
     for measured in contradicted_slips(predictions, measurements):
         grave.append(RankedFinding(measured.level, (slip, BEHIND_GRADES, 0), measured))
-    still = [(one, reading) for one, reading in read if reading.certainty is Certainty.OPEN and severity_of(one)[0] > 0]
+    slipped = {(one.level, SLIP) for one in contradicted_slips(predictions, measurements)}  # which lead as measured
+    still = [
+        (one, reading)
+        for one, reading in read
+        if reading.certainty is Certainty.OPEN and severity_of(one)[0] > 0 and (one.level, one.target) not in slipped
+    ]
     still.sort(key=lambda pair: pair[1].percent, reverse=True)
     if any(one.rank[0] > BEHIND_ALL for one in grave):
         return Ranking(_gravest_first(grave), slight, tuple(one for one, _ in still))
