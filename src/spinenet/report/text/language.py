@@ -12,7 +12,7 @@ from spinenet.report.certainty import alternatives
 from spinenet.report.options import Language
 
 Table = Mapping[str, Any]
-LATIN = re.compile(r"(?:[±+−≈-] ?)?[A-Za-z0-9](?:[A-Za-z0-9./:_^@%-]| (?=[A-Za-z0-9%]))*(?<=[A-Za-z0-9%])")
+LATIN = re.compile(r"(?:[±+−≈-] ?)?[A-Za-z0-9](?:[A-Za-z0-9./:_^@%-]|[ \u00a0](?=[A-Za-z0-9%]))*(?<=[A-Za-z0-9%])")
 """A run that goes from the left."""
 
 

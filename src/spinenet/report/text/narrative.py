@@ -171,7 +171,7 @@ def _open(prediction: Prediction, reading: Reading, words: Phrases, result: Stud
     details = [words("share", percent=reading.percent), *([words("untried")] if prediction.experimental else [])]
     if prediction.target == "spondylolisthesis":
         details += _slip(prediction.level, words, result)
-    return words("more", finding=brief(prediction, reading, words, result), details="; ".join(details))
+    return words("more", finding=brief(prediction, reading, words, result), details=words("then").join(details))
 
 
 def _absences(absent: Sequence[tuple[Prediction, Reading]], words: Phrases) -> list[str]:
@@ -199,7 +199,7 @@ def _in_full(prediction: Prediction, reading: Reading, words: Phrases, result: S
     elif prediction.target == "spondylolisthesis":
         details += _slip(prediction.level, words, result)
     told = words("possible", finding=finding) if likely else finding
-    return words("more", finding=told, details="; ".join(details)) if details else told
+    return words("more", finding=told, details=words("then").join(details)) if details else told
 
 
 def _grades(prediction: Prediction, reading: Reading, words: Phrases) -> str:
@@ -311,7 +311,7 @@ def _impression(words: Phrases, result: StudyResult) -> Iterator[str]:
         yield words("at_level", level=level, findings=words("then").join(findings))
     slight = {one.level for one in ranking.slight}
     if slight:
-        yield words("slight", levels=", ".join(level for level in level_names(result) if level in slight))
+        yield words("slight", levels=words.listed([level for level in level_names(result) if level in slight]))
     elif not ranking.leading:
         yield words("nothing")
 
@@ -333,7 +333,7 @@ def _concluded(ranked: RankedFinding, words: Phrases, result: StudyResult) -> st
     details = [words("untried")] if prediction.experimental else []
     if reading.certainty is Certainty.LIKELY:
         finding, details = words("possible", finding=finding), [words("share", percent=reading.percent), *details]
-    return words("more", finding=finding, details="; ".join(details)) if details else finding
+    return words("more", finding=finding, details=words("then").join(details)) if details else finding
 
 
 def _not_assessed(result: StudyResult, words: Phrases) -> Iterator[str]:
