@@ -15,7 +15,7 @@ import typer
 from numpy.typing import NDArray
 
 from spinenet.checking.artefacts import ARTEFACTS, artefact_figures, limits_of
-from spinenet.checking.quality import FIGURES, UsualSeries, figures_of, fit_usual, level_figures
+from spinenet.checking.quality import FIGURES, UsualSeries, figures_of, fit_usual
 from spinenet.errors import SpinenetError
 from spinenet.labels import VIEWS, View
 from spinenet.model.bundle import Bundle, load_bundle, write_bundle
@@ -27,11 +27,10 @@ from spinenet.system.progress import track
 
 @dataclass
 class ViewFigures:
-    """What was measured in the series of one view: figures and artefacts of each, void shares of all levels."""
+    """What was measured in the series of one view: figures and artefacts of each."""
 
     figures: list[NDArray[np.float64]] = field(default_factory=list)
     artefacts: list[NDArray[np.float64]] = field(default_factory=list)
-    voids: list[float] = field(default_factory=list)
 
 
 def main(
@@ -65,7 +64,6 @@ def _measured(studies: Path, bundle: Bundle, views: Sequence[View]) -> dict[View
             if one.series.view in measured:
                 found = measured[one.series.view]
                 found.figures.append(figures_of(one).figures_F)
-                found.voids += [level_figures(one, frame, bundle.spec).void for frame in one.frames]
                 if one.series.plane == "sagittal":
                     found.artefacts.append(artefact_figures(one))
     return measured
@@ -77,7 +75,7 @@ def _fitted(measured: Mapping[View, ViewFigures]) -> dict[View, UsualSeries]:
         if len(found.figures) < 10 * len(FIGURES):
             print(f"{view}: {len(found.figures)} series, too few for a reference")
             continue
-        reference, held_out = fit_usual(np.stack(found.figures), found.voids)
+        reference, held_out = fit_usual(np.stack(found.figures))
         limits = limits_of(np.stack(found.artefacts)) if found.artefacts else ()
         fitted[view] = replace(reference, artefact_flags=limits)
         print(

@@ -13,7 +13,7 @@ from spinenet.checking.quality import (
     UsualSeries,
     figures_of,
     fit_usual,
-    level_figures,
+    share_in_view,
 )
 from spinenet.crops import CropSpec
 from spinenet.labels import LEVELS, TARGET, View
@@ -51,7 +51,7 @@ def located(frames=None, *, name="t2", noise=1.0, size=(1, 260, 220), **more):
 
 def reference_around(one, flag=5.0):
     figures_F = figures_of(one).figures_F
-    return UsualSeries(figures_F, np.eye(len(FIGURES)) * 100.0, flag, 0.3, 100)
+    return UsualSeries(figures_F, np.eye(len(FIGURES)) * 100.0, flag, 100)
 
 
 def checked(*series, references=None, **study):
@@ -195,19 +195,6 @@ def test_a_level_at_the_edge_of_the_image_is_refused_unless_another_series_shows
     assert refused in {frame.level for one in both.series for frame in one.frames}
 
 
-def test_a_void_without_signal_is_flagged_at_its_level_alone():
-    one = located()
-    voxels = one.series.voxels_SRC.copy()
-    voxels[:, 250 - 145 - 25 : 250 - 145 + 25, 60:150] = 0.0  # around the disc 145 mm up: L2/L3
-    metal = replace(one, series=replace(one.series, voxels_SRC=voxels))
-    assert level_figures(metal, metal.frames[3], SPEC).void > 0.5 > level_figures(metal, metal.frames[0], SPEC).void
-    result = checked(metal, references={VIEW: replace(reference_around(metal), void_flag=0.45)})
-    assert [(flag.code, flag.subject) for flag in result.flags if flag.severity is Severity.FLAG] == [
-        ("signal_void", "L2/L3")
-    ]
-    assert result.cautioned == {"L2/L3"}
-
-
 def axial(*, noise=1.0, columns=160, reference=(0.0, 100.0, 50.0, 90.0, 20.0)):
     """Three slices of 1 mm pixels through L5/S1 and above: a bright canal behind a dark disc."""
     affine = np.array([[0, 0, 1.0, -columns / 2], [0, 1.0, 0, 40.0], [4.0, 0, 0, 36.0], [0, 0, 0, 1.0]])
@@ -227,7 +214,7 @@ def test_an_axial_series_of_little_but_noise_is_refused_and_the_sagittal_goes_on
 
 def test_an_axial_level_cut_by_the_edge_is_left_to_the_sagittal_series():
     narrow = axial(columns=24)
-    assert level_figures(narrow, narrow.frames[0], SPEC).in_view < 0.5 < level_figures(axial(), frame(0), SPEC).in_view
+    assert share_in_view(narrow, narrow.frames[0], SPEC) < 0.5 < share_in_view(axial(), frame(0), SPEC)
     result = checked(located(), narrow)
     assert [one.series.name for one in result.series] == ["t2"]
     assert ("cut_off", "L5/S1", Severity.NOTE) in [(flag.code, flag.subject, flag.severity) for flag in result.flags]
@@ -248,7 +235,7 @@ def test_without_t2_no_grade_is_stood_by_whose_label_nobody_knows_there(name, do
 def test_an_axial_series_unlike_all_that_was_learnt_is_flagged_for_what_was_read_from_it_and_far_beyond_refused():
     one, odd = axial(), axial(reference=(0.0, 100.0, 90.0, 20.0, 50.0))
     assert len(figures_of(one).figures_F) == len(FIGURES) - 1
-    learnt = UsualSeries(figures_of(one).figures_F, np.eye(len(FIGURES) - 1) * 1e6, 1.0, 0.9, 100, synthetic=True)
+    learnt = UsualSeries(figures_of(one).figures_F, np.eye(len(FIGURES) - 1) * 1e6, 1.0, 100, synthetic=True)
     assert UsualSeries.from_dict(learnt.to_dict()).synthetic
     distance = learnt.distance(figures_of(odd).figures_F)
     references = {VIEW: reference_around(located()), View.AXIAL_T2: learnt}
@@ -282,7 +269,7 @@ def test_a_study_without_levels_is_refused_in_the_locators_words():
 
 def test_the_limit_of_a_reference_is_one_that_held_out_series_seldom_pass():
     figures_NF = np.random.default_rng(0).normal(0, 1, (300, len(FIGURES)))
-    reference, held_out_N = fit_usual(figures_NF, np.linspace(0, 0.2, 500).tolist())
+    reference, held_out_N = fit_usual(figures_NF)
     assert np.mean(held_out_N > reference.flag) == pytest.approx(0.01, abs=0.005)
     assert UsualSeries.from_dict(replace(reference, artefact_flags=(0.1, 0.2, 0.3)).to_dict()).artefact_flags == (
         0.1,
@@ -294,7 +281,7 @@ def test_the_limit_of_a_reference_is_one_that_held_out_series_seldom_pass():
     assert reference.distance(better) == 0
     assert reference.oddest(reference.usual_F + np.array([0, 9, 0, 0, 0, 0])) == "fluid"
     with pytest.raises(ValueError, match="too few"):
-        fit_usual(figures_NF[:20], [0.1])
+        fit_usual(figures_NF[:20])
 
 
 def test_a_stack_whose_midline_is_its_outermost_slice_is_flagged():

@@ -12,8 +12,9 @@ import numpy as np
 
 from spinenet.checking.artefacts import artefacts_of
 from spinenet.checking.consistency import NARROWER, of_two_sizes, of_two_widths, out_of_order
+from spinenet.checking.metal import metal_flags
 from spinenet.checking.named_levels import against_names
-from spinenet.checking.quality import REFUSE_FACTOR, UsualSeries, figures_of, level_figures
+from spinenet.checking.quality import REFUSE_FACTOR, UsualSeries, figures_of, share_in_view
 from spinenet.crops import CropSpec
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, View
 from spinenet.locating.discs import DISC_BELOW
@@ -69,11 +70,14 @@ def check(located: StudyLevels, spec: CropSpec, references: Mapping[View, UsualS
         flags += own
         if _refuses(own):
             continue
-        of_levels = {frame.level: list(_level_flags(one, frame, spec, reference)) for frame in one.frames}
+        of_levels = {frame.level: list(_level_flags(one, frame, spec)) for frame in one.frames}
         kept.append(replace(one, frames=tuple(frame for frame in one.frames if not _refuses(of_levels[frame.level]))))
         for level, found in of_levels.items():
             doubts.setdefault(level, []).extend(found)
-    seen = {frame.level for one in kept if one.series.plane == "sagittal" for frame in one.frames}
+    sagittal = [one for one in kept if one.series.plane == "sagittal"]
+    seen = {frame.level for one in sagittal for frame in one.frames}
+    for flag in metal_flags(sagittal):
+        doubts.setdefault(flag.subject, []).append(flag)
     flags += [flag for level in sorted(doubts, key=LEVELS.index) for flag in _of_level(doubts[level], level in seen)]
     flags += _notes(located.study)
     flags.sort(key=lambda flag: list(Severity)[::-1].index(flag.severity))
@@ -218,24 +222,19 @@ def _is_beside(located: LocatedSeries) -> bool:
     return count >= FEWEST_SLICES and located.midline_slice in (0, count - 1)
 
 
-def _level_flags(
-    located: LocatedSeries, frame: LevelFrame, spec: CropSpec, reference: UsualSeries | None
-) -> Iterator[Note]:
+def _level_flags(located: LocatedSeries, frame: LevelFrame, spec: CropSpec) -> Iterator[Note]:
     """Flags of one level in one series; the message begins with the series' name."""
     name = located.series.name
     is_sagittal = located.series.plane == "sagittal"
-    figures = level_figures(located, frame, spec)
-    if figures.in_view < ENOUGH_IN_VIEW:
-        severity = Severity.REFUSE if figures.in_view < MIN_IN_VIEW or not is_sagittal else Severity.FLAG
-        text = f"{name} shows {figures.in_view:.0%} of the level's field: cut off by the edge of the image"
+    in_view = share_in_view(located, frame, spec)
+    if in_view < ENOUGH_IN_VIEW:
+        severity = Severity.REFUSE if in_view < MIN_IN_VIEW or not is_sagittal else Severity.FLAG
+        text = f"{name} shows {in_view:.0%} of the level's field: cut off by the edge of the image"
         yield Note("cut_off", Scope.LEVEL, frame.level, text, severity)
         return
     if is_sagittal and frame.confidence < SURE_OF_DISC:
         text = f"the disc is hard to make out in {name}"
         yield Note("unsure_disc", Scope.LEVEL, frame.level, text, Severity.FLAG)
-    if reference is not None and figures.void > reference.void_flag:
-        text = f"{figures.void:.0%} of the level has no signal in {name}: metal, gas or an artefact?"
-        yield Note("signal_void", Scope.LEVEL, frame.level, text, Severity.FLAG)
 
 
 def _refuses(flags: Sequence[Note]) -> bool:

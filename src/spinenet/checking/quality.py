@@ -7,7 +7,7 @@ with a bundle are quantiles of the distances of held-out patients. What is looke
 chosen by hand on SPIDER's series. Shape letters: N series, F figures.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,8 +25,6 @@ BAD_SIDE = (0, 0, 0, 1, -1, -1)
 """1: only what lies above the usual counts, -1: only what lies below, 0: both."""
 MARGIN_MM = 25.0
 """What is looked at around the discs."""
-VOID = 0.05
-"""Below this share of the way from dark to marrow a pixel has no signal."""
 FLAG_QUANTILE = 0.99
 """Share of held-out real series that lie nearer than the limit of a flag."""
 REFUSE_FACTOR = 3.0
@@ -43,15 +41,6 @@ class SeriesFigures:
     signal_to_noise: float
 
 
-@dataclass(frozen=True)
-class LevelFigures:
-    """What was measured at a level in one series: the share of its crop that lies within the slice, and the share of
-    the crop without signal, as metal leaves it; 0 to 1."""
-
-    in_view: float
-    void: float
-
-
 def figures_of(located: LocatedSeries) -> SeriesFigures:
     """Measure a series around its levels."""
     dark, bright, *tissues = (float(value) for value in located.reference)
@@ -66,23 +55,20 @@ def figures_of(located: LocatedSeries) -> SeriesFigures:
     return SeriesFigures(np.array(figures), signal)
 
 
-def level_figures(located: LocatedSeries, frame: LevelFrame, spec: CropSpec) -> LevelFigures:
-    """Measure a level in the slice it is judged by."""
-    dark, _, marrow, *_ = located.reference
+def share_in_view(located: LocatedSeries, frame: LevelFrame, spec: CropSpec) -> float:
+    """How much of a level's crop lies within the slice that it is judged by, 0 to 1."""
     placement, index = judged_slice(located, frame, spec)
-    void = float(np.mean(placement.pixels(index) < dark + VOID * (marrow - dark)))
-    return LevelFigures(placement.share_in_view(index), void)
+    return placement.share_in_view(index)
 
 
 @dataclass(frozen=True)
 class UsualSeries:
     """What real series of one view look like: usual figures (F,), the inverse covariance of their deviations (F, F),
-    and limits of distance, of ``void_share`` and of artefacts."""
+    and limits of distance and of artefacts."""
 
     usual_F: Floats
     inverse_FF: Floats
     flag: float
-    void_flag: float
     n: int
 
     synthetic: bool = False
@@ -107,7 +93,6 @@ class UsualSeries:
             "usual": self.usual_F.round(5).tolist(),
             "inverse_covariance": self.inverse_FF.round(5).tolist(),
             "flag": round(self.flag, 4),
-            "void_flag": round(self.void_flag, 4),
             "artefact_flags": [round(limit, 4) for limit in self.artefact_flags],
             "n": self.n,
             "evidence": "synthetic" if self.synthetic else "real",
@@ -119,15 +104,13 @@ class UsualSeries:
         usual, inverse = (np.array(values[key], float) for key in ("usual", "inverse_covariance"))
         synthetic = values.get("evidence") == "synthetic"
         limits = tuple(float(limit) for limit in values.get("artefact_flags", ()))
-        return cls(
-            usual, inverse, float(values["flag"]), float(values["void_flag"]), int(values["n"]), synthetic, limits
-        )
+        return cls(usual, inverse, float(values["flag"]), int(values["n"]), synthetic, limits)
 
 
-def fit_usual(figures_NF: Floats, voids: Sequence[float]) -> tuple[UsualSeries, Floats]:
+def fit_usual(figures_NF: Floats) -> tuple[UsualSeries, Floats]:
     """The reference of real series and their held-out distances (N,): each measured by a reference made of the others.
 
-    ``voids`` are the void shares of all their levels. Needs at least ten series a figure.
+    Needs at least ten series a figure.
     """
     if len(figures_NF) < 10 * len(FIGURES):
         raise ValueError(f"{len(figures_NF)} series are too few to learn what {len(FIGURES)} figures usually are")
@@ -137,8 +120,8 @@ def fit_usual(figures_NF: Floats, voids: Sequence[float]) -> tuple[UsualSeries, 
         others = _usual(figures_NF[~here_N])
         held_out_N[here_N] = [others.distance(figures_F) for figures_F in figures_NF[here_N]]
     whole = _usual(figures_NF)
-    flag, void_flag = float(np.quantile(held_out_N, FLAG_QUANTILE)), float(np.quantile(voids, FLAG_QUANTILE))
-    return UsualSeries(whole.usual_F, whole.inverse_FF, flag, void_flag, len(figures_NF)), held_out_N
+    flag = float(np.quantile(held_out_N, FLAG_QUANTILE))
+    return UsualSeries(whole.usual_F, whole.inverse_FF, flag, len(figures_NF)), held_out_N
 
 
 def _usual(figures_NF: Floats) -> UsualSeries:
@@ -146,9 +129,7 @@ def _usual(figures_NF: Floats) -> UsualSeries:
     away_NF = _deviations(figures_NF, usual_F)
     spread_FF = away_NF.T @ away_NF / len(away_NF)
     ridge_FF = 1e-4 * np.diag(np.diag(spread_FF))
-    return UsualSeries(
-        usual_F, np.asarray(np.linalg.inv(spread_FF + ridge_FF), np.float64), np.inf, 1.0, len(figures_NF)
-    )
+    return UsualSeries(usual_F, np.asarray(np.linalg.inv(spread_FF + ridge_FF), np.float64), np.inf, len(figures_NF))
 
 
 def _deviations(figures_NF: Floats, usual_F: Floats) -> Floats:
