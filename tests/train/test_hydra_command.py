@@ -256,7 +256,7 @@ def test_jobs_of_a_multirun_never_share_a_folder(
     monkeypatch.setattr("spinenet.train.runs.train_grader", lambda config, out: folders.append((out, config.seed)))
     for out in (str(tmp_path / "one"), str(tmp_path) + "/own${seed}"):
         monkeypatch.setattr(
-            sys, "argv", ["train_grader.py", "--multirun", "seed=3,4", f"out={out}", f"hydra.sweep.dir={tmp_path}"]
+            sys, "argv", ["train_grader.py", f"out={out}", "--multirun", "seed=3,4", f"hydra.sweep.dir={tmp_path}"]
         )
         GlobalHydra.instance().clear()
         scripts["train_grader"]()

@@ -130,6 +130,15 @@ def job_overrides() -> list[str]:
     return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
 
 
+def flags_last(arguments: list[str]) -> list[str]:
+    """What was typed with ``--multirun`` at its end; Hydra takes no key=value after it where there were some before.
+
+    >>> flags_last(["fold=0", "--multirun", "seed=1,2"])
+    ['fold=0', 'seed=1,2', '--multirun']
+    """
+    return sorted(arguments, key=lambda one: one in ("--multirun", "-m"))
+
+
 def run(config_name: str, main: Callable[[Any], Any]) -> None:
     """Compose ``<config_name>.yaml`` with what was typed, check it against its dataclass and call ``main`` with it."""
     register()
@@ -146,6 +155,7 @@ def run(config_name: str, main: Callable[[Any], Any]) -> None:
         except SpinenetError as error:
             _refuse(error)
 
+    sys.argv[1:] = flags_last(sys.argv[1:])
     # Hydra prints a stack of its own and exits unless it is told to let errors through.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
