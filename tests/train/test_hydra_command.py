@@ -44,6 +44,7 @@ COMPOSITIONS += [
     for choice in choices(group, pattern)
 ]
 COMPOSITIONS += [("train_measured", [*REQUIRED["train_measured"], "experiment=measured"])]
+COMPOSITIONS += [("train_segmenter", ["data=sacs", "experiment=sac"])]
 COMPOSITIONS += [("train_grader", [f"hparams_search={choice}"]) for choice in choices("hparams_search")]
 COMPOSITIONS += [
     (name, [f"data={choice}"]) for name in ("evaluate", "prepare_data", "compare_models") for choice in choices("data")
