@@ -22,7 +22,7 @@ SAC_CLASSES = ("background", "sac")
 BACKGROUND, SAC = range(2)
 SAC_AREA = "sac_area_mm2"
 ERROR_95_MM2 = 60.0
-"""How far 95 of 100 areas are off at most, on patients and on phantoms not learnt from (docs/explanation/measuring.md)."""
+"""How far 95 of 100 areas are off at most, on what was not learnt from (docs/explanation/measuring.md)."""
 MAX_TILT_DEGREES = 30.0
 """Between the slice and the disc; an area in a slice tilted so far is 15 % larger than across the sac."""
 PLAUSIBLE_MM2 = (20.0, 400.0)
