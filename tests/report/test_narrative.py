@@ -313,6 +313,10 @@ def test_a_slip_that_was_measured_and_graded_absent_is_in_findings_and_impressio
         text = narrative(StudyResult("a", "ok", 0.0, predictions=graded, measurements=slip), MODEL)
         assert ("forward slip of 7.8 mm as measured" in text.findings[0][1][-1].lower()) is is_told
         assert ("forward slip as measured (7.8 mm)" in text.impression[0]) is is_told
+    coarse = (replace(slip[0], error_95=None, percentile=None, series=""),)
+    graded = (Prediction("L4/L5", "spondylolisthesis", 0, (0.5, 0.5), False),)
+    text = narrative(StudyResult("a", "ok", 0.0, predictions=graded, measurements=coarse), MODEL)
+    assert "(≈ 7.8 mm)" in text.impression[0]
 
 
 def test_a_slip_whose_error_is_not_known_is_said_to_be_coarse() -> None:

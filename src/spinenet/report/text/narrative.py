@@ -123,7 +123,7 @@ def level_sentences(result: StudyResult, level: str, words: Phrases) -> Iterator
         yield sentence(words("open", findings=words.listed(names)))
     slip = _contradicted_slips(result).get(level)
     if slip is not None:
-        yield sentence(words("slip_measured", value=words.number(f"{slip.value:.1f}")))
+        yield sentence(words("slip_measured", value=_slip_mm(slip, words)))
     narrow = next((one for one in narrow_canals_of(result) if one.level == level), None)
     if narrow is not None:
         yield sentence(_canal(narrow, words))
@@ -320,7 +320,12 @@ def measured_finding(source: NarrowCanal | Measurement, words: Phrases) -> str:
     """A finding that was measured and not graded, in as few words as it has."""
     if isinstance(source, NarrowCanal):
         return words("canal_brief", value=words.number(f"{source.depth_mm:.1f}"))
-    return words("slip_brief", value=words.number(f"{source.value:.1f}"))
+    return words("slip_brief", value=_slip_mm(source, words))
+
+
+def _slip_mm(slip: Measurement, words: Phrases) -> str:
+    """The size of a slip, after a sign for "about" where the locator alone gave it."""
+    return words.number(f"{slip.value:.1f}" if slip.series else f"≈ {slip.value:.1f}")
 
 
 def _concluded(ranked: RankedFinding, words: Phrases, result: StudyResult) -> str:
