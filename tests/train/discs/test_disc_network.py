@@ -1,18 +1,21 @@
 """The disc network: its encoders, what it does with a missing view, and cuts that belong to a hospital's readers."""
 
 import hashlib
+import re
 import sys
+import textwrap
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 from spinenet.crops import CropSpec
 from spinenet.errors import ConfigError
 from spinenet.labels import TARGET, TARGET_INDEX, TARGETS, UNKNOWN
 from spinenet.train.discs import imagenet
 from spinenet.train.discs.disc_config import DiscFitConfig, DiscLossConfig
-from spinenet.train.discs.encoders import ENCODERS, Encoder, build_encoder
+from spinenet.train.discs.encoders import ENCODERS, build_encoder
 from spinenet.train.discs.module import DiscModule, rate_groups
 from spinenet.train.discs.network import PLACES_MM, DiscNetwork, Windows
 from spinenet.train.discs.objective import grading_sum
@@ -36,16 +39,19 @@ def test_an_encoder_that_is_not_there_is_one_line():
         build_encoder("vit")
 
 
-def test_an_encoder_of_ones_own_is_one_line_and_learns(packed, still_batch, config, monkeypatch):
-    stages = [nn.Conv2d(2, 4, 3, 8, 1), nn.Conv2d(4, 4, 3, 2, 1), nn.Conv2d(4, 4, 3, 2, 1)]
-    monkeypatch.setitem(ENCODERS, "mine", lambda: Encoder(stages, taps=(0, 1, 2), channels=(4, 4, 4), early=1))
+def test_the_encoder_of_the_guide_is_one_line_and_learns(packed, still_batch, config, monkeypatch):
+    guide = (Path(__file__).parents[3] / "docs" / "how-to" / "own-encoder.md").read_text(encoding="utf-8")
+    lines: dict[str, Any] = {}
+    exec(textwrap.dedent(re.findall(r"```python\n(.*?)```", guide, re.DOTALL)[0]), lines)
+    monkeypatch.setitem(ENCODERS, "mine", lines["mine"])
     network = DiscNetwork("mine", config.crop, {"pfirrmann": ("spider",)}, width=8)
     module = DiscModule(network, config, SOURCES)
     optimiser = torch.optim.AdamW(rate_groups(network, config.fit))
-    before = stages[0].weight.clone()
+    weight = network.encoder.stages[0][0].weight
+    before = weight.clone()
     module.loss(still_batch(2)).backward()
     optimiser.step()
-    assert not torch.equal(stages[0].weight, before)
+    assert not torch.equal(weight, before)
 
 
 def test_a_frozen_encoder_keeps_its_batch_statistics():

@@ -1,6 +1,7 @@
 """Encoders of the disc network: from a picture of two views to feature maps of strides 8, 16 and 32.
 
-Shapes: N disc, V view, H W pixels. To add one: a function that makes it, and a line in ENCODERS.
+Shapes: N disc, V view, H W pixels. To add one: a file with a function that makes it, and a line in
+ENCODERS.
 """
 
 import math
@@ -11,10 +12,9 @@ from monai.networks.nets import ResNet
 from torch import Tensor, nn
 from torch.nn import functional
 
-from spinenet.crops import DISC_PAIR
 from spinenet.errors import ConfigError
+from spinenet.train.discs.staged_encoder import VIEWS_SHOWN, Encoder
 
-VIEWS_SHOWN = len(DISC_PAIR)
 Blocks = Sequence[tuple[int, int, int, int, int, int]]
 BLOCKS: Blocks = (
     (1, 3, 1, 1, 32, 16),
@@ -28,43 +28,6 @@ BLOCKS: Blocks = (
 """EfficientNet-Lite0 (Tan and Le 2019): repeats, kernel, stride, expansion, channels in, channels out."""
 DROP_PATH = 0.1
 """Share of residual branches left out in training in the last block; it rises from 0 with depth."""
-
-
-class Encoder(nn.Module):
-    """Stages one after the other; ``taps`` are the three whose maps, of strides 8, 16 and 32, are given on, and
-    ``channels`` says how many each has. The first ``early`` stages can be frozen."""
-
-    def __init__(self, stages: Sequence[nn.Module], taps: Sequence[int], channels: Sequence[int], early: int) -> None:
-        super().__init__()
-        self.stages = nn.ModuleList(stages)
-        self.taps, self.channels = tuple(taps), tuple(channels)
-        self.early, self.frozen = early, 0
-
-    def forward(self, pictures_NVHW: Tensor) -> list[Tensor]:
-        """The three maps."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            x, maps = self._through(pictures_NVHW, 0, self.frozen)
-        return [*maps, *self._through(x, self.frozen, len(self.stages))[1]]
-
-    def _through(self, x: Tensor, first: int, end: int) -> tuple[Tensor, list[Tensor]]:
-        maps = []
-        for index in range(first, end):
-            x = self.stages[index](x)
-            if index in self.taps:
-                maps.append(x)
-        return x, maps
-
-    def freeze(self, stages: int) -> None:
-        """The first ``stages`` learn no more, their batch statistics included."""
-        self.frozen = stages
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> "Encoder":
-        """As in torch, but what is frozen stays as in prediction."""
-        super().train(mode)
-        for stage in self.stages[: self.frozen]:
-            stage.eval()
-        return self
 
 
 class SameConv(nn.Conv2d):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from spinenet.errors import ConfigError
-from spinenet.train.discs.encoders import Encoder
+from spinenet.train.discs.staged_encoder import Encoder
 
 FILES = {
     "efficientnet_lite0": (

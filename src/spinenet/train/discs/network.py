@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from spinenet.crops import CropSpec
 from spinenet.labels import LEVELS, TARGET, Scale, Target
-from spinenet.train.discs.encoders import VIEWS_SHOWN, build_encoder
+from spinenet.train.discs.encoders import build_encoder
+from spinenet.train.discs.staged_encoder import VIEWS_SHOWN
 from spinenet.train.ordinal import log_probabilities, outputs_of, severity
 from spinenet.train.training_config import CUMULATIVE
 
