@@ -95,7 +95,7 @@ def train_discs(config: TrainDiscsConfig) -> float | None:
     refuse_early(config, Path(config.out))
     from spinenet.train.discs.disc_run import train_discs as train
 
-    return train(config, Path(config.out))
+    return _told(config.out, train(config, Path(config.out)))
 
 
 @script("export", ExportConfig)
