@@ -1,6 +1,7 @@
 """The page for a patient: plain words, no grade, no number, and nothing that the model does not hold likely."""
 
 import re
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from spinenet.report.options import Language, ReportOptions
 from spinenet.report.page.patient import patient_page
 from spinenet.report.study_files import write_study_files
 from spinenet.report.text.language import phrases
-from spinenet.study import Prediction, StudyResult
+from spinenet.study import Measurement, Prediction, StudyResult
 
 STANDS = Prediction("L4/L5", "herniation", 1, (0.1, 0.9), True)
 LIKELY = Prediction("L5/S1", "bulging", 1, (0.4, 0.6), False, grade_set=(0, 1))
@@ -82,3 +83,11 @@ def test_it_is_written_only_where_asked_for(graded: StudyResult, model: dict[str
     assert (tmp_path / "study-1.patient.html").exists()
     write_study_files(graded, tmp_path, model=model)
     assert not (tmp_path / "study-1.patient.html").exists()
+
+
+def test_a_canal_measured_to_be_narrow_is_told_as_unsure_and_the_others_as_not_judged() -> None:
+    canal = Measurement("L3/L4", "canal_depth_least_mm", 6.0, "mm", 2.1, 0, "t2")
+    narrow = replace(of(STANDS), measurements=(canal,))
+    text, words = text_of(patient_page(narrow, Language.EN)), phrases(Language.EN)
+    assert words.of("patient", "canal_stenosis")[1:] in text
+    assert words.of("patient_never", "room_elsewhere")[1:] in text and words.of("patient_never", "room")[1:] not in text

@@ -10,7 +10,7 @@ from pathlib import Path
 from spinenet.checking.measured_findings import SLIP
 from spinenet.labels import NEVER_LOOKED_FOR, TARGET, Heading
 from spinenet.report.certainty import Certainty, reading_of
-from spinenet.report.narrow_canal import NarrowCanal
+from spinenet.report.narrow_canal import NarrowCanal, narrow_canals_of
 from spinenet.report.options import Language
 from spinenet.report.page.html import environment
 from spinenet.report.ranking import Source, ranking_of
@@ -44,9 +44,11 @@ def patient_page(result: StudyResult, language: Language = Language.EN) -> str:
 
 
 def not_seen(result: StudyResult) -> list[str]:
-    """What was not looked for, first of all the room of the nerves where nothing of it is reported."""
-    is_judged = any(TARGET[one.target].heading is Heading.CANAL for one in result.reported if not one.experimental)
-    return [*([] if is_judged else ["room"]), *NEVER_LOOKED_FOR]
+    """What was not looked for, first of all the room of the nerves where nothing of it is reported, or elsewhere where
+    it was measured to be narrow."""
+    if any(TARGET[one.target].heading is Heading.CANAL for one in result.reported if not one.experimental):
+        return list(NEVER_LOOKED_FOR)
+    return ["room_elsewhere" if narrow_canals_of(result) else "room", *NEVER_LOOKED_FOR]
 
 
 def told(result: StudyResult, certainty: Certainty, words: Phrases) -> list[tuple[str, str]]:
