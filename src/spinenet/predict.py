@@ -20,6 +20,7 @@ from spinenet.errors import StudyError
 from spinenet.labels import EXPERIMENTAL, LEVELS, SAGITTAL_VIEWS, TARGET, TARGET_INDEX, View
 from spinenet.locating.axial import locate_axial
 from spinenet.locating.given_names import numbering_of
+from spinenet.locating.measuring.cross_section import CROSS_SECTION
 from spinenet.locating.measuring.disc_below import with_discs_below
 from spinenet.locating.measuring.dural_sac import measure_sacs
 from spinenet.locating.measuring.features import FeatureRows
@@ -28,6 +29,7 @@ from spinenet.locating.measuring.quantities import level_measurements
 from spinenet.locating.numbering import number_study
 from spinenet.locating.routing import detections, route
 from spinenet.locating.sides import with_agreed_sides
+from spinenet.model import canal_by_area
 from spinenet.model.bundle import DISCS, GRADER, MEASURED, Bundle
 from spinenet.model.calibration import decision
 from spinenet.model.fusion import answer, joined
@@ -127,8 +129,9 @@ def grade(checked: StudyCheck, bundle: Bundle) -> UncalibratedGrades:
     visible_LT = visible_targets(bag, checked.series, bundle.read_from)
     attention_LST = _with_read_slices(attention_LST, bag, checked.series, bundle)
     measurements = level_measurements(checked.series, measured, bundle.usual_measurements, sacs)
+    logp_LTK = _with_canal_area(joined(answers), bag, measured, bundle)
     return UncalibratedGrades(
-        checked, bag, joined(answers), visible_LT, attention_LST, measured, measurements, features, not_measured
+        checked, bag, logp_LTK, visible_LT, attention_LST, measured, measurements, features, not_measured
     )
 
 
@@ -156,6 +159,27 @@ def _by_measurements(bag: Bag, features: FeatureRows | None, bundle: Bundle) -> 
         return []
     said = grader.probabilities(grader.columns_of(features.names, features.values_LF))
     return [answer(bag.level_L, {name: said[name] for name in bundle.targets_of(MEASURED)}, features.level_L)]
+
+
+def _with_canal_area(
+    logp_LTK: NDArray[np.float32], bag: Bag, measured: Sequence[MeasuredSeries], bundle: Bundle
+) -> NDArray[np.float32]:
+    """The answers with the canal's by its area, where the bundle knows how."""
+    lines = bundle.canal_by_area
+    if lines is not None and len(bag.level_L):
+        index, grades = TARGET_INDEX[canal_by_area.NAME], len(TARGET[canal_by_area.NAME].grades)
+        areas_L = canal_areas(measured, bag.level_L)
+        logp_LTK[:, index, :grades] = lines.log_probabilities(logp_LTK[:, index, :grades].astype(np.float64), areas_L)
+    return logp_LTK
+
+
+def canal_areas(measured: Sequence[MeasuredSeries], level_L: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(L,) area of the canal in mm2 at levels (index into LEVELS) in the first series that shows it whole, or NaN."""
+    area_L = np.full(len(level_L), np.nan)
+    for one in reversed(measured):
+        values_L = [one.levels.get(LEVELS[index], {}).get(CROSS_SECTION, np.nan) for index in level_L]
+        area_L = np.where(np.isnan(values_L), area_L, values_L)
+    return area_L
 
 
 def _with_read_slices(

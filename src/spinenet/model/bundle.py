@@ -31,6 +31,7 @@ from spinenet.labels import LEVELS, MAX_GRADES, SAGITTAL_VIEWS, TARGET, TARGET_I
 from spinenet.locating.discs import LOCATOR_CLASSES
 from spinenet.locating.measuring.usual import UsualMeasurements, read_usual_measurements
 from spinenet.model.calibration import TargetCalibration
+from spinenet.model.canal_by_area import KEY, CanalByArea
 from spinenet.model.measured_grader import MeasuredGrader, read_measured_grader
 from spinenet.readers.archives import DAMAGE
 
@@ -146,6 +147,11 @@ class Bundle:
     def usual_series(self) -> dict[View, UsualSeries]:
         """What real series of each view look like; empty where the bundle was made without."""
         return {View(view): UsualSeries.from_dict(values) for view, values in self.metadata.get("gates", {}).items()}
+
+    @cached_property
+    def canal_by_area(self) -> CanalByArea | None:
+        """How the canal's grade follows its measured area; None where the bundle was made without."""
+        return CanalByArea.from_dict(self.metadata[KEY]) if KEY in self.metadata else None
 
     def segment(self, images_N1HW: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, classes, H, W) probabilities of ``locating.discs.LOCATOR_CLASSES``; a slice at a time: less memory."""
@@ -289,7 +295,7 @@ def _opened(path: Path, metadata: dict[str, Any]) -> Bundle:
     opened = Bundle(path, metadata, parts, CropSpec(**metadata["crop"]), calibration)
     for spec in (opened.spec, *([opened.disc_spec] if DISCS in parts else [])):
         _check_crop(path, spec)
-    _ = opened.usual_series, opened.targets, f"{opened.name} {opened.version}"
+    _ = opened.usual_series, opened.canal_by_area, opened.targets, f"{opened.name} {opened.version}"
     return opened
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from spinenet.errors import ConfigError
 from spinenet.evaluate.collection.run_folders import load_calibration
 from spinenet.labels import TARGET
+from spinenet.model import canal_by_area
 from spinenet.model.bundle import DISCS, GRADER, LOCATOR, MEASURED, SAC, SEGMENTER, Bundle, load_bundle, write_bundle
 from spinenet.model.calibration import NEUTRAL, TargetCalibration
 from spinenet.model.card import card_metrics, model_card
@@ -93,6 +94,7 @@ def _with_grader(start: Bundle, graded: Bundle, out: Path) -> Bundle:
     told = {key: value for key, value in start.metadata.items() if key not in OF_THE_START} | {
         key: value for key, value in graded.metadata.items() if key not in OF_THE_START
     }
+    told.pop(canal_by_area.KEY, None)
     told |= {key: f"{start.metadata[key]}; {graded.metadata[key]}" for key in ("data", "licence")}
     told["learnt_from"] = {
         name: words
@@ -132,6 +134,8 @@ def _with_parts(
     real = {part: [t for t, kind in one["evidence"].items() if kind == "real"] for part, one in learnt.items()}
     patients = [name for name in TARGET if any(name in names for names in real.values())]
     kept = {key: value for key, value in start.metadata.items() if key not in OF_THE_START}
+    if SEGMENTER in more:
+        kept.pop(canal_by_area.KEY, None)
     kept |= {key: value for key, value in facts.items() if value}
     kept["evidence"] = {**start.metadata.get("evidence", {}), **dict.fromkeys(patients, "real")}
     kept["graded_by"] = decided = _deciding(start, real, more)
@@ -169,7 +173,8 @@ def _deciding(start: Bundle, real: Mapping[str, Sequence[str]], replaced: Collec
 def _is_unchanged(name: str, start: Bundle, decided: Mapping[str, Sequence[str]], replaced: Collection[str]) -> bool:
     """Whether a target is decided as it was in ``start``: what measures reads what the segmenter outlines."""
     parts = tuple(decided.get(name, (GRADER,)))
-    rests_on = {*parts, SEGMENTER} if MEASURED in parts else {*parts}
+    by_area = name == canal_by_area.NAME and start.canal_by_area is not None
+    rests_on = {*parts, SEGMENTER} if MEASURED in parts or by_area else {*parts}
     return name in start.targets and parts == start.graded_by(name) and not rests_on & set(replaced)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.labels import LEVELS
+from spinenet.locating.measuring.cross_section import CROSS_SECTION
 from spinenet.locating.measuring.series import Numbers
 
 LENGTHS = (
@@ -63,7 +64,7 @@ def feature_rows(
     levels = sorted(set().union(*series), key=LEVELS.index)
     if not levels:
         raise ValueError("no level was measured")
-    known = next(numbers for one in series for numbers in one.values())
+    known = [name for name in next(numbers for one in series for numbers in one.values()) if name != CROSS_SECTION]
     columns: dict[str, NDArray[np.float64]] = {}
     for name in filter(is_length, known):
         columns[f"g_{name}"] = _mean_of([_column(one, levels, name) for one in series])

@@ -3,14 +3,17 @@
 Shape letters: L level, C class, H W pixels of a crop.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.labels import View
+from spinenet.locating.measuring.cross_section import CROSS_SECTION, cross_sections
 from spinenet.locating.measuring.features import FeatureRows, feature_rows
 from spinenet.locating.measuring.fine_crops import crop_axes, level_crop, normalised
+from spinenet.locating.measuring.lengths import NAN
 from spinenet.locating.measuring.series import measure_series
 from spinenet.study import LocatedSeries, MeasuredSeries
 
@@ -31,7 +34,7 @@ def measure_study(located: Sequence[LocatedSeries], outline: Outline) -> tuple[M
         shown = [one for one in located if one.series.view is view and one.frames]
         found = tuple(series for one in shown if (series := _measured(one, view, outline)).levels)
         if found:
-            return found
+            return _with_cross_sections(found, {one.series.name: one for one in shown}, outline)
     return ()
 
 
@@ -59,3 +62,19 @@ def _measured(one: LocatedSeries, view: View, outline: Outline) -> MeasuredSerie
         if frame.level in levels
     }
     return MeasuredSeries(one.series.name, view, levels, outlines)
+
+
+def _with_cross_sections(
+    found: tuple[MeasuredSeries, ...], located: Mapping[str, LocatedSeries], outline: Outline
+) -> tuple[MeasuredSeries, ...]:
+    """What was measured with the canal's area, of the first series whose slices cross it."""
+    each = ((one.series_name, cross_sections(located[one.series_name], one.outlines, outline)) for one in found)
+    name, areas = next((one for one in each if one[1]), ("", {}))
+
+    def added(one: MeasuredSeries, level: str) -> dict[str, float]:
+        return {CROSS_SECTION: areas.get(level, NAN) if one.series_name == name else NAN}
+
+    return tuple(
+        replace(one, levels={level: numbers | added(one, level) for level, numbers in one.levels.items()})
+        for one in found
+    )

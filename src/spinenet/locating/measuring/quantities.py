@@ -13,6 +13,7 @@ import numpy as np
 
 from spinenet.labels import LEVELS, Code, View, private
 from spinenet.locating.measuring.accuracy import ERRORS_95, error_95
+from spinenet.locating.measuring.cross_section import CROSS_SECTION
 from spinenet.locating.measuring.dural_sac import SAC_AREA
 from spinenet.locating.measuring.lengths import NAN, meyerding
 from spinenet.locating.measuring.measured_study import VIEWS_IN_ORDER
@@ -137,6 +138,11 @@ QUANTITIES = (
         "canal_depth_least_mm", CANAL, "least canal depth",
         private("canal_depth_least", "Least depth of the spinal canal"), "canal_min_mm",
         "Least depth of the canal at the disc (5th percentile of its lines).", needs_mm=12.0,
+    ),
+    Quantity(
+        "canal_area_mm2", CANAL, "canal area", private("canal_area", "Cross-sectional area of the spinal canal"),
+        CROSS_SECTION, "Cross-section of the canal at the disc: its depth in every sagittal slice that crosses it, "
+        "times the distance of slices.", unit="mm2", digits=0, needs_mm=12.0,
     ),
     Quantity(
         SAC_AREA, CANAL, "dural sac area", private("sac_area", "Cross-sectional area of the dural sac"), SAC_AREA,

@@ -110,7 +110,7 @@ def _measured(measured: Sequence[MeasuredSeries]) -> DiscFeatures:
 def _reported(measured: Sequence[MeasuredSeries], level: str) -> list[float]:
     """REPORTED measurements of a level, from the first series that shows it."""
     numbers = next(one.levels[level] for one in measured if level in one.levels)
-    return [numbers[name] for name in REPORTED]
+    return [numbers.get(name, np.nan) for name in REPORTED]  # discs measured before have no cross-section
 
 
 def _save(path: Path, discs: DiscFeatures) -> None:
