@@ -20,8 +20,8 @@ phantoms() { # FOLDER STUDIES SEED OVERRIDES...
   [ "$(find "$1/truth" -name '*.json' 2> /dev/null | wc -l)" -ge "$2" ] ||
     timed "$1" python scripts/make_phantom.py "out=$1" "studies=$2" "seed=$3" workers=2 "${@:4}"
 }
-phantoms "$out/balanced" "$(many 640 4)" 21 study.mode=BALANCED "${small[@]}" "$odd"
-phantoms "$out/rsna" "$(many 240 2)" 22 study.mode=RSNA "${small[@]}" "$odd"
+phantoms "$out/balanced" "$(many 480 4)" 21 study.mode=BALANCED "${small[@]}" "$odd"
+phantoms "$out/rsna" "$(many 200 2)" 22 study.mode=RSNA "${small[@]}" "$odd"
 phantoms "$out/test" "$(many 200 3)" 13 study.mode=RSNA "${small[@]}"
 phantoms "$out/calibration" "$(many 100 3)" 15 study.mode=RSNA "${small[@]}"
 phantoms "$out/spines" "$(many 150 4)" 14 layout=spider study.axial=false study.slices=3 "study.size=$(many 384 192)"
@@ -34,8 +34,9 @@ for part in balanced rsna; do
   for file in "$out/prepared-$part"/*.npz; do ln -sf "$(realpath "$file")" "$learn/$part-$(basename "$file")"; done
 done
 
-# The grader: phantoms first, then patients and phantoms together.
-trained learnt.json grader "$out/pretrained" data=phantom "data.root=$learn" experiment=pretrain_grader
+# The grader: from the weights in the package on with phantoms, then with patients and phantoms together.
+trained learnt.json grader "$out/pretrained" data=phantom "data.root=$learn" experiment=pretrain_grader \
+  init=default fit.steps=420
 trained locator.onnx locator "$out/locator-1" data=spider_phantom "data.root=$spider" \
   "data.extra.phantom=$out/spines" data.fold=-1 data.validation=0
 trained learnt.json grader "$out/grader-1" data=spider_phantom "data.root=$spider" "data.extra.phantom=$learn" data.fold=-1 \
