@@ -130,6 +130,6 @@ def test_a_folder_has_a_table_of_measurements_where_there_are_outlines(
         rows = list(csv.DictReader(file))
     assert len(rows) == len(outlined.measurements)
     signal = next(row for row in rows if row["measurement"] == "nucleus_signal_share")
-    assert list(signal.values()) == ["study-1", "L4/L5", "nucleus_signal_share", "0.13", "1", "0.02", "0", "t2"]
+    assert list(signal.values()) == ["study-1", "L4/L5", "nucleus_signal_share", "0.13", "1", "0.02", "0", "t2", ""]
     slip = next(row for row in rows if row["measurement"] == "slip_mm")
     assert (slip["value"], slip["error_95"], slip["percentile"], slip["series"]) == ("-1.5", "", "", "")
