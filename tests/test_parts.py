@@ -14,7 +14,8 @@ from spinenet.locating.measuring.fine_crops import COLUMNS, FINE_CLASSES, ROWS
 from spinenet.model.bundle import DISCS, MEASURED, SEGMENTER, Bundle, load_bundle, write_bundle
 from spinenet.model.fusion import joined
 from spinenet.predict import check, grade, locate, predict_study
-from spinenet.report.document import study_entry
+from spinenet.report.document import measurement_rows, study_entry
+from spinenet.report.text.narrative import narrative
 from spinenet.study import Study
 from spinephantom.truth.morphometry import measure
 
@@ -208,3 +209,29 @@ def test_a_part_that_says_nothing_of_a_disc_leaves_it_to_the_others():
     joint = np.exp(joined([said, silent]))
     np.testing.assert_allclose(joint[1], [[0.6, 0.4]], rtol=1e-6)
     assert np.isnan(joined([silent])[1]).all()
+
+
+def test_the_area_of_the_sac_reaches_document_table_and_text_with_its_slice(
+    angled_study, tiny_bundle, perfect_segmenter, monkeypatch
+):
+    sagittal = [(item.series, item.mask_SRC) for item in angled_study.series if item.view is not View.AXIAL_T2]
+    segment = perfect_segmenter(*sagittal)
+    monkeypatch.setattr(Bundle, "segment", lambda self, images_N1HW: segment(images_N1HW))
+    monkeypatch.setattr(Bundle, "views", property(lambda self: tuple(View)))
+    study = Study("17", angled_study.images)
+    before = predict_study(study, tiny_bundle)
+    assert not any(one.name == "sac_area_mm2" for one in before.measurements)
+    disc_HW = np.hypot(*(np.indices((80, 80)) - 40)) < 12
+    soft_CHW = np.stack([~disc_HW, disc_HW]).astype(np.float32)
+    monkeypatch.setattr(Bundle, "outlines_sacs", property(lambda self: True))
+    monkeypatch.setattr(Bundle, "outline_sacs", lambda self, crops_NHW: np.stack([soft_CHW] * len(crops_NHW)))
+    result = predict_study(study, tiny_bundle)
+    assert result.predictions == before.predictions
+    levels = {one["level"]: one for one in study_entry(result)["levels"] if "sac_area_mm2" in one["measurements"]}
+    detail = levels["L3/L4"]["measurement_details"]["sac_area_mm2"]
+    axial = {one.series.name for one in result.located if one.series.view is View.AXIAL_T2}
+    assert detail["series"] in axial and detail["slice_index"] >= 0 and detail["error_95"] > 0
+    row = next(row for row in measurement_rows(study_entry(result)) if row["measurement"] == "sac_area_mm2")
+    assert (row["value"], row["unit"]) == (f"{disc_HW.sum() * 0.36:.0f}", "mm2") and row["slice_index"]
+    findings = dict(narrative(result, {}).findings)
+    assert any("ural sac" in sentence and "mm²" in sentence for sentence in findings["L3/L4"])
