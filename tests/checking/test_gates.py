@@ -293,3 +293,17 @@ def test_a_stack_whose_midline_is_its_outermost_slice_is_flagged():
     assert checked(beside).cautioned == frozenset(frame.level for frame in beside.frames)
     for sound in (replace(beside, midline_slice=4), located(), located(size=(3, 260, 220))):
         assert "off_midline" not in codes(checked(sound).flags, Severity.FLAG)
+
+
+@pytest.mark.parametrize(("height_mm", "is_flagged"), [(19.0, True), (31.0, False)])
+def test_discs_beside_a_collapsed_vertebra_are_flagged(height_mm, is_flagged):
+    lower = 35.0 - height_mm
+    frames = [frame(index) for index in range(3)]
+    frames += [
+        replace(one, center_mm=one.center_mm - [0, 0, lower])
+        for one in (frame(3, step_mm=35.0), frame(4, step_mm=35.0))
+    ]
+    result = checked(located(frames))
+    subjects = [flag.subject for flag in result.flags if flag.code == "collapsed"]
+    assert subjects == (["L3/L4", "L2/L3"] if is_flagged else [])
+    assert {"L3/L4", "L2/L3"} <= result.cautioned or not is_flagged
