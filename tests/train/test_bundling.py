@@ -17,6 +17,7 @@ from spinenet.datasets.splits import save_split
 from spinenet.errors import ConfigError
 from spinenet.model.bundle import DISCS, GRADER, LOCATOR, MEASURED, SAC, SEGMENTER, Bundle, load_bundle, write_bundle
 from spinenet.model.calibration import NEUTRAL, TargetCalibration
+from spinenet.model.canal_by_area import KEY, CanalByArea, OrdinalLine
 from spinenet.train.bundling import export_run
 from spinenet.train.discs.disc_config import TrainDiscsConfig
 from spinenet.train.export import mean_of_networks
@@ -264,6 +265,26 @@ def test_what_a_run_needs_beside_it_is_named(tiny_bundle: Bundle, tmp_path: Path
     config = ExportConfig(out=str(tmp_path), facts=FACTS, **{"start": str(tiny_bundle.path), **named})
     with pytest.raises(ConfigError, match=lacking):
         export_run(config, tmp_path)
+
+
+def test_the_canals_area_says_no_more_of_another_grader_or_other_outlines(
+    exported: Path, grader_run: Path, tmp_path: Path
+) -> None:
+    before = load_bundle(exported / "bundle")
+    lines = CanalByArea(OrdinalLine((0.5, -1.0, -1.0), (-7.0, -4.0)), OrdinalLine((0.5,), (-1.0, 2.0)))
+    facts = {key: value for key, value in before.metadata.items() if key not in ("calibration", "sha256")}
+    facts[KEY] = lines.to_dict()
+    start = str(write_bundle(tmp_path / "lines", before.parts, before.spec, before.calibration, facts))
+    assert load_bundle(Path(start)).canal_by_area == lines
+    sac = run_folder(tmp_path / "sac", {SAC: b"outlines of sacs"}, {})
+    for name, named, kept in (
+        ("sac too", {"sac": str(sac)}, lines),
+        ("outlines", {"segmenter": str(tmp_path / "s")}, None),
+        ("grader", {"graders": [str(grader_run)]}, None),
+    ):
+        (tmp_path / name).mkdir()
+        export_run(ExportConfig(out=str(tmp_path / name), start=start, facts=FACTS, **named), tmp_path / name)
+        assert load_bundle(tmp_path / name / "bundle").canal_by_area == kept
 
 
 def test_a_segmenter_of_sacs_joins_a_bundle_and_stays_when_other_parts_come(exported: Path, tmp_path: Path) -> None:
