@@ -19,6 +19,8 @@ DISTRIBUTION_OF = {
     "dicomweb_client": "dicomweb-client",
     "hydra": "hydra-core",
     "jinja2": "Jinja2",
+    "jpeg_ls": "pyjpegls",
+    "openjpeg": "pylibjpeg-openjpeg",
     "prometheus_client": "prometheus-client",
     "python_multipart": "python-multipart",
     "pytorch_lightning": "pytorch-lightning",

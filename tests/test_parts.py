@@ -92,7 +92,12 @@ def fixture_predict(series, bundle, monkeypatch):
         located = check(locate(study, bundle), bundle)
         shown = next(one for one in located.series if one.series.view is not View.SAGITTAL_T1 or len(names) == 1)
         soft = soft_masks(shown, series[shown.series.name][1])
-        monkeypatch.setattr(Bundle, "outline", lambda self, crops_NHW: soft)
+        nothing = np.zeros((1, *soft.shape[1:]), soft.dtype)  # beside the midline
+        monkeypatch.setattr(
+            Bundle,
+            "outline",
+            lambda self, crops_NHW: soft if len(crops_NHW) == len(soft) else np.repeat(nothing, len(crops_NHW), 0),
+        )
         return predict_study(study, bundle), grade(located, bundle)
 
     return run

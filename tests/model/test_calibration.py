@@ -194,6 +194,16 @@ def test_what_no_patient_has_shown_is_stated_less_surely_and_graded_the_same():
         np.testing.assert_allclose(untried.p_NK.sum(axis=1), 1)
 
 
+def test_a_calibration_on_phantoms_makes_nothing_surer_for_patients():
+    logp_NK = np.log([[0.8, 0.15, 0.05], [0.2, 0.3, 0.5]])
+    plain, sharpened, dulled = (
+        calibration.decision(CANAL, logp_NK, TargetCalibration(slope=slope), evidence="synthetic").p_NK
+        for slope in (1.0, 2.0, 0.5)
+    )
+    np.testing.assert_allclose(sharpened, plain)
+    assert (dulled.max(1) < plain.max(1)).all()
+
+
 @pytest.mark.parametrize("target", [PFIRRMANN, MODIC, HERNIATION])
 def test_one_in_ten_of_the_grades_called_confident_is_wrong_in_discs_not_seen_before(target):
     confident, wrong = np.zeros(2), np.zeros(2)

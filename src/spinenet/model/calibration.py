@@ -27,9 +27,9 @@ MAX_ERROR = 0.1
 BOUND = 0.8
 """Level of the one-sided bound on the share of wrong grades (Clopper and Pearson 1934)."""
 UNTRIED_SHARE = 0.5
-"""What was learnt from synthetic studies alone is stated with this share of its log-odds: patients do not look like
-them, and how surely their images tell a grade is not known. Chosen by hand; what it costs and may save is in
-``notebooks/EXPERIMENTS.md`` (2026-11-27)."""
+"""What was learnt from synthetic studies alone is stated with at most this share of the network's own log-odds, never
+sharpened by its calibration: patients do not look like them, and how surely their images tell a grade is not known.
+Chosen by hand; what it costs and may save is in ``notebooks/EXPERIMENTS.md`` (2026-11-27)."""
 LEAST_STATED = 0.85
 """No grade is stood by whose own probability is below this, however right such grades are on average: nobody would say
 "no bulging" plainly at 29 %. Chosen by looking at the confident grades of SPIDER's cross-validation."""
@@ -172,7 +172,7 @@ def decision(
     A grade is confident where its probability reaches the limit of such grades and the prediction set holds no other;
     never where it is experimental by its ``evidence``, where the study, series or level is ``doubted_N``, or where it
     contradicts what was ``measured_N`` (1: the finding is there, -1: it is not). Experimental grades have no set, and
-    their probabilities ``UNTRIED_SHARE`` of their log-odds, which changes no grade.
+    their probabilities ``UNTRIED_SHARE`` of the log-odds before a calibration sharpened them, which changes no grade.
     """
     p_NK = probabilities(target, np.asarray(log_probabilities_NK, float)[:, : len(target.grades)], calibration)
     grade_N = decided_grades(target, p_NK, calibration.cuts)
@@ -184,7 +184,8 @@ def decision(
         confident_N = confident_N & (measured_N != np.where(grade_N < target.finding_from, 1, -1))
     if is_experimental(evidence):
         confident_N, inside_NK = np.zeros_like(confident_N), np.zeros_like(inside_NK)
-        p_NK = p_NK**UNTRIED_SHARE / (p_NK**UNTRIED_SHARE).sum(axis=1, keepdims=True)
+        stated_NK = p_NK ** (UNTRIED_SHARE / max(calibration.slope, 1.0))
+        p_NK = stated_NK / stated_NK.sum(axis=1, keepdims=True)
     sets_N = [tuple(grade for grade, is_in in zip(target.grades, row, strict=True) if is_in) for row in inside_NK]
     return Decision(p_NK, grade_N, confident_N, sets_N)
 
