@@ -101,7 +101,7 @@ def test_measurements_are_a_table_too(result: spinenet.Result) -> None:
     assert (height.error_95 is None) == (height.series == "")  # outlines alone have an error
     assert level.errors_95.get("disc_height_mm") == height.error_95
     frame = result.measurements.to_frame()
-    assert list(frame.columns) == ["level", "name", "value", "unit", "error_95", "percentile", "series"]
+    assert list(frame.columns) == ["level", "name", "value", "unit", "error_95", "percentile", "series", "slice_index"]
     assert len(frame) == len(result.measurements) and frame.attrs["notice"] == RESEARCH_ONLY
     with pytest.raises(spinenet.SpinenetError, match="slip_mm"):
         result.measurements.of("height")

@@ -230,7 +230,13 @@ def drawn(monkeypatch: pytest.MonkeyPatch, phantom_root: Path) -> SimpleNamespac
         return StudyLevels(study, series)
 
     monkeypatch.setattr(disc_features, "locate", locate)
-    monkeypatch.setattr(disc_features, "open_segmenter", lambda run: lambda crops: state.soft)
+
+    def outline(crops_NHW: np.ndarray) -> np.ndarray:
+        """Of the midline slice; beside it nothing is drawn."""
+        is_midline = len(crops_NHW) == len(state.soft)
+        return state.soft if is_midline else np.zeros((len(crops_NHW), *state.soft.shape[1:]), state.soft.dtype)
+
+    monkeypatch.setattr(disc_features, "open_segmenter", lambda run: outline)
     return state
 
 
