@@ -1,5 +1,6 @@
 """A node with a grader that grades nothing, images to send to it, and what waits for it."""
 
+import os
 import socket
 import threading
 import time
@@ -81,7 +82,9 @@ class Ward:
             server.shutdown()
 
     def kept(self) -> list[Path]:
-        return sorted((self.config.folder / "incoming").glob("*/*.dcm"))
+        """Images in the folder; unlike a glob, a walk bears that the node takes a folder away meanwhile."""
+        places = os.walk(self.config.folder / "incoming")
+        return sorted(Path(place) / name for place, _, names in places for name in names if name.endswith(".dcm"))
 
     @contextmanager
     def association(self, caller: str = "SCANNER", called: str = "SPINENET") -> Iterator[Any]:
