@@ -31,7 +31,9 @@ _MIN_TE_MS, _MAX_TE_MS, _MIN_TR_MS, _MAX_TR_MS = 3.0, 1000.0, 100.0, 30_000.0
 
 _T = r"(?:(?<![a-z0-9])|(?<=sag)|(?<=ax)|(?<=axial)|(?<=tra)|(?<=cor)|(?<=tse)|(?<=fse)|(?<=se))"
 _PROTON_DENSITY = re.compile(r"(?<![a-z])(dp|pd|proton)w?(?![a-z])")
-_STIR = re.compile(r"(?<![a-z])(stir|tirm|turbo ?ir|tir2d\w*)|short tau|inversion[ -]recuper|inversion[ -]recover")
+_STIR = re.compile(
+    r"(?<![a-z])(?:sag|ax|tra|cor)?(?:stir|tirm|turbo ?ir|tir2d\w*)|short tau|inversion[ -]recuper|inversion[ -]recover"
+)
 _T1 = re.compile(_T + r"t1(?![0-9])")
 _T2 = re.compile(_T + r"t2(?![0-9])")
 _OTHER_BODY_PART = re.compile(
