@@ -320,3 +320,7 @@ def test_a_path_alone_is_predicted_and_what_to_open_is_said(
     assert opened == [] and call("scans", "--open", "--out", "elsewhere").exit_code == 1
     assert opened == [(tmp_path / "elsewhere" / "worklist.html").as_uri()]
     assert "No such command" in call("scams").stderr
+
+
+def test_a_path_that_is_not_there_is_named_in_one_line() -> None:
+    assert call("data/scams").stderr.strip() == "spinenet: scams: no such file or folder"

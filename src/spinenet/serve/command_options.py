@@ -56,8 +56,9 @@ class PathsAreCommands(TyperGroup):
     """Commands; a path in the place of one is predicted: ``spinenet FOLDER``."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command that the first word names, or ``predict`` where that is the path of something."""
-        if args and args[0] not in self.commands and Path(args[0]).exists():
+        """The command that the first word names, or ``predict`` where that is the path of something or can be but a
+        path: one that is not there is named as such."""
+        if args and args[0] not in self.commands and (len(Path(args[0]).parts) > 1 or Path(args[0]).exists()):
             args = ["predict", *args]
         return super().resolve_command(ctx, args)
 
