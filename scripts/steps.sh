@@ -25,6 +25,7 @@ trained() { # FILE KIND FOLDER OVERRIDES...: a run that ends with the file; one 
     dry=(fit.steps=1 fit.max_batches=1 fit.batch_size=2)
     case $kind in
       measured) dry=(forest.trees=2) ;;
+      grader) [[ " $* " == *" init="* ]] || dry+=(model.width=8) ;;
       discs) dry+=(model.encoder=small model.weights=random) ;;
       locator | segmenter) # what has learnt one step finds no disc: the package's networks, hardly changed
         dry+=(fit.learning_rate=1.0e-7)

@@ -174,7 +174,7 @@ def _with_canal_area(
 
 
 def canal_areas(measured: Sequence[MeasuredSeries], level_L: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(L,) area of the canal in mm2 at levels (index into LEVELS) in the first series that shows it whole, or NaN."""
+    """(L,) area of the canal in mm2 at levels (index into LEVELS) in the first series that gives one, or NaN."""
     area_L = np.full(len(level_L), np.nan)
     for one in reversed(measured):
         values_L = [one.levels.get(LEVELS[index], {}).get(CROSS_SECTION, np.nan) for index in level_L]
