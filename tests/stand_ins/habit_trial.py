@@ -11,6 +11,7 @@ from habits import HABITS
 
 from spinenet.errors import ReadError
 from spinenet.model.bundle import Bundle
+from spinenet.predict import predict_study
 from spinenet.readers import find_studies, read_study
 from spinenet.serve.batch import predict_source
 from spinenet.study import Study, StudyResult
@@ -27,8 +28,9 @@ def graded(folder: Path, bundle: Bundle) -> list[tuple[Study | None, StudyResult
         try:
             study = read_study(source)
         except ReadError:
-            study = None
-        found.append((study, predict_source(source, bundle)))
+            found.append((None, predict_source(source, bundle)))
+        else:
+            found.append((study, predict_study(study, bundle)))
     return found
 
 
