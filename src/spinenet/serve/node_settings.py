@@ -40,6 +40,9 @@ class NodeSettings:
     allow: tuple[str, ...] = _setting(
         (), "Title that may send, and the address or network it has to come from; may be repeated.", "AET[@HOST[:PORT]]"
     )
+    aborting: tuple[str, ...] = _setting(
+        (), "Title that aborts its associations when all is sent: its studies are whole; may be repeated.", "AET"
+    )
     aet: str = _setting("SPINENET", "Title of this node.", "AET")
     port: int = _setting(11112, "Port for DICOM.", least=1)
     host: str = _setting("127.0.0.1", "Address to listen on; 0.0.0.0 is every one.")

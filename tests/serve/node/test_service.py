@@ -85,6 +85,21 @@ def test_a_study_whose_sender_broke_off_waits_for_the_rest_and_is_said_to_be_a_p
     assert not list((ward.config.folder / "incoming").glob("*/.broken_off"))
 
 
+def test_a_sender_that_always_aborts_sends_whole_studies_unless_it_breaks_off_amid_an_image(ward: Ward) -> None:
+    with ward.running(aborting=("SCANNER",)):
+        with ward.association() as association:
+            assert association.send_c_store(image(STUDIES[0])).Status == 0
+            association.abort()
+        until(lambda: ward.said)
+        assert "broke off" not in ward.said[-1]
+        with ward.association() as association:
+            assert association.send_c_store(image(STUDIES[1])).Status == 0
+            association.dul.socket.send(b"\x04\x00\x00\x00\x40\x00" + bytes(5000))  # 16 kB were promised
+            association.abort()
+        until(lambda: len(ward.said) == 2)
+        assert "broke off" in ward.said[-1]
+
+
 def test_a_node_that_was_ended_amid_a_study_knows_that_it_is_a_part(ward: Ward) -> None:
     with ward.running(quiet_s=30.0), ward.association() as association:
         assert association.send_c_store(image(STUDIES[0])).Status == 0

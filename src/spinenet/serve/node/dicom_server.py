@@ -23,6 +23,8 @@ MAX_MESSAGE_BYTES = 1 << 29
 MAX_ASSOCIATIONS = 100
 PATIENCE_S = 60.0
 """An association that sends nothing for so long keeps its study open no more."""
+LONGEST_FAREWELL = 1024
+"""Bytes: what a sender says beside messages, as that it releases its association, is shorter, an image longer."""
 REJECTED_PERMANENT, BY_USER, UNKNOWN_CALLER = 1, 1, 3
 
 
@@ -48,7 +50,7 @@ class _Sender:
 class DicomServer:
     """Answers callers in threads; ``take`` keeps an image, ``ended`` is told whether a study is whole: not from its
     first image on, and again when its sender goes on to another study or ends in good order; ``commit`` answers a
-    request for commitment, None where none is given."""
+    request for commitment, None where none is given. Callers of ``aborting`` titles break off when all is sent."""
 
     aet: str
     host: str
@@ -58,6 +60,7 @@ class DicomServer:
     ended: StudyEnd
     commit: tuple[str, Action] | None = None
     tls: ssl.SSLContext | None = None
+    aborting: Sequence[str] = ()
     _open: dict[Any, _Sender] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -78,6 +81,7 @@ class DicomServer:
             (evt.EVT_CONN_OPEN, self._opened),
             (evt.EVT_CONN_CLOSE, self._closed),
             (evt.EVT_PDU_RECV, self._heard),
+            (evt.EVT_DIMSE_RECV, _received),
             (evt.EVT_REQUESTED, self._requested),
         ]
         if self.commit is not None:
@@ -116,7 +120,9 @@ class DicomServer:
             sender = self._open.pop(event.assoc, None)
         if sender is not None and sender.study:
             is_idle = sender.at + PATIENCE_S / 2 < time.monotonic()  # it had no more to send
-            self.ended(sender.study, is_whole=sender.is_released or is_idle)
+            is_usual = str(event.assoc.requestor.ae_title).strip() in self.aborting
+            is_amid = MAX_MESSAGE_BYTES - event.assoc.budget.left > LONGEST_FAREWELL
+            self.ended(sender.study, is_whole=sender.is_released or ((is_idle or is_usual) and not is_amid))
 
     def _heard(self, event: Any) -> None:
         if isinstance(event.pdu, A_RELEASE_RQ):
@@ -126,7 +132,6 @@ class DicomServer:
 
     def _store(self, event: Any) -> int:
         """Keep one image; success is answered only after it is safely on disk."""
-        event.assoc.budget.left = MAX_MESSAGE_BYTES
         # a C-MOVE of ours (PS3.7, 9.1.1): what a scanner sends of that study meanwhile is no part of it
         is_asked = str(event.request.MoveOriginatorApplicationEntityTitle or "").strip() == self.aet.strip()
         read = functools.partial(getattr, event, "dataset")
@@ -142,8 +147,13 @@ class DicomServer:
         return receipt.status
 
 
+def _received(event: Any) -> None:
+    """A message of an association has come as a whole."""
+    event.assoc.budget.left = MAX_MESSAGE_BYTES
+
+
 class _Budget:
-    """Bytes that an association may still send before its next image is whole."""
+    """Bytes that an association may still send before its next message is whole."""
 
     left = MAX_MESSAGE_BYTES
 

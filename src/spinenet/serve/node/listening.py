@@ -60,6 +60,8 @@ def config_of(settings: NodeSettings) -> NodeConfig:
     if settings.priors and not is_web(settings.priors):
         archive = Peer.parse(settings.priors)
         callers = (*callers, Caller(archive.aet, archive.host, archive.port))  # it sends what it was asked for
+    if strangers := set(settings.aborting) - {one.aet for one in callers}:
+        raise ConfigError(f"aborting: {', '.join(sorted(strangers))} may not send (--allow); name titles that may")
     return NodeConfig(
         settings.aet,
         settings.port,
@@ -74,6 +76,7 @@ def config_of(settings: NodeSettings) -> NodeConfig:
         commits=settings.commit,
         compares=bool(settings.priors),
         tls=tls,
+        aborting=settings.aborting,
     )
 
 

@@ -59,9 +59,9 @@ PASSING = (NodeError, OutputError, OSError, MemoryError, sqlite3.Error)
 
 @dataclass(frozen=True)
 class NodeConfig:
-    """``callers`` are those that are answered. A study is complete after ``quiet_s`` without a new image; its images
-    are deleted ``keep_s`` after it is done, or after a start since. Images are refused while less than
-    ``reserve_bytes`` are free."""
+    """``callers`` are those that are answered; ``aborting`` ones break off when all is sent. A study is complete after
+    ``quiet_s`` without a new image; its images are deleted ``keep_s`` after it is done, or after a start since. Images
+    are refused while less than ``reserve_bytes`` are free."""
 
     aet: str
     port: int
@@ -76,6 +76,7 @@ class NodeConfig:
     commits: bool = False
     compares: bool = False
     tls: TlsFiles = field(default_factory=TlsFiles)
+    aborting: tuple[str, ...] = ()
 
 
 class Grader(Protocol):
@@ -148,7 +149,15 @@ class Node:
         commit = (MODEL, self.commitment.action) if config.commits else None
         secret = server_context(config.tls)
         self.server = DicomServer(
-            config.aet, config.host, config.port, config.callers, self.take, self.incoming.ended, commit, secret
+            config.aet,
+            config.host,
+            config.port,
+            config.callers,
+            self.take,
+            self.incoming.ended,
+            commit,
+            secret,
+            config.aborting,
         )
         return self.server.start()
 
