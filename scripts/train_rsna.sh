@@ -5,7 +5,8 @@
 # every training: trainer=ddp trainer.devices=4, fit.epochs=20. Three folds of patients give the challenge's score with
 # intervals (OUT/patients/report.md) and the calibration; a fourth training learns from everyone, and takes the place of
 # the grader in the package's bundle (OUT/all/bundle). With test_images/ there, OUT/submission.csv is written.
-# Finished steps are skipped and broken ones go on, so it may be stopped and started again.
+# Finished steps are skipped and broken ones go on, so it may be stopped and started again; OUT/times.txt says what each
+# took.
 set -euo pipefail
 rsna=$(cd "$1" && pwd)
 out=${2:-data/rsna}
@@ -13,21 +14,14 @@ if [ $# -gt 1 ]; then shift 2; else shift; fi
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/environment.sh "${SPINENET_VENV:-.venv}" train
 export OMP_NUM_THREADS=1
-mkdir -p "$out"
+source scripts/steps.sh "$out"
 
-once() { # FILE COMMAND...: run the command unless it has already made the file
-  local made=$1
-  shift
-  [ -e "$made" ] || "$@"
-}
 spinenet prepare data=rsna2024 "data.root=$rsna" "out=$out/prepared" "workers=$(nproc)"
 
 calibrated=()
 for fold in 0 1 2 -1; do
-  folder=$out/grader$fold resume=false
-  if [ -e "$folder/checkpoints/last.ckpt" ]; then resume=true; else rm -f "$folder/config.yaml"; fi
-  once "$folder/learnt.json" spinenet train grader data=rsna2024 "data.root=$out/prepared" "data.fold=$fold" \
-    experiment=rsna_grader init=default "out=$folder" "resume=$resume" "$@"
+  trained learnt.json grader "$out/grader$fold" data=rsna2024 "data.root=$out/prepared" "data.fold=$fold" \
+    experiment=rsna_grader init=default "$@"
   if [ "$fold" = -1 ]; then
     once "$out/patients/metrics.json" spinenet evaluate "out=$out/patients" data=rsna2024 "data.root=$out/prepared" \
       "runs=[$out/fold0,$out/fold1,$out/fold2]" "title='RSNA 2024, 3-fold cross-validation'"
@@ -36,7 +30,7 @@ for fold in 0 1 2 -1; do
   else
     exported=$out/fold$fold
   fi
-  once "$exported/bundle/model.json" spinenet export "out=$exported" start=default "graders=[$folder]" "${calibrated[@]}"
+  once "$exported/bundle/model.json" spinenet export "out=$exported" start=default "graders=[$out/grader$fold]" "${calibrated[@]}"
 done
 
 if [ -d "$rsna/test_images" ]; then
