@@ -60,20 +60,20 @@ measured() { # FOLD LOCATOR
   trained measured.npz measured "$out/measured$1" "data.root=$spider" "data.fold=$1" \
     "segmenters=[$out/segmenter0,$out/segmenter1,$out/segmenter2]" "locator=$2"
 }
-exported() { # FOLDER FOLD OVERRIDES...
-  once "$1/bundle/model.json" spinenet export "out=$1" "start=$start" "segmenter=$out/segmenter$2" "sac=$out/sac$2" \
-    "measured=$out/measured$2" "discs=[$out/discs$2]" "${@:3}"
+exported() { # FOLDER FOLD FOLD_OF_SACS OVERRIDES...
+  once "$1/bundle/model.json" spinenet export "out=$1" "start=$start" "segmenter=$out/segmenter$2" "sac=$out/sac$3" \
+    "measured=$out/measured$2" "discs=[$out/discs$2]" "${@:4}"
 }
 for fold in 0 1 2; do
   measured "$fold" "$out/locator$fold"
-  exported "$out/fold$fold" "$fold" "locator=$out/locator$fold"
+  exported "$out/fold$fold" "$fold" "$fold" "locator=$out/locator$fold"
 done
 if [ "$start" = default ]; then measured -1 null; else measured -1 "$start"; fi
 
 # Figures by cross-validation, and the bundle of everyone with what they calibrate.
 once "$out/patients/metrics.json" spinenet evaluate "out=$out/patients" data=spider "data.root=$spider" \
   "runs=[$out/fold0,$out/fold1,$out/fold2]" "title='SPIDER, 3-fold cross-validation'"
-exported "$out/all" -1 "sac=$out/sac0" experiment=default_bundle "calibration=[$out/patients/calibration.json]" \
+exported "$out/all" -1 0 experiment=default_bundle "calibration=[$out/patients/calibration.json]" \
   "metrics=$out/patients/metrics.json"
 # The canal's grade by its measured area, which rests on the segmenter too.
 canal=(study.size="$(many 320 192)" study.axial_size="$(many 256 128)" study.sub_slices=1 study.pixel=uint16 workers=2)
