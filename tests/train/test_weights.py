@@ -1,17 +1,23 @@
 """Weights belong to the targets they were learnt for, whatever the order of heads in the run that learnt them."""
 
+import functools
+import itertools
 import json
 import logging
+import re
 
 import pytest
 import torch
 
+from spinenet.crops import CropSpec
 from spinenet.errors import ConfigError
 from spinenet.labels import TARGET, TARGETS
 from spinenet.model.bundle import GRADER
 from spinenet.train.baselines import build_grader
-from spinenet.train.networks import QUESTIONS
-from spinenet.train.training_config import GraderModelConfig
+from spinenet.train.discs.network import DiscNetwork
+from spinenet.train.networks import QUESTIONS, Locator
+from spinenet.train.segmenter.unet import Segmenter
+from spinenet.train.training_config import GRADER_KINDS, GraderModelConfig
 from spinenet.train.weights import load_trained, not_learnt, start_from, trained_weights
 
 KINDS = ("attention", "mean", "resnet18_3d")
@@ -113,6 +119,50 @@ def test_a_network_of_another_size_lends_nothing(tmp_path):
     path = saved(tmp_path, build_grader(GraderModelConfig("attention", width=8, features=32)).state_dict())
     with pytest.raises(ConfigError, match="a network of another size"):
         start_from(network_of("attention", 2), str(path), GRADER)
+
+
+NETWORKS = {
+    "a locator": lambda: Locator(4),
+    "a segmenter": lambda: Segmenter(2, 4, 4),
+    "a disc network": lambda: DiscNetwork("small", CropSpec(rows=32, columns=32), {"pfirrmann": ["spider"]}),
+    **{
+        f"a grader (model=grader{'' if kind == 'attention' else f'_{kind}'})": functools.partial(
+            build_grader, GraderModelConfig(kind, width=8, features=32)
+        )
+        for kind in GRADER_KINDS
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def networks():
+    """One of each kind, by what it is called."""
+    return {name: make() for name, make in NETWORKS.items()}
+
+
+@pytest.mark.parametrize(("held", "wanted"), itertools.permutations(NETWORKS, 2))
+def test_a_checkpoint_of_another_kind_is_called_what_it_is(networks, tmp_path, held, wanted):
+    path = saved(tmp_path, networks[held].state_dict())
+    said = re.escape(f"{path}: holds {held}, and what is to have its weights is {wanted}")
+    with pytest.raises(ConfigError, match=f"^{said}$"):
+        load_trained(networks[wanted], path)
+    if {held, wanted} != {"a grader (model=grader)", "a grader (model=grader_mean)"}:  # one lends the other its encoder
+        with pytest.raises(ConfigError, match=f"^{said}$"):
+            start_from(networks[wanted], str(path), GRADER)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", {"state_dict": {"network.x": print}}, ["list"]])
+def test_what_is_no_checkpoint_is_said_in_one_line(tmp_path, content):
+    path = tmp_path / "last.ckpt"
+    path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
+    with pytest.raises(ConfigError, match=r"last.ckpt: not a checkpoint of spinenet train, such as .*best.ckpt$"):
+        start_from(network_of("attention", 1), str(path), GRADER)
+
+
+def test_weights_of_another_project_are_no_network_of_ours(tmp_path):
+    path = saved(tmp_path, {"conv1.weight": torch.zeros(3)})
+    with pytest.raises(ConfigError, match="holds no network of spinenet, and what is to have its weights is a grader"):
+        start_from(network_of("attention", 1), str(path), GRADER)
 
 
 def test_what_is_exported_lacks_weights_of_nothing_that_was_learnt(tmp_path, caplog):

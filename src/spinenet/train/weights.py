@@ -16,7 +16,7 @@ from pickle import UnpicklingError
 import torch
 from torch import Tensor, nn
 
-from spinenet.errors import ConfigError
+from spinenet.errors import ConfigError, in_words
 from spinenet.labels import TARGET, TARGETS
 from spinenet.train.exported_weights import bundle_weights, names_bundle
 
@@ -26,6 +26,16 @@ _log = logging.getLogger(__name__)
 _COUNT = ".num_batches_tracked"
 """Of a norm: a count that no result depends on, which a bundle leaves out."""
 _NUMBERED = re.compile(r"heads\.(\d+)\.(.*)")
+KINDS = {
+    "unet.": "a locator",
+    "downs.": "a segmenter",
+    "encoder.stages.": "a disc network",
+    "pooling.queries": "a grader (model=grader)",
+    "pooling.": "a grader (model=grader_mean)",
+    "encoder.layer1.": "a grader (model=grader_resnet18_3d)",
+    "encoder.19.": "a grader (model=grader_resnet34_3d)",
+}
+"""How a name begins that weights of one kind of network alone have -> that kind; the first that is there tells."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +65,10 @@ def trained_weights(path: Path, prefix: str = "network.") -> dict[str, Tensor]:
     """Weights of the network in a checkpoint, averaged where the run averaged; ConfigError if unreadable."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-    except (OSError, EOFError, LookupError, TypeError, ValueError, RuntimeError, UnpicklingError) as error:
-        raise ConfigError(f"{path}: not a checkpoint of spinenet train ({error})") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({in_words(error)})") from error
+    except (EOFError, LookupError, TypeError, ValueError, RuntimeError, UnpicklingError) as error:
+        raise ConfigError(f"{path}: not a checkpoint of spinenet train, such as RUN/checkpoints/best.ckpt") from error
     weights = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     return _named(weights, path) if any(map(_NUMBERED.match, weights)) else weights
 
@@ -67,9 +79,10 @@ def start_from(network: nn.Module, init: str, part: str) -> WeightTransfer:
 
     An older network lends its encoder to a newer one; ConfigError where less than half of the weights fit.
     """
-    taken = _give(network, _weights_of(init, part))
-    own = network.state_dict()
+    weights, own = _weights_of(init, part), network.state_dict()
+    taken = _give(network, weights)
     if 2 * sum(own[name].numel() for name in taken.taken) < sum(one.numel() for one in own.values()):
+        refuse_other_kind(init, weights, network)
         raise ConfigError(f"{init}: a network of another size; give model= the size of that run ({taken})")
     _say(init, taken)
     return taken
@@ -86,12 +99,29 @@ def load_trained(network: nn.Module, checkpoint: Path, not_learnt: Collection[st
 
     Only what answers the targets or conditions ``not_learnt`` may be missing there; ConfigError where more is.
     """
-    taken = _give(network, trained_weights(checkpoint))
+    weights = trained_weights(checkpoint)
+    taken = _give(network, weights)
     missing = [name for name in taken.left if not set(name.split(".")) & set(not_learnt)]
     if missing or taken.resized:
+        refuse_other_kind(str(checkpoint), weights, network)
         raise ConfigError(f"{checkpoint}: not the network that the run's config.yaml names ({taken})")
     _say(str(checkpoint), taken)
     return taken
+
+
+def kind_of(names: Collection[str]) -> str:
+    """Which kind of network has weights of these names, in words."""
+    return next(
+        (kind for start, kind in KINDS.items() if any(name.startswith(start) for name in names)),
+        "no network of spinenet",
+    )
+
+
+def refuse_other_kind(source: str, weights: Weights, network: nn.Module) -> None:
+    """ConfigError where the weights are those of another kind of network."""
+    found, wanted = kind_of(weights), kind_of(network.state_dict())
+    if found != wanted:
+        raise ConfigError(f"{source}: holds {found}, and what is to have its weights is {wanted}")
 
 
 def not_learnt(evidence: Collection[str]) -> set[str]:
