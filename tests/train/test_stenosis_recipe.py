@@ -6,22 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from recipe_environment import marked_environment
 
 from spinenet.model.bundle import GRADER, LOCATOR, load_bundle
 
 ROOT = Path(__file__).parents[2]
-
-
-def marked_environment(folder: Path) -> Path:
-    """This interpreter's environment, marked as installed for the recipe."""
-    folder.mkdir()
-    for part in ("bin", "lib", "pyvenv.cfg"):
-        if (Path(sys.prefix) / part).exists():
-            (folder / part).symlink_to(Path(sys.prefix) / part)
-    wanted = ["bash", "-c", "cat pyproject.toml constraints.txt | cksum; pwd"]
-    stamp = subprocess.run(wanted, cwd=ROOT, capture_output=True, text=True, check=True).stdout.rstrip("\n")
-    (folder / ".spinenet-train").write_text(stamp)
-    return folder
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from recipe_environment import marked_environment
 
 from spinenet.model.bundle import load_bundle
 
@@ -20,23 +21,12 @@ SMALL = ["init=null", "model=grader_small", "fit.epochs=1", "fit.batch_size=1", 
 
 @pytest.fixture(name="environment")
 def fixture_environment(tmp_path: Path) -> dict[str, str]:
-    """What the recipe runs in: this interpreter's environment, marked as installed."""
-    folder = tmp_path / "environment"
-    folder.mkdir()
-    for part in ("bin", "lib", "pyvenv.cfg"):
-        if (Path(sys.prefix) / part).exists():
-            (folder / part).symlink_to(Path(sys.prefix) / part)
-    stamp = subprocess.run(
-        ["bash", "-c", "cat pyproject.toml constraints.txt | cksum; pwd"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.rstrip("\n")
-    (folder / ".spinenet-train").write_text(stamp)
+    """What the recipe runs in."""
+    folder = marked_environment(tmp_path / "environment")
     return {**os.environ, "SPINENET_VENV": str(folder), "PYTHONPATH": str(ROOT / "src"), "MPLBACKEND": "Agg"}
 
 
+@pytest.mark.timeout(1800)  # three minutes of a core, of which a busy machine gives a quarter
 def test_a_download_becomes_a_bundle_with_patients_evidence_a_score_and_a_submission(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
@@ -56,5 +46,6 @@ def test_a_download_becomes_a_bundle_with_patients_evidence_a_score_and_a_submis
     rows = pd.read_csv(out / "submission.csv")
     assert len(rows) == 25
     np.testing.assert_allclose(rows[["normal_mild", "moderate", "severe"]].sum(axis=1), 1, atol=1e-5)
+    shutil.rmtree(rsna / "test_images")
     again = subprocess.run(recipe, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert again.returncode == 0 and "epoch" not in again.stderr
