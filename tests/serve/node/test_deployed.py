@@ -1,5 +1,6 @@
 """What is installed in a department: the unit of systemd and the container file hold what the node is."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from ward import Ward
 
 from spinenet.serve.node_settings import NodeSettings, read_settings
 
@@ -34,6 +36,14 @@ def test_the_container_copies_what_there_is_and_all_that_the_build_needs() -> No
     assert {*included, *licences, project["project"]["readme"], "src", "pyproject.toml", "constraints.txt"} <= set(
         copied
     )
+
+
+def test_the_container_is_healthy_while_the_node_listens_whoever_may_send_to_it(ward: Ward) -> None:
+    (command,) = re.findall(r"^HEALTHCHECK.+?CMD (\[.+?\])$", CONTAINER, re.M | re.S)
+    asked = [sys.executable, *json.loads(command.replace(str(NodeSettings.port), str(ward.config.port)))[1:]]
+    with ward.running():
+        assert subprocess.run(asked, check=False).returncode == 0
+    assert subprocess.run(asked, check=False, capture_output=True).returncode != 0
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd on this system")
