@@ -1,6 +1,6 @@
 """Phantoms as files: copies that may be changed, and the ways in which people hand them over."""
 
-import copy
+import pickle
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,15 +20,15 @@ Slices = dict[str, list[Dataset]]
 
 @dataclass(frozen=True)
 class Patient:
-    """A phantom: its files by series (``t1``, ``t2``, ``axial``), as series, and how it is graded as it is."""
+    """A phantom: its pickled files by series (``t1``, ``t2``, ``axial``), as series, and how it is graded as it is."""
 
-    slices: Mapping[str, Sequence[Dataset]]
+    slices: Mapping[str, Sequence[bytes]]
     series: Sequence[Series]
     person: Person
 
     def files(self) -> Slices:
         """A copy that may be changed."""
-        return {name: [copy.deepcopy(one) for one in several] for name, several in self.slices.items()}
+        return {name: [pickle.loads(one) for one in several] for name, several in self.slices.items()}
 
     def images(self, files: Slices, **moved_mm: tuple[float, float, float]) -> dict[str, Image]:
         """Whose these are, and by how much the headers of a series were moved."""
@@ -41,7 +41,8 @@ def patient_of(folder: Path, person: Person) -> Patient:
     slices = {one.name: [dcmread(file) for file in sorted(one.iterdir())] for one in sorted(folder.iterdir())}
     for one in (one for several in slices.values() for one in several):
         one.PatientBirthDate = "19700101"
-    return Patient(slices, read_study(find_studies([folder])[0]).series, person)
+    pickled = {name: [pickle.dumps(one) for one in several] for name, several in slices.items()}
+    return Patient(pickled, read_study(find_studies([folder])[0]).series, person)
 
 
 def every(files: Slices) -> list[Dataset]:
