@@ -114,7 +114,8 @@ def test_few_levels_are_flagged():
     [
         {"notes": (Note(DISC_BELOW, Scope.SERIES, "t2", "in whatever words"),)},
         {"frames": [frame(0, depth_mm=22.0, height_mm=4.0), *map(frame, range(1, 5))]},
-        {"certainty": 0.6},
+        {"certainty": 0.6, "frames": [frame(0, depth_mm=27.0), *map(frame, range(1, 5))]},
+        {"certainty": 0.3},
         {"frames": [frame(0), *map(frame, range(2, 6))]},
         {"frames": [turned(0, 50.0), turned(1, 28.0), *map(frame, range(2, 6))]},
     ],
@@ -137,6 +138,16 @@ def test_a_steep_sacrum_or_a_strong_lordosis_alone_does_not_make_names_doubtful(
 def test_one_series_that_shows_the_sacrum_clearly_is_enough():
     result = checked(located(certainty=0.3), located(name="t1", certainty=0.9))
     assert codes(result.flags, Severity.FLAG) == []
+
+
+def test_a_worn_lowest_disc_as_deep_as_the_others_is_no_other_disc():
+    assert codes(checked(located(certainty=0.5)).flags, Severity.FLAG) == []
+
+
+def test_a_disc_that_one_series_passes_over_and_another_shows_is_no_gap():
+    passed = located([frame(0), *map(frame, range(2, 6))])
+    assert codes(checked(passed, located(name="t1", certainty=0.7)).flags, Severity.FLAG) == []
+    assert codes(checked(passed, located([frame(0), *map(frame, range(2, 6))], name="t1")).flags, Severity.FLAG)
 
 
 def test_a_disc_missed_higher_up_does_not_make_names_doubtful():

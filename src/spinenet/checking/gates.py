@@ -37,9 +37,10 @@ COARSE_MM = 2.0
 """Larger pixels show no disc; lumbar sagittal series have 0.3 to 1.2 mm."""
 DOUBTFUL_NAMES = "doubtful_names"
 """Code of the flag that the names of all levels may be wrong: then no grade of the study is stood by."""
-SURE_OF_SACRUM = 0.65
-"""Below this certainty, of the series that shows it best, the lowest disc may be another one: of 4 in 179
-patients of SPIDER, two of them misnamed, and of 11 in 383 of Sudirman's."""
+SURE_OF_SACRUM, UNSURE_OF_SACRUM, SHORT_LOWEST = 0.65, 0.35, 0.85
+"""Below the first certainty, of the series that shows it best, the lowest disc may be another one if it is also shorter
+than this share of the four above: a worn one is as deep as they are. So are 2 of 4 in SPIDER and 6 of 11 in Sudirman's
+patients, all of whom look transitional, and of the others at most one. Below the second it is doubtful at any depth."""
 WIDE_GAP = 1.5
 """No two discs of a lumbar spine are farther apart than so many times the median distance: a disc was passed over."""
 RUDIMENTARY_DEPTH, RUDIMENTARY_HEIGHT = 0.75, 0.55
@@ -153,10 +154,10 @@ def _signs_against_count(sagittal: Sequence[LocatedSeries], frames: Sequence[Lev
         flat = lowest.height_mm < RUDIMENTARY_HEIGHT * above.height_mm
         if short and flat:
             yield "the lowest disc is rudimentary"
-    if surest.certainty < SURE_OF_SACRUM:
+    if surest.certainty < (SURE_OF_SACRUM if _is_lowest_short(surest.frames) else UNSURE_OF_SACRUM):
         yield "the sacrum is not clearly recognised"
     gap = _lowest_gap(surest.frames)
-    if gap > WIDE_GAP:
+    if gap > WIDE_GAP and not _is_seen(_passed_over(surest.frames), sagittal):
         yield f"the lowest disc lies {gap:.1f} times the usual distance below the next"
     if _turns_like_sacrum(sagittal):
         yield "the lowest two discs lie at the angles of L5/S1 and S1/S2"
@@ -179,6 +180,22 @@ def _turns_like_sacrum(sagittal: Sequence[LocatedSeries]) -> bool:
         return False
     lowest, above, next_above = np.mean(slopes_S3, axis=0)
     return bool(above - next_above > SACRAL_TURN_DEG and lowest > SACRAL_SLOPE_DEG)
+
+
+def _is_lowest_short(frames: Sequence[LevelFrame]) -> bool:
+    """Whether the lowest disc is less deep than those above it; true where there is none above."""
+    return frames[0].depth_mm < SHORT_LOWEST * float(np.median([frame.depth_mm for frame in frames[1:5]] or [np.inf]))
+
+
+def _passed_over(frames: Sequence[LevelFrame]) -> Sequence[str]:
+    """Names of discs between the lowest two of a series."""
+    lowest, above = (LEVELS.index(frame.level) for frame in frames[:2])
+    return LEVELS[lowest + 1 : above]
+
+
+def _is_seen(levels: Sequence[str], sagittal: Sequence[LocatedSeries]) -> bool:
+    """Whether there are such levels, each of them shown by a series."""
+    return bool(levels) and set(levels) <= {frame.level for one in sagittal for frame in one.frames}
 
 
 def _lowest_gap(frames: Sequence[LevelFrame]) -> float:

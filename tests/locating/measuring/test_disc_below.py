@@ -55,7 +55,7 @@ def test_a_whole_disc_one_body_below_the_lowest_counted_is_seen():
     assert shows_disc_below(spine(), outlined)
 
 
-@pytest.mark.parametrize("depth_mm", [0.0, 14.0, 20.0])
+@pytest.mark.parametrize("depth_mm", [0.0, 14.0, 20.0, 24.0])
 def test_a_sacrum_without_a_disc_or_with_a_remnant_of_one_is_a_sacrum(depth_mm):
     assert not shows_disc_below(spine(below_depth_mm=depth_mm), outlined)
 

@@ -28,7 +28,7 @@ from spinenet.locating.measuring.fine_crops import (
 from spinenet.locating.measuring.measured_study import Outline
 from spinenet.study import LevelFrame, LocatedSeries, Note, Scope
 
-MIN_DEPTH_MM, MIN_AREA_MM2, MIN_CONFIDENCE = 24.0, 95.0, 0.85
+MIN_DEPTH_MM, MIN_AREA_MM2, MIN_CONFIDENCE = 26.0, 95.0, 0.85
 """A disc of S1/S2 that is no more than a remnant is smaller or less clear; set on SPIDER and Sudirman in T2."""
 MIN_BODY_MM2 = 150.0
 BODY_BELOW_RC = (ROWS / 2 + 25, 40.0)
