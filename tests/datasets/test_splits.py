@@ -127,6 +127,13 @@ def test_two_data_sets_with_the_same_names_for_patients_are_refused(datasets: di
         split_studies(DataConfig(extra={"sudirman": "there"}))
 
 
+def test_a_fold_without_patients_is_an_error(datasets: dict[str, list[LabelledStudy]]) -> None:
+    datasets["spider"] = patients(6)
+    with pytest.raises(DatasetError, match="6 patients in 50 folds leave none to test on in fold 49; use fewer folds"):
+        split_studies(DataConfig(folds=50, fold=49))
+    assert len(split_studies(DataConfig(folds=50, fold=-1, validation=0.0)).train) == 6
+
+
 @pytest.mark.parametrize("validation", [0.0, 0.15])
 def test_nobody_left_to_train_on_is_an_error(datasets: dict[str, list[LabelledStudy]], validation: float) -> None:
     with pytest.raises(DatasetError, match="no patient is left to train on"):

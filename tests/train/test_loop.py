@@ -58,11 +58,18 @@ def test_the_network_alone_is_taken_from_a_checkpoint(module, tmp_path):
     module.network.load_state_dict(weights)
 
 
-@pytest.mark.parametrize("content", [None, b"", b"text", pickle.dumps([1]), zipped({"epoch": 1}), zipped([1])])
-def test_what_is_no_checkpoint_is_refused(tmp_path, content):
-    if content is not None:
-        (tmp_path / "last.ckpt").write_bytes(content)
-    with pytest.raises(ConfigError, match="not a checkpoint"):
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"text", pickle.dumps([1]), zipped({"epoch": 1}), zipped([1]), zipped({"state_dict": {"a": print}})],
+)
+def test_what_is_no_checkpoint_is_refused_in_one_line(tmp_path, content):
+    (tmp_path / "last.ckpt").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"last.ckpt: not a checkpoint of spinenet train, such as .*best.ckpt$"):
+        trained_weights(tmp_path / "last.ckpt")
+
+
+def test_a_checkpoint_that_is_not_there_is_refused_in_one_line(tmp_path):
+    with pytest.raises(ConfigError, match=r"last.ckpt: cannot be read \(no such file or directory\)$"):
         trained_weights(tmp_path / "last.ckpt")
 
 
@@ -89,8 +96,13 @@ def test_a_resumed_run_keeps_the_settings_its_schedule_rests_on(tmp_path):
     config = TrainGraderConfig(out=str(tmp_path), fit=FitConfig(epochs=5))
     save_config(config, tmp_path)
     save_config(replace(config, resume=True), tmp_path)
-    with pytest.raises(ConfigError, match="fit changed since the run was started"):
-        save_config(replace(config, resume=True, fit=FitConfig(epochs=6)), tmp_path)
+    other = replace(config, resume=True, fit=FitConfig(epochs=6))
+    with pytest.raises(ConfigError, match="changed since the run was started: fit.epochs from 5 to 6; resume it with"):
+        save_config(other, tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.ckpt").touch()
+    with pytest.raises(ConfigError, match="fit.epochs from 5 to 6"):
+        refuse_early(other, tmp_path)
 
 
 def test_a_new_run_never_writes_over_an_old_one(tmp_path):

@@ -151,14 +151,6 @@ def test_a_checkpoint_of_another_kind_is_called_what_it_is(networks, tmp_path, h
             start_from(networks[wanted], str(path), GRADER)
 
 
-@pytest.mark.parametrize("content", [b"", b"text", {"state_dict": {"network.x": print}}, ["list"]])
-def test_what_is_no_checkpoint_is_said_in_one_line(tmp_path, content):
-    path = tmp_path / "last.ckpt"
-    path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
-    with pytest.raises(ConfigError, match=r"last.ckpt: not a checkpoint of spinenet train, such as .*best.ckpt$"):
-        start_from(network_of("attention", 1), str(path), GRADER)
-
-
 def test_weights_of_another_project_are_no_network_of_ours(tmp_path):
     path = saved(tmp_path, {"conv1.weight": torch.zeros(3)})
     with pytest.raises(ConfigError, match="holds no network of spinenet, and what is to have its weights is a grader"):

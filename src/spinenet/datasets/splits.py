@@ -47,8 +47,8 @@ class DataConfig:
             raise ValueError(f"data.shares {dict(self.shares)} must be 0 or more and name data.name or data.extra")
         if self.shares and not self.shares.get(self.name):
             raise ValueError(f"data.shares must give {self.name} a share: an epoch is as long as it is seen once")
-        if not 0 <= self.validation < 1:
-            raise ValueError(f"data.validation is {self.validation}; it is a share, 0 or more and below 1")
+        if not 0 <= self.validation <= 0.5:
+            raise ValueError(f"data.validation is {self.validation}; it is a share, 0 to 0.5")
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,12 @@ def split_studies(config: DataConfig) -> Split:
         sources.extend([name] * len(further))
     if not rest:
         raise DatasetError(f"{config.root}: no patient is left to train on; use fewer folds or less validation")
+    if config.fold >= 0 and not test:
+        patients = len({study.patient for study in studies})
+        raise DatasetError(
+            f"{config.root}: {patients} patients in {config.folds} folds leave none to test on in fold {config.fold}; "
+            "use fewer folds, or data.fold=-1 to train on everyone"
+        )
     return Split(tuple(rest), validation, test, folds, tuple(sources))
 
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from spinenet.datasets import load_dataset
+from spinenet.datasets.splits import split_studies
 from spinenet.errors import ConfigError
 from spinenet.model.bundle import DISCS, GRADER, LOCATOR
 from spinenet.system.files import write_text
+from spinenet.train.counts import refuse_unlabelled
 from spinenet.train.discs.disc_config import TrainDiscsConfig
 from spinenet.train.exported_weights import PACKAGED, bundle_weights, names_bundle
 from spinenet.train.training_config import (
@@ -18,6 +19,7 @@ from spinenet.train.training_config import (
     RunConfig,
     TrainGraderConfig,
     TrainLocatorConfig,
+    TrainMeasuredConfig,
     TrainSegmenterConfig,
 )
 
@@ -32,6 +34,8 @@ PARTS: dict[type[RunConfig], str] = {
     TrainDiscsConfig: DISCS,
 }
 """What each training makes of a bundle, and begins with; a segmenter's is one of OUTLINES."""
+GRADING = (TrainGraderConfig, TrainDiscsConfig, TrainMeasuredConfig)
+"""Trainings that learn grades."""
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 """Where launchers say which of several processes this is, in Lightning's order."""
 
@@ -40,20 +44,23 @@ def refuse_early(config: LearningConfig, out: Path) -> None:
     """ConfigError or DatasetError where a run cannot begin, before torch is imported and hours are spent.
 
     Its folder is in use or has nothing to resume, what it starts from or the GPU is not there, or its data cannot be
-    read.
+    read, divided or learnt from.
     """
     if not config.resume:
         _refuse_used(out)
     elif isinstance(config, RunConfig) and not (out / CHECKPOINTS / LAST).is_file():
         raise ConfigError(f"{out / CHECKPOINTS / LAST}: nothing to resume; start the run without resume=true")
+    else:
+        _refuse_changed(config, out)
     if isinstance(config, RunConfig) and config.init:
         _refuse_beginning(config.init, _part_of(config))
     if isinstance(config, RunConfig) and config.trainer.accelerator in ("gpu", "cuda") and not _may_have_gpu():
         raise ConfigError(f"trainer.accelerator={config.trainer.accelerator}: this machine has no GPU; use trainer=cpu")
     if isinstance(config, TrainGraderConfig) and config.locator and not (Path(config.locator) / LOCATOR).is_file():
         raise ConfigError(f"{config.locator}: not a finished run of spinenet train locator (no {LOCATOR})")
-    for name, root in {config.data.name: config.data.root, **config.data.extra}.items():
-        load_dataset(name, Path(root))
+    split = split_studies(config.data)
+    if isinstance(config, GRADING):
+        refuse_unlabelled(split, config.data.root)
 
 
 def _part_of(config: RunConfig) -> str:
@@ -93,6 +100,41 @@ def _refuse_used(out: Path) -> None:
         raise ConfigError(f"{out}: holds a run already; choose another out=, or go on with it by resume=true")
 
 
+def _refuse_changed(config: LearningConfig, out: Path) -> None:
+    """ConfigError where a run that is resumed would go on with other settings."""
+    from omegaconf import OmegaConf
+
+    path = out / "config.yaml"
+    if not path.is_file():
+        return
+    # a key that has come since then is at its default
+    was = OmegaConf.merge(OmegaConf.to_container(OmegaConf.structured(type(config))), OmegaConf.load(path))
+    before, now = (dict(_leaves(OmegaConf.to_container(one))) for one in (was, OmegaConf.structured(config)))
+    changed = [
+        f"{key} from {before.get(key)} to {now.get(key)}"
+        for key in {**before, **now}
+        if key not in ("resume", "out") and before.get(key) != now.get(key)
+    ]
+    if changed:
+        raise ConfigError(
+            f"{path}: changed since the run was started: {', '.join(changed)}; resume it with the same settings, "
+            "or start a new run from its weights with init="
+        )
+
+
+def _leaves(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key as it is typed, with its value.
+
+    >>> list(_leaves({"seed": 0, "fit": {"steps": 10}}))
+    [('seed', 0), ('fit.steps', 10)]
+    """
+    for key, value in config.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
 def save_config(config: LearningConfig, out: Path) -> None:
     """Write the composed configuration, from which the run can be repeated, to ``out/config.yaml``.
 
@@ -101,21 +143,13 @@ def save_config(config: LearningConfig, out: Path) -> None:
     """
     from omegaconf import OmegaConf
 
-    path = out / "config.yaml"
     now = OmegaConf.structured(config)
-    if not now.resume:
+    if now.resume:
+        _refuse_changed(config, out)
+    else:
         _refuse_used(out)
-    if now.resume and path.is_file():
-        # a key that has come since then is at its default
-        was = OmegaConf.merge(OmegaConf.to_container(OmegaConf.structured(type(config))), OmegaConf.load(path))
-        changed = [key for key in now if key not in ("resume", "out") and was.get(key) != now[key]]
-        if changed:
-            raise ConfigError(
-                f"{path}: {', '.join(changed)} changed since the run was started; resume it with the same settings, "
-                "or start a new run from its weights with init="
-            )
     out.mkdir(parents=True, exist_ok=True)
-    write_text(path, OmegaConf.to_yaml(now))
+    write_text(out / "config.yaml", OmegaConf.to_yaml(now))
     if _rank() == "0":
         sys.stderr.write("".join(f"{line}\n" for line in tree_of(OmegaConf.to_container(now))))
 

@@ -96,6 +96,7 @@ def _save_learnt(
     evidence = {
         name: "synthetic" if all(adapter(one).synthetic for one in several) else "real"
         for name, several in raters.items()
+        if name in counts
     }
     seen = {view for study in train for view in study.views}
     learnt = {
