@@ -25,6 +25,7 @@ from spinenet.locating.measuring.disc_below import with_discs_below
 from spinenet.locating.measuring.dural_sac import measure_sacs
 from spinenet.locating.measuring.features import FeatureRows
 from spinenet.locating.measuring.measured_study import features_of, measure_study
+from spinenet.locating.measuring.plausibility import believed
 from spinenet.locating.measuring.quantities import level_measurements
 from spinenet.locating.numbering import number_study
 from spinenet.locating.routing import detections, route
@@ -128,10 +129,11 @@ def grade(checked: StudyCheck, bundle: Bundle) -> UncalibratedGrades:
         return grade(refused, bundle)
     visible_LT = visible_targets(bag, checked.series, bundle.read_from)
     attention_LST = _with_read_slices(attention_LST, bag, checked.series, bundle)
-    measurements = level_measurements(checked.series, measured, bundle.usual_measurements, sacs)
+    all_sizes = level_measurements(checked.series, measured, bundle.usual_measurements, sacs)
+    measurements, doubtful = believed(all_sizes, measured, bundle.usual_measurements)
     logp_LTK = _with_canal_area(joined(answers), bag, measured, bundle)
     return UncalibratedGrades(
-        checked, bag, logp_LTK, visible_LT, attention_LST, measured, measurements, features, not_measured
+        checked, bag, logp_LTK, visible_LT, attention_LST, measured, measurements, features, (*not_measured, *doubtful)
     )
 
 
@@ -204,6 +206,8 @@ def decide(graded: UncalibratedGrades, bundle: Bundle) -> StudyResult:
     checked, located = graded.checked, graded.checked.located
     is_graded = len(graded.bag.level_L) > 0
     notes = [note for note in located.notes if note.severity is not Severity.REFUSE]
+    plain = [note for note in graded.notes if note.severity is Severity.NOTE]
+    doubtful = [note for note in graded.notes if note.severity is not Severity.NOTE]
     unseen = not_shown(graded.bag, checked.series, bundle.targets, bundle.read_from)
     predictions = predictions_of(graded, bundle)
     is_read = not any(note.code in LOST for note in located.study.notes)
@@ -216,11 +220,16 @@ def decide(graded: UncalibratedGrades, bundle: Bundle) -> StudyResult:
         notes=(
             *notes,
             *unseen,
-            *graded.notes,
+            *plain,
             *(numbering_of(located.study) if is_graded else ()),
             *located.study.notes,
         ),
-        flags=(*slip_flags(predictions, graded.measurements), *checked.flags, *_experimental(predictions)),
+        flags=(
+            *slip_flags(predictions, graded.measurements),
+            *doubtful,
+            *checked.flags,
+            *_experimental(predictions),
+        ),
         located=checked.series,
         predictions=predictions,
         crops=crops_shown(graded.bag, graded.attention_LST),

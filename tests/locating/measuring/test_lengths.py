@@ -16,7 +16,7 @@ from spinenet.locating.measuring.fine_crops import (
     SHIFT_MM,
     UPPER,
 )
-from spinenet.locating.measuring.lengths import meyerding
+from spinenet.locating.measuring.lengths import CANAL_CUT, meyerding
 from spinenet.locating.measuring.lines import fit_line
 from spinenet.locating.measuring.series import measure_levels
 from spinenet.study import LevelFrame
@@ -149,3 +149,9 @@ def test_a_line_ignores_outliers() -> None:
     line = fit_line(x, y, least=5)
     assert line is not None
     assert line.slope == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_canal_that_goes_on_beyond_what_is_seen_is_known_to_be_cut() -> None:
+    """Behind a slipped body or a deep disc the crop ends before the canal does, and its depth would be too low."""
+    assert measured(canal=12.0)[CANAL_CUT] == 0
+    assert measured(canal=24.0)[CANAL_CUT] == 1

@@ -9,6 +9,7 @@ import pytest
 from spinenet.errors import BundleError
 from spinenet.labels import LEVELS, View
 from spinenet.locating.measuring.accuracy import ERRORS_95
+from spinenet.locating.measuring.lengths import CANAL_CUT
 from spinenet.locating.measuring.quantities import QUANTITIES, QUANTITY, level_measurements
 from spinenet.locating.measuring.usual import UsualMeasurements, read_usual_measurements
 from spinenet.study import LevelFrame, LocatedSeries, MeasuredSeries, Measurement, Series
@@ -97,6 +98,12 @@ def test_where_a_slice_lies_beside_the_canal_its_depth_is_not_given(behind_a_bod
     assert sizes(thin, outlined("t1", View.SAGITTAL_T1, canal_mm=11.0))["canal_depth_mm"].value == 11.0
     narrow = outlined("t2", View.SAGITTAL_T2, canal_mm=4.1, canal_above_mm=13.8, canal_below_mm=10.5)
     assert sizes(narrow)["canal_depth_mm"].value == 4.1
+
+
+def test_a_canal_that_is_cut_has_no_size_by_outlines() -> None:
+    numbers = {"canal_mm": 5.5, "canal_min_mm": 5.1, "cross_section_mm2": 114.0, "height_mean_mm": 9.0}
+    whole, cut = (sizes(outlined("t2", View.SAGITTAL_T2, **numbers, **{CANAL_CUT: share})) for share in (0.0, 1.0))
+    assert set(whole) - set(cut) == {"canal_depth_mm", "canal_depth_least_mm", "canal_area_mm2"}
 
 
 def test_where_one_series_is_cut_another_is_measured() -> None:

@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 
 from spinenet.labels import LEVELS
 from spinenet.locating.measuring.cross_section import CROSS_SECTION
+from spinenet.locating.measuring.lengths import CANAL_CUT
 from spinenet.locating.measuring.series import Numbers
 
+NO_FEATURES = (CROSS_SECTION, CANAL_CUT)
+"""Numbers that the model on measurements has not learnt from."""
 LENGTHS = (
     "height", "depth", "area", "wedge", "plate", "slip", "wall", "behind", "beyond", "before", "canal", "body", "tilt",
     "turn", "offset", "hratio",
@@ -64,7 +67,7 @@ def feature_rows(
     levels = sorted(set().union(*series), key=LEVELS.index)
     if not levels:
         raise ValueError("no level was measured")
-    known = [name for name in next(numbers for one in series for numbers in one.values()) if name != CROSS_SECTION]
+    known = [name for name in next(numbers for one in series for numbers in one.values()) if name not in NO_FEATURES]
     columns: dict[str, NDArray[np.float64]] = {}
     for name in filter(is_length, known):
         columns[f"g_{name}"] = _mean_of([_column(one, levels, name) for one in series])

@@ -15,7 +15,7 @@ from spinenet.labels import LEVELS, Code, View, private
 from spinenet.locating.measuring.accuracy import ERRORS_95, error_95
 from spinenet.locating.measuring.cross_section import CROSS_SECTION
 from spinenet.locating.measuring.dural_sac import SAC_AREA
-from spinenet.locating.measuring.lengths import NAN, meyerding
+from spinenet.locating.measuring.lengths import CANAL_CUT, NAN, meyerding
 from spinenet.locating.measuring.measured_study import VIEWS_IN_ORDER
 from spinenet.locating.measuring.series import Numbers
 from spinenet.locating.measuring.usual import UsualMeasurements
@@ -185,7 +185,8 @@ def level_measurements(
 ) -> tuple[Measurement, ...]:
     """What is known of every level, from the sacrum up, in the order of QUANTITIES; percentiles where it is known what
     is usual. A quantity is left out where the slice ends too near to the disc for it (``Quantity.needs_mm``), the
-    canal's where the slice lies beside it. ``sacs`` are areas by level (``dural_sac.measure_sacs``)."""
+    canal's where the slice lies beside it; by outlines also where these end before the canal does. ``sacs`` are areas
+    by level (``dural_sac.measure_sacs``)."""
     ordered = sorted(measured, key=lambda one: VIEWS_IN_ORDER.index(one.view))
     room = {(one.series.name, frame.level): room_mm(one, frame) for one in located for frame in one.frames}
     levels = sorted({frame.level for one in located for frame in one.frames}, key=LEVELS.index)
@@ -221,6 +222,8 @@ def _outlined(
     for one in measured:
         numbers = one.levels.get(level)
         if numbers is None or (quantity.measured in SIGNALS and one.view is not View.SAGITTAL_T2):
+            continue
+        if quantity.heading == CANAL and numbers.get(CANAL_CUT, 0.0) > 0:
             continue
         value = _value(quantity, numbers)
         if math.isnan(value):

@@ -32,11 +32,8 @@ class UsualMeasurements:
     def percentile(self, level: str, name: str, value: float) -> int | None:
         """Percentile of a value among the discs of its level, by linear interpolation between quantiles; BELOW or
         ABOVE beyond them, None where fewer than FEWEST discs are known."""
-        if name not in self.names:
-            return None
-        place = LEVELS.index(level), self.names.index(name)
-        quantile_Q = self.quantiles_LRQ[place]
-        if self.counts_LR[place] < FEWEST or np.isnan(quantile_Q).any():
+        quantile_Q = self._quantiles(level, name)
+        if quantile_Q is None:
             return None
         if value < quantile_Q[0]:
             return BELOW
@@ -46,6 +43,22 @@ class UsualMeasurements:
         up = np.interp(value, quantile_Q, self.shares_Q)
         down = np.interp(-value, -quantile_Q[::-1], self.shares_Q[::-1])
         return round(50 * float(up + down))
+
+    def limits(self, level: str, name: str, far: float) -> tuple[float, float] | None:
+        """``far`` times as far from the median as the first and the last quantile; None where too little is known."""
+        quantile_Q = self._quantiles(level, name)
+        if quantile_Q is None:
+            return None
+        median = float(np.interp(0.5, self.shares_Q, quantile_Q))
+        return median - far * (median - float(quantile_Q[0])), median + far * (float(quantile_Q[-1]) - median)
+
+    def _quantiles(self, level: str, name: str) -> NDArray[np.float64] | None:
+        """(Q,) of a measurement at a level; None where fewer than FEWEST discs are known."""
+        if name not in self.names:
+            return None
+        place = LEVELS.index(level), self.names.index(name)
+        quantile_Q = self.quantiles_LRQ[place]
+        return None if self.counts_LR[place] < FEWEST or np.isnan(quantile_Q).any() else quantile_Q
 
 
 def read_usual_measurements(content: bytes) -> UsualMeasurements | None:
