@@ -11,9 +11,15 @@ import numpy as np
 import pytest
 
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGET, TARGETS, VIEWS, Scale, View
-from spinenet.report.certainty import Certainty, reading_of
+from spinenet.locating.measuring.quantities import QUANTITY
+from spinenet.report.certainty import EXPLAINED, Certainty, reading_of
+from spinenet.report.document import study_entry
 from spinenet.report.narrow_canal import narrow_canals
 from spinenet.report.options import Language
+from spinenet.report.page.html import render
+from spinenet.report.page.page_words import page_words
+from spinenet.report.page.patient import patient_page
+from spinenet.report.page.worklist import entry_of
 from spinenet.report.ranking import ranking_of
 from spinenet.report.text.language import phrases, sentence
 from spinenet.report.text.narrative import Narrative, narrative
@@ -75,8 +81,9 @@ def read_back(text: str) -> Iterator[Said]:
         elif words.startswith("No "):
             for part in re.split(r", | or (?!severe|II|IV|V\b)", words.removeprefix("No ")):
                 yield from (("absent", *what) for what in absences(part))
-        elif words.startswith("Possible "):
-            yield ("likely", *claim(words.removeprefix("Possible ")))
+        elif words.startswith(("Likely ", "Possible ")):
+            surely, _, finding = words.partition(" ")
+            yield (surely.lower(), *claim(finding))
         else:
             yield ("stands", *claim(words))
 
@@ -133,7 +140,7 @@ def expected(result: StudyResult, level: str) -> set[Said]:
     told = set()
     for one in (one for one in result.reported if one.level == level):
         reading = reading_of(one)
-        kind = {Certainty.STANDS: "stands", Certainty.LIKELY: "likely", Certainty.OPEN: "open"}[reading.certainty]
+        kind = {Certainty.STANDS: "stands", Certainty.OPEN: "open"}.get(reading.certainty, reading.word)
         if reading.is_finding:
             told.add((kind, one.target, reading.grades))
         elif reading.certainty is Certainty.STANDS:
@@ -161,20 +168,22 @@ def test_the_impression_holds_every_finding_once_and_nothing_else(seed: int) -> 
     result = of_chance(seed)
     told: list[tuple[str, str, str, tuple[int, ...]]] = []
     *lines, last = narrative(result, MODEL).impression
-    slight = [level for level in result.graded_levels if level in last and last.startswith("Also possible")]
+    slight = [level for level in result.graded_levels if level in last and last.startswith("Also likely or possible")]
     for line in lines if slight else [*lines, last]:
         level, _, findings = line.rstrip(".").partition(": ")
         for finding in re.split(r"; (?![^(]*\))", findings):
-            kind = "likely" if finding.startswith("possible ") else "stands"
-            told.append((kind, level, *claim(finding.removeprefix("possible "))))
+            surely, _, rest = finding.partition(" ")
+            is_sure = surely not in ("likely", "possible")
+            told.append(("stands", level, *claim(finding)) if is_sure else (surely, level, *claim(rest)))
     found = [
         (kind, level, target, grades)
         for level in result.graded_levels
         for kind, target, grades in expected(result, level)
-        if kind in ("stands", "likely")
+        if kind in ("stands", "likely", "possible")
     ]
     is_common = [
-        kind == "likely" and (target.startswith("endplate") or (target == "pfirrmann" and min(grades) < 4))
+        kind in ("likely", "possible")
+        and (target.startswith("endplate") or (target == "pfirrmann" and min(grades) < 4))
         for kind, _, target, grades in found
     ]
     assert sorted(told) == sorted(one for one, common in zip(found, is_common, strict=True) if not common)
@@ -203,7 +212,7 @@ def test_experimental_grades_have_no_part_in_the_text_unless_asked_for() -> None
     assert "Graded experimentally only, and left out here: spinal canal stenosis." in text.not_assessed
     asked = narrative(replace(result, experimental=True), MODEL)
     assert asked.findings[0][1] == (
-        "Possible severe spinal canal stenosis (90 %; experimental, not verified on patients).",
+        "Likely severe spinal canal stenosis (90 %; experimental, not verified on patients).",
     )
 
 
@@ -273,27 +282,69 @@ def test_the_impression_begins_with_the_level_of_the_gravest_finding_and_names_e
 
 
 def test_a_canal_measured_to_be_narrow_is_said_though_no_grade_says_it() -> None:
-    depths = (("L4/L5", 6.0, 4), ("L3/L4", 13.0, 50), ("L2/L3", 14.0, 60), ("L5/S1", 6.0, 30))
-    measured = tuple(Measurement(one, "canal_depth_least_mm", mm, "mm", 2.1, place, "t2") for one, mm, place in depths)
-    calm = tuple(Prediction(level, "herniation", 0, (1.0, 0.0), True) for level, _, _ in depths)
+    depths = (("L4/L5", 6.0), ("L3/L4", 13.0), ("L2/L3", 14.0), ("L5/S1", 13.0))
+    measured = tuple(Measurement(one, "canal_depth_least_mm", mm, "mm", 2.1, None, "t2") for one, mm in depths)
+    calm = tuple(Prediction(level, "herniation", 0, (1.0, 0.0), True) for level, _ in depths)
     result = StudyResult("a", "ok", 0.0, predictions=calm, measurements=measured)
     text = narrative(result, MODEL)
     said = "canal 6.0 mm deep at its narrowest in the mid-sagittal slice (± 2.1 mm; median of the other levels 13.0 mm)"
     assert [level for level, sentences in text.findings if said in " ".join(sentences)] == ["L4/L5"]
-    assert text.impression == ("L4/L5: narrow spinal canal as measured (6.0 mm).",)
+    assert text.impression == ("L4/L5: narrow spinal canal as measured (6.0 ± 2.1 mm deep).",)
     coarse = tuple(replace(one, series="", error_95=None, percentile=None) for one in measured)
-    doubtful = tuple(replace(one, error_95=4.5) for one in measured)
-    for others in (coarse, doubtful):
-        assert "canal 6" not in narrative(replace(result, measurements=others), MODEL).text()
+    assert "canal 6" not in narrative(replace(result, measurements=coarse), MODEL).text()
     for view, is_told in ((View.SAGITTAL_T1, False), (View.SAGITTAL_T2, True)):
         assert bool(narrow_canals(measured, {"t2": view})) is is_told
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "is_named", "leads"),
+    [
+        ("sac_area_mm2", 64.0, 60.0, True, True),
+        ("sac_area_mm2", 75.0, 60.0, True, False),
+        ("sac_area_mm2", 104.0, 60.0, False, False),
+        ("canal_depth_least_mm", 8.8, 2.1, True, True),
+        ("canal_depth_least_mm", 9.3, 2.1, True, False),
+        ("canal_depth_least_mm", 10.4, 2.1, False, False),
+    ],
+)
+@pytest.mark.parametrize("level", ["L2/L3", "L5/S1"])
+def test_one_rule_says_at_every_level_and_everywhere_when_a_canal_is_narrow(
+    name: str, value: float, error: float, is_named: bool, leads: bool, level: str
+) -> None:
+    size = Measurement(level, name, value, QUANTITY[name].unit, error, None, "t2")
+    calm = Prediction(level, "herniation", 0, (1.0, 0.0), True)
+    result = StudyResult("a", "ok", 0.0, predictions=(calm,), measurements=(size,))
+    text, page = narrative(result, MODEL), render(result, model=MODEL)
+    first, table = page.split('<section class="lead">')[1].split("</section>")[0], page.split("<tbody>")[1]
+    row = entry_of(study_entry(result), "a.html")
+    brief = "narrow spinal canal as measured"
+    assert [brief in one for one in (text.impression[0], first, " ".join(row.found))] == [leads] * 3
+    assert (row.word == "moderate") is leads and ("narrow" in table.split("</tbody>")[0]) is leads
+    assert ("narrow" in patient_page(result).split("<footer>")[0].split("Questions")[0]) is leads
+    told = " ".join(dict(text.findings)[level])
+    assert ("below" in told, "within its error of that limit" in told) == (is_named, is_named and not leads)
+    if leads:
+        assert f"{QUANTITY[name].written(value)} ± {QUANTITY[name].written(error)}" in first
 
 
 def test_what_is_experimental_at_other_levels_is_left_out_by_name_though_a_reader_graded_one() -> None:
     tried = Prediction("L4/L5", "canal_stenosis", 2, (0.0, 0.1, 0.9), False, "synthetic")
     read = Prediction("L5/S1", "canal_stenosis", 0, (1.0, 0.0, 0.0), True, "reader")
     text = narrative(StudyResult("a", "ok", 0.0, predictions=(tried, read)), MODEL)
-    assert "Graded experimentally only, and left out here: spinal canal stenosis." in text.not_assessed
+    assert "Graded experimentally only, and left out here: spinal canal stenosis (but at L5/S1)." in text.not_assessed
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_page_and_text_say_how_surely_in_one_word(language: Language) -> None:
+    words, text = page_words(language), phrases(language)
+    for share, word in ((0.7, "likely"), (0.4, "possible")):
+        one = Prediction("L4/L5", "herniation", 1, (1 - share, share), False)
+        said = [
+            line.lower()
+            for line in narrative(StudyResult("a", "ok", 0.0, predictions=(one,)), MODEL, language).impression
+        ]
+        assert reading_of(one).word == word and words.said(one) == text.of("surely", word)
+        assert words.said(one) in said[0] and f"{words.said(one)}:" in words(EXPLAINED).lower().replace(" :", ":")
 
 
 @pytest.mark.parametrize(("percentile", "is_against"), [(19, False), (60, True)])
@@ -312,7 +363,7 @@ def test_a_slip_that_was_measured_and_graded_absent_is_in_findings_and_impressio
         graded = (Prediction("L4/L5", "spondylolisthesis", decided, (0.5, 0.5), False),)
         text = narrative(StudyResult("a", "ok", 0.0, predictions=graded, measurements=slip), MODEL)
         assert ("forward slip of 7.8 mm as measured" in text.findings[0][1][-1].lower()) is is_told
-        assert ("forward slip as measured (7.8 mm)" in text.impression[0]) is is_told
+        assert ("forward slip as measured (7.8 ± 1.5 mm), graded absent" in text.impression[0]) is is_told
     coarse = (replace(slip[0], error_95=None, percentile=None, series=""),)
     graded = (Prediction("L4/L5", "spondylolisthesis", 0, (0.5, 0.5), False),)
     text = narrative(StudyResult("a", "ok", 0.0, predictions=graded, measurements=coarse), MODEL)

@@ -12,7 +12,7 @@ import pytest
 from spinenet.labels import TARGET, TARGETS
 from spinenet.locating.measuring.quantities import QUANTITIES
 from spinenet.report import page
-from spinenet.report.certainty import BY_READER, EXPLAINED, Certainty
+from spinenet.report.certainty import BY_READER, EXPLAINED, PLAINLY, PLAINLY_OF_A_READER, Certainty
 from spinenet.report.findings import URGENCIES
 from spinenet.report.identification import Identification
 from spinenet.report.options import Language, ReportOptions
@@ -28,7 +28,8 @@ ASKED = re.compile(r'\bt\(\s*"((?:[^"\\]|\\.)+)"|words\(\s*"((?:[^"\\]|\\.)+)"(?
 
 
 def table(language: Language) -> dict[str, Any]:
-    return tomllib.loads((FOLDER / "words" / f"{language}.toml").read_text(encoding="utf-8"))
+    said = phrases(language).table("surely")
+    return said | tomllib.loads((FOLDER / "words" / f"{language}.toml").read_text(encoding="utf-8"))
 
 
 def asked() -> set[str]:
@@ -39,7 +40,11 @@ def asked() -> set[str]:
     steps = {words for target in TARGETS for step in target.steps for words in (step.words, step.short) if words}
     numerals = {"I", "II", "III", "IV", "V"}
     sizes = {words for one in QUANTITIES for words in (one.words, one.heading)}
-    said = {one.value for one in Certainty if one.value} | set(BY_READER.values()) | {EXPLAINED, "reader", "approved"}
+    said = (
+        {one.value for one in Certainty if one.value}
+        | set(BY_READER.values())
+        | {EXPLAINED, PLAINLY, PLAINLY_OF_A_READER, "reader", "approved"}
+    )
     headings = {heading for heading, _ in Identification("a", "b", "c", "d", "e", "f").parts} | {"Model", "Licence"}
     headed = {html.APPROVED, html.BY_OUTLINES, html.BY_LOCATOR, "ok", "partial", "failed", "Refused", "Caution", "Note"}
     compared = {*change.VERDICTS, *change_sentences.GONE, shifted_names.SHIFTED, study_pairs.NOT_CHECKED, "up", "down"}
@@ -49,7 +54,12 @@ def asked() -> set[str]:
         "not graded",
         "stands",
         "new {finding}",
-        "likely new {finding}",
+        *change_sentences.NEW.values(),
+        *worklist.REVIEWS.values(),
+        "1 level",
+        "{count} levels",
+        "1 other size, see the table",
+        "{count} other sizes, see the table",
         "{whose}, before",
     }
     reviews = {change.REVIEWED.format(which=which) for which in change.WHICH.values()}

@@ -28,8 +28,13 @@ BY_READER = {"reader": "by the reader", "approved": "approved by the reader"}
 """What is said in the place of a probability of grades with this evidence."""
 POSSIBLE = "possible"
 """Said instead of "likely" where that is less probable than not."""
+PLAINLY = "Said plainly: the model stands by it."
+PLAINLY_OF_A_READER = (
+    "Said plainly: the reader gave or approved it, as stands below it; where a per cent stands instead, the model "
+    "stands by it."
+)
 EXPLAINED = (
-    "Said plainly: the model stands by it. Likely: more probable than not, and the model does not stand by it. "
+    "Likely: more probable than not, and the model does not stand by it. "
     "Possible: less probable than not, and yet what the model decides for, as of rare findings. Cannot exclude: the "
     f"model decides against it, and yet it is among the grades that hold the true one of {COVERAGE:.0%} of such discs, "
     "or more probable than they leave out."
@@ -114,7 +119,7 @@ def label(prediction: Prediction) -> str:
     >>> label(Prediction("L4/L5", "pfirrmann", 3, (0.0, 0.1, 0.5, 0.4, 0.0), False, grade_set=(3, 4)))
     'likely grade III or IV'
     >>> label(Prediction("L4/L5", "herniation", 1, (0.6, 0.4), False, grade_set=(0, 1)))
-    'possible present'
+    'possible'
     """
     if prediction.experimental:
         return f"{_words(TARGET[prediction.target], prediction.grade)}?"
@@ -128,9 +133,14 @@ def _words(target: Target, grade: int) -> str:
 def _said(prediction: Prediction, words_of: Callable[[Target, int], str]) -> str:
     reading, target = reading_of(prediction), TARGET[prediction.target]
     words = alternatives([words_of(target, grade) for grade in reading.grades])
-    if reading.certainty is Certainty.OPEN and target.scale is Scale.BINARY:
-        return reading.certainty.value
+    if is_word_enough(reading, target):
+        return reading.word
     return f"{reading.word} {words}".strip()
+
+
+def is_word_enough(reading: Reading, target: Target) -> bool:
+    """Whether the word says all below a title that names a finding: "likely", not "likely present"."""
+    return reading.word != "" and reading.is_finding and target.scale is Scale.BINARY
 
 
 def alternatives(words: Sequence[str], *, either: str = "or", until: str = "to") -> str:

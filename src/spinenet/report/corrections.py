@@ -30,8 +30,8 @@ FORMAT = 2
 TAKEN_OVER_AS_A_WHOLE = 1
 """The format whose approval, as the page said, took over what was likely at every level."""
 Value = TypeVar("Value")
-CORRECTED = "corrected"
-"""Code of the note that a reader changed or approved the result."""
+CORRECTED, APPROVED = "corrected", "approved"
+"""Codes of the note that a reader changed the result, and that one approved it, changed or not."""
 STUDY_COMMENT = ""
 """The key of the comment on the whole study, among those on levels."""
 UNVERIFIED = frozenset({NUMBERING.code, DOUBTFUL_NAMES, NAMED, NAMES_QUESTIONED})
@@ -221,11 +221,21 @@ def _flag(flag: Note, renamed: Mapping[str, str]) -> Note | None:
 
 def _note(corrections: Corrections) -> Note:
     """What was changed, in numbers."""
-    changes = [f"{len(corrections.grades)} grades"] if corrections.grades else []
-    changes += [f"{len(corrections.struck)} levels struck"] if corrections.struck else []
+    changes = [_counted(len(corrections.grades), "grade")] if corrections.grades else []
+    changes += [f"{_counted(len(corrections.struck), 'level')} struck"] if corrections.struck else []
     changes += ["all levels renamed by one"] if corrections.shift else []
-    what = ", ".join(changes) or "nothing"
-    return Note(CORRECTED, Scope.STUDY, "", f"changed by a reader: {what}")
+    what = f"changed by a reader: {', '.join(changes) or 'nothing'}"
+    if corrections.review.approved:
+        return Note(APPROVED, Scope.STUDY, "", f"approved by a reader; {what}")
+    return Note(CORRECTED, Scope.STUDY, "", f"not approved; {what}")
+
+
+def _counted(count: int, thing: str) -> str:
+    """
+    >>> _counted(1, "level"), _counted(2, "grade")
+    ('1 level', '2 grades')
+    """
+    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def correction_rows(result: StudyResult, corrections: Corrections) -> Iterator[dict[str, str]]:

@@ -104,7 +104,12 @@ def _table(table: GradeTable) -> Table:
     for column, title in enumerate(table.columns):
         rows.append([_paragraph(title, SMALL), *(_cell(cells[column]) for _, cells, _ in table.rows)])
     for column, title in enumerate(table.sizes):
-        rows.append([_paragraph(title, SMALL), *(_paragraph(sizes[column], SMALL) for _, _, sizes in table.rows)])
+        rows.append(
+            [
+                _paragraph(title, SMALL),
+                *(_paragraph(" ".join(sizes[column]).strip(), SMALL) for _, _, sizes in table.rows),
+            ]
+        )
     width = (A4[0] / mm - 2 * MARGIN_MM - FIRST_COLUMN_MM) / max(len(names), 1)
     widths = [FIRST_COLUMN_MM * mm, *(width * mm for _ in names)]
     return Table(rows, widths, style=LINES, repeatRows=1, hAlign="LEFT")

@@ -83,7 +83,8 @@ def ranking(
     )
     slip = TARGET[SLIP].step(1).urgency
     for canal in narrow_canals(measurements, view_of or {}):
-        grave.append(RankedFinding(canal.level, (NARROW, BEHIND_GRADES, 0), canal))
+        if canal.leading:
+            grave.append(RankedFinding(canal.level, (NARROW, BEHIND_GRADES, canal.shortfall), canal))
     for measured in contradicted_slips(predictions, measurements):
         grave.append(RankedFinding(measured.level, (slip, BEHIND_GRADES, 0), measured))
     slipped = {(one.level, SLIP) for one in contradicted_slips(predictions, measurements)}  # which lead as measured

@@ -20,7 +20,7 @@ from spinenet.errors import OutputError
 from spinenet.labels import LEVELS, TARGET, TARGETS, Scale
 from spinenet.locating.measuring.quantities import QUANTITIES, QUANTITY
 from spinenet.report.certainty import BY_READER, label
-from spinenet.report.corrections import CORRECTED
+from spinenet.report.corrections import APPROVED, CORRECTED
 from spinenet.report.document import predictions_of
 from spinenet.report.options import Language
 from spinenet.report.page.change_sentences import Place, level_sentences
@@ -171,7 +171,7 @@ def _shifted(before: Values, after: Values, noise: Mapping[str, float], words: P
 def _reviewed(pair: StudyPair) -> str:
     """Which of the two a reader corrected or approved; "" where it is neither."""
     before, after = (
-        any(note["code"] == CORRECTED for note in one.study["notes"]) for one in (pair.prior, pair.current)
+        any(note["code"] in (APPROVED, CORRECTED) for note in one.study["notes"]) for one in (pair.prior, pair.current)
     )
     return REVIEWED.format(which=WHICH[before, after]) if before or after else ""
 

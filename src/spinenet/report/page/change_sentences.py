@@ -14,6 +14,8 @@ Place = tuple[str, str]
 """Level and target, or level and measurement."""
 Value = Prediction | float | None
 GONE = ("no {finding} any more", "likely no {finding} any more")
+NEW = {"": "new {finding}", "likely": "likely new {finding}", "possible": "possible new {finding}"}
+"""By how surely it is said."""
 
 
 def level_sentences(
@@ -33,9 +35,8 @@ def level_sentences(
         elif name not in TARGET:
             others[level] += 1
     for level, count in others.items():
-        one = words("1 other size, see the table")
-        several = words("{count} other sizes, see the table", count=count)
-        told.setdefault(level, []).append(one if count == 1 else several)
+        others_told = words.counted(count, "1 other size, see the table", "{count} other sizes, see the table")
+        told.setdefault(level, []).append(others_told)
     ordered = sorted(set(levels) - set(alone), key=LEVELS.index, reverse=True)
     single = sorted(alone, key=LEVELS.index, reverse=True)
     changes = {level: words.phrases("then").join(told[level]) for level in ordered if level in told}
@@ -60,8 +61,8 @@ def _of_grade(level: str, prior: Value, current: Value, words: PageWords) -> str
         return ""
     target, was, now = TARGET[current.target], _is_told(prior), _is_told(current)
     if target.scale is Scale.BINARY:
-        new = ("new {finding}", "likely new {finding}") if now else GONE
-        told = words(new[0 if current.confident else 1], finding=words.finding(target, level))
+        said_so = NEW[reading_of(current).word] if now else GONE[not current.confident]
+        told = words(said_so, finding=words.finding(target, level))
         by = _source(current, words) or _source(prior, words, "{whose}, before")
         return "" if now == was else told + by
     said = _said(prior, words), _said(current, words)

@@ -1,16 +1,17 @@
 """The table a page opens with: levels by findings, every grade as it is said, and the sizes beside them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from spinenet.labels import TARGET, TARGETS
+from spinenet.locating.measuring.dural_sac import SAC_AREA
 from spinenet.locating.measuring.quantities import QUANTITY, Quantity
 from spinenet.report.certainty import Certainty, reading_of
 from spinenet.report.findings import weight_of
 from spinenet.report.page.page_words import ENGLISH, PageWords
 from spinenet.study import Measurement, Prediction
 
-SIZES = ("disc_height_mm", "canal_depth_least_mm", "slip_mm")
+SIZES = ("disc_height_mm", "canal_depth_least_mm", SAC_AREA, "slip_mm")
 """The measurements that stand in the table."""
 COARSE = {"canal_depth_least_mm": "canal_depth_mm"}
 """What stands in the place of a measurement where the locator alone measured."""
@@ -37,12 +38,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class GradeTable:
-    """Levels from the head down by targets; a row is a level, its cells and its sizes as text. A cell without a grade
-    is None, or the word that says what stands elsewhere."""
+    """Levels from the head down by targets; a row is a level, its cells and its sizes, each as text and with a remark,
+    "" where there is none. A cell without a grade is None, or the word that says what stands elsewhere."""
 
     columns: tuple[str, ...]
     sizes: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[Cell | str | None, ...], tuple[str, ...]], ...]
+    rows: tuple[tuple[str, tuple[Cell | str | None, ...], tuple[tuple[str, str], ...]], ...]
 
 
 def grade_table(
@@ -51,9 +52,11 @@ def grade_table(
     measurements: Sequence[Measurement] = (),
     words: PageWords = ENGLISH,
     others: Sequence[Prediction] = (),
+    narrow: Collection[tuple[str, str]] = (),
 ) -> GradeTable:
     """The table of these grades, with those of SIZES that are among the measurements; of grades of the same targets
-    that are among ``others``, in another table, it says that they are experimental or a reader's."""
+    that are among ``others``, in another table, it says that they are experimental or a reader's; of sizes (level and
+    name) among ``narrow`` that they are."""
     by_key = {(prediction.level, prediction.target): prediction for prediction in predictions}
     elsewhere = {(one.level, one.target): "experimental" if one.experimental else "reader" for one in others}
     targets = [target for target in TARGETS if any(one.target == target.name for one in predictions)]
@@ -67,9 +70,9 @@ def grade_table(
             cell_of(by_key[key], words) if key in by_key else words(elsewhere[key]) if key in elsewhere else None
             for key in keys
         )
-        rows.append(
-            (level, cells, tuple(words.number(_written(one, _size_at(values, level, one.name))) for one in shown))
-        )
+        sizes = [words.number(_written(one, _size_at(values, level, one.name))) for one in shown]
+        remarks = [words("narrow") if (level, one.name) in narrow else "" for one in shown]
+        rows.append((level, cells, tuple(zip(sizes, remarks, strict=True))))
     return GradeTable(tuple(map(words.title, targets)), tuple(map(words.size, shown)), tuple(rows))
 
 

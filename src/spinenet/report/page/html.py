@@ -19,10 +19,11 @@ from spinenet import __version__
 from spinenet.checking.gates import NOT_LOOKED_FOR_CODE
 from spinenet.labels import NEVER_LOOKED_FOR, TARGET, TARGETS, Target
 from spinenet.locating.discs import NUMBERING
-from spinenet.report.certainty import EXPLAINED, reading_of
+from spinenet.report.certainty import EXPLAINED, PLAINLY, PLAINLY_OF_A_READER, reading_of
 from spinenet.report.corrections import approved
 from spinenet.report.dicom.objects import why_no_objects
 from spinenet.report.identification import identification_of
+from spinenet.report.narrow_canal import narrow_canals_of
 from spinenet.report.options import DEFAULT, ReportOptions
 from spinenet.report.page.grade_table import cell_of, grade_table
 from spinenet.report.page.level_measurements import MeasuredLevel, measured_levels
@@ -154,10 +155,10 @@ def _shown(result: StudyResult, model: Mapping[str, Any], options: ReportOptions
         "still_open": [words.not_excluded(one) for one in ranking.still_open[:LED_BY]],
         "text": text,
         "technique": text.technique,
-        "table": grade_table(stood, levels, result.measurements, words, tried),
+        "table": grade_table(stood, levels, result.measurements, words, tried, _narrow(result)),
         "experimental": grade_table(tried, levels, words=words, others=stood),
         "sizes_from": words(BY_OUTLINES if outlined else BY_LOCATOR),
-        "explained": words(EXPLAINED),
+        "explained": f"{words(PLAINLY_OF_A_READER if review_of(result) else PLAINLY)} {words(EXPLAINED)}",
         "notes": notes_of(result),
         "figures": figures(result.located, words),
         "sections": sections,
@@ -171,6 +172,11 @@ def _shown(result: StudyResult, model: Mapping[str, Any], options: ReportOptions
         "script": script,
         "script_hash": script_hash,
     }
+
+
+def _narrow(result: StudyResult) -> set[tuple[str, str]]:
+    """Level and name of the sizes by which the canal is narrow, as the page's first lines have it."""
+    return {(one.level, size.name) for one in narrow_canals_of(result) for size in one.leading}
 
 
 def _gradable(result: StudyResult, model: Mapping[str, Any], words: PageWords) -> dict[str, Any]:

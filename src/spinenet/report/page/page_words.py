@@ -12,7 +12,7 @@ from typing import Any
 
 from spinenet.labels import TARGET, Scale, Target, View
 from spinenet.locating.measuring.quantities import Quantity
-from spinenet.report.certainty import BY_READER, Certainty, in_full, label, reading_of, said
+from spinenet.report.certainty import BY_READER, Certainty, in_full, is_word_enough, label, reading_of, said
 from spinenet.report.findings import short_words
 from spinenet.report.options import Language
 from spinenet.report.ranking import RankedFinding
@@ -23,7 +23,7 @@ from spinenet.study import Prediction
 PARTS = (
     "abomba|altera|anoma|auszu|ausge|band|bombe|cana|deck|degene|dégéné|desliza|dismi|espondilo|experi|foramina|fora|"
     "glisse|grund|höhen|kanal|minde|mini|narrow|neuro|nicht vor|pince|proba|profon|profun|remanie|réces|rezessus|"
-    "scheiben|schein|schlie|seg|spinal|spondylo|steno|subarti|sté|verände|verté|vorwöl|wahr|wirbel|zwischen"
+    "möglicher|scheiben|schein|schlie|seg|spinal|spondylo|steno|subarti|sté|verände|verté|vorwöl|wahr|wirbel|zwischen"
 )
 BREAK_BEHIND = re.compile(rf"({PARTS})(?=\w{{3}})", re.IGNORECASE)
 """Parts of long words behind which a column may break them."""
@@ -41,7 +41,7 @@ class PageWords:
         self._table: dict[str, Any] = {}
         if not self.is_english:
             text = files(__package__).joinpath("words", f"{language}.toml").read_text(encoding="utf-8")
-            self._table = tomllib.loads(text)
+            self._table = tomllib.loads(text) | self.phrases.table("surely")
 
     def __call__(self, english: str, **values: object) -> str:
         """Words in this language, the places in braces filled.
@@ -60,6 +60,14 @@ class PageWords:
             "notice": self.phrases("notice"),
             "elsewhere": "" if self.is_english else self.phrases("page_language"),
         }
+
+    def counted(self, count: int, one: str, several: str) -> str:
+        """So many things, one of them in words of its own.
+
+        >>> ENGLISH.counted(1, "1 level", "{count} levels"), ENGLISH.counted(0, "1 level", "{count} levels")
+        ('1 level', '0 levels')
+        """
+        return self(one if count == 1 else several, count=count)
 
     def number(self, text: str) -> str:
         """A number as written in this language."""
@@ -154,7 +162,7 @@ class PageWords:
             return said(prediction)
         reading, target = reading_of(prediction), TARGET[prediction.target]
         surely = self(reading.word) if reading.word else ""
-        if reading.certainty is Certainty.OPEN and target.scale is Scale.BINARY:
+        if is_word_enough(reading, target):
             return surely
         return f"{surely} {self.phrases.either([self.grade(target, grade) for grade in reading.grades])}".strip()
 

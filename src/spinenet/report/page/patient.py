@@ -48,7 +48,7 @@ def not_seen(result: StudyResult) -> list[str]:
     it was measured to be narrow."""
     if any(TARGET[one.target].heading is Heading.CANAL for one in result.reported if not one.experimental):
         return list(NEVER_LOOKED_FOR)
-    return ["room_elsewhere" if narrow_canals_of(result) else "room", *NEVER_LOOKED_FOR]
+    return ["room_elsewhere" if any(one.leading for one in narrow_canals_of(result)) else "room", *NEVER_LOOKED_FOR]
 
 
 def told(result: StudyResult, certainty: Certainty, words: Phrases) -> list[tuple[str, str]]:

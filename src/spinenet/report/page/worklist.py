@@ -14,6 +14,7 @@ from urllib.parse import quote
 from spinenet import __version__
 from spinenet.labels import TARGET, View
 from spinenet.report.certainty import Certainty, reading_of
+from spinenet.report.corrections import APPROVED, CORRECTED
 from spinenet.report.document import measurements_of, notes_of, predictions_of, read_document
 from spinenet.report.findings import URGENCIES
 from spinenet.report.identification import Identification, read_identification
@@ -28,6 +29,8 @@ from spinenet.system.files import write_text
 WORKLIST_FILE = "worklist.html"
 NAMED = 3
 """So many findings of a study are named in its row, and so many that cannot be excluded."""
+REVIEWS = {APPROVED: "approved by a reader", CORRECTED: "corrected, not approved"}
+"""By the code of a note."""
 Order = tuple[int, Rank, int]
 ExportedGrade = tuple[str, str, str, int, str, bool]
 """Level, title, words, per cent, how surely, and whether it is a finding that stands or is likely."""
@@ -51,6 +54,8 @@ class Entry:
     order: Order
     grades: tuple["ExportedGrade", ...] = ()
     person: Identification = field(default_factory=Identification)
+    review: str = ""
+    """What a reader did with it, "" where none has looked it through."""
 
     @property
     def word(self) -> str:
@@ -100,6 +105,7 @@ def entry_of(
         order=(urgency, ranked.rank, len(ranked.leading)),
         grades=tuple(_exported(one, words) for one in predictions),
         person=person or Identification(),
+        review=next((REVIEWS[note.code] for note in notes if note.code in REVIEWS), ""),
     )
 
 

@@ -47,6 +47,18 @@ class Phrases:
         """The keys of a group."""
         return list(self._table[group])
 
+    def table(self, group: str) -> dict[str, str]:
+        """A group as it is."""
+        return dict(self._table[group])
+
+    def surely(self, word: str, finding: str) -> str:
+        """A finding after the word that says how surely (``Reading.word``), the same as on the page.
+
+        >>> phrases(Language.DE).surely("likely", "Bandscheibenvorfall")
+        'wahrscheinlich Bandscheibenvorfall'
+        """
+        return self("how", surely=self.of("surely", word), finding=finding) if word else finding
+
     def brief(self, key: str, **values: object) -> str:
         """A finding where levels follow or many stand in a row."""
         return self.of("brief" if key in self._table["brief"] else "finding", key, **values)

@@ -1,7 +1,8 @@
 """The report of a study as radiologists write it: what was read, findings by level, impression, what was not assessed.
 
-Only grades that stand are said as they are; likely findings are said to be possible, and what cannot be excluded is
-named as such. Experimental grades have no part in it unless asked for. Nothing is said of what was not graded.
+Only grades that stand are said as they are; others are said as likely or possible in the words of the page, and what
+cannot be excluded is named as such. Experimental grades have no part in it unless asked for. Nothing is said of what
+was not graded.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,9 +18,9 @@ from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, TARGET, TARGETS, VIEWS, Sc
 from spinenet.locating.discs import NUMBERING
 from spinenet.locating.given_names import RENAMED
 from spinenet.locating.measuring.dural_sac import SAC_AREA
-from spinenet.locating.measuring.quantities import MEYERDING
+from spinenet.locating.measuring.quantities import MEYERDING, QUANTITY
 from spinenet.report.certainty import Certainty, Reading, reading_of
-from spinenet.report.narrow_canal import NARROW_MM, NarrowCanal, narrow_canals_of
+from spinenet.report.narrow_canal import DEPTH, NarrowCanal, NarrowSize, narrow_canals_of
 from spinenet.report.options import Language
 from spinenet.report.ranking import RankedFinding, ranking_of
 from spinenet.report.reviewed import naming_of, review_of
@@ -109,7 +110,7 @@ def level_names(result: StudyResult) -> list[str]:
 
 def level_sentences(result: StudyResult, level: str, words: Phrases) -> Iterator[str]:
     """The sentences of one level: findings, those that are possible, what is absent, what cannot be excluded, a
-    canal that was measured to be narrow, and the area of the sac."""
+    canal that was measured to be narrow, and the area of a sac that is not."""
     read = [(one, reading_of(one)) for one in result.reported if one.level == level]
     found = [pair for pair in read if pair[1].is_finding and pair[1].certainty is Certainty.STANDS]
     likely = [pair for pair in read if pair[1].is_finding and pair[1].certainty is Certainty.LIKELY]
@@ -124,13 +125,12 @@ def level_sentences(result: StudyResult, level: str, words: Phrases) -> Iterator
     slip = _contradicted_slips(result).get(level)
     if slip is not None:
         yield sentence(words("slip_measured", value=_slip_mm(slip, words)))
-    narrow = next((one for one in narrow_canals_of(result) if one.level == level), None)
-    if narrow is not None:
-        yield sentence(_canal(narrow, words))
-    elif not (found or likely or absent or still):
+    narrow = {size.name: size for one in narrow_canals_of(result) if one.level == level for size in one.sizes}
+    if not (found or likely or absent or still or narrow):
         yield sentence(words("undecided"))
+    yield from (sentence(_canal(size, words)) for size in narrow.values())
     sac = _measured(result, level, SAC_AREA)
-    if sac is not None and sac.error_95 is not None:
+    if sac is not None and sac.error_95 is not None and SAC_AREA not in narrow:
         yield sentence(words("sac", value=f"{sac.value:.0f}", error=f"{sac.error_95:.0f}"))
 
 
@@ -138,11 +138,17 @@ def _contradicted_slips(result: StudyResult) -> dict[str, Measurement]:
     return {slip.level: slip for slip in contradicted_slips(result.predictions, result.measurements)}
 
 
-def _canal(narrow: NarrowCanal, words: Phrases) -> str:
-    """A depth that no grade says, with its error and the other levels'."""
-    sizes = {"value": narrow.depth_mm, "error": narrow.error_mm, "limit": NARROW_MM, "others": narrow.others_mm}
-    told = {name: words.number(f"{mm:.1f}") for name, mm in sizes.items() if mm is not None}
-    return words("canal" if narrow.others_mm is None else "canal_compared", **told)
+def _canal(size: NarrowSize, words: Phrases) -> str:
+    """A size below its limit that no grade says, with its error and the other levels'."""
+    sizes = {"value": size.value, "error": size.error_95, "limit": size.limit, "others": size.others}
+    told = {name: _written(size.name, value, words) for name, value in sizes.items() if value is not None}
+    key = "canal" if size.name == DEPTH else "sac_narrow"
+    text = words(key if size.others is None else f"{key}_compared", **told)
+    return text if size.leads else words("near_limit", size=text)
+
+
+def _written(name: str, value: float, words: Phrases) -> str:
+    return words.number(QUANTITY[name].written(value))
 
 
 def finding_key(prediction: Prediction, result: StudyResult) -> str:
@@ -198,7 +204,7 @@ def _in_full(prediction: Prediction, reading: Reading, words: Phrases, result: S
         details += _height(prediction.level, words, result)
     elif prediction.target == "spondylolisthesis":
         details += _slip(prediction.level, words, result)
-    told = words("possible", finding=finding) if likely else finding
+    told = words.surely(reading.word, finding)
     return words("more", finding=told, details=words("then").join(details)) if details else told
 
 
@@ -319,8 +325,18 @@ def _impression(words: Phrases, result: StudyResult) -> Iterator[str]:
 def measured_finding(source: NarrowCanal | Measurement, words: Phrases) -> str:
     """A finding that was measured and not graded, in as few words as it has."""
     if isinstance(source, NarrowCanal):
-        return words("canal_brief", value=words.number(f"{source.depth_mm:.1f}"))
-    return words("slip_brief", value=_slip_mm(source, words))
+        sizes = [_size_brief(one, words) for one in source.leading]
+        return words("canal_brief", sizes=words.listed(sizes))
+    error = "" if source.error_95 is None else f" ± {words.number(f'{source.error_95:.1f}')}"
+    return words("slip_brief", value=_slip_mm(source, words) + error)
+
+
+def _size_brief(size: NarrowSize, words: Phrases) -> str:
+    """A size with its error, in as few words as it has."""
+    told = {
+        name: _written(size.name, value, words) for name, value in (("value", size.value), ("error", size.error_95))
+    }
+    return words("depth_brief" if size.name == DEPTH else "sac_brief", **told)
 
 
 def _slip_mm(slip: Measurement, words: Phrases) -> str:
@@ -337,15 +353,23 @@ def _concluded(ranked: RankedFinding, words: Phrases, result: StudyResult) -> st
     finding = brief(prediction, reading, words, result)
     details = [words("untried")] if prediction.experimental else []
     if reading.certainty is Certainty.LIKELY:
-        finding, details = words("possible", finding=finding), [words("share", percent=reading.percent), *details]
+        details = [words("share", percent=reading.percent), *details]
+    finding = words.surely(reading.word, finding)
     return words("more", finding=finding, details=words("then").join(details)) if details else finding
+
+
+def _left_out(target: str, result: StudyResult, words: Phrases) -> str:
+    """A target that is left out, but at the levels where it is reported, as where a reader graded it."""
+    name, there = words.of("target", target), {one.level for one in result.reported if one.target == target}
+    levels = words.listed([level for level in level_names(result) if level in there])
+    return words("but_at", target=name, levels=levels) if there else name
 
 
 def _not_assessed(result: StudyResult, words: Phrases) -> Iterator[str]:
     """What was left out or never looked for, and that silence is not absence."""
     left_out = {one.target for one in result.predictions if one not in result.reported}
     if left_out:
-        names = [words.of("target", target.name) for target in TARGETS if target.name in left_out]
+        names = [_left_out(target.name, result, words) for target in TARGETS if target.name in left_out]
         yield words("experimental", targets=words.listed(names))
     yield words("not_looked_for", things=words.listed([words.of("never", thing) for thing in NEVER_LOOKED_FOR]))
     yield words("adults")
