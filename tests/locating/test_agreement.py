@@ -84,6 +84,18 @@ def test_slices_in_the_same_frame_of_reference_are_believed():
     assert located.notes == ()
 
 
+@pytest.mark.parametrize("view", [View.SAGITTAL_T2, View.SAGITTAL_T1])
+@pytest.mark.parametrize("up_mm", [-30, -15, 15, 34])
+def test_slices_of_a_patient_who_slid_on_the_table_are_left_out_in_one_frame_of_reference_too(view, up_mm):
+    located, (note,) = locate_axial([axial(moved_mm=(0, 0, up_mm), frame="1.2")], [sagittal(view)])
+    assert located == () and note.code == "not_placed" and "did the patient move?" in note.text
+
+
+def test_slices_that_lie_a_few_mm_off_in_one_frame_of_reference_are_graded():
+    (located,), left_out = locate_axial([axial(moved_mm=(0, 3, 5), frame="1.2")], [sagittal()])
+    assert left_out == [] and located.notes == ()
+
+
 def test_stacks_of_one_frame_are_judged_together_and_take_the_levels_of_the_frame_they_lie_in():
     small = replace(axial(count=1), name="small")
     located, left_out = locate_axial([axial(), small], [sagittal(), sagittal(View.SAGITTAL_T1, frame="1.7")])

@@ -176,6 +176,7 @@ HABITS: dict[str, Habit] = {
     "another pixel spacing in T2": _single(Outcome.FLAGGED_OR_REFUSED, of.other_spacing),
     "T1 taken elsewhere": _single(Outcome.LESS, of.lying_elsewhere("t1", own_frame=True)),
     "axial taken elsewhere": _single(Outcome.LESS, of.lying_elsewhere("axial", own_frame=True)),
+    "axial taken elsewhere in one frame": _single(Outcome.LESS, of.lying_elsewhere("axial", own_frame=False)),
     "T1 taken elsewhere in one frame": _single(Outcome.ANY, of.lying_elsewhere("t1", own_frame=False)),
     "field ends at the lowest disc": field_too_high,
     "middle slices missing": _single(Outcome.REFUSED, of.without_middle),

@@ -35,7 +35,8 @@ CLEAR = 1.5
 """In its place a series tells so many times as much of the other as anywhere else. Stacks of one patient reached 1.9
 and more (phantoms), those of another laid over at L4/L5 1.5 seldom."""
 BINS = 12
-FEWEST_POINTS, MOST_POINTS = 200, 4000
+FEWEST_POINTS, MOST_POINTS, ENOUGH_POINTS = 200, 4000, 1500
+"""The last tell where along the spine a series lies."""
 SLICE_REACH_MM = 4.0
 """So far beside a single slice points still count as shown by it."""
 BLUR_MM = 1.2
@@ -74,6 +75,11 @@ class Displacement:
         return self.is_clear and float(np.linalg.norm(self.offset_mm)) <= NEAR_MM
 
     @property
+    def contradicts(self) -> bool:
+        """Whether the image shows another place than the coordinates say."""
+        return self.is_clear and float(np.linalg.norm(self.offset_mm)) > APART_MM
+
+    @property
     def words(self) -> str:
         """What speaks against the coordinates."""
         if not self.is_clear:
@@ -103,14 +109,28 @@ def stack_points(series: Series) -> Points:
 
 def displacement(points: Points, fixed: Series) -> Displacement:
     """Where the series that ``points`` are of lies in ``fixed``."""
-    image, points = _blurred(fixed), _reachable(points, fixed)
-    fewest = max(FEWEST_POINTS, int(_inside(points.places_mm, fixed).sum()) // 2)
-    up, back = (np.arange(-reach, reach + 1, STEP_MM) for reach in (UP_MM, BACK_MM))
-    offsets_mm = [np.array([0.0, y, z]) for z in up for y in back]
+    offsets_mm = _along_spine_mm(BACK_MM)
     if len(fixed.voxels_SRC) > 1:
         sides = [x for x in np.arange(-LEFT_MM, LEFT_MM + 1, 2 * STEP_MM) if x]
         near = np.array([-STEP_MM, 0.0, STEP_MM])
         offsets_mm += [np.array([x, y, z]) for x in sides for y in near for z in near]
+    return _best(_reachable(points, fixed, MOST_POINTS), fixed, offsets_mm)
+
+
+def displacement_along(points: Points, fixed: Series) -> Displacement:
+    """As ``displacement``, looked for along the spine alone, at a tenth of the cost: a patient who slid on the table
+    shares the frame of reference and lies elsewhere."""
+    return _best(_reachable(points, fixed, ENOUGH_POINTS), fixed, _along_spine_mm(STEP_MM))
+
+
+def _along_spine_mm(back_mm: float) -> list[Floats]:
+    up, back = (np.arange(-reach, reach + 1, STEP_MM) for reach in (UP_MM, back_mm))
+    return [np.array([0.0, y, z]) for z in up for y in back]
+
+
+def _best(points: Points, fixed: Series, offsets_mm: Sequence[Floats]) -> Displacement:
+    image = _blurred(fixed)
+    fewest = max(FEWEST_POINTS, int(_inside(points.places_mm, fixed).sum()) // 2)
     shared = np.array([_shared_information(points, fixed, image, offset_mm, fewest) for offset_mm in offsets_mm])
     best = int(shared.argmax())
     apart = np.linalg.norm(np.array(offsets_mm) - offsets_mm[best], axis=1) > APART_MM
@@ -131,12 +151,12 @@ def _points(slices: Sequence[tuple[Placement, int]]) -> Points:
     return Points(np.concatenate(places), np.concatenate(values).astype(float))
 
 
-def _reachable(points: Points, fixed: Series) -> Points:
-    """At most MOST_POINTS of those that can come to lie in ``fixed`` when they are moved over it."""
+def _reachable(points: Points, fixed: Series, most: int) -> Points:
+    """At most so many of those that can come to lie in ``fixed`` when they are moved over it."""
     beside_mm = LEFT_MM if len(fixed.voxels_SRC) > 1 else SLICE_REACH_MM
     near = _inside(points.places_mm, fixed, np.array([beside_mm, UP_MM, BACK_MM]))
     places_mm, values_N = points.places_mm[near], points.values_N[near]
-    stride = max(1, len(values_N) // MOST_POINTS)
+    stride = max(1, len(values_N) // most)
     return Points(places_mm[::stride], values_N[::stride])
 
 
@@ -172,7 +192,8 @@ def _shared_information(
     places = np.clip(fixed.to_vox(moved_mm[inside]), 0, np.array(image.shape) - 1)
     seen = ndimage.map_coordinates(image, places.T, order=1)
     joint_BB = np.histogram2d(ranks(points.values_N[inside]), ranks(seen), bins=BINS)[0] / inside.sum()
-    return (entropy(joint_BB.sum(axis=0)) + entropy(joint_BB.sum(axis=1))) / entropy(joint_BB) - 1
+    together = entropy(joint_BB)
+    return (entropy(joint_BB.sum(axis=0)) + entropy(joint_BB.sum(axis=1))) / together - 1 if together > 0 else 0.0
 
 
 def ranks(values_N: NDArray[np.floating]) -> NDArray[np.int64]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from spinenet.crops import CropSpec, LevelSlices, levels_shown
 from spinenet.labels import LEVELS, View
-from spinenet.locating.agreement import axial_points, displacement, share_frame
+from spinenet.locating.agreement import axial_points, displacement, displacement_along, share_frame
 from spinenet.study import LevelFrame, LocatedSeries, Note, Scope, Series, Severity
 
 VIEWS_LIKE_AXIAL = (View.SAGITTAL_T2, View.SAGITTAL_STIR, View.SAGITTAL_T1)
@@ -58,12 +58,15 @@ class _Anchor:
 
 
 def _anchor(stacks: Sequence[Series], sagittal: Sequence[LocatedSeries]) -> _Anchor:
-    """Where stacks of one frame of reference belong: with the sagittal series of that frame, else with those of the
-    frame of the series most like them, if its image bears out that they lie where the coordinates say."""
+    """Where stacks of one frame of reference belong: with the sagittal series of that frame, unless their image shows
+    that the patient moved, else with those of the frame of the series most like them, if its image bears out that they
+    lie where the coordinates say."""
     shared = tuple(other for other in sagittal if share_frame(stacks[0], other.series))
+    best = next(one for view in VIEWS_LIKE_AXIAL for one in shared or sagittal if one.series.view is view)
     if shared:
-        return _Anchor(shared)
-    best = next(one for view in VIEWS_LIKE_AXIAL for one in sagittal if one.series.view is view)
+        found = displacement_along(axial_points(stacks, best.frames), best.series)
+        text = f"{found.words} in {best.series.name}: did the patient move?"
+        return _Anchor((), text) if found.contradicts else _Anchor(shared)
     found = displacement(axial_points(stacks, best.frames), best.series)
     where = "in another frame of reference than the sagittal series"
     if not found.agrees:
