@@ -125,6 +125,17 @@ def test_a_metaimage_reaches_no_file_but_its_own_beside_it(patient: Any, tmp_pat
         read_mha(tmp_path / "p_t2.mhd")
 
 
+@pytest.mark.parametrize("axes", ["0 0 0 0 0 0 0 0 0", "1 0 0 1 0 0 0 0 1", "nan 0 0 0 1 0 0 0 1"])
+def test_a_metaimage_whose_axes_lie_in_one_plane_says_so(tmp_path: Path, axes: str) -> None:
+    path = tmp_path / "t2.mha"
+    header = (
+        f"NDims = 3\nDimSize = 32 32 32\nElementType = MET_SHORT\nTransformMatrix = {axes}\nElementDataFile = LOCAL\n"
+    )
+    path.write_bytes(header.encode() + bytes(65536))
+    with pytest.raises(ReadError, match="axes lie in one plane"):
+        read_mha(path)
+
+
 @pytest.mark.parametrize("sizes", ["inf 2 2", "nan 2 2", "1e308 2 2", "-5 20 20", "x 1 1"])
 def test_a_metaimage_of_impossible_size_is_refused(tmp_path: Path, sizes: str) -> None:
     (tmp_path / "p_t2.mha").write_text(f"NDims = 3\nDimSize = {sizes}\nElementDataFile = LOCAL\n")

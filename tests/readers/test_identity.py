@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from spinenet.errors import ReadError
 from spinenet.readers import find_studies, read_study
 
 
@@ -21,6 +22,7 @@ NOBODY = {"PatientID": "", "PatientName": "", "FrameOfReferenceUID": "1.9.1"}
     [
         ({"PatientID": "", "PatientName": "Anon 3"}, {"PatientID": "", "PatientName": "Anon 4"}),
         ({"PatientID": "1"}, {"PatientID": "2"}),
+        ({"PatientID": "120"}, {"PatientID": "12"}),
         ({"PatientID": "ANON", "PatientBirthDate": "19700101"}, {"PatientID": "ANON", "PatientBirthDate": "19500505"}),
         ({"PatientName": "Doe^Jane", "PatientSex": "F"}, {"PatientName": "Roe^John", "PatientSex": "M"}),
         ({"StudyDate": "20200101"}, {"StudyDate": "20240303"}),
@@ -44,6 +46,8 @@ def test_two_persons_or_examinations_under_one_study_uid_are_two_studies_with_a_
     [
         ({"PatientName": "Doe^Jane"}, {"PatientName": "DOE JANE"}),
         ({"PatientName": "Müller^Jörg"}, {"PatientName": "MULLER^JORG"}),
+        ({"PatientName": "Müller^Jörg"}, {"PatientName": "MUELLER^JOERG"}),
+        ({"PatientID": "0000123"}, {"PatientID": "123"}),
         ({"PatientName": "Yamada^Taro"}, {"PatientName": "Yamada^Taro=山田^太郎"}),
         ({"PatientBirthDate": "19700101"}, {"PatientBirthDate": ""}),
         ({"PatientName": "Doe^Jane"}, {"PatientName": "ANONYMOUS"}),
@@ -122,6 +126,25 @@ def test_a_child_is_known_by_any_spelling_of_age(
 ) -> None:
     written(patient, tmp_path, "a", 1, **tags)
     assert read_study(find_studies([tmp_path])[0]).age_years == age
+
+
+@pytest.mark.parametrize(
+    ("told", "is_animal"),
+    [
+        ({"PatientSpeciesDescription": "Canis lupus familiaris"}, True),
+        ({"PatientBreedDescription": "Beagle"}, True),
+        ({"PatientSpeciesDescription": "Homo sapiens"}, False),
+        ({"PatientSpeciesDescription": "Human"}, False),
+    ],
+)
+def test_an_animal_is_no_patient(patient: Any, tmp_path: Path, told: dict[str, str], is_animal: bool) -> None:
+    written(patient, tmp_path, "a", **told)
+    (source,) = find_studies([tmp_path])
+    if is_animal:
+        with pytest.raises(ReadError, match="of an animal"):
+            read_study(source)
+    else:
+        assert read_study(source).series
 
 
 def test_images_under_one_uid_that_differ_are_said_to(patient: Any, tmp_path: Path) -> None:

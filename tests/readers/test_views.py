@@ -32,6 +32,8 @@ from spinenet.study import Basis
         (Acquisition(tr_ms=1500, te_ms=130, echo_train=110, sequence="SE 3D"), View.SAGITTAL_T2),
         (Acquisition(tr_ms=3500, te_ms=100, image_type="DERIVED PRIMARY DIXON WATER"), View.SAGITTAL_STIR),
         (Acquisition(tr_ms=3500, te_ms=100, image_type="DERIVED PRIMARY DIXON FAT"), None),
+        (Acquisition(tr_ms=3500, te_ms=100, image_type="DERIVED SECONDARY SUB"), None),
+        (Acquisition(tr_ms=3500, te_ms=100, description="sub-01_acq-sag_T2w"), View.SAGITTAL_T2),
         (Acquisition(tr_ms=3500, te_ms=100, image_type="DERIVED PRIMARY DIXON IN_PHASE"), View.SAGITTAL_T2),
         (Acquisition(), None),
     ],

@@ -24,6 +24,8 @@ from spinenet.study import Series
 SUFFIXES = (".mha", ".mhd")
 _HEADER_BYTES = 65_536
 MAX_SIZE = 1e6
+FLAT = 0.5
+"""Three axes of length 1 that are nearly square to each other span more."""
 _EIGHT_BYTES = {"MET_DOUBLE", "MET_LONG", "MET_ULONG", "MET_LONG_LONG", "MET_ULONG_LONG"}
 _ORIENTATION_KEYS = ("TransformMatrix", "Rotation", "Orientation")
 
@@ -115,6 +117,9 @@ def _check_header(header: dict[str, str], where: str) -> None:
     spacing = _numbers(header, key, where) if key in header else [1.0, 1.0, 1.0]
     if len(spacing) != 3 or not np.all(np.isfinite(spacing)) or min(spacing) <= 0:
         raise ReadError(f"{where}: voxel spacing ({_excerpt(header[key])}) is not positive; correct the header")
+    axes = next((_numbers(header, one, where) for one in _ORIENTATION_KEYS if one in header), [])
+    if len(axes) == 9 and not (np.isfinite(axes).all() and abs(np.linalg.det(np.reshape(axes, (3, 3)))) > FLAT):
+        raise ReadError(f"{where}: its axes lie in one plane (TransformMatrix); correct the header, or export it again")
 
 
 def _excerpt(value: str) -> str:

@@ -47,9 +47,12 @@ _NOT_USED = (
     (re.compile(r"diffusion|(?<![a-z])(dwi|dti|adc|trace|epi|ep2d)(?![a-z])"), "diffusion imaging"),
     (re.compile(r"t2 ?(\*|star)|(?<![a-z])(medic|merge|swi|gre|fiesta|ciss|trufi|ffe)(?![a-z])"), "a gradient echo"),
     (re.compile(r"myelo|(?<![a-z])(mip|projection|mosaic|subtraction|t[12] map)(?![a-z])"), "a computed picture"),
+    (re.compile(r"(?<![a-z])(subtr\w*|sub(?= (t[12]|sag|ax|tra|post|dyn))|difference)(?![a-z])"), "a computed picture"),
     (re.compile(r"(?<![a-z])(phase (image|map|contrast)|fat ?frac\w*|pdff)(?![a-z])"), "a computed picture"),
 )
 
+_COMPUTED = frozenset({"SUB", "SUBTRACT", "STDDEV", "MEAN", "RATIO", "RELATIVE_ENHANCEMENT", "T1_MAP", "T2_MAP"})
+"""What vendors write into ImageType of pictures that were computed from others."""
 _DIXON_UNUSED = {FAT: "a picture of fat alone", OPPOSED: "a picture out of phase"}
 _VIEWS = {
     ("sagittal", "T1"): View.SAGITTAL_T1,
@@ -100,12 +103,12 @@ def _unwanted(text: str, acquisition: Acquisition) -> str:
     """Why the image is none that is graded, or an empty string."""
     if acquisition.burnt_in:
         return "with text burnt into it by its header, which may name the patient"
+    if by_type := _computed_by_type(acquisition.image_type):
+        return by_type
     searched = f"{text} {plain_text(acquisition.image_type)}"
     for pattern, what in _NOT_USED:
         if pattern.search(searched):
             return f"{what} by its name or type"
-    if re.search(r"(?<!in )(?<!out )(?<!op )(?<!opp )(?<!opposed )phase", plain_text(acquisition.image_type)):
-        return "a picture of phases by its type"
     body = f"{text} {plain_text(acquisition.body_part)}"
     if _OTHER_BODY_PART.search(body) and not _LUMBAR.search(body):
         return "of another body part by its header or name"
@@ -115,6 +118,14 @@ def _unwanted(text: str, acquisition: Acquisition) -> str:
     if dixon_part(text, acquisition.image_type) in _DIXON_UNUSED:
         return _DIXON_UNUSED[dixon_part(text, acquisition.image_type)]
     return _unwanted_sequence(acquisition)
+
+
+def _computed_by_type(image_type: str) -> str:
+    """Why an image of that ImageType is computed from others, or an empty string."""
+    if _COMPUTED & set(image_type.upper().split()):
+        return "a computed picture by its type"
+    is_phase = re.search(r"(?<!in )(?<!out )(?<!op )(?<!opp )(?<!opposed )phase", plain_text(image_type))
+    return "a picture of phases by its type" if is_phase else ""
 
 
 def _unwanted_sequence(acquisition: Acquisition) -> str:

@@ -43,6 +43,8 @@ _KEYWORDS = (
     "PatientSex",
     "PatientSize",
     "PatientWeight",
+    "PatientSpeciesDescription",
+    "PatientBreedDescription",
     "StudyTime",
     "AccessionNumber",
     "StudyID",
@@ -117,6 +119,7 @@ MAX_POSITION_MM = 100_000.0
 """No scanner is that far from its own centre: the number is damaged."""
 TILT = 0.02
 """How far products of direction vectors may lie from 1 and 0."""
+_HUMAN = re.compile("homo|human|man$|mensch|person|n/?a$|none|unknown", re.IGNORECASE)
 _AGE = re.compile(r"(?P<before>[PYMWD]?) *0*(?P<number>\d{1,4})(?:[.,]\d+)? *(?P<unit>[^\W\d_]*)\.?")
 _YEARS_PER_UNIT = {
     **dict.fromkeys(("JOUR", "D", "T", "G"), 1 / 365),
@@ -178,6 +181,8 @@ def _frames(header: Header, path: Path, study_uid: str) -> tuple[list[Frame], st
 
 def _no_image(header: Header) -> str:
     """What the object is where it is not one grey-value MR image, else an empty string."""
+    if _is_animal(header):
+        return "image of an animal"
     modality = _words(header.value("Modality") or "MR").strip().upper()
     if _words(header.value("SOPClassUID")).startswith(_SECONDARY_CAPTURE):
         return "secondary capture"
@@ -188,6 +193,11 @@ def _no_image(header: Header) -> str:
     if _pixels(header, "Rows") * _pixels(header, "Columns") > MAX_FRAME_PIXELS:
         return "image of more pixels than MR images have"
     return "colour image" if (number(header.value("SamplesPerPixel")) or 1) != 1 else ""
+
+
+def _is_animal(header: Header) -> bool:
+    species, breed = (_words(header.value(f"Patient{key}Description")).strip() for key in ("Species", "Breed"))
+    return bool(breed) or (bool(species) and not _HUMAN.match(species))
 
 
 def _pixels(header: Header, keyword: str) -> int:

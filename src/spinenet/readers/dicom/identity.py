@@ -22,6 +22,10 @@ _DUMMY = re.compile(
 """What anonymisers write where something was: it tells nothing, unless it differs in a number."""
 
 
+_UMLAUT = re.compile("(?<=[aou])e")
+"""Mueller is Müller where a console has no umlauts."""
+
+
 def groups_of(frames: Sequence[Frame]) -> list[list[Frame]]:
     """Frames of one study UID as examinations of one patient each, in the order their first frames have."""
     examined: dict[tuple[str, ...], list[Frame]] = {}
@@ -40,10 +44,21 @@ def groups_of(frames: Sequence[Frame]) -> list[list[Frame]]:
 def _card(person: Person) -> tuple[str, ...]:
     """What must not differ within one examination, each "" where it tells nothing."""
     name = " ".join(sorted(plain_text(person.name.split("=")[0]).split())) or person.name.strip()
-    known = (_told(person.id), _told(name), _told(person.birth_date), _told(person.sex), _told(person.study_date))
+    known = (
+        _number(_told(person.id)),
+        _UMLAUT.sub("", _told(name)),
+        _told(person.birth_date),
+        _told(person.sex),
+        _told(person.study_date),
+    )
     if known[0] and (known[1] or known[2]):
         return (*known, *("" for _ in person.details))
     return (*known, *map(_figure, person.details))
+
+
+def _number(text: str) -> str:
+    """An id that is a number without zeros before it: some consoles fill it up."""
+    return text.lstrip("0") if text.isdecimal() else text
 
 
 def _figure(text: str) -> str:
