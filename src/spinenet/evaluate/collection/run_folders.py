@@ -4,6 +4,7 @@ A run folder holds ``config.yaml`` (its ``data`` says fold and seed), ``split.js
 """
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from spinenet.datasets import LabelledStudy, load_dataset
+from spinenet.datasets import LabelledStudy, adapter, load_dataset
 from spinenet.datasets.splits import load_split
 from spinenet.errors import DatasetError, in_words
 from spinenet.evaluate.collection.collect import (
@@ -32,6 +33,8 @@ from spinenet.model.bundle import Bundle, load_bundle
 from spinenet.model.calibration import TargetCalibration
 from spinenet.system.files import write_text
 
+_log = logging.getLogger(__name__)
+
 OnStudy = Callable[[LabelledStudy], None]
 
 
@@ -47,7 +50,9 @@ class RunToTest:
 def open_run(folder: Path, data_name: str, data_root: Path) -> RunToTest:
     """Open a run folder against a data set; DatasetError where the run kept no test patients.
 
-    A data set that the run did not learn from (another name or another folder) is a test set as a whole.
+    A data set that the run did not learn from is a test set as a whole. One of its name in another folder, such as the
+    files that were prepared from it, is taken for the same as far as patients are called the same; synthetic studies
+    of another folder are others.
     """
     try:
         data = yaml.safe_load((folder / "config.yaml").read_text())["data"]
@@ -58,10 +63,17 @@ def open_run(folder: Path, data_name: str, data_root: Path) -> RunToTest:
         ) from error
     folds = load_split(folder / "split.json")
     studies = load_dataset(data_name, data_root).studies
-    foreign = data_name not in learnt_from or Path(learnt_from[data_name]).resolve() != data_root.resolve()
-    test = tuple(study for study in studies if foreign or folds.get(study.patient) == fold)
+    elsewhere = data_name not in learnt_from or Path(learnt_from[data_name]).resolve() != data_root.resolve()
+    if elsewhere and (data_name not in learnt_from or adapter(data_name).synthetic):
+        folds = {}
+    test = tuple(study for study in studies if folds.get(study.patient, fold if elsewhere else None) == fold)
     if not test:
         raise DatasetError(f"{folder}: it was trained on every patient of {data_root}, none is left to test on")
+    if elsewhere and len(test) < len(studies):
+        said = "%s: %d of %d studies of %s are left out: it learnt from patients of these names; rename them if others"
+        _log.warning(said, folder, len(studies) - len(test), len(studies), data_root)
+    if not (folder / "bundle").is_dir():
+        raise DatasetError(f"{folder}: no bundle in it; spinenet export makes one of the run, in a folder to name here")
     return RunToTest(folder, load_bundle(folder / "bundle"), test)
 
 
