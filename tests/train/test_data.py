@@ -10,20 +10,24 @@ from spinenet.datasets import load_dataset
 from spinenet.datasets.cache import located_study, save_study
 from spinenet.datasets.masks import locate_all
 from spinenet.datasets.splits import DataConfig, split_studies
+from spinenet.errors import DatasetError
 from spinenet.labels import LEVELS, TARGET_INDEX, TARGETS, UNKNOWN, columns_of
 from spinenet.locating.discs import LOCATOR_CLASSES, LOWEST_DISC, SIZE_MULTIPLE
 from spinenet.readers import read_study
 from spinenet.train.augment import CropBagd
 from spinenet.train.data import (
     Draws,
+    MultiSourceDataset,
     ReadLocatedd,
     ReadSlicesd,
     StudyBags,
     collate_bags,
     grader_loaders,
     locator_loaders,
+    shuffled,
 )
 from spinenet.train.training_config import FitConfig, RandomiseConfig, TrainGraderConfig, TrainLocatorConfig
+from spinenet.train.windows import collate_windows
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +86,15 @@ def test_two_runs_with_one_seed_see_the_same_batches(split, spec):
 def test_without_validation_patients_there_is_no_validation_loader(phantom_root):
     everybody = split_studies(DataConfig(name="phantom", root=str(phantom_root), fold=-1, validation=0.0))
     assert grader_loaders(everybody, config(CropSpec(rows=16, columns=16)))[1] is None
+
+
+def test_an_epoch_as_long_as_a_data_set_of_which_nothing_is_shown_is_refused():
+    class Phantoms(MultiSourceDataset):
+        sources = ["phantom"] * 3
+
+    shares = DataConfig(name="spider", root="SPIDER", extra={"phantom": "P"}, shares={"spider": 0.5, "phantom": 0.5})
+    with pytest.raises(DatasetError, match="SPIDER: no study to train on shows what is to be learnt, and an epoch is"):
+        shuffled(Phantoms(), TrainGraderConfig(data=shares), collate_windows)
 
 
 def test_an_epoch_has_every_sources_share_and_sees_each_study_before_any_twice():

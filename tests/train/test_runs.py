@@ -7,12 +7,12 @@ import pytest
 
 from spinenet.datasets.labelled import LabelledStudy, no_grades
 from spinenet.datasets.splits import Split
-from spinenet.errors import DatasetError
+from spinenet.errors import ConfigError, DatasetError
 from spinenet.labels import TARGET, TARGET_INDEX, UNKNOWN
 from spinenet.model.calibration import NEUTRAL, TargetCalibration
 from spinenet.readers import StudySource
 from spinenet.train.counts import counted, refuse_unlabelled
-from spinenet.train.runs import first_fitted, learnt_by
+from spinenet.train.runs import first_fitted, grader_config, learnt_by
 
 
 def record(folder, evidence, views):
@@ -71,6 +71,13 @@ def test_a_target_whose_grades_are_all_alike_is_not_learnt_and_that_is_said(capl
 def test_patients_that_can_teach_nothing_are_refused(grades, said):
     with pytest.raises(DatasetError, match=f"mine: {said} in the patients to train on"):
         refuse_unlabelled(split_of(study("1", "1", **grades)), "mine")
+
+
+@pytest.mark.parametrize("content", ["fit: {epochs: 0}", "fit: {fortnights: 2}", "seed: soon"])
+def test_a_run_whose_settings_are_none_today_is_refused_in_one_line(tmp_path, content):
+    (tmp_path / "config.yaml").write_text(content)
+    with pytest.raises(ConfigError, match=r"its config.yaml is not one of this version \(.+\)$"):
+        grader_config(tmp_path)
 
 
 def test_each_target_is_calibrated_where_it_first_could_be():

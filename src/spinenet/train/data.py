@@ -304,6 +304,11 @@ def shuffled(
             f"{data.root}: no study has levels to train on (no masks, no points); let spinenet prepare locate them"
         )
     sampler = draws(dataset.sources, data.shares, data.name, config.seed)
+    if not len(sampler):
+        raise DatasetError(
+            f"{data.root}: no study to train on shows what is to be learnt, and an epoch is as long as these are seen "
+            "once (data.shares); name other studies as data.root"
+        )
     return DataLoader(
         dataset,
         batch_size=batch_size,

@@ -9,6 +9,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from spinenet.datasets import adapter
 from spinenet.datasets.splits import Split, save_split, split_studies
@@ -27,7 +28,7 @@ from spinenet.train.data import grader_loaders, locator_loaders
 from spinenet.train.export import TOLERANCE, export_grader, export_locator, export_segmenter
 from spinenet.train.exported_weights import name_of_start, names_bundle
 from spinenet.train.grader import GraderModule
-from spinenet.train.hydra_command import job_overrides
+from spinenet.train.hydra_command import job_overrides, one_line
 from spinenet.train.locator import LocatorModule
 from spinenet.train.loop import fit, trainer_of
 from spinenet.train.measured.disc_features import features_of_study, open_locator, open_segmenter_run, outline_for
@@ -262,7 +263,10 @@ def grader_config(run: Path) -> TrainGraderConfig:
         loaded = OmegaConf.load(run / "config.yaml")
     except OSError as error:
         raise ConfigError(f"{run}: not a run folder of spinenet train grader (no config.yaml)") from error
-    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TrainGraderConfig), loaded))  # type: ignore[return-value]
+    try:
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TrainGraderConfig), loaded))  # type: ignore[return-value]
+    except (OmegaConfBaseException, ValueError) as error:
+        raise ConfigError(f"{run}: its config.yaml is not one of this version ({one_line(error)})") from error
 
 
 def locator_onnx(run: Path) -> bytes:
