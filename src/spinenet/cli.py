@@ -307,7 +307,9 @@ def compare(
             out.mkdir(parents=True, exist_ok=True)
             write_text(out / "changes.csv", pairs.table(comparison.changes))
             write_text(out / "changes.html", pairs.page(comparison))
-            typer.echo(f"tables: {out / 'changes.csv'}, {out / 'changes.html'}")
+            typer.echo(f"all rows: {out / 'changes.csv'}, {out / 'changes.html'}")
+        else:
+            typer.echo("all rows, as table and page: name a folder with --out")
         typer.echo(RESEARCH_ONLY)
 
 

@@ -22,7 +22,8 @@ from spinenet.report.page.change import Change, compare, page, table
 from spinenet.report.page.change_sentences import level_sentences
 from spinenet.report.page.html import write_study_report
 from spinenet.report.text.language import phrases
-from spinenet.study import LocatedSeries, Note, Prediction, Scope, Severity, StudyResult
+from spinenet.serve.change_lines import print_changes
+from spinenet.study import LocatedSeries, Measurement, Note, Prediction, Scope, Severity, StudyResult
 
 NOISE = {"pfirrmann": 0.5, "canal_stenosis": 0.4, "modic": 0.3}
 MODEL = {"name": "m", "version": "1", "digest": "0" * 64, "targets": [one.name for one in TARGETS], "noise": NOISE}
@@ -219,7 +220,11 @@ def test_the_command_writes_table_and_page_with_what_changed_on_top(tmp_path: Pa
     before = write(tmp_path / "a.json", study("a", same, other, pfirrmann(1, 0, 0, 0, 0)))
     after = write(tmp_path / "b.json", study("b", same, other, pfirrmann(0, 0, 0, 0, 1)))
     done = CliRunner().invoke(app, ["compare", str(before), str(after), "--out", str(tmp_path / "out")])
-    assert done.exit_code == 0 and RESEARCH_ONLY in done.output and "2 of 3 are the same" in done.output
+    assert (
+        done.exit_code == 0
+        and RESEARCH_ONLY in done.output
+        and "Grades and measurements: changed 1, same 2." in done.output
+    )
     rows = list(csv.DictReader(io.StringIO((tmp_path / "out" / "changes.csv").read_text())))
     assert [row["verdict"] for row in rows] == ["changed", "same", "same"]
     assert (rows[0]["difference"], rows[0]["confident"]) == ("4.0", "true")
@@ -264,8 +269,8 @@ def test_the_earlier_study_comes_first_whatever_the_order_given(tmp_path: Path) 
         (pair,) = compare(*files).pairs
         assert (pair.prior, pair.current, pair.caution) == ("a, 2024-03-01", "b, 2026-01-02", "")
         assert pair.sentences == (
-            "L4/L5: new disc herniation; nothing else changed beyond noise.",
-            "L5/S1: no change beyond noise.",
+            "L4/L5: new disc herniation; nothing else that was judged changed.",
+            "L5/S1: nothing that was judged changed.",
         )
 
 
@@ -274,7 +279,7 @@ def test_a_grade_that_moved_is_said_from_where_to_where(tmp_path: Path) -> None:
     after = write(tmp_path / "b.json", study("b", pfirrmann(0, 0, 0, 1, 0)))
     comparison = compare(before, after)
     (sentence,) = comparison.pairs[0].sentences
-    assert sentence == "L4/L5: Pfirrmann degeneration from II to IV; nothing else changed beyond noise."
+    assert sentence == "L4/L5: Pfirrmann degeneration from II to IV; nothing else that was judged changed."
     assert "nothing says that these two are of one person" in comparison.pairs[0].caution
     assert sentence in page(comparison)
 
@@ -289,8 +294,8 @@ def test_a_sentence_names_the_sizes_of_the_table_and_counts_the_others() -> None
     ]
     (sentence, rest) = level_sentences(changed, ["L5/S1", "L4/L5"])
     sizes = "least canal depth from 14.0 to 11.0 mm; 2 other sizes, see the table"
-    told = f"L4/L5: {sizes}; nothing else changed beyond noise."
-    assert (sentence, rest) == (told, "L5/S1: no change beyond noise.")
+    told = f"L4/L5: {sizes}; nothing else that was judged changed."
+    assert (sentence, rest) == (told, "L5/S1: nothing that was judged changed.")
     assert level_sentences([], ["L5/S1", "L1/L2"], ["L1/L2"])[1] == "L1/L2: graded in one study only."
 
 
@@ -304,7 +309,7 @@ def test_a_change_that_a_reader_made_is_told_as_the_readers(tmp_path: Path) -> N
     (pair,) = comparison.pairs
     assert pair.sentences == (
         "L4/L5: spinal canal stenosis from normal or mild? (experimental) to severe (by the reader); "
-        "no disc herniation any more (by the reader); nothing else changed beyond noise.",
+        "no disc herniation any more (by the reader); nothing else that was judged changed.",
     )
     assert "the later study was corrected or approved by a reader" in pair.caution
     assert "the later study was corrected" in page(comparison)
@@ -356,3 +361,46 @@ def test_the_page_of_two_dates_speaks_the_language_asked_for(tmp_path: Path, lan
     shown = " ".join(re.findall(r">([^<]+)<", text))
     assert not re.search(r"\b(?:the|of|and|not|new|changed|herniation|levels?|noise)\b", shown)
     assert phrases(language).brief("herniation") in html and f'<html lang="{language}"' in html
+
+
+def test_what_differs_and_was_not_judged_is_said_and_not_called_unchanged(tmp_path: Path) -> None:
+    """Sizes whose noise is not known, and experimental grades."""
+    tried = [Prediction("L4/L5", "canal_stenosis", grade, shares, False, "synthetic") for grade, shares in (
+        (0, (0.8, 0.1, 0.1)), (2, (0.1, 0.1, 0.8)))]  # fmt: skip
+    files = []
+    for key, one, area in zip("ab", tried, (150.0, 90.0), strict=True):
+        result = replace(study(key, WHOLE, one), measurements=(Measurement("L4/L5", "sac_area_mm2", area, "mm2"),))
+        files.append(write(tmp_path / f"{key}.json", result))
+    (pair,) = compare(*files).pairs
+    assert pair.sentences == (
+        "L4/L5: nothing that was judged changed.",
+        "Differs, and was not judged: dural sac area, 1 experimental grade.",
+    )
+
+
+@pytest.mark.parametrize(("share", "is_doubted"), [(1.02, False), (1.12, True)])
+def test_two_studies_with_bones_of_unlike_size_are_said_to_look_like_two_persons(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], share: float, is_doubted: bool
+) -> None:
+    names = ("vertebra_height_front_mm", "vertebra_height_middle_mm", "vertebra_height_back_mm", "disc_depth_mm")
+    files = []
+    for key, factor in (("a", 1.0), ("b", share)):
+        sizes = [Measurement(level, name, 27.0 * factor, "mm") for level in ("L3/L4", "L4/L5") for name in names]
+        files.append(write(tmp_path / f"{key}.json", replace(study(key, WHOLE), measurements=tuple(sizes))))
+    comparison = compare(*files)
+    assert [comparison.pairs[0].is_doubted, "look like two persons" in page(comparison)] == [is_doubted] * 2
+    print_changes(comparison)
+    assert ("look like two persons" in capsys.readouterr().out.splitlines()[0]) is is_doubted
+
+
+def test_the_terminal_tells_changes_in_the_language_asked_for_and_counts_the_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = (
+        identified(tmp_path, "a", JANE, WHOLE),
+        identified(tmp_path, "b", replace(JANE, date="2026-01-02"), HERNIATED),
+    )
+    print_changes(compare(*files, Language.DE))
+    told = capsys.readouterr().out
+    assert "L4/L5 Bandscheibenvorfall: nicht vorhanden -> vorhanden (Differenz 0,85, Rauschen 0,30)" in told
+    assert "Grade und Messungen: geändert 1." in told and len(told.splitlines()) < 8

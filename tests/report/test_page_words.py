@@ -20,6 +20,7 @@ from spinenet.report.page import change, change_sentences, html, shifted_names, 
 from spinenet.report.page.html import render, write_study_report
 from spinenet.report.page.page_words import page_words
 from spinenet.report.text.language import phrases
+from spinenet.serve import change_lines
 from spinenet.study import Prediction, StudyResult
 
 FOLDER = Path(str(files(page)))
@@ -34,7 +35,7 @@ def table(language: Language) -> dict[str, Any]:
 
 def asked() -> set[str]:
     """All English words that templates, scripts and modules of the page ask for, and those of labels and sizes."""
-    modules = (html, strips, worklist, change, change_sentences)
+    modules = (html, strips, worklist, change, change_sentences, change_lines)
     sources = [*(FOLDER / "templates").glob("*"), *(Path(str(one.__file__)) for one in modules)]
     found = {word for path in sources for words in ASKED.findall(path.read_text("utf-8")) for word in words if word}
     steps = {words for target in TARGETS for step in target.steps for words in (step.words, step.short) if words}
@@ -56,6 +57,9 @@ def asked() -> set[str]:
         "new {finding}",
         *change_sentences.NEW.values(),
         *worklist.REVIEWS.values(),
+        change.TWO_PERSONS,
+        "1 experimental grade",
+        "{count} experimental grades",
         "1 level",
         "{count} levels",
         "1 other size, see the table",

@@ -102,7 +102,9 @@ def test_what_changed_since_the_last_visit_is_told(visits: dict[str, list[Path]]
             current = node.config.folder / "results" / digest_of_uid(dcmread(visits["20260301"][0]).StudyInstanceUID)
             report: Any = dcmread(current / "reports" / "spinenet-changes.sr.dcm")
             text = report.ContentSequence[5].ContentSequence[0].TextValue
-            assert text.startswith("Compared with the study of 2024-03-01: ") and "no change beyond noise" in text
+            assert (
+                text.startswith("Compared with the study of 2024-03-01: ") and "nothing that was judged changed" in text
+            )
             assert report.PatientID == "P1" and (current / "changes.html").exists()
             assert not list((node.config.folder / "priors").iterdir())
             assert len(list((node.config.folder / "incoming").iterdir())) == 1

@@ -25,6 +25,7 @@ from spinenet.report.document import predictions_of
 from spinenet.report.options import Language
 from spinenet.report.page.change_sentences import Place, level_sentences
 from spinenet.report.page.html import environment, in_script, inline_script
+from spinenet.report.page.one_person import are_unlike
 from spinenet.report.page.page_slices import slices_of
 from spinenet.report.page.page_words import PageWords, page_words
 from spinenet.report.page.shifted_names import SHIFTED, better_shift
@@ -41,6 +42,10 @@ BEYOND, WITHIN, MOVED, SAME, UNKNOWN, ALONE = (
     "in one study only",
 )
 TITLES = {target.name: target.title for target in TARGETS} | {one.name: one.title for one in QUANTITIES}
+TWO_PERSONS = (
+    "These two look like two persons: their vertebrae and discs differ in size more than those of one person do. What "
+    "follows is then no change."
+)
 WHICH = {
     (True, False): "the earlier study was",
     (False, True): "the later study was",
@@ -97,6 +102,8 @@ class ComparedPair:
     """Of the earlier and the later study."""
     values: tuple[Values, Values] = ({}, {})
     """What they say, by level and target or measurement."""
+    is_doubted: bool = False
+    """Whether they look like two persons, where nothing says that they are one."""
 
 
 @dataclass(frozen=True)
@@ -156,10 +163,29 @@ def _told(pair: StudyPair, changes: Sequence[Change], noise: Mapping[str, float]
         prior=pair.prior.dated,
         current=pair.current.dated,
         caution=words.phrases("then").join(map(words, filter(None, (pair.caution, _reviewed(pair))))),
-        sentences=(*_shifted(before, after, noise, words), *level_sentences(moved, levels, alone, words)),
+        sentences=(
+            *_shifted(before, after, noise, words),
+            *level_sentences(moved, levels, alone, words),
+            *_not_judged(changes, words),
+        ),
         pages=(pair.prior.page, pair.current.page),
         values=(before, after),
+        is_doubted=bool(pair.caution) and are_unlike(before, after),
     )
+
+
+def _not_judged(changes: Sequence[Change], words: PageWords) -> tuple[str, ...]:
+    """What differs and was not judged: sizes whose noise is not known, and experimental grades."""
+    names = dict.fromkeys(one.target for one in changes if one.verdict == UNKNOWN and not one.experimental)
+    tried = sum(one.experimental and one.prior != one.current for one in changes)
+    told = [_running(name, words) for name in names]
+    told += [words.counted(tried, "1 experimental grade", "{count} experimental grades")] if tried else []
+    things = words.phrases("comma").join(told)
+    return (words("Differs, and was not judged: {things}.", things=things),) if told else ()
+
+
+def _running(name: str, words: PageWords) -> str:
+    return words.running(TARGET[name]) if name in TARGET else words(QUANTITY[name].words)
 
 
 def _shifted(before: Values, after: Values, noise: Mapping[str, float], words: PageWords) -> tuple[str, ...]:
@@ -228,9 +254,10 @@ def page(comparison: Comparison) -> str:
         environment()
         .get_template("compare.html")
         .render(
+            two_persons=words(TWO_PERSONS),
             pairs=pairs,
             unpaired=comparison.unpaired,
-            titles={name: _title(name, words) for name in TITLES},
+            titles={name: title_of(name, words) for name in TITLES},
             model=comparison.model,
             **words.frame,
             version=__version__,
@@ -247,17 +274,19 @@ def page(comparison: Comparison) -> str:
 def _rows(pair: ComparedPair, changes: Sequence[Change], words: PageWords) -> list[tuple[Change, str, str]]:
     """The changes of a pair, each with what the two studies say in the words of a page."""
     before, after = pair.values
-    return [(one, _cell_of(one, before, words), _cell_of(one, after, words)) for one in changes]
+    return [(one, cell_of(one, before, words), cell_of(one, after, words)) for one in changes]
 
 
-def _cell_of(change: Change, values: Values, words: PageWords) -> str:
+def cell_of(change: Change, values: Values, words: PageWords) -> str:
+    """What a study says of a row."""
     value = values.get((change.level, change.target))
     if value is None:
         return words("not graded")
     return words.label(value) if isinstance(value, Prediction) else words.number(QUANTITY[change.target].written(value))
 
 
-def _title(name: str, words: PageWords) -> str:
+def title_of(name: str, words: PageWords) -> str:
+    """A target or measurement at the head of a row."""
     if name in TARGET:
         return words.title(TARGET[name])
     return QUANTITY[name].title if words.is_english else words.size(QUANTITY[name])

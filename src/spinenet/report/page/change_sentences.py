@@ -41,12 +41,12 @@ def level_sentences(
     single = sorted(alone, key=LEVELS.index, reverse=True)
     changes = {level: words.phrases("then").join(told[level]) for level in ordered if level in told}
     sentences = [
-        words("{level}: {changes}; nothing else changed beyond noise.", level=words.apart(level), changes=said)
+        words("{level}: {changes}; nothing else that was judged changed.", level=words.apart(level), changes=said)
         for level, said in changes.items()
     ]
     same = [level for level in ordered if level not in told]
     if same:
-        sentences.append(words("{levels}: no change beyond noise.", levels=_listed(same, words)))
+        sentences.append(words("{levels}: nothing that was judged changed.", levels=_listed(same, words)))
     if single:
         sentences.append(words("{levels}: graded in one study only.", levels=_listed(single, words)))
     return sentences

@@ -17,7 +17,7 @@ from typing import Any
 
 from spinenet import __version__
 from spinenet.checking.gates import NOT_LOOKED_FOR_CODE
-from spinenet.labels import NEVER_LOOKED_FOR, TARGET, TARGETS, Target
+from spinenet.labels import NEVER_LOOKED_FOR, TARGET, TARGETS, VIEWS, Target
 from spinenet.locating.discs import NUMBERING
 from spinenet.report.certainty import EXPLAINED, PLAINLY, PLAINLY_OF_A_READER, reading_of
 from spinenet.report.corrections import approved
@@ -33,7 +33,7 @@ from spinenet.report.page.strips import Strip, crop_windows, strips_of
 from spinenet.report.page.viewer import viewer_data
 from spinenet.report.ranking import ranking_of
 from spinenet.report.reviewed import as_predicted, naming_of, review_of
-from spinenet.report.text.narrative import Narrative, level_names, narrative
+from spinenet.report.text.narrative import Narrative, lacking_views, level_names, narrative, not_graded
 from spinenet.study import LocatedSeries, Note, Prediction, Scope, Severity, StudyResult
 from spinenet.system.files import write_text
 
@@ -144,7 +144,7 @@ def _shown(result: StudyResult, model: Mapping[str, Any], options: ReportOptions
     tried = [one for one in result.predictions if one.experimental]
     stood = [one for one in result.predictions if not one.experimental]
     ranking = ranking_of(replace(result, experimental=False))
-    text = narrative(result, model, options.language)
+    text, left_out = narrative(result, model, options.language), _left_out(result, model, words)
     slices = viewer_data(result, model, words) if options.slices else {}
     sections = level_sections(result, levels, text, words)
     widest = max((sum(len(strip.slices) for strip in one.strips) for one in sections), default=0)
@@ -154,7 +154,8 @@ def _shown(result: StudyResult, model: Mapping[str, Any], options: ReportOptions
         "found": [words.ranked(one) for one in ranking.leading[:LED_BY]],
         "still_open": [words.not_excluded(one) for one in ranking.still_open[:LED_BY]],
         "text": text,
-        "technique": text.technique,
+        "technique": [line for line in text.technique if line not in left_out],
+        "left_out": left_out,
         "table": grade_table(stood, levels, result.measurements, words, tried, _narrow(result)),
         "experimental": grade_table(tried, levels, words=words, others=stood),
         "sizes_from": words(BY_OUTLINES if outlined else BY_LOCATOR),
@@ -172,6 +173,19 @@ def _shown(result: StudyResult, model: Mapping[str, Any], options: ReportOptions
         "script": script,
         "script_hash": script_hash,
     }
+
+
+def _left_out(result: StudyResult, model: Mapping[str, Any], words: PageWords) -> str:
+    """What the model grades and this study was not graded for, and the series that it lacks; "" where nothing is."""
+    names = [words.running(TARGET[one]) for one in not_graded(result.predictions, model.get("targets", ()))]
+    usual = [view for view in VIEWS if view.value in model.get("views", ())]
+    lacking = [words.view(one) for one in lacking_views({one.series.view for one in result.located}, usual)]
+    comma = words.phrases("comma")
+    if not names:
+        return ""
+    told = words.phrases("not_graded", targets=comma.join(names))
+    told = f"{words.phrases('absent_views', series=comma.join(lacking))} {told}" if lacking else told
+    return words.phrases.isolated(told)
 
 
 def _narrow(result: StudyResult) -> set[tuple[str, str]]:

@@ -22,7 +22,7 @@ from spinenet.report.options import Language
 from spinenet.report.page.html import environment, in_script, inline_script, model_lines
 from spinenet.report.page.page_words import ENGLISH, PageWords, page_words
 from spinenet.report.ranking import Rank, ranking
-from spinenet.report.text.narrative import lacking_views
+from spinenet.report.text.narrative import lacking_views, not_graded
 from spinenet.study import Note, Prediction, Severity
 from spinenet.system.files import write_text
 
@@ -40,7 +40,8 @@ ExportedGrade = tuple[str, str, str, int, str, bool]
 class Entry:
     """One row. ``urgency`` is an index into URGENCIES, -1 where nothing was graded; ``found`` says what it comes from,
     the gravest first, ``still_open`` what cannot be excluded. ``reasons`` are notes with their headings, ``lacking``
-    views of the model that the study has no series of, ``grades`` all of them for an export; ``order`` sorts."""
+    views of the model that the study has no series of, ``not_graded`` targets that it could have graded, ``grades``
+    all of them for an export; ``order`` sorts."""
 
     study: str
     link: str
@@ -50,6 +51,7 @@ class Entry:
     still_open: tuple[str, ...]
     levels: int
     lacking: tuple[str, ...]
+    not_graded: tuple[str, ...]
     reasons: tuple[tuple[str, str], ...]
     order: Order
     grades: tuple["ExportedGrade", ...] = ()
@@ -73,7 +75,8 @@ def write_worklist(documents: Mapping[Path, Path], path: Path, language: Languag
         content, person = read_document(file), read_identification(identity)
         model = content["model"]
         link = quote(file.with_suffix(".html").relative_to(path.parent).as_posix())
-        entries += [entry_of(study, link, model.get("views", ()), person, words) for study in content["studies"]]
+        given = (link, model.get("views", ()), person, words, model.get("targets", ()))
+        entries += [entry_of(study, *given) for study in content["studies"]]
     write_text(path, render(entries, model, words))
 
 
@@ -83,9 +86,11 @@ def entry_of(
     views: Sequence[str] = (),
     person: Identification | None = None,
     words: PageWords = ENGLISH,
+    targets: Sequence[str] = (),
 ) -> Entry:
-    """The row of one study of a document; ``views`` are those that the model can read."""
-    predictions = [one for one in predictions_of(study) if not one.experimental]
+    """The row of one study of a document; ``views`` are those that the model can read, ``targets`` those it grades."""
+    everything = predictions_of(study)
+    predictions = [one for one in everything if not one.experimental]
     failed = study["status"] == "failed"
     notes = [*notes_of(study.get("notes", ())), *notes_of(study["flags"])]
     view_of = {one["name"]: View(one["view"]) for one in study["series"] if one["view"]}
@@ -101,6 +106,7 @@ def entry_of(
         still_open=_cut([words.not_excluded(one) for one in ranked.still_open], words),
         levels=len(study["levels"]),
         lacking=() if failed else tuple(words.view(one) for one in lacking_views(there, list(map(View, views)))),
+        not_graded=() if failed else tuple(words.running(TARGET[one]) for one in not_graded(everything, targets)),
         reasons=tuple(dict.fromkeys((words.warning(note.code), str(note)) for note in notes if _is_caution(note))),
         order=(urgency, ranked.rank, len(ranked.leading)),
         grades=tuple(_exported(one, words) for one in predictions),

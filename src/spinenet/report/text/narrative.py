@@ -265,8 +265,7 @@ def _technique(result: StudyResult, model: Mapping[str, Any], words: Phrases) ->
     lacking = lacking_views(there, usual)
     if lacking:
         yield words("absent_views", series=words.listed([words.of("view", view.value) for view in lacking]))
-    graded = {one.target for one in result.predictions}
-    left_out = [name for name in model.get("targets", ()) if name not in graded]
+    left_out = not_graded(result.predictions, model.get("targets", ()))
     if left_out:
         yield words("not_graded", targets=words.listed([words.of("target", name) for name in left_out]))
     measured_in = _measured_in(result, words)
@@ -299,11 +298,16 @@ def _naming(result: StudyResult, words: Phrases) -> str:
     return words("numbering" if naming is NUMBERING else "named_beforehand")
 
 
+def not_graded(predictions: Sequence[Prediction], targets: Sequence[str]) -> list[str]:
+    """Those of a model's targets that are graded at no level."""
+    graded = {one.target for one in predictions}
+    return [name for name in targets if name not in graded]
+
+
 def lacking_views(there: set[Any], usual: Sequence[Any]) -> list[Any]:
-    """The views that a model can use and a study lacks; of T2 and STIR one is enough."""
-    t2_like = {"sagittal_t2", "sagittal_stir"}
-    has_t2 = any(view is not None and view.value in t2_like for view in there)
-    return [view for view in usual if view not in there and not (has_t2 and view.value in t2_like)]
+    """The views that a model can use and a study lacks; STIR is none where there is T2, which says more."""
+    has_t2 = any(view is not None and view.value == "sagittal_t2" for view in there)
+    return [view for view in usual if view not in there and not (has_t2 and view.value == "sagittal_stir")]
 
 
 def _impression(words: Phrases, result: StudyResult) -> Iterator[str]:
