@@ -81,12 +81,16 @@ def test_the_other_distribution_of_this_import_name_is_named_where_both_are_inst
         ["predict", "x", "--out", "y", "--workers", "0"],
         ["predict", ".", "--outputs", "sr,hl7"],
         ["grade"],
+        *(
+            [command, *rest, "--language", "it"]
+            for command, *rest in (["predict", "x"], ["app"], ["compare", "a", "b"])
+        ),
     ],
 )
 def test_a_wrong_call_is_exit_code_2(arguments: list[str]) -> None:
     result = call(*arguments)
     assert result.exit_code == 2
-    assert "Error: " in result.stderr
+    assert len(result.stderr.splitlines()) == 1 and result.stderr.startswith("spinenet: ") and "--help" in result.stderr
 
 
 def test_a_missing_bundle_is_one_line_and_exit_code_2(tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def test_what_looks_unlike_real_series_is_flagged_and_far_beyond_refused():
     assert codes(near.flags, Severity.FLAG) == ["unlike_training"]
     assert near.cautioned == {frame.level for frame in odd.frames}  # no sound series shows them
     reason = refused("unlike_training", odd, references={VIEW: reference_around(one, distance / (2 * REFUSE_FACTOR))})
-    assert "marrow above all" in reason or "fluid above all" in reason
+    assert "most of all by marrow" in reason or "most of all by fluid" in reason
 
 
 def test_a_strong_artefact_is_flagged_and_only_a_sound_series_clears_its_levels(monkeypatch):

@@ -354,7 +354,8 @@ def test_a_height_that_is_usual_at_its_level_does_not_bear_narrowing_out(percent
     heights = [("L4/L5", 6.0, percentile), ("L3/L4", 5.0, 5), ("L2/L3", 5.0, 5)]
     measured = tuple(Measurement(level, "disc_height_mm", mm, "mm", 1.1, place, "t2") for level, mm, place in heights)
     result = StudyResult("a", "ok", 0.0, predictions=graded, measurements=measured)
-    assert ("does not bear it out" in narrative(result, MODEL).text()) is is_against
+    text = narrative(result, MODEL).text()
+    assert ("does not bear it out" in text) is is_against and "median of the other discs 5.0 mm" in text
 
 
 def test_a_slip_that_was_measured_and_graded_absent_is_in_findings_and_impression() -> None:

@@ -147,7 +147,7 @@ def test_of_a_file_that_broke_off_nothing_is_left(running: Running) -> None:
     [
         (["notes of today.txt"], "notes of today.txt: no DICOM, NIfTI or MHA image"),
         (["scan/a.txt", "scan/b.txt"], "scan: no DICOM, NIfTI or MHA image in this folder or below it"),
-        (list("abcde"), "a, b, c and 2 more: no DICOM, NIfTI or MHA image"),
+        (list("abcde"), "a, b, c, 2 more: no DICOM, NIfTI or MHA image"),
     ],
 )
 def test_what_is_no_image_is_called_as_it_was_dropped(running: Running, files: list[str], told: str) -> None:

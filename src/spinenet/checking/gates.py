@@ -229,7 +229,8 @@ def _series_flags(located: LocatedSeries, reference: UsualSeries | None) -> Iter
         usual = (
             "synthetic series the model learnt from" if reference.synthetic else "real series the model was judged on"
         )
-        text = f"unlike the {usual}, {reference.oddest(figures.figures_F)} above all ({distance:.1f} times the limit)"
+        figure = reference.oddest(figures.figures_F)
+        text = f"unlike the {usual}, most of all by {figure} ({distance:.1f} times what is usual)"
         severity = Severity.REFUSE if distance > REFUSE_FACTOR else Severity.FLAG
         yield Note("unlike_training", Scope.SERIES, name, text, severity)
 

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from spinenet.report.options import EVERY, USUAL, Language, Output, ReportOptions, outputs_of
 from spinenet.serve.node_settings import MAX_PORT, NodeSettings
+from spinenet.serve.one_line_errors import one_line_usage
 
 Model = Annotated[Path | None, typer.Option(help="Model bundle, folder or zip.", show_default="the one in the package")]
 Paths = Annotated[
@@ -61,6 +62,16 @@ class PathsAreCommands(TyperGroup):
         if args and args[0] not in self.commands and (len(Path(args[0]).parts) > 1 or Path(args[0]).exists()):
             args = ["predict", *args]
         return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """The options before a command; what is wrong with them in one line."""
+        with one_line_usage():
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Read the words of a command and run it; what is wrong with them in one line."""
+        with one_line_usage():
+            return super().invoke(ctx)
 
 
 def _report_options(

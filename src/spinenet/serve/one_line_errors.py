@@ -4,7 +4,7 @@ import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 
@@ -12,6 +12,8 @@ from spinenet.errors import SpinenetError, in_words
 
 LOG = logging.getLogger(__name__)
 
+USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
+"""What typer raises for every wrong word of a call; it has no public name."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
@@ -33,6 +35,19 @@ def one_line_errors(
         _stop(_file_fault(error), 2)
     except KeyboardInterrupt:
         _stop(stopped, INTERRUPTED)
+
+
+@contextmanager
+def one_line_usage() -> Iterator[None]:
+    """What is wrong with the words of a call ends in one line too, instead of a block on usage."""
+    try:
+        yield
+    except USAGE_ERROR as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # nothing is wrong: help is what was asked for
+            raise
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "spinenet"
+        _stop(f"{error.format_message().rstrip('.')}; see `{command} --help`", 2)
 
 
 def _file_fault(error: OSError) -> str:

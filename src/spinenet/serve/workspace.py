@@ -24,8 +24,9 @@ from spinenet.errors import OutputError, SpinenetError, in_words
 from spinenet.model.bundle import Bundle
 from spinenet.report.corrections import read_corrections
 from spinenet.report.options import ReportOptions
+from spinenet.report.page.page_words import ENGLISH, PageWords, page_words
 from spinenet.serve.applying import apply_corrections
-from spinenet.serve.batch import StudyRows, predict_paths
+from spinenet.serve.batch import BatchSummary, StudyRows, predict_paths
 from spinenet.serve.deleting import delete_study
 from spinenet.system.files import write_private
 
@@ -172,7 +173,7 @@ class Workspace:
     def _told(self, key: str, message: str) -> str:
         """A message on a drop with the name of what was dropped in the place of the drop's key, which nobody knows."""
         dropped = sorted((self.images / key).glob("*"))
-        name = _few([path.name for path in dropped])
+        name = _few([path.name for path in dropped], self.words)
         if not name:
             return message
         if not any(path.is_dir() for path in dropped):
@@ -183,36 +184,50 @@ class Workspace:
         """Delete a study; returns what is to be known."""
         corrections, language = self.folder / "corrections", self.options.language
         left = delete_study(study, self.images, corrections, self.results, self.bundle, language)
-        return (f"deleted: {study}", *left)
+        return (self.words("deleted: {study}", study=study), *left)
 
     def _grade(self, key: str, path: Path) -> tuple[str, ...]:
         """Grade a drop or put corrections into the results; returns what is to be known."""
         if path.is_file():
             keys = apply_corrections([path], [self.images], self.results, self.bundle, self.options)
             self._change(key, done=1)
-            return (f"corrected: {', '.join(keys)}",)
+            return (self.words("corrected: {studies}", studies=self.words.phrases("comma").join(keys)),)
         told: list[str] = []
         graded: list[str] = []
 
         def note(done: int, total: int, rows: StudyRows | None) -> None:
             self._change(key, done=done, total=total)
             if rows is not None and rows.study.status == "failed":
-                told.append(f"{rows.study.study}: not graded: {rows.study.message}")
+                told.append(self.words("{study}: not graded: {why}", study=rows.study.study, why=rows.study.message))
             elif rows is not None:
                 graded.append(rows.study.study)
 
         summary = predict_paths([path], self.results, self.bundle, options=self.options, on_progress=note)
-        return (f"{summary}: {_few(graded)}" if graded else str(summary), *told)
+        how = _in_words(summary, self.words)
+        return (f"{how}: {_few(graded, self.words)}" if graded else how, *told)
+
+    @property
+    def words(self) -> PageWords:
+        """The words of the language that pages are written in."""
+        return page_words(self.options.language)
 
 
-def _few(names: Sequence[str]) -> str:
+def _in_words(summary: BatchSummary, words: PageWords) -> str:
+    """How a run went."""
+    told = [f"{summary.counts[one]} {words(one)}" for one in ("ok", "partial", "failed") if summary.counts[one]]
+    told += [words("with results from before: {count}", count=summary.skipped)] if summary.skipped else []
+    return words.phrases("comma").join(told)
+
+
+def _few(names: Sequence[str], words: PageWords = ENGLISH) -> str:
     """The first of some names, and how many more there are.
 
     >>> _few("abcde"), _few([])
-    ('a, b, c and 2 more', '')
+    ('a, b, c, 2 more', '')
     """
     more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+    listed = [*names[:NAMED], *([words("{count} more", count=more)] if more > 0 else [])]
+    return words.phrases("comma").join(listed)
 
 
 def inner_path(name: str) -> Path:

@@ -61,10 +61,11 @@ def uid_item(relation: str, name: Code, uid: str) -> Item:
     return item(relation, "UIDREF", name, UID=uid)
 
 
-def number_item(name: Code, value: float, unit: Code) -> Item:
-    """A measured number with its unit."""
+def number_item(name: Code, value: float, unit: Code, content: Sequence[Item] = ()) -> Item:
+    """A measured number with its unit, and what belongs to it."""
     measured = encoded(MeasurementUnitsCodeSequence=[concept(unit)], NumericValue=f"{value:.9g}")
-    return item(CONTAINS, "NUM", name, MeasuredValueSequence=[measured])
+    below = {"ContentSequence": content} if content else {}
+    return item(CONTAINS, "NUM", name, MeasuredValueSequence=[measured], **below)
 
 
 def point_item(name: Code, point_mm: NDArray[np.floating], frame_of_reference: str) -> Item:

@@ -42,9 +42,11 @@ from spinenet.report.dicom.objects import ObjectSource, new_object
 from spinenet.report.findings import is_found
 from spinenet.report.reviewed import Review, review_of
 from spinenet.report.text.narrative import narrative
-from spinenet.study import Level, Prediction, StudyResult
+from spinenet.study import Level, Measurement, Prediction, StudyResult
 from spinenet.system.files import replacing
 
+COARSE = "≈, by the locator alone: to about 1 mm (height) and 3 mm (canal depth, slip)"
+"""What the page says of it with a sign."""
 SERIES_NUMBER = 9001
 
 
@@ -157,12 +159,18 @@ def _level_group(made: ObjectSource, level: Level) -> Item:
         code_item(MODIFIES, codes.FINDING_SITE, codes.LEVEL_CODES[level.name]),
         *point,
         *(
-            number_item(codes.MEASUREMENT_CODES[name], value, codes.UNITS[name])
-            for name, value in level.measurements.items()
+            number_item(codes.MEASUREMENT_CODES[one.name], one.value, codes.UNITS[one.name], _how_well(one))
+            for one in made.result.measurements
+            if one.level == level.name
         ),
         *references(made, codes.SOURCE, measured_in(made, level.name)),
         template="1410" if point else "1501",
     )
+
+
+def _how_well(measured: Measurement) -> list[Item]:
+    """That a size is coarse where the locator alone gave it, as the page marks it."""
+    return [] if measured.series else [text_item(PROPERTY, codes.IN_WORDS, COARSE)]
 
 
 def _grade_group(made: ObjectSource, prediction: Prediction) -> Item:

@@ -230,8 +230,6 @@ def _height(level: str, words: Phrases, result: StudyResult) -> list[str]:
         return [words("height", value=value)]
     median = float(np.median(others))
     against = measured_sides("narrowing", result.measurements).get(level, 0) < 0
-    if here >= median and not against:
-        return [words("height", value=value)]
     key = "height_not_lower" if against else "height_compared"
     return [words(key, value=value, others=words.number(f"{median:.1f}"))]
 

@@ -60,7 +60,7 @@ function lineOf(drop) {
     if (total) Object.assign(bar, { max: total, value: done });
     line.append(bar);
   }
-  for (const words of drop.told) line.append(Object.assign(document.createElement("small"), { textContent: words, lang: "en", dir: "auto" }));
+  for (const words of drop.told) line.append(Object.assign(document.createElement("small"), { textContent: words, dir: "auto" }));
   return line;
 }
 

@@ -19,7 +19,7 @@ function filter() {
     row.hidden = !fits(row);
     shown += !row.hidden;
   }
-  field("count").textContent = t("{shown} of {seen}", { shown, seen: rows.length });
+  field("count").textContent = t("{shown} of {seen} studies", { shown, seen: rows.length });
   field("nothing").hidden = shown > 0;
 }
 
