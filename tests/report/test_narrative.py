@@ -299,7 +299,7 @@ def test_a_canal_measured_to_be_narrow_is_said_though_no_grade_says_it() -> None
 @pytest.mark.parametrize(
     ("name", "value", "error", "is_named", "leads"),
     [
-        ("sac_area_mm2", 64.0, 60.0, True, True),
+        ("sac_area_mm2", 74.0, 60.0, True, True),
         ("sac_area_mm2", 75.0, 60.0, True, False),
         ("sac_area_mm2", 104.0, 60.0, False, False),
         ("canal_depth_least_mm", 8.8, 2.1, True, True),
