@@ -1,5 +1,6 @@
 """Configurations: every YAML file fits its dataclass, one word shrinks a run, and a mistake ends in one clear line."""
 
+import errno
 import importlib.util
 import subprocess
 import sys
@@ -275,6 +276,23 @@ def test_a_mistake_in_a_real_command_gives_exit_code_2_and_no_traceback(tmp_path
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith("make_phantom.py: ") and done.stderr.count("\n") == 1
     assert "seed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "last.ckpt"), "the disk is full; free some space, then a"),
+        (PermissionError(errno.EACCES, "Permission denied", "/runs"), "/runs: permission denied"),
+    ],
+)
+def test_what_the_disk_refuses_ends_in_one_line(
+    refused: Any, monkeypatch: pytest.MonkeyPatch, error: OSError, said: str
+) -> None:
+    def refuse(*of: object) -> None:
+        raise error
+
+    monkeypatch.setattr("spinenet.train.commands.refuse_early", refuse)
+    assert said in refused("train_grader")
 
 
 def test_an_error_without_text_is_named_by_its_kind() -> None:

@@ -1,10 +1,12 @@
 """The loop's bookkeeping: checkpoints are what they say they are, and a run that cannot go on says so."""
 
+import errno
 import io
 import pickle
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import line_in_ranks
 import pytest
@@ -18,7 +20,7 @@ from spinenet.labels import TARGETS, UNKNOWN
 from spinenet.train.data import Draws
 from spinenet.train.grader import GraderModule
 from spinenet.train.learning_curves import read_metrics
-from spinenet.train.loop import SCORE, fit, trainer_of
+from spinenet.train.loop import SCORE, WholeCheckpoints, fit, trainer_of
 from spinenet.train.optimise import one_cycle
 from spinenet.train.run_folder import exported_checkpoint, refuse_early, save_config
 from spinenet.train.training_config import (
@@ -71,6 +73,21 @@ def test_what_is_no_checkpoint_is_refused_in_one_line(tmp_path, content):
 def test_a_checkpoint_that_is_not_there_is_refused_in_one_line(tmp_path):
     with pytest.raises(ConfigError, match=r"last.ckpt: cannot be read \(no such file or directory\)$"):
         trained_weights(tmp_path / "last.ckpt")
+
+
+def test_a_full_disk_leaves_the_checkpoint_before_as_it_was(tmp_path, monkeypatch):
+    checkpoint, kept = tmp_path / "last.ckpt", WholeCheckpoints()
+    kept.save_checkpoint({"epoch": 1}, checkpoint)
+
+    def full(path, content):
+        with path.open("wb") as file:
+            file.write(content[:10])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        kept.save_checkpoint({"epoch": 2}, checkpoint)
+    assert torch.load(checkpoint) == {"epoch": 1} and list(tmp_path.iterdir()) == [checkpoint]
 
 
 @pytest.mark.parametrize(

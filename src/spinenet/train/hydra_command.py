@@ -1,5 +1,6 @@
 """From YAML to dataclasses: the one place that knows Hydra. Scripts receive plain, typed, validated dataclasses."""
 
+import errno
 import functools
 import logging
 import os
@@ -19,7 +20,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
-from spinenet.errors import ConfigError, SpinenetError
+from spinenet.errors import ConfigError, SpinenetError, in_words
 from spinenet.train.config_keys import CONFIG_DIR, SCHEMAS
 
 LOG = logging.getLogger(__name__)
@@ -119,6 +120,13 @@ def _refuse(error: BaseException) -> NoReturn:
     raise SystemExit(2) from error
 
 
+def _file_fault(error: OSError) -> str:
+    """What the system could not do with which file, and what to do about a full disk."""
+    if error.errno == errno.ENOSPC:
+        return "the disk is full; free some space, then a training goes on by resume=true from its last finished epoch"
+    return f"{error.filename}: {in_words(error)}" if error.filename else in_words(error)
+
+
 def register() -> None:
     """Tell Hydra the dataclasses of all scripts that were imported."""
     for name, schema in SCHEMAS.items():
@@ -154,6 +162,10 @@ def run(config_name: str, main: Callable[[Any], Any]) -> None:
             return main(config)
         except SpinenetError as error:
             _refuse(error)
+        except BrokenPipeError:
+            raise  # the reader of our output has gone
+        except OSError as error:
+            _refuse(ConfigError(_file_fault(error)))
 
     sys.argv[1:] = flags_last(sys.argv[1:])
     # Hydra prints a stack of its own and exits unless it is told to let errors through.

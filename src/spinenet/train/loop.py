@@ -1,5 +1,6 @@
 """The training loop: a Lightning Trainer with logs, checkpoints, exact resume, early stop and averaged weights."""
 
+import io
 import logging
 import os
 import sys
@@ -21,10 +22,12 @@ from pytorch_lightning.callbacks import (
     WeightAveraging,
 )
 from pytorch_lightning.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from spinenet.errors import ConfigError
+from spinenet.system.files import write_bytes
 from spinenet.system.progress import is_watched
 from spinenet.train.learning_curves import draw_curves
 from spinenet.train.run_folder import BEST, LAST
@@ -94,6 +97,18 @@ def fit(
     return Fit(checkpoints / BEST, float(best.best_model_score))
 
 
+class WholeCheckpoints(TorchCheckpointIO):
+    """Checkpoints that take the place of the one before when they are complete: a disk that is full, or a run that is
+    killed, costs the newest alone."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write the checkpoint; OSError where there is no room."""
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(Path(path), content.getvalue())
+
+
 def trainer_of(config: TrainerConfig, **options: Any) -> pl.Trainer:
     """Lightning's Trainer on the hardware that the configuration names; ConfigError where that cannot be had."""
     _quieten()
@@ -107,6 +122,7 @@ def trainer_of(config: TrainerConfig, **options: Any) -> pl.Trainer:
             gradient_clip_val=1.0,
             enable_model_summary=False,
             enable_progress_bar=is_watched(),
+            plugins=[WholeCheckpoints()],
             **options,
         )
     except (MisconfigurationException, ValueError, RuntimeError) as error:
