@@ -13,6 +13,7 @@ import numpy as np
 from spinenet.checking.artefacts import artefacts_of
 from spinenet.checking.collapse import collapse_flags
 from spinenet.checking.consistency import NARROWER, of_two_sizes, of_two_widths, out_of_order
+from spinenet.checking.marrow import marrow_flags
 from spinenet.checking.metal import metal_flags
 from spinenet.checking.named_levels import against_names
 from spinenet.checking.quality import REFUSE_FACTOR, UsualSeries, figures_of, share_in_view
@@ -78,7 +79,7 @@ def check(located: StudyLevels, spec: CropSpec, references: Mapping[View, UsualS
             doubts.setdefault(level, []).extend(found)
     sagittal = [one for one in kept if one.series.plane == "sagittal"]
     seen = {frame.level for one in sagittal for frame in one.frames}
-    for flag in (*metal_flags(sagittal), *collapse_flags(sagittal)):
+    for flag in (*metal_flags(sagittal), *collapse_flags(sagittal), *marrow_flags(sagittal)):
         doubts.setdefault(flag.subject, []).append(flag)
     flags += [flag for level in sorted(doubts, key=LEVELS.index) for flag in _of_level(doubts[level], level in seen)]
     flags += _notes(located.study)

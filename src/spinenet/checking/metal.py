@@ -87,22 +87,30 @@ def _voids(located: LocatedSeries) -> dict[str, _Voids]:
 def _around(located: LocatedSeries, lower: LevelFrame, upper: LevelFrame) -> _Voids:
     series = located.series
     center_mm, between_mm = (lower.center_mm + upper.center_mm) / 2, upper.center_mm - lower.center_mm
-    up = between_mm / np.linalg.norm(between_mm)
-    back = lower.posterior + upper.posterior
-    back = back - up * (back @ up)
-    grid_mm = center_mm + _UP_HW[..., None] * up + _BACK_HW[..., None] * (back / np.linalg.norm(back))
-    places_HW2 = series.to_vox(grid_mm)[..., 1:]
+    places_HW2 = series.to_vox(around_mm(lower, upper, _UP_HW, _BACK_HW))[..., 1:]
     slices = np.arange(len(series.voxels_SRC))
     beside_mm = np.abs(slices - series.to_vox(center_mm)[0]) * series.spacing_mm[0] * (len(slices) > 1)
     regions = _regions(float(np.linalg.norm(between_mm)), (lower.depth_mm + upper.depth_mm) / 2)
     bodies, discs = [np.nan], [np.nan]
     for index in slices[beside_mm <= REACH_MM]:
-        grey_HW = _sampled(located, index, places_HW2)
+        grey_HW = sampled(located, index, places_HW2)
         bone_HW = regions.arch_HW if beside_mm[index] > CANAL_MM else regions.body_HW
         bodies.append(_largest(grey_HW, bone_HW, bone_HW, BODY_MM2))
         if beside_mm[index] <= DISC_REACH_MM:
             discs.append(_largest(grey_HW, regions.disc_HW, regions.core_HW, DISC_MM2))
     return _Voids(float(np.fmax.reduce(bodies)), float(np.fmax.reduce(discs)))
+
+
+def around_mm(
+    lower: LevelFrame, upper: LevelFrame, up_HW: NDArray[np.float64], back_HW: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Places (H, W, 3) so many mm above and behind the middle between two neighbouring discs."""
+    center_mm, between_mm = (lower.center_mm + upper.center_mm) / 2, upper.center_mm - lower.center_mm
+    up = between_mm / np.linalg.norm(between_mm)
+    back = lower.posterior + upper.posterior
+    back = back - up * (back @ up)
+    places: NDArray[np.float64] = center_mm + up_HW[..., None] * up + back_HW[..., None] * back / np.linalg.norm(back)
+    return places
 
 
 def _regions(height_mm: float, depth_mm: float) -> _Regions:
@@ -118,7 +126,7 @@ def _regions(height_mm: float, depth_mm: float) -> _Regions:
     )
 
 
-def _sampled(located: LocatedSeries, index: int, places_HW2: NDArray[np.float64]) -> NDArray[np.float32]:
+def sampled(located: LocatedSeries, index: int, places_HW2: NDArray[np.float64]) -> NDArray[np.float32]:
     """Grey values on the grid from the darkest, 0, to marrow, 1; nan outside of the slice."""
     from scipy.ndimage import map_coordinates
 
