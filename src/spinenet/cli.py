@@ -298,6 +298,7 @@ def compare(
     """
     with one_line_errors():
         from spinenet.report.page import change as pairs
+        from spinenet.report.page.page_words import page_words
         from spinenet.serve.change_lines import print_changes
         from spinenet.system.files import write_text
 
@@ -307,10 +308,10 @@ def compare(
             out.mkdir(parents=True, exist_ok=True)
             write_text(out / "changes.csv", pairs.table(comparison.changes))
             write_text(out / "changes.html", pairs.page(comparison))
-            typer.echo(f"all rows: {out / 'changes.csv'}, {out / 'changes.html'}")
-        else:
-            typer.echo("all rows, as table and page: name a folder with --out")
-        typer.echo(RESEARCH_ONLY)
+        words = page_words(language)
+        files = f"{out / 'changes.csv'}, {out / 'changes.html'}" if out else "--out"
+        typer.echo(words("All rows, as table and page: {files}.", files=files))
+        typer.echo(words.phrases("notice"))
 
 
 @app.command()

@@ -58,6 +58,7 @@ def asked() -> set[str]:
         *change_sentences.NEW.values(),
         *worklist.REVIEWS.values(),
         change.TWO_PERSONS,
+        "All rows, as table and page: {files}.",
         "with results from before: {count}",
         "deleted: {study}",
         "corrected: {studies}",

@@ -4,6 +4,7 @@ from collections import Counter
 
 import typer
 
+from spinenet.labels import TARGET
 from spinenet.report.page.change import (
     BEYOND,
     TWO_PERSONS,
@@ -15,6 +16,9 @@ from spinenet.report.page.change import (
     title_of,
 )
 from spinenet.report.page.page_words import PageWords, page_words
+
+MOST_ROWS = 20
+"""So many changed rows are printed of a pair, grades first."""
 
 
 def print_changes(comparison: Comparison) -> None:
@@ -35,9 +39,11 @@ def print_changes(comparison: Comparison) -> None:
 
 
 def _print_rows(changes: list[Change], pair: ComparedPair, words: PageWords) -> None:
-    for one in changes:
-        if one.verdict == BEYOND and not one.experimental:
-            typer.echo(f"  {_line(one, pair, words)}")
+    beyond = [one for one in changes if one.verdict == BEYOND and not one.experimental]
+    for one in sorted(beyond, key=lambda one: one.target not in TARGET)[:MOST_ROWS]:
+        typer.echo(f"  {_line(one, pair, words)}")
+    if len(beyond) > MOST_ROWS:
+        typer.echo(f"  … {words('{count} more', count=len(beyond) - MOST_ROWS)}")
     counts = Counter("experimental" if one.experimental else one.verdict for one in changes)
     told = [f"{words(verdict)} {counts[verdict]}" for verdict in (*VERDICTS, "experimental") if counts[verdict]]
     heading = words("Grades and measurements: {counts}.", counts=words.phrases("comma").join(told))
