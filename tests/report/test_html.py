@@ -123,7 +123,7 @@ def test_the_first_line_says_the_worst_finding_and_how_likely_it_is(result: Stud
 def test_the_series_that_are_missing_stand_at_the_top_with_what_is_therefore_not_graded(result: StudyResult) -> None:
     model = {**MODEL, "views": ["sagittal_t1", "sagittal_t2", "axial_t2"], "targets": ("pfirrmann", "modic")}
     text = text_of(render(result, model=model))
-    assert "Series read: sagittal T2. Not available: sagittal T1, axial T2. Not graded: Modic changes." in text
+    assert "Not available: sagittal T1, axial T2. Not graded: Modic changes. Series read: sagittal T2." in text
 
 
 def test_every_level_is_marked_and_every_crop_shown(result: StudyResult) -> None:
@@ -291,14 +291,14 @@ def test_the_slices_that_decided_are_shown_with_their_attention(graded: StudyRes
     real = tuple(replace(one, evidence="real") for one in graded.predictions)
     html = render(replace(graded, predictions=real), model=model)
     strip = text_of(html).split("Each level")[-1].split("L2/L3 ")[1]
-    assert re.search(r"sagittal T2 \(t2\), 3 of 5 (\d mm|midline).* counted most", strip)
+    assert re.search(r"sagittal T2 \(t2\), 3 of 5 slices (\d mm|midline).* counted most", strip)
     assert not re.search(r"<figcaption>[^/]*%", html)
     shown = [one for one in re.split("<article[^>]*>", html)[1:] if 'class="crops"' in one]
     assert len(shown) == len(graded.crops)
     for section in shown:
         lengths = [float(one) for one in re.findall(r'class="attention"[^>]*><i style="width:([\d.]+)%', section)]
         assert len(lengths) == 3 + 2 and max(lengths) == 100.0
-        assert ", 3 of 5</h4>" in section and ", 2 of 5</h4>" in section
+        assert ", 3 of 5 slices</h4>" in section and ", 2 of 5 slices</h4>" in section
 
 
 def test_a_page_states_places_as_closely_as_a_picture_shows_them(graded: StudyResult, model: dict[str, object]) -> None:

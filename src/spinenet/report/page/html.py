@@ -177,9 +177,11 @@ def _shown(result: StudyResult, model: Mapping[str, Any], options: ReportOptions
 
 def _left_out(result: StudyResult, model: Mapping[str, Any], words: PageWords) -> str:
     """What the model grades and this study was not graded for, and the series that it lacks; "" where nothing is."""
-    names = [words.running(TARGET[one]) for one in not_graded(result.predictions, model.get("targets", ()))]
+    names = [words.phrases.of("target", one) for one in not_graded(result.predictions, model.get("targets", ()))]
     usual = [view for view in VIEWS if view.value in model.get("views", ())]
-    lacking = [words.view(one) for one in lacking_views({one.series.view for one in result.located}, usual)]
+    lacking = [
+        words.phrases.of("view", one.value) for one in lacking_views({one.series.view for one in result.located}, usual)
+    ]
     comma = words.phrases("comma")
     if not names:
         return ""

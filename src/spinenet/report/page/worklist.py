@@ -106,7 +106,7 @@ def entry_of(
         still_open=_cut([words.not_excluded(one) for one in ranked.still_open], words),
         levels=len(study["levels"]),
         lacking=() if failed else tuple(words.view(one) for one in lacking_views(there, list(map(View, views)))),
-        not_graded=() if failed else tuple(words.running(TARGET[one]) for one in not_graded(everything, targets)),
+        not_graded=() if failed else tuple(words.phrases.of("target", one) for one in not_graded(everything, targets)),
         reasons=tuple(dict.fromkeys((words.warning(note.code), str(note)) for note in notes if _is_caution(note))),
         order=(urgency, ranked.rank, len(ranked.leading)),
         grades=tuple(_exported(one, words) for one in predictions),
