@@ -50,12 +50,14 @@ class Image:
 @dataclass(frozen=True)
 class Expected:
     """The persons that must come out, each once, and how; ``images`` is SOP Instance UID -> whose it is. ``may_split``
-    allows several results of a person where files contradict each other."""
+    allows several results of a person where files contradict each other. Without ``is_placed`` files do not say where
+    they lie: discs need to lie among each other as those of the person do."""
 
     outcome: Outcome
     persons: tuple[str, ...]
     images: Mapping[str, Image] = field(default_factory=dict)
     may_split: bool = False
+    is_placed: bool = True
 
 
 SAME_DISC_MM, SAME_GRADE, SAME_GRADE_ROUNDED = 9.0, 0.02, 0.2
@@ -127,6 +129,10 @@ def _levels(located: LocatedSeries, expected: Expected, person: Person) -> Itera
         yield f"wrong place: {located.series.name} holds slices of two places"
         return
     moved_mm = np.array(next(iter(moves), (0.0, 0.0, 0.0)))
+    if not expected.is_placed:
+        centers_mm = person.centers_mm
+        away_mm = [one.center_mm - centers_mm[one.level] for one in located.frames if one.level in centers_mm]
+        moved_mm = np.median(away_mm, axis=0)
     for frame in located.frames:
         far = {
             level: np.linalg.norm((center + moved_mm - frame.center_mm)[1:])

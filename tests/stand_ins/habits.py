@@ -111,7 +111,7 @@ def in_nifti(way: str, outcome: Outcome) -> Habit:
             image.set_qform(other, 1 if way in ("qform", "both", "contradicting") else 0)
             view = str(one.view or "other").replace("sagittal", "sag").replace("axial", "ax")
             nib.save(image, out / f"sub-1_acq-{number}_{view}{('.nii', '.nii.gz')[number % 2]}")
-        return Expected(outcome, (patient.person.name,))
+        return Expected(outcome, (patient.person.name,), is_placed=way != "nothing")
 
     return habit
 
