@@ -49,12 +49,12 @@ def readings(config: NoiseConfig, bundle: Bundle) -> dict[str, float]:
 
 
 def rescans(config: NoiseConfig, bundle: Bundle) -> dict[str, float]:
-    """Of phantoms that are scanned on two visits, T1 and T2."""
+    """Of phantoms that are scanned on two visits, T1, T2 and axial T2."""
     from spinephantom.synthesis import make_study, rescanned
 
     pairs: list[Pair] = []
     for seed in track(range(FIRST_SEED + config.seed, FIRST_SEED + config.seed + config.rescans), "scanning again"):
-        first = make_study(seed, axial=False, stir_share=0.0, sub_slices=1)
+        first = make_study(seed, stir_share=0.0, sub_slices=1)
         again = rescanned(first, 1)
         pairs += scanned_again(Study(str(seed), first.images), Study(str(seed), again.images), bundle)
     return noise_table(pairs)
