@@ -112,7 +112,7 @@ def private(value: str, meaning: str) -> Code:
 class Need:
     """What together shows a target: a series of each of ``views``.
 
-    ``lateral``: slices beside the midline, on the target's side.
+    ``lateral``: sagittal slices beside the midline on the target's side, axial ones that reach to where it lies there.
     """
 
     views: tuple[View, ...]
@@ -361,7 +361,7 @@ TARGETS = (
             "subarticular_stenosis",
             "subarticular stenosis",
             f"{side}_subarticular_stenosis",
-            any_of(View.AXIAL_T2),
+            any_of(View.AXIAL_T2, lateral=True),
             _RECESS,
             side,
         )

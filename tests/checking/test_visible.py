@@ -68,6 +68,32 @@ def test_a_target_is_graded_where_slices_show_it(located, expected):
     assert seen(*located) == SHAPE | expected
 
 
+def cut(located, columns, *, padded):
+    """An axial series with an image in these columns alone: the rest padding, or not there at all."""
+    one = located.series
+    voxels = one.voxels_SRC.copy()
+    if padded:
+        voxels[:, :, : columns.start], voxels[:, :, columns.stop :] = 0.0, 0.0
+        return replace(located, series=replace(one, voxels_SRC=voxels))
+    affine = one.affine_vox2mm.copy()
+    affine[:3, 3] += columns.start * affine[:3, 2]
+    return replace(located, series=replace(one, voxels_SRC=voxels[:, :, columns], affine_vox2mm=affine))
+
+
+@pytest.mark.parametrize("padded", [True, False])
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [  # the midline is column 30, left of it are the higher ones
+        (slice(15, 46), RECESSES),
+        (slice(25, 46), {"subarticular_stenosis_left"}),
+        (slice(15, 36), {"subarticular_stenosis_right"}),
+        (slice(25, 36), set()),
+    ],
+)
+def test_a_recess_is_graded_where_an_axial_image_reaches_it(columns, expected, padded):
+    assert seen(T1, cut(AXIAL_T2, columns, padded=padded)) == SHAPE | {"canal_stenosis"} | expected
+
+
 def test_stenosis_is_not_graded_above_the_lumbar_spine():
     assert seen(series(View.SAGITTAL_T2, -20, 11), level="T12/L1") == SHAPE | {"pfirrmann"}
 
@@ -101,9 +127,9 @@ def test_what_is_not_graded_is_said_with_the_series_that_is_missing():
 
 def test_slices_and_sides_that_are_missing_are_said():
     foramina = "left foraminal stenosis, right foraminal stenosis not graded"
-    assert said(T1, T2, AXIAL_T2) == [f"no slices beside the midline: {foramina}"]
+    assert said(T1, T2, AXIAL_T2) == [f"no slice shows either side: {foramina}"]
     assert said(series(View.SAGITTAL_T1, 0, 6), T2, AXIAL_T2) == [
-        "no slice beside the midline on the right: right foraminal stenosis not graded"
+        "no slice shows the right side: right foraminal stenosis not graded"
     ]
     assert said(series(View.SAGITTAL_T1, 0, 6, sided=False), T2, AXIAL_T2) == [
         f"left and right are not known: {foramina}"

@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 
 from spinenet.crops import Bag
 from spinenet.labels import LEVELS, SAGITTAL_VIEWS, TARGET, TARGET_INDEX, TARGETS, VIEWS, Need, Side, Target, View
-from spinenet.study import LevelCrop, LocatedSeries, Note, Scope
+from spinenet.study import LevelCrop, LevelFrame, LocatedSeries, Note, Scope, Series
 
 LATERAL_MM = 11.0
 """A sagittal slice farther than this from the midline passes through the foramina rather than the canal."""
+RECESS_MM = 8.0, 12.0
+"""Recesses lie within this distance beside the midline."""
+BEHIND_MM = 0.0, 10.0
+"""And within this distance behind the back of the disc."""
 NOT_SHOWN = "not_shown"
 """Code of the notes that say what was not graded since no series shows it."""
 
@@ -70,15 +74,34 @@ def not_shown(
 
 
 def _shown_at(bag: Bag, located: Sequence[LocatedSeries]) -> Iterator[LevelViews]:
-    names = {one.series.name for one in located if one.series.laterality_known}
-    for crops in bag.shown:
-        yield LevelViews(_views_of(crops), _views_of([crop for crop in crops if crop.series_name in names]))
+    series = {one.series.name: one for one in located}
+    for level, crops in zip(bag.level_L, bag.shown, strict=True):
+        seen = [(crop, view) for crop in crops for view in _views_of(crop, series[crop.series_name], LEVELS[level])]
+        sided = [view for crop, view in seen if series[crop.series_name].series.laterality_known]
+        yield LevelViews(frozenset(view for _, view in seen), frozenset(sided))
 
 
-def _views_of(crops: Sequence[LevelCrop]) -> frozenset[tuple[View, Side | None]]:
-    beside = [crop for crop in crops if crop.view in SAGITTAL_VIEWS and abs(crop.offset_mm) > LATERAL_MM]
-    sides = [(crop.view, Side.LEFT if crop.offset_mm > 0 else Side.RIGHT) for crop in beside]
-    return frozenset([*((crop.view, None) for crop in crops), *sides])
+def _views_of(crop: LevelCrop, located: LocatedSeries, level: str) -> Iterator[tuple[View, Side | None]]:
+    yield crop.view, None
+    if crop.view not in SAGITTAL_VIEWS:
+        frame = next(frame for frame in located.frames if frame.level == level)
+        yield from ((crop.view, side) for side in Side if _reaches(located.series, crop.slice_index, frame, side))
+    elif abs(crop.offset_mm) > LATERAL_MM:
+        yield crop.view, Side.LEFT if crop.offset_mm > 0 else Side.RIGHT
+
+
+def _reaches(series: Series, slice_index: int, frame: LevelFrame, side: Side) -> bool:
+    """Whether an axial slice holds an image where the recess of a side lies: not past its edge, nor in its padding."""
+    left = np.cross(frame.posterior, frame.superior)
+    beside_mm = np.arange(*RECESS_MM, 1.0) * (1 if side is Side.LEFT else -1)
+    behind_mm = frame.depth_mm / 2 + np.arange(*BEHIND_MM, 1.0)
+    at_mm = frame.center_mm + beside_mm[:, None, None] * left + behind_mm[:, None] * frame.posterior
+    row, column = np.rint(series.to_vox(at_mm.reshape(-1, 3))[:, 1:]).astype(int).T
+    rows, columns = series.voxels_SRC.shape[1:]
+    if not ((row >= 0) & (row < rows) & (column >= 0) & (column < columns)).all():
+        return False
+    values = series.voxels_SRC[slice_index, row, column]
+    return bool(values.min() != values.max())  # NaN where the voxels are not known: taken as an image
 
 
 def _is_shown(target: Target, shown: LevelViews, views: Collection[View]) -> bool:
@@ -101,11 +124,11 @@ def _lacking(target: Target, shown: LevelViews, views: Collection[View]) -> str:
     sides = tuple(Side) if target.side else (None,)
     if any(_is_met(need, side, shown.every) for need in needs for side in sides):
         known = any(_is_met(need, side, shown.sided) for need in needs for side in sides)
-        return f"no slice beside the midline on the {target.side}" if known else "left and right are not known"
+        return f"no slice shows the {target.side} side" if known else "left and right are not known"
     missing = [[view for view in need.views if (view, None) not in shown.every] for need in needs]
     fewest = min(missing, key=len)
     if not fewest:
-        return "no slices beside the midline"
+        return "no slice shows either side"
     alternatives = [" and ".join(view.words for view in one) for one in missing if len(one) == len(fewest)]
     return f"no usable {' or '.join(dict.fromkeys(alternatives))} series"
 

@@ -25,8 +25,8 @@ class HeldSeries(Series):
 
 
 def shape_alone(steps_SRC: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Zeros of this shape that take no memory."""
-    return np.broadcast_to(np.float32(0), steps_SRC.shape)
+    """Unknown voxels (NaN) of this shape, which take no memory."""
+    return np.broadcast_to(np.float32(np.nan), steps_SRC.shape)
 
 
 def held(one: LocatedSeries) -> LocatedSeries:
