@@ -9,7 +9,7 @@ from spinephantom.shapes.frames import Array
 from spinephantom.shapes.planes import Grid
 from spinephantom.shapes.tubes import tube_coverage
 from spinephantom.spine.anatomy import build_spine
-from spinephantom.spine.cauda import make_strands, open_room, strand_area_mm2, strand_points
+from spinephantom.spine.cauda import fluid_lost, make_strands, open_room, strand_area_mm2, strand_points
 from spinephantom.spine.records import Spine
 from spinephantom.spine.sac import sac_distances
 
@@ -49,6 +49,18 @@ def test_strands_lie_in_the_back_of_a_wide_sac_and_fill_a_narrow_one() -> None:
     assert (free[:, 1] > center - 1.0).mean() > 0.7
     assert np.ptp(packed[:, 0]) < np.ptp(free[:, 0])
     assert (packed[:, 1] > center - 1.0).mean() < (free[:, 1] > center - 1.0).mean()
+
+
+def test_no_fluid_is_left_where_the_sac_is_closed_in_on_and_all_of_it_elsewhere() -> None:
+    for state, expected in (({}, 0.0), (TIGHT, 1.0)):
+        spine = spine_of(**state)
+        room = open_room(spine, tuple(spine.walls(k) for k in range(LUMBAR_DISCS)))
+        lost = fluid_lost(spine, room)
+        heights = [disc.frame.moved(v=disc.recess.center_v).center_mm[2] for disc in spine.discs[:LUMBAR_DISCS]]
+        at_discs = np.interp(heights, room.z_mm, lost)
+        assert at_discs[1] == pytest.approx(expected, abs=0.05)
+        assert np.delete(at_discs, 1) == pytest.approx(0.0, abs=0.05)
+        assert np.interp(heights[1] + 20.0, room.z_mm, lost) == 0.0
 
 
 @pytest.mark.parametrize("state", [{}, TIGHT])

@@ -14,7 +14,7 @@ from spinephantom.shapes.parts import Part
 from spinephantom.shapes.planes import Window
 from spinephantom.shapes.soft import smoothstep
 from spinephantom.shapes.tubes import tube_coverage
-from spinephantom.spine.cauda import make_strands, open_room, strand_points
+from spinephantom.spine.cauda import fluid_lost, make_strands, open_room, strand_points
 from spinephantom.spine.records import Canal, Spine
 from spinephantom.spine.sac import FAR_MM, conus_z, sac_distances
 from spinephantom.spine.sections import canal_window
@@ -44,6 +44,9 @@ class Contents:
     radius_mm: Array
     bundle: NDArray[np.int64]
     """One of a few bundles that each strand is counted to."""
+    z_mm: Array
+    fluid_lost: Array
+    """Share of the fluid between the strands that is pressed out, at heights ``z_mm``, (Z,) both."""
 
 
 def canal_contents(spine: Spine, rng: np.random.Generator) -> Contents:
@@ -54,7 +57,8 @@ def canal_contents(spine: Spine, rng: np.random.Generator) -> Contents:
     points = [strand_points(spine, strand, room) for strand in strands]
     radii = [np.full(len(p), strand.radius_mm) for p, strand in zip(points, strands, strict=True)]
     bundle = [np.full(len(p), number % _BUNDLES) for number, p in enumerate(points)]
-    return Contents(flow, np.concatenate(points), np.concatenate(radii), np.concatenate(bundle))
+    lost = fluid_lost(spine, room)
+    return Contents(flow, np.concatenate(points), np.concatenate(radii), np.concatenate(bundle), room.z_mm, lost)
 
 
 def paint_canal(canvas: Canvas, spine: Spine, contents: Contents) -> None:
@@ -78,8 +82,8 @@ def paint_canal(canvas: Canvas, spine: Spine, contents: Contents) -> None:
     dorsal = 1.0 + 0.6 * smoothstep(xyz[1] - at["y_mm"], -3.0, 4.0)
     flow = 1.0 - np.float32(contents.flow) * dorsal * smoothstep(texture.coarse + 0.4 * texture.medium, 0.2, 1.8)
     canvas.paint(window, canvas.alpha(sac), "csf", flow)
-    # strands behind each other darken the fluid together
-    free: F32 | float = 1.0
+    # strands behind each other darken the fluid together; where the sac is narrowest there is none between them
+    free = np.asarray(1.0 - np.interp(xyz[2], contents.z_mm, contents.fluid_lost), np.float32)
     for group in range(_BUNDLES):
         of = contents.bundle == group
         free = free * (1.0 - tube_coverage(window, contents.points_mm[of], _PIA * contents.radius_mm[of]))

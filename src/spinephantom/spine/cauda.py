@@ -20,6 +20,8 @@ LOWEST_ROOT = -4
 """S5, counted so that root 0 is S1 and root k leaves the sac at disc k."""
 _ANGLES = 24
 _GRID = np.linspace(-1.05, 1.05, 25)
+_PRESSED = (0.2, 0.5)
+"""Share of the sac lost from which its walls press on what it holds, and from which they press all of it."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,8 @@ def open_room(spine: Spine, walls: tuple[tuple[Part, ...], ...], step_mm: float 
     canal = spine.canal
     z = np.arange(canal.z_mm[0] + 1.0, canal.z_mm[-1], step_mm)
     center, reach, lost = np.zeros((len(z), 2)), np.ones((len(z), _ANGLES)), np.zeros(len(z))
-    for disc, parts in zip(spine.discs, walls, strict=False):
-        near = np.flatnonzero(np.abs(z - disc.frame.moved(v=disc.recess.center_v).center_mm[2]) < 15.0)
+    for height, parts in zip(_heights(spine), walls, strict=False):
+        near = np.flatnonzero(np.abs(z - height) < 15.0)
         if len(near):
             center[near], reach[near], lost[near] = _room_at(spine, z[near], parts)
     return Room(z, center, reach, lost)
@@ -105,6 +107,24 @@ def _to_world(spine: Spine, z: Array, u: Array, v: Array) -> Array:
     x = at["x_mm"] + u * at["half_width_mm"] * (1.0 - at["triangle"] * np.clip(v, -1.0, 1.3))
     y = at["y_mm"] + v * at["half_ap_mm"] / at["slope_cos"]
     return np.stack(np.broadcast_arrays(x, y, z), axis=-1)
+
+
+def fluid_lost(spine: Spine, room: Room) -> Array:
+    """Share of the fluid between the strands that a narrow place has pressed out, by height (Z,).
+
+    A sac that is narrow throughout is not pressed on: crowding counts as far as something stands in its way.
+    """
+    at = {name: value.astype(float) for name, value in spine.canal.at(room.z_mm).items()}
+    area = np.pi * at["half_ap_mm"] * at["half_width_mm"] * (1.0 - room.lost)
+    discs = range(len(spine.discs))
+    strands = np.interp(room.z_mm, _heights(spine), [strand_area_mm2(index) for index in discs])
+    share = strands / np.maximum(area, 1.0)
+    pressed = smoothstep(share, *ROOTS.fluid_lost) * smoothstep(room.lost, *_PRESSED)
+    return np.convolve(pressed, (0.25, 0.5, 0.25), mode="same")
+
+
+def _heights(spine: Spine) -> list[float]:
+    return [float(disc.frame.moved(v=disc.recess.center_v).center_mm[2]) for disc in spine.discs]
 
 
 def strand_points(spine: Spine, strand: Strand, room: Room, step_mm: float = 0.5) -> Array:

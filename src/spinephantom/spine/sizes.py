@@ -87,6 +87,7 @@ class RootSizes:
     thick_strand_mm: float
     thin_strand_mm: float
     strands: int
+    fluid_lost: tuple[float, float]
     cord_mm: tuple[float, float]
     conus_taper_mm: float
 
