@@ -181,14 +181,15 @@ def test_a_grade_is_stood_by_only_where_nothing_speaks_against_it():
     assert calibration.decision(slip, logp_NK, rule, evidence="synthetic").sets_N == [()] * 4
 
 
-def test_what_no_patient_has_shown_is_stated_less_surely_and_graded_the_same():
+def test_what_no_patient_has_shown_is_stated_less_surely_and_is_the_most_probable_grade():
     logp_NK = np.log([[0.9, 0.09, 0.01], [0.2, 0.3, 0.5]])
     for cuts in ((), (0.1, 0.2)):
         tried, untried = (
             calibration.decision(CANAL, logp_NK, TargetCalibration(cuts=cuts), evidence=evidence)
             for evidence in ("real", "synthetic")
         )
-        assert untried.grade_N.tolist() == tried.grade_N.tolist()
+        assert untried.grade_N.tolist() == untried.p_NK.argmax(axis=1).tolist() == [0, 2]
+        assert tried.grade_N.tolist() == ([1, 2] if cuts else [0, 2])
         odds = [one.p_NK[:, 1:] / one.p_NK[:, :1] for one in (untried, tried)]
         np.testing.assert_allclose(odds[0], np.sqrt(odds[1]), rtol=1e-9)
         np.testing.assert_allclose(untried.p_NK.sum(axis=1), 1)

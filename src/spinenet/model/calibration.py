@@ -171,11 +171,12 @@ def decision(
 
     A grade is confident where its probability reaches the limit of such grades and the prediction set holds no other;
     never where it is experimental by its ``evidence``, where the study, series or level is ``doubted_N``, or where it
-    contradicts what was ``measured_N`` (1: the finding is there, -1: it is not). Experimental grades have no set, and
-    their probabilities ``UNTRIED_SHARE`` of the log-odds before a calibration sharpened them, which changes no grade.
+    contradicts what was ``measured_N`` (1: the finding is there, -1: it is not). Experimental grades are the most
+    probable ones, as cuts were chosen on synthetic studies; they have no set, and their probabilities
+    ``UNTRIED_SHARE`` of the log-odds before a calibration sharpened them, which changes no grade.
     """
     p_NK = probabilities(target, np.asarray(log_probabilities_NK, float)[:, : len(target.grades)], calibration)
-    grade_N = decided_grades(target, p_NK, calibration.cuts)
+    grade_N = decided_grades(target, p_NK, () if is_experimental(evidence) else calibration.cuts)
     inside_NK = _in_sets(target, p_NK, grade_N, calibration)
     confident_N = _is_likely(target, p_NK, grade_N, calibration) & (inside_NK.sum(axis=1) <= 1)
     if doubted_N is not None:
