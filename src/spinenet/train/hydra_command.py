@@ -6,9 +6,11 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -136,6 +138,29 @@ def register() -> None:
 def job_overrides() -> list[str]:
     """What was typed, or swept, for this job; nothing outside of a command."""
     return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+
+
+@contextmanager
+def started_again(out: str) -> Iterator[None]:
+    """While this lasts, Lightning starts ``train.ranks`` with the keys of this job, whose folder is ``out``; outside of
+    a command nothing changes.
+
+    It would call ``sys.argv[0]`` again, where commands have their words and no file.
+    """
+    if not HydraConfig.initialized():
+        yield
+        return
+    import __main__
+
+    job = HydraConfig.get()
+    own = [f'out="{out}"'] if job.mode is RunMode.MULTIRUN else []
+    before = sys.argv, __main__.__spec__
+    sys.argv = [sys.argv[0], str(job.job.config_name), *job_overrides(), *own]
+    __main__.__spec__ = find_spec("spinenet.train.ranks")
+    try:
+        yield
+    finally:
+        sys.argv, __main__.__spec__ = before
 
 
 def flags_last(arguments: list[str]) -> list[str]:

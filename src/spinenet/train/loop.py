@@ -29,6 +29,7 @@ from torch import Tensor
 from spinenet.errors import ConfigError
 from spinenet.system.files import write_bytes
 from spinenet.system.progress import is_watched
+from spinenet.train.hydra_command import started_again
 from spinenet.train.learning_curves import draw_curves
 from spinenet.train.run_folder import BEST, LAST
 from spinenet.train.training_config import FitConfig, RunConfig, TrainerConfig
@@ -89,7 +90,8 @@ def fit(
         num_sanity_val_steps=0,
         log_every_n_steps=1,
     )
-    trainer.fit(module, train, validation, ckpt_path=str(last) if config.resume else None, weights_only=True)
+    with started_again(str(out)):
+        trainer.fit(module, train, validation, ckpt_path=str(last) if config.resume else None, weights_only=True)
     if trainer.is_global_zero:
         draw_curves(out)
     if best is None or best.best_model_score is None:
