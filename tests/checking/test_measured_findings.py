@@ -17,8 +17,8 @@ def graded(grade: int) -> list[Prediction]:
     ]
 
 
-def slip(value: float, series: str = "t2") -> list[Measurement]:
-    return [Measurement("L4/L5", "slip_mm", value, "mm", series=series)]
+def slip(value: float, series: str = "t2", error: float | None = None) -> list[Measurement]:
+    return [Measurement("L4/L5", "slip_mm", value, "mm", error_95=error, series=series)]
 
 
 def height(percentile: int | None) -> list[Measurement]:
@@ -33,8 +33,14 @@ def test_a_measured_slip_contradicts_its_absence_alone(series: str) -> None:
     assert flag.subject == "L4/L5" and "7.8 mm" in flag.text
 
 
-@pytest.mark.parametrize("measured", [slip(2.9), slip(-7.8), slip(3.9, ""), []])
-def test_small_or_backward_slips_contradict_nothing(measured: list[Measurement]) -> None:
+def test_a_backward_slip_beyond_its_error_contradicts_its_absence_and_is_called_so() -> None:
+    assert measured_sides(SLIPS, slip(-4.2, error=2.7)) == {"L4/L5": 1}
+    (flag,) = slip_flags(graded(0), slip(-4.2, error=2.7))
+    assert "a backward slip of 4.2 mm" in flag.text
+
+
+@pytest.mark.parametrize("measured", [slip(2.9), slip(-2.9), slip(-4.2, error=4.5), slip(3.9, ""), slip(-3.9, ""), []])
+def test_slips_that_are_small_or_within_their_error_contradict_nothing(measured: list[Measurement]) -> None:
     assert not measured_sides(SLIPS, measured) and not slip_flags(graded(0), measured)
 
 

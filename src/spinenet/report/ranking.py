@@ -85,9 +85,10 @@ def ranking(
     for canal in narrow_canals(measurements, view_of or {}):
         if canal.leading:
             grave.append(RankedFinding(canal.level, (NARROW, BEHIND_GRADES, canal.shortfall), canal))
-    for measured in contradicted_slips(predictions, measurements):
+    slips = [one for one in contradicted_slips(predictions, measurements) if one.value > 0]
+    for measured in slips:
         grave.append(RankedFinding(measured.level, (slip, BEHIND_GRADES, 0), measured))
-    slipped = {(one.level, SLIP) for one in contradicted_slips(predictions, measurements)}  # which lead as measured
+    slipped = {(one.level, SLIP) for one in slips}  # which lead as measured
     still = [
         (one, reading)
         for one, reading in read

@@ -124,7 +124,8 @@ def level_sentences(result: StudyResult, level: str, words: Phrases) -> Iterator
         yield sentence(words("open", findings=words.listed(names)))
     slip = _contradicted_slips(result).get(level)
     if slip is not None:
-        yield sentence(words("slip_measured", value=_slip_mm(slip, words)))
+        key = "slip_measured" if slip.value > 0 else "backward_slip_measured"
+        yield sentence(words(key, value=_slip_mm(slip, words)))
     narrow = {size.name: size for one in narrow_canals_of(result) if one.level == level for size in one.sizes}
     if not (found or likely or absent or still or narrow):
         yield sentence(words("undecided"))
@@ -343,7 +344,7 @@ def _size_brief(size: NarrowSize, words: Phrases) -> str:
 
 def _slip_mm(slip: Measurement, words: Phrases) -> str:
     """The size of a slip, after a sign for "about" where the locator alone gave it."""
-    return words.number(f"{slip.value:.1f}" if slip.series else f"≈ {slip.value:.1f}")
+    return words.number(f"{abs(slip.value):.1f}" if slip.series else f"≈ {abs(slip.value):.1f}")
 
 
 def _concluded(ranked: RankedFinding, words: Phrases, result: StudyResult) -> str:
