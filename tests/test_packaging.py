@@ -39,6 +39,8 @@ EXTRAS = {
 OPTIONAL = {"api": {"pandas"}, "serve": {"ray"}, "spinephantom": {"numba", "SimpleITK"}}
 """Room -> what it can do without, and says so."""
 
+OWN = {"spinenet", "spinephantom", "__main__"}
+
 
 def names(requirements: list[str]) -> set[str]:
     return {re.split(r"[<>=\[ ;]", one)[0] for one in requirements}
@@ -62,7 +64,7 @@ def libraries_of(path: Path) -> set[str]:
     nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
     found = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     found |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
-    tops = {name.split(".")[0] for name in found} - set(sys.stdlib_module_names) - {"spinenet", "spinephantom"}
+    tops = {name.split(".")[0] for name in found} - set(sys.stdlib_module_names) - OWN
     return {DISTRIBUTION_OF.get(name, name) for name in tops}
 
 

@@ -112,11 +112,11 @@ def test_the_worklist_starts_with_the_most_urgent_and_ends_with_what_was_not_gra
 def test_filters_leave_the_rows_that_fit(watched: Any, run: Path) -> None:
     page = watched.open(run / "worklist.html")
     page.fill("#search", "SACRUM view")
-    assert visible(page) == ["failed"] and page.inner_text("#count") == "1 of 3"
+    assert visible(page) == ["failed"] and page.inner_text("#count") == "1 of 3 studies"
     page.fill("#search", "no such thing")
     assert visible(page) == [] and page.is_visible("#nothing")
     page.click("button[type=reset]")
-    page.wait_for_function("document.getElementById('count').textContent === '3 of 3'")
+    page.wait_for_function("document.getElementById('count').textContent === '3 of 3 studies'")
     page.select_option("#urgency", "not graded")
     assert visible(page) == ["failed"]
     page.select_option("#urgency", "")

@@ -20,6 +20,8 @@ DATE, NUMBER = "19470813", "8675309"
 TEXT = {"LO", "SH", "PN", "UT", "ST", "LT", "UC"}
 KEPT = {"SeriesDescription", "ProtocolName"}
 """What decides the view: a marker joins what they say."""
+SPECIES = {"PatientSpeciesDescription", "PatientBreedDescription"}
+"""Any word in these is taken for an animal's, which is refused."""
 AGENT = "ContrastBolus"
 """Any word under these is taken for a contrast agent."""
 
@@ -33,7 +35,7 @@ def mark(path: Path) -> None:
             and vm == "1"
             and keyword
             and tag >> 16 in (0x8, 0x10, 0x18, 0x20, 0x32, 0x40)
-            and keyword not in KEPT
+            and keyword not in KEPT | SPECIES
             and not keyword.startswith(AGENT)
         ):
             setattr(data, keyword, MARK)

@@ -196,8 +196,8 @@ def _no_image(header: Header) -> str:
 
 
 def _is_animal(header: Header) -> bool:
-    species, breed = (_words(header.value(f"Patient{key}Description")).strip() for key in ("Species", "Breed"))
-    return bool(breed) or (bool(species) and not _HUMAN.match(species))
+    said = (_words(header.value(f"Patient{key}Description")).strip() for key in ("Species", "Breed"))
+    return any(text and not _HUMAN.match(text) for text in said)
 
 
 def _pixels(header: Header, keyword: str) -> int:
