@@ -27,6 +27,7 @@ from spinenet.serve.command_options import (
     PathsAreCommands,
     SeriesViews,
     configured,
+    given_options,
     reporting,
 )
 from spinenet.serve.one_line_errors import one_line_errors
@@ -317,6 +318,7 @@ def compare(
 @app.command()
 @reporting
 def apply(
+    context: typer.Context,
     corrections: Annotated[list[Path], typer.Argument(metavar="corrected.json", help="Files that pages saved.")],
     images: Annotated[
         list[Path], typer.Option("--images", help="Where the studies lie; may be repeated.", show_default=False)
@@ -328,14 +330,15 @@ def apply(
 ) -> None:
     """Put a reader's corrections into the results.
 
-    Writes page, text, tables and, where the reader approved, a verified structured report anew; corrections.csv holds
-    all corrections, as labels to train with (data=table).
+    Writes page, text, tables and, where the reader approved, a verified structured report anew, with the patient's
+    name, in the language and with the outputs of the run that made them unless other options are given;
+    corrections.csv holds all corrections, as labels to train with (data=table).
     """
     with one_line_errors():
         from spinenet.model.bundle import load_bundle
         from spinenet.serve.applying import CORRECTIONS_FILE, apply_corrections
 
-        keys = apply_corrections(corrections, images, out, load_bundle(model), options)
+        keys = apply_corrections(corrections, images, out, load_bundle(model), options, given_options(context))
         typer.echo(f"corrected: {', '.join(keys)}\nlabels: {out / CORRECTIONS_FILE}\n{RESEARCH_ONLY}")
 
 

@@ -12,7 +12,7 @@ from spinenet.errors import OutputError
 from spinenet.locating.discs import NUMBERING
 from spinenet.model.bundle import Bundle, load_bundle
 from spinenet.readers.level_names import GivenNames
-from spinenet.report.options import DEFAULT
+from spinenet.report.options import DEFAULT, Language, Output, ReportOptions
 from spinenet.serve.applying import apply_corrections
 from spinenet.serve.batch import predict_paths
 
@@ -74,6 +74,25 @@ def test_corrections_reach_tables_text_and_report_and_nothing_else_changes(
         assert "not verified; a transitional" not in text and NUMBERING.text not in text
     assert "Corrected and approved by Reader^Jo" in (out / "reports" / f"{key}.txt").read_text(encoding="utf-8")
     assert dcmread(out / "reports" / f"{key}.sr.dcm").VerificationFlag == "VERIFIED"
+
+
+def test_corrected_results_show_what_the_earlier_run_showed_unless_told_otherwise(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    asked = ReportOptions(True, False, False, Language.DE, True, (Output.REPORT, Output.FHIR))
+    predict_paths([SAMPLE], out, bundle, options=asked)
+    key = rows(out / "predictions.csv")[0]["study"]
+    there = {path.name for path in (out / "reports").iterdir()}
+    name = dcmread(out / "reports" / f"{key}.sr.dcm").PatientName
+    given = [saved(tmp_path, bundle, key)]
+    apply_corrections(given, [SAMPLE], out, bundle, DEFAULT)
+    assert {path.name for path in (out / "reports").iterdir()} == there >= {f"{key}.identity.json", f"{key}.fhir.json"}
+    assert dcmread(out / "reports" / f"{key}.sr.dcm").PatientName == name
+    assert "Lendenwirbelsäule" in (out / "reports" / f"{key}.txt").read_text(encoding="utf-8")
+    apply_corrections(given, [SAMPLE], out, bundle, DEFAULT, given={"outputs"})
+    assert not (out / "reports" / f"{key}.fhir.json").exists()
+    assert (out / "reports" / f"{key}.identity.json").exists()
 
 
 def test_a_second_file_takes_the_place_of_the_first(out: Path, bundle: Bundle, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """``spinenet apply``: corrections that readers saved on pages -> the results of these studies, and a labelled set."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from spinenet.errors import OutputError
@@ -13,24 +14,31 @@ from spinenet.report.options import ReportOptions
 from spinenet.report.study_files import REPORTS_FOLDER, write_folder_files
 from spinenet.report.tables import append, arrange, recover, write_table
 from spinenet.serve.batch import Worker, predict_source
-from spinenet.serve.output_folder import claim, is_output, locked
+from spinenet.serve.output_folder import claim, is_output, locked, options_of
 
 CORRECTIONS_FILE = "corrections.csv"
 COLUMNS = ("study", "level", "target", "grade", "corrected")
 
 
 def apply_corrections(
-    files: Sequence[Path], images: Sequence[Path], out: Path, bundle: Bundle, options: ReportOptions
+    files: Sequence[Path],
+    images: Sequence[Path],
+    out: Path,
+    bundle: Bundle,
+    options: ReportOptions,
+    given: Collection[str] = (),
 ) -> list[str]:
     """Make the results of the studies that ``files`` correct anew, as their readers have them; returns their keys.
 
-    ``out`` is the folder that their pages were written to, ``images`` is where the studies lie. Raises OutputError
-    where a file is no correction, is of another model, or is of a study that is not there.
+    ``out`` is the folder that their pages were written to, ``images`` is where the studies lie. What the earlier run
+    there showed is shown again, but for those of ``options`` that are ``given`` by name. Raises OutputError where a
+    file is no correction, is of another model, or is of a study that is not there.
     """
     wanted = {one.study: one for one in map(read_corrections, files)}
     if not is_output(out):
         raise OutputError(f"{out}: no results here; name the folder that the pages were written to")
     with locked(out):
+        options = replace(options_of(out) or options, **{name: getattr(options, name) for name in given})
         results = recover(out)
         claimed = claim(out, bundle.metadata, find_studies(images), results, again=False)
         sources = {source.key: source for source in claimed.sources if source.key in wanted}

@@ -152,7 +152,7 @@ def predict_paths(
     if out.resolve() in {path.resolve() for path in paths} and not is_output(out):
         raise OutputError(f"{out}: holds the images; name another folder for the results")
     with locked(out):
-        claimed = claim(out, bundle.metadata, found, recover(out), again=overwrite, names=names)
+        claimed = claim(out, bundle.metadata, found, recover(out), again=overwrite, names=names, options=options)
         todo = [source for source in claimed.sources if source.key not in claimed.kept]
         counts: Counter[str] = Counter()
         on_progress(0, len(todo), None)

@@ -132,6 +132,13 @@ def reporting(command: Callable[..., None]) -> Callable[..., None]:
     return called
 
 
+def given_options(context: typer.Context) -> frozenset[str]:
+    """The fields of ReportOptions that the words of a command name, the others being defaults."""
+    names = {one.name: one.name for one in fields(ReportOptions)} | {"slices": "no_slices"}
+    sources = {field: context.get_parameter_source(name) for field, name in names.items()}
+    return frozenset(field for field, source in sources.items() if source and source.name == "COMMANDLINE")
+
+
 def configured(command: Callable[..., None]) -> Callable[..., None]:
     """A command that is told ``settings`` by the options of ``NodeSettings``; those that were given, by name."""
     own = inspect.signature(command).parameters

@@ -5,7 +5,7 @@ import json
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from spinenet.readers import StudySource
 from spinenet.readers.dicom.assembly import SALT_FILE, study_key
 from spinenet.readers.fingerprints import glance, images_digest
 from spinenet.readers.level_names import UNNAMED, GivenNames
+from spinenet.report.options import Language, Output, ReportOptions
 from spinenet.report.study_files import DOCUMENT_SUFFIX, PAGE_SUFFIX, REPORTS_FOLDER, path_of
 from spinenet.report.tables import StudyRow
 from spinenet.study import Note, Scope
@@ -82,8 +83,10 @@ def claim(
     *,
     again: bool,
     names: GivenNames = UNNAMED,
+    options: ReportOptions | None = None,
 ) -> FolderClaim:
-    """Give every study its key in ``out``, and note there the model and which files the studies are.
+    """Give every study its key in ``out``, and note there the model, which files the studies are and what of them is
+    shown; without new ``options`` those of before stay noted.
 
     A result stays where its images are those it was made from, byte for byte, and its report is there; none stays that
     is asked for ``again`` or whose levels get other ``names`` than before; without new ones those of before hold. A
@@ -117,7 +120,9 @@ def claim(
         raise OutputError(
             f"{out}: holds results of another model; choose another output folder, or overwrite all of them"
         )
-    write_text(out / RUN_FILE, json.dumps({"model": digest, "sources": files}, indent=1, sort_keys=True))
+    shown = {"options": asdict(options) if options else known.get("options")}
+    run = {"model": digest, "sources": files, **(shown if shown["options"] else {})}
+    write_text(out / RUN_FILE, json.dumps(run, indent=1, sort_keys=True))
     return FolderClaim(tuple(claimed.values()), frozenset(kept))
 
 
@@ -164,6 +169,18 @@ def forget_others(out: Path, keys: Collection[str]) -> None:
     known = _read(out / RUN_FILE)
     sources = {name: record for name, record in known.get("sources", {}).items() if name in keys}
     write_text(out / RUN_FILE, json.dumps({**known, "sources": sources}, indent=1, sort_keys=True))
+
+
+def options_of(out: Path) -> ReportOptions | None:
+    """How the results of a folder were asked for; None where an earlier version of spinenet did not note it."""
+    noted = _read(out / RUN_FILE).get("options")
+    if noted is None:
+        return None
+    try:
+        outputs = tuple(map(Output, noted["outputs"]))
+        return ReportOptions(**{**noted, "language": Language(noted["language"]), "outputs": outputs})
+    except (KeyError, TypeError, ValueError) as error:
+        raise OutputError(f"{out / RUN_FILE}: not the file of an earlier run; choose another output folder") from error
 
 
 def digest_of(text: str, salt: bytes = b"") -> str:
