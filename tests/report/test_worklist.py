@@ -56,6 +56,15 @@ def test_what_is_likely_moves_a_study_up_and_what_cannot_be_excluded_is_named_be
     assert entry_of(entry("a", slip), "a.html").still_open == ("L5/S1 spondylolisthesis (20 %)",)
 
 
+def test_a_depth_within_its_error_stands_behind_what_is_graded_unless_the_sac_leads_too() -> None:
+    depth = Measurement("L3/L4", "canal_depth_least_mm", 8.9, "mm", 3.7, 0, "t2")
+    sac = Measurement("L3/L4", "sac_area_mm2", 60.0, "mm²", 30.0, 0, "t2")
+    degenerated = Prediction("L5/S1", "narrowing", 1, (0.0, 1.0), True)
+    for measured, word, first in (((depth,), "low", "L5/S1"), ((depth, sac), "moderate", "L3/L4")):
+        row = entry_of(entry("a", degenerated, measurements=measured), "a.html")
+        assert row.word == word and row.found[0].startswith(first) and "within its error" in " ".join(row.found)
+
+
 def test_a_narrow_canal_moves_a_study_up_by_what_was_measured() -> None:
     narrow = Measurement("L3/L4", "canal_depth_least_mm", 6.0, "mm", 2.1, 0, "t2")
     row = entry_of(entry("a", CALM, measurements=(narrow,)), "a.html")

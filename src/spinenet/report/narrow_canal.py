@@ -1,7 +1,8 @@
 """Where the spinal canal was measured to be narrow: sizes, said where no grade of stenosis says it.
 
 One rule for page, text, worklist and the page for patients: a size below the first of its limits is named with it
-wherever sizes are told; one below the second is a finding that leads.
+wherever sizes are told; one below the second is a finding that leads. That a size is within its error of its limit is
+said with it, and a depth that is, without a sac that leads, stands behind all graded findings.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,6 +36,11 @@ class NarrowSize:
     leads: bool
     others: float | None
 
+    @property
+    def is_within_error(self) -> bool:
+        """Whether its error reaches its first limit."""
+        return self.value + self.error_95 >= self.limit
+
 
 @dataclass(frozen=True)
 class NarrowCanal:
@@ -47,6 +53,11 @@ class NarrowCanal:
     def leading(self) -> tuple[NarrowSize, ...]:
         """Those that lead."""
         return tuple(one for one in self.sizes if one.leads)
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the sac leads, or a depth beyond its error."""
+        return any(one.name == SAC_AREA or not one.is_within_error for one in self.leading)
 
     @property
     def shortfall(self) -> int:

@@ -17,8 +17,9 @@ from spinenet.report.narrow_canal import NarrowCanal, narrow_canals
 from spinenet.study import Measurement, Prediction, StudyResult
 
 PFIRRMANN_IV = 4
-NARROW = URGENCIES.index("moderate")
-"""Urgency of a canal that was measured to be narrow; a measured slip has that of a graded one."""
+NARROW, DOUBTFUL = URGENCIES.index("moderate"), URGENCIES.index("low")
+"""Urgency of a canal that was measured to be narrow, and of one that was by a depth within its error alone; a measured
+slip has that of a graded one."""
 BEHIND_GRADES, BEHIND_ALL = -1, -1
 """The place on a scale of what has none, and the urgency of what is experimental."""
 Rank = tuple[int, int, int]
@@ -53,7 +54,7 @@ class Ranking:
     @property
     def rank(self) -> Rank:
         """Of the gravest finding."""
-        return self.leading[0].rank if self.leading else (0, 0, 0)
+        return max((one.rank for one in self.leading), default=(0, 0, 0))
 
     @property
     def urgency(self) -> int:
@@ -84,7 +85,8 @@ def ranking(
     slip = TARGET[SLIP].step(1).urgency
     for canal in narrow_canals(measurements, view_of or {}):
         if canal.leading:
-            grave.append(RankedFinding(canal.level, (NARROW, BEHIND_GRADES, canal.shortfall), canal))
+            urgency = NARROW if canal.is_sure else DOUBTFUL
+            grave.append(RankedFinding(canal.level, (urgency, BEHIND_GRADES, canal.shortfall), canal))
     slips = [one for one in contradicted_slips(predictions, measurements) if one.value > 0]
     for measured in slips:
         grave.append(RankedFinding(measured.level, (slip, BEHIND_GRADES, 0), measured))
@@ -101,7 +103,12 @@ def ranking(
 
 
 def _gravest_first(findings: Sequence[RankedFinding]) -> tuple[RankedFinding, ...]:
-    return tuple(sorted(findings, key=lambda one: one.rank, reverse=True))
+    """A canal that is narrow by a depth within its error alone comes last."""
+    return tuple(sorted(findings, key=lambda one: (not _is_doubtful(one.source), one.rank), reverse=True))
+
+
+def _is_doubtful(source: Source) -> bool:
+    return isinstance(source, NarrowCanal) and not source.is_sure
 
 
 def severity_of(prediction: Prediction) -> Rank:

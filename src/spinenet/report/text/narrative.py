@@ -145,7 +145,7 @@ def _canal(size: NarrowSize, words: Phrases) -> str:
     told = {name: _written(size.name, value, words) for name, value in sizes.items() if value is not None}
     key = "canal" if size.name == DEPTH else "sac_narrow"
     text = words(key if size.others is None else f"{key}_compared", **told)
-    return text if size.leads else words("near_limit", size=text)
+    return words("near_limit", size=text) if size.is_within_error else text
 
 
 def _written(name: str, value: float, words: Phrases) -> str:
@@ -339,7 +339,8 @@ def _size_brief(size: NarrowSize, words: Phrases) -> str:
     told = {
         name: _written(size.name, value, words) for name, value in (("value", size.value), ("error", size.error_95))
     }
-    return words("depth_brief" if size.name == DEPTH else "sac_brief", **told)
+    text = words("depth_brief" if size.name == DEPTH else "sac_brief", **told)
+    return words("near_brief", size=text) if size.is_within_error else text
 
 
 def _slip_mm(slip: Measurement, words: Phrases) -> str:
