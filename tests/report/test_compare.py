@@ -315,8 +315,10 @@ def test_a_change_that_a_reader_made_is_told_as_the_readers(tmp_path: Path) -> N
     assert "the later study was corrected" in page(comparison)
 
 
-def test_results_that_name_patients_are_paired_by_person_and_date(tmp_path: Path) -> None:
-    people = {"a": JANE, "b": replace(JANE, date="2025-01-01"), "c": replace(JANE, patient_id="9", date="2025-06-01")}
+@pytest.mark.parametrize("other", ["9", ""])
+def test_results_that_name_patients_are_paired_by_person_and_date(other: str, tmp_path: Path) -> None:
+    """Whether or not one of them has no patient id."""
+    people = {"a": JANE, "b": replace(JANE, date="2025-01-01"), "c": replace(JANE, patient_id=other, date="2025-06-01")}
     reports = tmp_path / "reports"
     reports.mkdir()
     for key, person in people.items():

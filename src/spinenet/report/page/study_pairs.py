@@ -1,7 +1,8 @@
 """Which studies of two sets of results belong together: those of one person, the earlier one first.
 
 Who was examined and when stands in a study's identity file, where results name patients; else one study on each side is
-taken for a pair, and more are paired by key, and it is said that nobody has checked that they are of one person.
+taken for a pair, and more are paired by key, and it is said that nobody has checked that they are of one person. Where
+some name patients and some do not, those that do are paired and the others are left.
 """
 
 from collections.abc import Mapping, Sequence
@@ -72,8 +73,10 @@ def study_pairs(prior: Sequence[DatedStudy], current: Sequence[DatedStudy]) -> l
     """The pairs; OutputError where one study on each side is of two persons."""
     if len(prior) == len(current) == 1:
         return [_ordered(prior[0], current[0])]
-    if all(one.person and one.person.patient_id for one in (*prior, *current)):
-        return _by_person(prior, current)
+    named = [[one for one in side if one.person and one.person.patient_id] for side in (prior, current)]
+    by_person = _by_person(*named)
+    if by_person or sum(map(len, named)) == len(prior) + len(current):
+        return by_person
     later = {one.key: one for one in current}
     shared = [(one, later[one.key]) for one in prior if one.key in later]
     return [_ordered(*pair) for pair in shared if all(one.study["status"] != "failed" for one in pair)]
