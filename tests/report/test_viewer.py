@@ -13,7 +13,7 @@ from spinenet.crops import CropSpec, place
 from spinenet.report.options import ReportOptions
 from spinenet.report.page.html import in_script, render, write_study_report
 from spinenet.report.page.viewer import MAX_BYTES, viewer_data
-from spinenet.study import Prediction, StudyResult
+from spinenet.study import Measurement, Prediction, StudyResult
 
 
 @pytest.fixture
@@ -122,6 +122,23 @@ def test_a_click_on_any_grade_shows_its_slice_with_the_crop_marked(
         assert slices(page)[pane] == index
         assert pane_value(page, "crop", pane) == "marked"
     assert len(keys) > 5
+
+
+def test_a_click_beside_the_words_of_a_cell_opens_its_slice_and_so_does_one_on_a_size(
+    watched: Any, complete: StudyResult, model: dict[str, Any], tmp_path: Path
+) -> None:
+    axial = next(one.series for one in complete.located if one.series.plane == "axial")
+    sac = Measurement("L4/L5", "sac_area_mm2", 120.0, "mm2", 30.0, None, axial.name, slice_index=1)
+    measured = replace(complete, measurements=(sac,))
+    page = watched.open(write_study_report(measured, tmp_path, model=model))
+    page.wait_for_selector("#viewer[data-ready]")
+    outlined = "document.querySelectorAll('td.shown').length"
+    cell = page.locator("td:has(a.open-slice)").first
+    cell.click(position={"x": 2, "y": 2})
+    assert page.evaluate(outlined) == 1 and "Read from" in page.inner_text(".read-from")
+    page.click("td[data-size='L4/L5|sac_area_mm2']")
+    pane, index = viewer_data(measured, model)["sizes"]["L4/L5|sac_area_mm2"]
+    assert page.evaluate(outlined) == 1 and slices(page)[pane] == index
 
 
 def test_outline_and_zoom_follow_the_grade_and_the_level_that_are_chosen(page: Any) -> None:

@@ -43,6 +43,8 @@ class GradeTable:
 
     columns: tuple[str, ...]
     sizes: tuple[str, ...]
+    names: tuple[str, ...]
+    """Of the sizes, as measurements have them."""
     rows: tuple[tuple[str, tuple[Cell | str | None, ...], tuple[tuple[str, str], ...]], ...]
 
 
@@ -73,7 +75,9 @@ def grade_table(
         sizes = [words.number(_written(one, _size_at(values, level, one.name))) for one in shown]
         remarks = [words("narrow") if (level, one.name) in narrow else "" for one in shown]
         rows.append((level, cells, tuple(zip(sizes, remarks, strict=True))))
-    return GradeTable(tuple(map(words.title, targets)), tuple(map(words.size, shown)), tuple(rows))
+    return GradeTable(
+        tuple(map(words.title, targets)), tuple(map(words.size, shown)), tuple(one.name for one in shown), tuple(rows)
+    )
 
 
 def _size_at(values: Mapping[tuple[str, str], Measurement], level: str, name: str) -> Measurement | None:

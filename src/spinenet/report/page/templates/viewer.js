@@ -385,6 +385,16 @@ document.querySelectorAll(".viewer").forEach((root, place) => {
     panes.forEach((pane) => { pane.go(pane.nearest(level.center)); pane.center(level.center); });
   }
 
+  function openSize(cell) {
+    const [pane, slice] = data.sizes[cell?.dataset.size] || [];
+    if (pane === undefined) return;
+    toLevel(cell.dataset.size.split("|")[0]);
+    panes[pane].go(slice);
+    choose(panes[pane]);
+    outline(cell);
+    root.scrollIntoView({ block: "nearest" });
+  }
+
   function point(pane, place) {
     state.cursor = inPatient(pane.slice, place);
     panes.forEach((other) => { if (other !== pane) other.go(other.nearest(state.cursor)); });
@@ -445,8 +455,10 @@ document.querySelectorAll(".viewer").forEach((root, place) => {
   const actions = { in: (pane) => pane.zoomBy(1.25), out: (pane) => pane.zoomBy(0.8), reset: (pane) => pane.reset() };
   root.querySelectorAll("[data-do]").forEach((button) => button.addEventListener("click", () => panes.forEach(actions[button.dataset.do])));
   document.addEventListener("click", (event) => {
-    const link = event.target.closest("a.open-slice");
-    if (!link) return;
+    const onLink = event.target.closest("a.open-slice"), cell = event.target.closest("td");
+    if (!onLink && (event.target.closest("a, button, input, select, summary") || String(getSelection()))) return;
+    const link = onLink || cell?.querySelector("a.open-slice");
+    if (!link) return openSize(cell);
     event.preventDefault();
     openCell(link);
   });
@@ -458,6 +470,7 @@ document.querySelectorAll(".viewer").forEach((root, place) => {
     state.cursor = along(level.center, 1, detail.offset);
     panes.forEach((pane) => pane.go(pane.nearest(state.cursor)));
   });
+  document.querySelectorAll("td[data-size]").forEach((cell) => cell.classList.toggle("opens", cell.dataset.size in data.sizes));
   choose(panes[0]);
   root.dataset.ready = "yes";
 });
