@@ -334,6 +334,16 @@ def test_one_rule_says_at_every_level_and_everywhere_when_a_canal_is_narrow(
         )
 
 
+@pytest.mark.parametrize(("evidence", "is_told"), [("synthetic", True), ("reader", False), ("approved", False)])
+def test_beside_a_readers_grade_of_the_canal_no_size_is_told_in_its_place(evidence: str, is_told: bool) -> None:
+    size = Measurement("L4/L5", "canal_depth_least_mm", 6.0, "mm", 2.1, None, "t2")
+    read = Prediction("L4/L5", "canal_stenosis", 1, (0.0, 1.0, 0.0), evidence != "synthetic", evidence)
+    result = StudyResult("a", "ok", 0.0, predictions=(read,), measurements=(size,))
+    said = (narrative(result, MODEL).text(), " ".join(entry_of(study_entry(result), "a.html").found))
+    assert ["narrow spinal canal as measured" in one for one in said] == [is_told] * 2
+    assert ("not a grade of stenosis" in said[0]) is is_told
+
+
 def test_what_is_experimental_at_other_levels_is_left_out_by_name_though_a_reader_graded_one() -> None:
     tried = Prediction("L4/L5", "canal_stenosis", 2, (0.0, 0.1, 0.9), False, "synthetic")
     read = Prediction("L5/S1", "canal_stenosis", 0, (1.0, 0.0, 0.0), True, "reader")

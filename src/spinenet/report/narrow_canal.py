@@ -13,7 +13,8 @@ import numpy as np
 
 from spinenet.labels import LEVELS, View
 from spinenet.locating.measuring.dural_sac import SAC_AREA
-from spinenet.study import Measurement, StudyResult
+from spinenet.report.certainty import BY_READER
+from spinenet.study import Measurement, Prediction, StudyResult
 
 DEPTH = "canal_depth_least_mm"
 LIMITS = MappingProxyType({SAC_AREA: (100.0, 75.0), DEPTH: (10.0, 9.0)})
@@ -67,17 +68,23 @@ class NarrowCanal:
 
 def narrow_canals_of(result: StudyResult) -> list[NarrowCanal]:
     """``narrow_canals`` of a study's result."""
-    return narrow_canals(result.measurements, {one.series.name: one.series.view for one in result.located})
+    views = {one.series.name: one.series.view for one in result.located}
+    return narrow_canals(result.measurements, views, result.predictions)
 
 
-def narrow_canals(measurements: Sequence[Measurement], view_of: Mapping[str, View | None]) -> list[NarrowCanal]:
+def narrow_canals(
+    measurements: Sequence[Measurement],
+    view_of: Mapping[str, View | None],
+    predictions: Sequence[Prediction] = (),
+) -> list[NarrowCanal]:
     """The levels, from the head down, where a size is below its first limit.
 
     Only sizes from outlines count, the locator's are not known well enough, and none from a T1 series, which does not
-    tell fluid from ligament; ``view_of`` a series by its name.
+    tell fluid from ligament; ``view_of`` a series by its name. Where a reader graded the canal, that grade says it.
     """
+    read = {one.level for one in predictions if one.target == "canal_stenosis" and one.evidence in BY_READER}
     sizes = [one for one in measurements if one.series and view_of.get(one.series) is not View.SAGITTAL_T1]
-    told = (NarrowCanal(level, _narrow(sizes, level)) for level in reversed(LEVELS))
+    told = (NarrowCanal(level, _narrow(sizes, level)) for level in reversed(LEVELS) if level not in read)
     return [one for one in told if one.sizes]
 
 

@@ -83,7 +83,7 @@ def ranking(
         [RankedFinding(one.level, severity_of(one), one) for one, reading in told if is_slight(one, reading)]
     )
     slip = TARGET[SLIP].step(1).urgency
-    for canal in narrow_canals(measurements, view_of or {}):
+    for canal in narrow_canals(measurements, view_of or {}, predictions):
         if canal.leading:
             urgency = NARROW if canal.is_sure else DOUBTFUL
             grave.append(RankedFinding(canal.level, (urgency, BEHIND_GRADES, canal.shortfall), canal))
