@@ -137,7 +137,7 @@ def test_a_click_beside_the_words_of_a_cell_opens_its_slice_and_so_does_one_on_a
     cell.click(position={"x": 2, "y": 2})
     assert page.evaluate(outlined) == 1 and "Read from" in page.inner_text(".read-from")
     page.click("td[data-size='L4/L5|sac_area_mm2']")
-    pane, index = viewer_data(measured, model)["sizes"]["L4/L5|sac_area_mm2"]
+    pane, index = viewer_data(measured, model)["measured"]["L4/L5|sac_area_mm2"]
     assert page.evaluate(outlined) == 1 and slices(page)[pane] == index
 
 

@@ -47,7 +47,7 @@ def viewer_data(result: StudyResult, model: Mapping[str, Any], words: PageWords 
 
     ``panes`` are titles with their slices, ``levels`` lie in the patient, and ``cells`` say for ``level|target`` the
     slices that decided it, the first first, each as pane, slice, per cent of the attention and corners of the crop.
-    ``sizes`` say for ``level|measurement`` the pane and slice that it was read from, where that is one slice.
+    ``measured`` says for ``level|measurement`` the pane and slice that it was read from, where that is one slice.
     """
     panes = _panes(result.located)
     if not panes:
@@ -63,7 +63,7 @@ def viewer_data(result: StudyResult, model: Mapping[str, Any], words: PageWords 
     return {
         "panes": [_pane(pane, stacks, quality, words) for pane in panes],
         "levels": [_level(result, name) for name in dict.fromkeys(level.name for level in result.levels)],
-        "sizes": {
+        "measured": {
             f"{one.level}|{one.name}": at[one.series, one.slice_index]
             for one in result.measurements
             if one.slice_index is not None and (one.series, one.slice_index) in at

@@ -386,7 +386,7 @@ document.querySelectorAll(".viewer").forEach((root, place) => {
   }
 
   function openSize(cell) {
-    const [pane, slice] = (data.sizes || {})[cell?.dataset.size] || [];
+    const [pane, slice] = (data.measured || {})[cell?.dataset.size] || [];
     if (pane === undefined) return;
     toLevel(cell.dataset.size.split("|")[0]);
     panes[pane].go(slice);
@@ -470,7 +470,7 @@ document.querySelectorAll(".viewer").forEach((root, place) => {
     state.cursor = along(level.center, 1, detail.offset);
     panes.forEach((pane) => pane.go(pane.nearest(state.cursor)));
   });
-  document.querySelectorAll("td[data-size]").forEach((cell) => cell.classList.toggle("opens", cell.dataset.size in (data.sizes || {})));
+  document.querySelectorAll("td[data-size]").forEach((cell) => cell.classList.toggle("opens", cell.dataset.size in (data.measured || {})));
   choose(panes[0]);
   root.dataset.ready = "yes";
 });
