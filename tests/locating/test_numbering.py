@@ -1,12 +1,14 @@
 """Discs at one place bear one name, and series whose patient moved between them keep their own."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from tissue import FRAMES, seen
 
 from spinenet.labels import LEVELS, View
+from spinenet.locating import numbering
 from spinenet.locating.numbering import contradicts, counted_alike, moved_mm
 
 
@@ -48,3 +50,13 @@ def test_places_are_compared_in_the_slices():
         other, frames=tuple(replace(f, center_mm=f.center_mm + np.array([15.0, 0, 0])) for f in other.frames)
     )
     assert moved_mm(one, beside) == 0
+
+
+def test_a_series_that_image_and_names_put_elsewhere_but_not_clearly_is_left_out(monkeypatch):
+    one, other = seen(View.SAGITTAL_T2), seen(View.SAGITTAL_T1, moved_mm=(0, 0, 35.0))
+    other = replace(other, frames=tuple(replace(f, center_mm=f.center_mm + [0, 0, 35.0]) for f in other.frames))
+    found = numbering.displacement
+    monkeypatch.setattr(numbering, "displacement", lambda *given: replace(found(*given), clearness=1.0))
+    assert moved_mm(one, other) == 0
+    located, note = numbering._numbered_like(one, SimpleNamespace(series=other.series), other)
+    assert located is None and "may lie 35 mm" in note.text

@@ -68,12 +68,19 @@ def _counted(detections: Sequence[Detection]) -> tuple[tuple[LocatedSeries, ...]
 def moved_mm(first: LocatedSeries, second: LocatedSeries) -> float:
     """How far a series lies from where its coordinates put it in ``first``, by the image and by its own names alike; 0
     where it does not, or where the image does not tell."""
+    away_mm, is_clear = _seen_away_mm(first, second)
+    return away_mm if is_clear else 0.0
+
+
+def _seen_away_mm(first: LocatedSeries, second: LocatedSeries) -> tuple[float, bool]:
+    """How far names and image together put a series from its coordinates, 0 where they do not agree, and whether the
+    image says so clearly."""
     offset_mm = _offset_mm(first, second)
     if offset_mm is None or np.linalg.norm(offset_mm) < APART_MM:
-        return 0.0
+        return 0.0, False
     found = displacement(sagittal_points(first.series, first.midline_slice, first.frames), second.series)
     is_there = np.linalg.norm(found.offset_mm[1:] + offset_mm) < APART_MM
-    return float(np.linalg.norm(offset_mm)) if found.is_clear and is_there else 0.0
+    return (float(np.linalg.norm(offset_mm)), found.is_clear) if is_there else (0.0, False)
 
 
 def _in_frame_of_its_own(one: LocatedSeries, name: str) -> LocatedSeries:
@@ -96,6 +103,11 @@ def _numbered_like(
     if isinstance(own, LocatedSeries) and not contradicts(first, own):
         return own, None
     name, reason = detection.series.name, own.text if isinstance(own, Note) else ""
+    if isinstance(own, LocatedSeries) and (away_mm := _seen_away_mm(first, own)[0]):
+        # a level farther on looks much the same, so this is no proof that the patient moved, but a reason to doubt
+        return None, _left_out(
+            name, f"may lie {away_mm:.0f} mm from where its coordinates put it in {first.series.name}"
+        )
     frames = _frames_named_like(first, detection)
     if len(frames) >= 3:
         text = reason or f"its lowest disc looked like another one than in {first.series.name}"
