@@ -9,7 +9,7 @@ from tissue import FRAMES, seen
 
 from spinenet.labels import LEVELS, View
 from spinenet.locating import numbering
-from spinenet.locating.numbering import contradicts, counted_alike, moved_mm
+from spinenet.locating.numbering import contradicts, counted_alike, seen_away_mm
 
 
 def named(one, *levels):
@@ -38,10 +38,10 @@ def test_names_counted_from_another_disc_are_a_contradiction():
 def test_a_patient_who_moved_within_one_frame_of_reference_is_told_by_names_and_image(up_mm):
     one, other = seen(View.SAGITTAL_T2), seen(View.SAGITTAL_T1, moved_mm=(0, 0, up_mm))
     other = replace(other, frames=tuple(replace(f, center_mm=f.center_mm + [0, 0, up_mm]) for f in other.frames))
-    assert moved_mm(one, other) == pytest.approx(abs(up_mm))
+    assert seen_away_mm(one, other) == (pytest.approx(abs(up_mm)), True)
     misnamed = replace(seen(View.SAGITTAL_T1), frames=other.frames)  # names alone say so, the image does not
-    assert moved_mm(one, misnamed) == 0
-    assert moved_mm(one, seen(View.SAGITTAL_T1)) == 0
+    assert seen_away_mm(one, misnamed) == (0, False)
+    assert seen_away_mm(one, seen(View.SAGITTAL_T1)) == (0, False)
 
 
 def test_places_are_compared_in_the_slices():
@@ -49,7 +49,7 @@ def test_places_are_compared_in_the_slices():
     beside = replace(
         other, frames=tuple(replace(f, center_mm=f.center_mm + np.array([15.0, 0, 0])) for f in other.frames)
     )
-    assert moved_mm(one, beside) == 0
+    assert seen_away_mm(one, beside) == (0, False)
 
 
 def test_a_series_that_image_and_names_put_elsewhere_but_not_clearly_is_left_out(monkeypatch):
@@ -57,6 +57,7 @@ def test_a_series_that_image_and_names_put_elsewhere_but_not_clearly_is_left_out
     other = replace(other, frames=tuple(replace(f, center_mm=f.center_mm + [0, 0, 35.0]) for f in other.frames))
     found = numbering.displacement
     monkeypatch.setattr(numbering, "displacement", lambda *given: replace(found(*given), clearness=1.0))
-    assert moved_mm(one, other) == 0
-    located, note = numbering._numbered_like(one, SimpleNamespace(series=other.series), other)
-    assert located is None and "may lie 35 mm" in note.text
+    monkeypatch.setattr(numbering, "name_levels", lambda detection: detection.named)
+    located, notes = numbering._counted([SimpleNamespace(series=each.series, named=each) for each in (one, other)])
+    assert [each.series.name for each in located] == [one.series.name]
+    assert [note.code for note in notes] == ["left_out"] and "may lie 35 mm" in notes[0].text

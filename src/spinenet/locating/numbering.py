@@ -52,10 +52,16 @@ def _counted(detections: Sequence[Detection]) -> tuple[tuple[LocatedSeries, ...]
             elsewhere.extend([own] if isinstance(own, LocatedSeries) else [])
             notes.extend([] if isinstance(own, LocatedSeries) else [_left_out(own.subject, own.text)])
             continue
-        if isinstance(own, LocatedSeries) and (away_mm := moved_mm(first, own)):
+        away_mm, is_clear = seen_away_mm(first, own) if isinstance(own, LocatedSeries) else (0.0, False)
+        away = f"{away_mm:.0f} mm from where its coordinates put it in {first.series.name}"
+        if isinstance(own, LocatedSeries) and is_clear:
             moved.append(_in_frame_of_its_own(own, own.series.name))
-            text = f"lies {away_mm:.0f} mm from where its coordinates put it in {first.series.name}: the patient moved"
+            text = f"lies {away}: the patient moved"
             notes.append(Note("moved", Scope.SERIES, own.series.name, text, Severity.FLAG))
+            continue
+        if isinstance(own, LocatedSeries) and away_mm and contradicts(first, own):
+            # a level farther on looks much the same: no proof that the patient moved, but a reason to doubt the names
+            notes.append(_left_out(own.series.name, f"may lie {away}"))
             continue
         one, note = _numbered_like(first, detection, own)
         located.extend([one] if one else [])
@@ -65,16 +71,9 @@ def _counted(detections: Sequence[Detection]) -> tuple[tuple[LocatedSeries, ...]
     return (*completed(counted_alike(located)), *elsewhere, *moved), notes
 
 
-def moved_mm(first: LocatedSeries, second: LocatedSeries) -> float:
-    """How far a series lies from where its coordinates put it in ``first``, by the image and by its own names alike; 0
-    where it does not, or where the image does not tell."""
-    away_mm, is_clear = _seen_away_mm(first, second)
-    return away_mm if is_clear else 0.0
-
-
-def _seen_away_mm(first: LocatedSeries, second: LocatedSeries) -> tuple[float, bool]:
-    """How far names and image together put a series from its coordinates, 0 where they do not agree, and whether the
-    image says so clearly."""
+def seen_away_mm(first: LocatedSeries, second: LocatedSeries) -> tuple[float, bool]:
+    """How far a series lies from where its coordinates put it in ``first``, by the image and by its own names alike, 0
+    where these do not agree, and whether the image says so clearly."""
     offset_mm = _offset_mm(first, second)
     if offset_mm is None or np.linalg.norm(offset_mm) < APART_MM:
         return 0.0, False
@@ -103,11 +102,6 @@ def _numbered_like(
     if isinstance(own, LocatedSeries) and not contradicts(first, own):
         return own, None
     name, reason = detection.series.name, own.text if isinstance(own, Note) else ""
-    if isinstance(own, LocatedSeries) and (away_mm := _seen_away_mm(first, own)[0]):
-        # a level farther on looks much the same, so this is no proof that the patient moved, but a reason to doubt
-        return None, _left_out(
-            name, f"may lie {away_mm:.0f} mm from where its coordinates put it in {first.series.name}"
-        )
     frames = _frames_named_like(first, detection)
     if len(frames) >= 3:
         text = reason or f"its lowest disc looked like another one than in {first.series.name}"
