@@ -179,6 +179,7 @@ def test_a_text_in_arabic_runs_from_the_right(
 def test_no_choice_of_the_form_for_corrections_is_cut(watched: Any, run: Path) -> None:
     page = watched.open(run / "reports/busy.html")
     page.click("#correct summary")
+    page.wait_for_selector("#correct td select")
     assert page.locator("#correct select").count() > 40
     cut = """selects => selects.filter((select) => {
         const pen = document.createElement("canvas").getContext("2d");

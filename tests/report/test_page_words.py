@@ -122,6 +122,7 @@ def test_a_page_in_arabic_runs_from_the_right_in_a_browser(
     page.locator(".open-slice").first.click()
     assert "قُرئ من" in page.inner_text(".read-from")
     page.click("#correct summary")
+    page.wait_for_selector("#correct td select")
     assert page.locator("#correct td select option", has_text="مشطوب").count() > 0
     page.set_viewport_size({"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") == 390
