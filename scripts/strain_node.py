@@ -4,11 +4,13 @@ python scripts/strain_node.py 500 --folder NEW_FOLDER
 
 Runs ``spinenet listen`` as it is installed, with the bundle in the package, on small synthetic studies of two series.
 Two senders speak DICOM and one STOW-RS; they abort associations, send one series late in every third study and a
-corrected image in every fourth, and repeat whatever was not acknowledged. Meanwhile the node is killed (SIGKILL) again
-and again, its disk is filled (where a file system may be mounted on FOLDER, which needs root), and one of two
-destinations is away until the last study was sent. In the end every acknowledged image, in the version that was
-acknowledged last, has to lie in the node; each study's one result has to be made from these very images; and each
-destination has to hold that result as the only one that no other takes the place of. Exit code 1 where that is not so.
+corrected image in every fourth, before, while or after the study is graded, and repeat whatever was not acknowledged.
+Meanwhile the node is killed (SIGKILL) again and again, its disk is filled (where a file system may be mounted on
+FOLDER, which needs root), and one of two destinations is away until the last study was sent. Senders keep pace with the
+node and kills with what it grades, so that a slow machine strains it no less. In the end every acknowledged image, in
+the version that was acknowledged last, has to lie in the node; each study's one result has to be made from these very
+images; and each destination has to hold that result as the only one that no other takes the place of. Exit code 1 where
+that is not so.
 
 With ``--stub-grader`` no image is graded: a report that names the images' digest stands for the grades. What is
 strained is then the bookkeeping alone, with many more studies in the same time.
@@ -62,6 +64,10 @@ PLAIN = "from spinenet.cli import main; main()"
 STUB = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from strain_node import stub; stub(); {PLAIN}"
 PORTION = 12
 """Studies between two fillings of the disk."""
+BACKLOG = 6
+"""While more studies wait to be graded, senders pause."""
+LATEST = 6
+"""What comes late comes before so many more studies of its sender."""
 
 
 @dataclass
@@ -147,14 +153,15 @@ class NodeProcess:
         lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
         self.config = run.folder.with_name(run.folder.name + "-node.toml")
         self.config.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        self.log = run.folder.with_name(run.folder.name + "-node.log").open("ab")
+        self.log = run.folder.with_name(run.folder.name + "-node.log")
         self.process: Any = None
         self.stopped = threading.Event()
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
         command = [sys.executable, "-c", STUB if self.run.is_stub else PLAIN, "listen", "--config", str(self.config)]
-        self.process = subprocess.Popen(command, stderr=self.log, stdout=self.log)
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, stderr=log, stdout=log)
         end = time.monotonic() + 120
         while time.monotonic() < end and self.process.poll() is None and self.ask("/health") is None:
             time.sleep(0.1)
@@ -176,11 +183,25 @@ class NodeProcess:
         except OSError:
             return None
 
-    def harass(self, mean_s: float) -> None:
-        """Kill it at random moments until ``stopped``."""
-        while not self.stopped.wait(self.run.chance.uniform(0.2, 1.8) * mean_s):
-            self.kill()
-            self.start()
+    def graded(self) -> int:
+        """How often its log says that a study was graded, or (by the stub) looked at."""
+        return self.log.read_bytes().count(b'graded", "study"')
+
+    def waiting(self) -> dict[str, float]:
+        """What is to be graded and, by destination, sent; empty where it does not answer."""
+        answer = self.ask("/metrics")
+        text = answer[1].decode() if answer else ""
+        lines = [line.split() for line in text.splitlines() if "_waiting" in line and not line.startswith("#")]
+        return {name: float(value) for name, value in lines}
+
+    def harass(self, mean: float) -> None:
+        """Kill it at a random moment after so many more gradings, until ``stopped``."""
+        due = self.run.chance.uniform(0.2, 1.8) * mean
+        while not self.stopped.wait(self.run.chance.uniform(0.1, 2)):
+            if self.graded() >= due:
+                self.kill()
+                self.start()
+                due = self.graded() + self.run.chance.uniform(0.2, 1.8) * mean
 
 
 class StubGrader:
@@ -306,29 +327,28 @@ class Sender:
         return [one for one in images if one.SOPInstanceUID in kept]
 
 
-def deliver(sender: Sender, numbers: list[int], images: list[Dataset], between_s: float) -> None:
+def deliver(sender: Sender, numbers: Sequence[int], images: list[Dataset]) -> None:
     """Send studies: some with a series that comes late, some with an image that is corrected later."""
-    due: list[tuple[float, list[Dataset]]] = []
-    for number in numbers:
+    due: list[tuple[int, list[Dataset]]] = []
+    for place, number in enumerate(numbers):
+        while sender.node.waiting().get("spinenet_studies_waiting", 0) > BACKLOG:
+            time.sleep(0.5)
         study = study_of(images, number)
         first = study
         if number % 3 == 0:
             series = study[-1].SeriesInstanceUID
             first = [one for one in study if one.SeriesInstanceUID != series]
             late = [one for one in study if one.SeriesInstanceUID == series]
-            due.append((time.monotonic() + sender.chance.uniform(1, 30), late))
+            due.append((place + sender.chance.randrange(LATEST), late))
             sender.run.count("late series")
         sender.send(first)
         if number % 4 == 0:
-            due.append((time.monotonic() + sender.chance.uniform(0, 30), [corrected(first[0], 2)]))
+            due.append((place + sender.chance.randrange(LATEST), [corrected(first[0], 2)]))
             sender.run.count("corrected images")
-        for moment, more in [one for one in due if one[0] <= time.monotonic()]:
+        for _, more in [one for one in due if one[0] <= place or number == numbers[-1]]:
+            time.sleep(sender.chance.uniform(0, 1))
             sender.send(more)
-            due.remove((moment, more))
-        time.sleep(sender.chance.uniform(0, 2 * between_s))
-    for _, more in due:
-        time.sleep(sender.chance.uniform(0, 1))
-        sender.send(more)
+        due = [one for one in due if one[0] > place]
 
 
 @contextmanager
@@ -362,10 +382,8 @@ def settle(node: NodeProcess, run: Run, archives: list[Archive], patience_s: flo
     """Wait until nothing is to be graded or sent any more."""
     end, quiet = time.monotonic() + patience_s, 0
     while time.monotonic() < end and quiet < 3:
-        answer = node.ask("/metrics")
-        text = answer[1].decode() if answer else ""
-        waits = [line.split()[-1] for line in text.splitlines() if "_waiting" in line and not line.startswith("#")]
-        quiet = quiet + 1 if len(waits) == 1 + len(archives) and set(waits) == {"0.0"} else 0
+        waiting = node.waiting()
+        quiet = quiet + 1 if len(waiting) == 1 + len(archives) and not any(waiting.values()) else 0
         time.sleep(2)
     if quiet < 3:
         run.count("not finished in time")
@@ -397,53 +415,44 @@ def wrong(run: Run, archives: list[Archive]) -> list[str]:
     return found
 
 
-@dataclass(frozen=True)
-class Pace:
-    """Mean seconds between two kills, and between two studies of a sender."""
-
-    kill_s: float
-    study_s: float
-
-
 @contextmanager
-def running(run: Run, archives: list[Archive]) -> Iterator[NodeProcess]:
-    """A node that is ended in the end, as a system ends it."""
+def running(run: Run, archives: list[Archive], kill_every: float) -> Iterator[NodeProcess]:
+    """A node that is killed again and again, and ended in the end, as a system ends it."""
     node = NodeProcess(run, archives)
+    killer = threading.Thread(target=node.harass, args=(kill_every,), daemon=True)
     try:
         node.start()
+        killer.start()
         yield node
     finally:
         node.stopped.set()
+        killer.join()
         node.process.terminate()
         run.counts["exit code of SIGTERM"] = node.process.wait(120)
 
 
-def strain(run: Run, node: NodeProcess, studies: int, pace: Pace, fill: Callable[[], None] | None) -> None:
+def strain(run: Run, node: NodeProcess, studies: int, fill: Callable[[], None] | None) -> None:
     """Send all studies while the node is killed and its disk filled."""
     images = originals(run.folder / "original")
-    killer = threading.Thread(target=node.harass, args=(pace.kill_s,), daemon=True)
     senders = []
     for start, title in enumerate(SENDERS):
-        arguments = (Sender(run, node, title), list(range(start, studies, len(SENDERS))), images, pace.study_s)
+        arguments = (Sender(run, node, title), range(start, studies, len(SENDERS)), images)
         senders.append(threading.Thread(target=deliver, args=arguments, daemon=True))
-    for thread in (killer, *senders):
-        thread.start()
+    for sender in senders:
+        sender.start()
     reached = 0
     while any(sender.is_alive() for sender in senders):
         time.sleep(0.5)
         if fill and len(run.acknowledged) >= reached + min(PORTION, max(2, studies // 3)):
             reached = len(run.acknowledged)
             fill()
-    node.stopped.set()
-    killer.join()
 
 
 def main(
     studies: int,
     folder: Annotated[Path | None, typer.Option(help="Folder that does not exist yet; a temporary one.")] = None,
     seed: int = 14,
-    kill_every: Annotated[float, typer.Option(help="Mean seconds between kills.")] = 20.0,
-    between: Annotated[float, typer.Option(help="Mean seconds between two studies of a sender.")] = 2.0,
+    kill_every: Annotated[float, typer.Option(help="Mean number of gradings between kills.")] = 10.0,
     stub_grader: Annotated[bool, typer.Option("--stub-grader", help="Grade nothing: strain the bookkeeping.")] = False,
     patience: Annotated[float, typer.Option(help="Seconds to wait for the end after the last study.")] = 3600.0,
 ) -> None:
@@ -455,8 +464,8 @@ def main(
     run, begin = Run(place, random.Random(seed), stub_grader), time.monotonic()
     present, absent = Archive("PACS", free_port()), Archive("AWAY", free_port())
     present.open()
-    with small_disk(run, 64 + 2 * studies) as fill, running(run, [present, absent]) as node:
-        strain(run, node, studies, Pace(kill_every, between), fill)
+    with small_disk(run, 64 + 2 * studies) as fill, running(run, [present, absent], kill_every) as node:
+        strain(run, node, studies, fill)
         absent.open()
         settle(node, run, [present, absent], patience)
         problems = wrong(run, [present, absent])
