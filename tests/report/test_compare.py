@@ -395,6 +395,23 @@ def test_two_studies_with_bones_of_unlike_size_are_said_to_look_like_two_persons
     assert ("look like two persons" in capsys.readouterr().out.splitlines()[0]) is is_doubted
 
 
+@pytest.mark.parametrize("is_other", [False, True])
+def test_bones_are_compared_under_the_names_that_agree_better(tmp_path: Path, is_other: bool) -> None:
+    """Names moved by one hold each vertebra against its smaller neighbour; that makes no second person."""
+    names = ("vertebra_height_front_mm", "vertebra_height_middle_mm", "vertebra_height_back_mm", "disc_depth_mm")
+    sizes_mm = (36.0, 33.0, 30.0, 27.0, 24.0, 21.0)
+    files = []
+    for key, start, factor in (("a", 0, 1.0), ("b", 1, 1.12 if is_other else 1.0)):
+        sizes = [
+            Measurement(level, name, round(size * factor, 1), "mm")
+            for level, size in zip(LEVELS[:5], sizes_mm[start:], strict=False)
+            for name in names
+        ]
+        files.append(write(tmp_path / f"{key}.json", replace(study(key, *profile(start)), measurements=tuple(sizes))))
+    (pair,) = compare(*files).pairs
+    assert "may be named differently by one" in pair.sentences[0] and pair.is_doubted is is_other
+
+
 def test_the_terminal_tells_changes_in_the_language_asked_for_and_counts_the_rest(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

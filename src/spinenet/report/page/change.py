@@ -28,7 +28,7 @@ from spinenet.report.page.html import environment, in_script, inline_script
 from spinenet.report.page.one_person import are_unlike
 from spinenet.report.page.page_slices import slices_of
 from spinenet.report.page.page_words import PageWords, page_words
-from spinenet.report.page.shifted_names import SHIFTED, better_shift
+from spinenet.report.page.shifted_names import SHIFTED, better_shift, renamed
 from spinenet.report.page.study_pairs import StudyPair, dated_studies, study_pairs
 from spinenet.report.text.language import sentence
 from spinenet.study import Prediction
@@ -157,6 +157,7 @@ def _told(pair: StudyPair, changes: Sequence[Change], noise: Mapping[str, float]
     shared = {one.level for one in changes if one.verdict != ALONE}
     alone = [level for level in levels if level not in shared]
     moved = [(one, before.get(one), after.get(one)) for one in beyond]
+    shift = better_shift(before, after, noise)
     return ComparedPair(
         prior_study=pair.prior.key,
         current_study=pair.current.key,
@@ -164,13 +165,13 @@ def _told(pair: StudyPair, changes: Sequence[Change], noise: Mapping[str, float]
         current=pair.current.dated,
         caution=words.phrases("then").join(map(words, filter(None, (pair.caution, _reviewed(pair))))),
         sentences=(
-            *_shifted(before, after, noise, words),
+            *_shifted(shift, words),
             *level_sentences(moved, levels, alone, words),
             *_not_judged(changes, words),
         ),
         pages=(pair.prior.page, pair.current.page),
         values=(before, after),
-        is_doubted=bool(pair.caution) and are_unlike(before, after),
+        is_doubted=bool(pair.caution) and are_unlike(before, renamed(after, shift)),
     )
 
 
@@ -188,9 +189,8 @@ def _running(name: str, words: PageWords) -> str:
     return words.running(TARGET[name]) if name in TARGET else words(QUANTITY[name].words)
 
 
-def _shifted(before: Values, after: Values, noise: Mapping[str, float], words: PageWords) -> tuple[str, ...]:
+def _shifted(shift: int, words: PageWords) -> tuple[str, ...]:
     """That all levels may be named differently by one, where the studies agree better so."""
-    shift = better_shift(before, after, noise)
     return (f"{sentence(words(SHIFTED, way=words('up' if shift > 0 else 'down')))}",) if shift else ()
 
 

@@ -37,6 +37,12 @@ def better_shift(before: Values, after: Values, noise: Mapping[str, float]) -> i
     return best if best and known[best] < (1 - LEAST_GAIN) * as_named else 0
 
 
+def renamed(values: Values, shift: int) -> dict[tuple[str, str], Prediction | float]:
+    """What a study says, with every level named one disc further towards the head (1) or the feet (-1)."""
+    places = ((LEVELS.index(level) + shift, name, value) for (level, name), value in values.items())
+    return {(LEVELS[place], name): value for place, name, value in places if 0 <= place < len(LEVELS)}
+
+
 def _difference(before: Values, after: Values, noise: Mapping[str, float], shift: int) -> float | None:
     """Mean difference in units of noise; None where too few levels are in common."""
     told = list(_pairs(before, after, noise, shift))
@@ -47,9 +53,9 @@ def _difference(before: Values, after: Values, noise: Mapping[str, float], shift
 
 def _pairs(before: Values, after: Values, noise: Mapping[str, float], shift: int) -> Iterator[tuple[str, float]]:
     """Level and difference of all that both studies know and whose noise is known."""
+    later = renamed(after, shift)
     for (level, name), value in before.items():
-        place = LEVELS.index(level) - shift
-        other = after.get((LEVELS[place], name)) if 0 <= place < len(LEVELS) else None
+        other = later.get((level, name))
         was, now = _number(value), None if other is None else _number(other)
         if was is not None and now is not None and noise.get(name):
             yield level, abs(now - was) / noise[name]
