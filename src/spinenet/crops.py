@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spinenet.geometry import cross
 from spinenet.labels import LEVELS, VIEWS, View
 from spinenet.study import LevelCrop, LevelFrame, LocatedSeries, Series
 
@@ -133,10 +134,10 @@ def place(series: Series, frame: LevelFrame, spec: CropSpec) -> Placement:
     """
     normal = _unit(series.affine_vox2mm[:3, 0])
     if series.plane == "axial":
-        left = np.cross(frame.posterior, frame.superior)
+        left = cross(frame.posterior, frame.superior)
         left = _unit(left - left @ normal * normal)
         along, shift_mm = frame.superior, spec.axial_shift_mm
-        row_mm, column_mm = spec.axial_pixel_mm * np.cross(normal, left), spec.axial_pixel_mm * left
+        row_mm, column_mm = spec.axial_pixel_mm * cross(normal, left), spec.axial_pixel_mm * left
     else:
         # From the frame's own slice to another along the normal: the in-plane position stays what it is.
         along, shift_mm = normal, spec.posterior_shift_mm

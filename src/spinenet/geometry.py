@@ -24,6 +24,16 @@ def spacing_mm(affine_vox2mm: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.linalg.norm(affine_vox2mm[:3, :3], axis=0)
 
 
+def cross(one_3: NDArray[np.floating], other_3: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Vector product of two vectors, for which numpy's own takes ten times as long.
+
+    >>> cross(np.array([1.0, 0.0, 0.0]), np.array([0.0, 1.0, 0.0])).tolist()
+    [0.0, 0.0, 1.0]
+    """
+    (a, b, c), (d, e, f) = one_3.tolist(), other_3.tolist()
+    return np.array([b * f - c * e, c * d - a * f, a * e - b * d])
+
+
 def slice_axis(shape: tuple[int, ...], affine_vox2mm: NDArray[np.float64]) -> int:
     """Array axis along which the slices of a volume are stacked.
 

@@ -45,10 +45,14 @@ def any_view(target: str) -> Collection[View]:
 
 def visible_targets(bag: Bag, located: Sequence[LocatedSeries], read_from: ReadFrom = any_view) -> NDArray[np.bool_]:
     """(L, T) true where the level's slices can show the target; ``located`` are the series the bag was built from."""
+    return _visible(bag, list(_shown_at(bag, located)), read_from)
+
+
+def _visible(bag: Bag, shown_L: Sequence[LevelViews], read_from: ReadFrom) -> NDArray[np.bool_]:
     return np.array(
         [
             [LEVELS[level] in target.levels and _is_shown(target, shown, read_from(target.name)) for target in TARGETS]
-            for level, shown in zip(bag.level_L, _shown_at(bag, located), strict=True)
+            for level, shown in zip(bag.level_L, shown_L, strict=True)
         ],
         np.bool_,
     ).reshape(len(bag.level_L), len(TARGETS))
@@ -58,12 +62,13 @@ def not_shown(
     bag: Bag, located: Sequence[LocatedSeries], targets: Iterable[str], read_from: ReadFrom = any_view
 ) -> tuple[Note, ...]:
     """Which of these targets the slices of some level cannot show, where, and what is missing for it."""
-    visible_LT = visible_targets(bag, located, read_from)
+    shown_L = list(_shown_at(bag, located))
+    visible_LT = _visible(bag, shown_L, read_from)
     found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for target in map(TARGET.__getitem__, targets):
         rows = [row for row, level in enumerate(bag.level_L) if LEVELS[level] in target.levels]
         lacking: dict[str, list[str]] = {}
-        for row, shown in enumerate(_shown_at(bag, located)):
+        for row, shown in enumerate(shown_L):
             if row in rows and not visible_LT[row, TARGET_INDEX[target.name]]:
                 lacking.setdefault(_lacking(target, shown, read_from(target.name)), []).append(LEVELS[bag.level_L[row]])
         for what, levels in lacking.items():

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.labels import View
-from spinenet.locating.agreement import BINS, Points, entropy, ranks, share_frame
+from spinenet.locating.agreement import BINS, Points, entropy, joint_shares, ranks, share_frame
 from spinenet.study import LocatedSeries, Note, Scope, Series, Severity
 
 Floats = NDArray[np.floating]
@@ -173,8 +173,7 @@ def _shared(rank_N: NDArray[np.int64], at_N: Floats, shown_SN: NDArray[np.float3
     low_N = np.minimum(at_N.astype(int), len(shown_SN) - 2)
     part_N = at_N - low_N
     seen_N = (1 - part_N) * shown_SN[low_N, column_N] + part_N * shown_SN[low_N + 1, column_N]
-    cells = np.bincount(BINS * rank_N[inside] + ranks(seen_N), minlength=BINS * BINS)
-    joint_BB = cells.reshape(BINS, BINS) / len(seen_N)
+    joint_BB = joint_shares(rank_N[inside], ranks(seen_N))
     both, by_chance = entropy(joint_BB), (BINS - 1) ** 2 / (2 * len(seen_N))
     return (entropy(joint_BB.sum(axis=0)) + entropy(joint_BB.sum(axis=1)) - by_chance) / both - 1
 

@@ -34,6 +34,8 @@ LABEL_SAMPLES, MOSTLY_EMPTY, FEWEST_GREYS = 200_000, 0.5, 64
 """What has fewer values, half of them 0, is no MR image whatever its name."""
 NO_IMAGE_BELOW = 16
 """Fewer grey values make no image of a patient, whatever they are: labels, or a picture made of a few shades."""
+FIRST_SAMPLES = 2_000
+"""So many values nearly always show that there are more kinds."""
 PADDING_SHARE, PADDING_GAP = 0.001, 0.05
 """One value that fills so much of the image and lies so far beside the others, in their range, is a border."""
 
@@ -154,13 +156,19 @@ def is_label_map(voxels: NDArray[np.float32]) -> bool:
     """Whether grey values are of very few kinds; or whole numbers of few kinds, or shares, and most of them 0: labels
     or probabilities."""
     seen = voxels.ravel()[:: max(1, voxels.size // LABEL_SAMPLES)]
-    if len(np.unique(seen)) < NO_IMAGE_BELOW:
+    if _is_of_fewer(seen, NO_IMAGE_BELOW):
         return True
     if np.mean(seen == 0) < MOSTLY_EMPTY:
         return False
     if float(voxels.min()) >= 0 and float(voxels.max()) <= 1:
         return True
-    return bool(np.all(seen == np.rint(seen))) and len(np.unique(seen)) < FEWEST_GREYS
+    return bool(np.all(seen == np.rint(seen))) and _is_of_fewer(seen, FEWEST_GREYS)
+
+
+def _is_of_fewer(values_N: NDArray[np.float32], kinds: int) -> bool:
+    """Whether values are of fewer kinds: images show that they are not in a few of them, without sorting all."""
+    some_N = values_N[:: max(1, len(values_N) // FIRST_SAMPLES)]
+    return len(np.unique(some_N)) < kinds and len(np.unique(values_N)) < kinds
 
 
 def without_padding(voxels: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -371,7 +371,7 @@ def _left_out(target: str, result: StudyResult, words: Phrases) -> str:
 
 def _not_assessed(result: StudyResult, words: Phrases) -> Iterator[str]:
     """What was left out or never looked for, and that silence is not absence."""
-    left_out = {one.target for one in result.predictions if one not in result.reported}
+    left_out = {one.target for one in result.predictions if one.experimental and not result.experimental}
     if left_out:
         names = [_left_out(target.name, result, words) for target in TARGETS if target.name in left_out]
         yield words("experimental", targets=words.listed(names))
