@@ -39,6 +39,8 @@ class FlavumShape(NamedTuple):
     end_u: float
     half_height: float
     buckle: float
+    middle: float
+    """Thickness at the midline, mm."""
 
 
 def superior_sdf(t: F32, n: F32, w: F32, p: FacetShape) -> F32:
@@ -84,8 +86,10 @@ def flavum_sdf(u: F32, v: F32, w: F32, p: FlavumShape) -> F32:
     thickness = np.float32(p.thickness) * (
         1.06 - 0.25 * high + np.float32(p.buckle) * np.maximum(1.0 - 4.0 * high, 0.0)
     )
-    # thin at the midline and where it becomes the capsule of the joint
-    thickness = thickness * (1.0 - 0.30 * smoothstep(along, 0.4, 0.0) - 0.80 * smoothstep(along, 0.62, 1.0))
+    # thin where it becomes the capsule of the joint, and at the midline, where fat parts the halves however thick
+    thickness = thickness * (1.0 - 0.80 * smoothstep(along, 0.62, 1.0))
+    middle = np.minimum(thickness, np.float32(p.middle))
+    thickness = thickness + (middle - thickness) * smoothstep(along, 0.55, 0.10)
     slab = np.abs(outer + 0.5 * thickness) - 0.5 * thickness
     ends = np.maximum(np.abs(w) - np.float32(p.half_height), np.maximum(0.4 - u, u - np.float32(p.end_u)))
     return smax(slab, ends, 1.2)

@@ -11,7 +11,7 @@ from spinephantom.shapes.joints import FacetShape, FlavumShape, flavum_sdf, infe
 from spinephantom.shapes.parts import Part
 from spinephantom.shapes.spinous import SpinousShape, spinous_sdf
 from spinephantom.spine.records import Disc, Joint, SacralSegment, Vertebra
-from spinephantom.spine.sizes import PROCESSES
+from spinephantom.spine.sizes import PROCESSES, SAC
 
 SIDES = (1.0, -1.0)
 """Left and right, as the sign of u."""
@@ -102,6 +102,7 @@ def _flavum(disc: Disc, side: int, frame: Frame) -> Part:
         half_height=12.0,
         # what the ligament loses in height it gains in thickness
         buckle=0.30 * float(np.clip(1.0 - state.height_ratio, 0.0, 0.6)),
+        middle=0.7 * SAC.flavum_mm,
     )
     middle = (0.5 * shape.end_u, recess.center_v + 0.5 * recess.offset, 0.0)
     return Part(flavum_sdf, shape, frame, frame.world(middle), 20.0 + 0.4 * shape.end_u)

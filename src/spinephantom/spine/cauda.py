@@ -87,6 +87,8 @@ def _room_at(spine: Spine, z: Array, parts: tuple[Part, ...]) -> tuple[Array, Ar
     points = _to_world(spine, z[:, None, None], u[None], v[None])
     squeezed = np.interp(z, spine.canal.z_mm, spine.canal.squeeze_mm / np.maximum(spine.canal.half_ap_mm, 1.0))
     room = inside[None] & ((u**2 + v**2)[None] < np.square(1.0 - 0.5 * squeezed)[:, None, None])
+    padded = np.interp(z, spine.canal.z_mm, spine.canal.pad_mm / np.maximum(spine.canal.half_ap_mm, 1.0))
+    room &= v[None] < (1.0 - padded)[:, None, None]
     middle = points.reshape(-1, 3).mean(axis=0)
     near = tuple(part for part in parts if np.linalg.norm(part.center_mm - middle) < part.radius_mm + 25.0)
     room[room] = ~blocked_at(points[room], near)

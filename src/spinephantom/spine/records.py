@@ -133,6 +133,8 @@ class Canal:
     triangle: Array
     squeeze_mm: Array
     """How far epidural fat presses the sac in."""
+    pad_mm: Array
+    """How far the fat between thickened ligaments presses the sac forward."""
     slope_cos: Array
 
     def at(self, z_mm: NDArray[np.floating]) -> dict[str, NDArray[np.float32]]:
@@ -146,7 +148,7 @@ class Canal:
     def _fine(self) -> dict[str, NDArray[np.float32]]:
         names = (
             "x_mm", "y_mm", "half_ap_mm", "half_width_mm", "posterior_fat_mm", "front_fat_mm", "triangle",
-            "squeeze_mm", "slope_cos",
+            "squeeze_mm", "pad_mm", "slope_cos",
         )  # fmt: skip
         z_mm = np.arange(self.z_mm[0], self.z_mm[-1] + _FINE_MM, _FINE_MM)
         return {name: np.interp(z_mm, self.z_mm, getattr(self, name)).astype(np.float32) for name in names}

@@ -10,6 +10,7 @@ from spinephantom.patient.person import Person
 from spinephantom.shapes.frames import Array
 from spinephantom.shapes.soft import smoothstep
 from spinephantom.spine.records import Canal, Disc, SacralSegment, Spine, Vertebra
+from spinephantom.spine.sizes import SAC
 
 F32 = NDArray[Any]
 FAR_MM = np.float32(9.0)
@@ -23,7 +24,7 @@ def build_canal(
     points = _points(person, discs, vertebrae, sacrum)
     points = points[np.concatenate([[True], np.diff(points[:, 2]) > 1.0])]
     z = np.arange(points[0, 2], points[-1, 2], _STEP_MM)
-    columns = _monotone(points[:, 2], points[:, [0, 1, 3, 4, 5, 6, 7]], z)
+    columns = _monotone(points[:, 2], points[:, [0, 1, 3, 4, 5, 6, 7, 8]], z)
     # the sac is a tube under tension: it does not follow every step of the wall
     columns[:, :2] = gaussian_filter1d(columns[:, :2], 4.0 / _STEP_MM, axis=0, mode="nearest")
     slope = np.gradient(columns[:, 1], z)
@@ -41,6 +42,7 @@ def build_canal(
         front_fat_mm=columns[:, 5],
         triangle=columns[:, 6],
         squeeze_mm=person.lipomatosis_mm * fatty * taper,
+        pad_mm=columns[:, 7] * taper,
         slope_cos=1.0 / np.sqrt(1.0 + slope**2),
     )
 
@@ -66,7 +68,7 @@ def _monotone(x: Array, values_NC: Array, at: Array) -> Array:
 def _points(
     person: Person, discs: tuple[Disc, ...], vertebrae: tuple[Vertebra, ...], sacrum: tuple[SacralSegment, ...]
 ) -> Array:
-    """Rows of x, y, z, half AP, half width, fat behind and in front, triangle: of each disc, body, sacral border."""
+    """Rows of x, y, z, half AP, half width, fat behind and in front, triangle, pad: discs, bodies, sacral borders."""
     fat = person.sac_posterior_fat_mm
     rows = []
     for disc, body in zip(discs, vertebrae, strict=True):
@@ -76,8 +78,8 @@ def _points(
         at_body = body.frame.moved(v=body.half_depth + gap - 0.4).center_mm
         sizes = np.array([recess.half_ap, recess.half_width])
         rows += [
-            [*at_disc, *sizes, fat, gap - recess.half_ap, recess.triangle],
-            [*at_body, *(1.03 * sizes), 0.35 * fat, gap - recess.half_ap, 0.6 * recess.triangle],
+            [*at_disc, *sizes, fat, gap - recess.half_ap, recess.triangle, _pad_mm(disc, fat)],
+            [*at_body, *(1.03 * sizes), 0.35 * fat, gap - recess.half_ap, 0.6 * recess.triangle, 0.0],
         ]
     lowest = discs[0].recess
     for index, segment in enumerate(sacrum[:-2]):
@@ -85,9 +87,15 @@ def _points(
         half_ap = lowest.half_ap * (0.25 + 0.65 * min(left, 1.0)) if left > 0 else 0.5
         depth = 0.5 * (segment.half_depth_top + segment.half_depth_bottom)
         center = segment.frame.moved(v=depth + 3.0 + 1.2 * index + half_ap).center_mm
-        rows.append([*center, half_ap, 1.15 * half_ap, 2.0, 2.0, 0.2])
+        rows.append([*center, half_ap, 1.15 * half_ap, 2.0, 2.0, 0.2, 0.0])
     table = np.array(rows)
     return table[np.argsort(table[:, 2])]
+
+
+def _pad_mm(disc: Disc, fat_mm: float) -> float:
+    """How far the fat between the two ligaments presses the sac forward: the more of it and the thicker they are."""
+    thickened = 0.5 * sum(disc.state.flavum_mm_lr) - SAC.flavum_mm
+    return float(np.clip(SAC.pad * fat_mm * thickened, 0.0, SAC.pad_most * disc.recess.half_ap))
 
 
 def _end_z(person: Person, sacrum: tuple[SacralSegment, ...]) -> float:
@@ -113,13 +121,16 @@ def section(xyz: tuple[F32, F32, F32], at: dict[str, F32]) -> tuple[F32, F32, F3
 
 def sac_distances(xyz: tuple[F32, F32, F32], canal: Canal) -> tuple[F32, F32]:
     """Signed distances to the dural sac, from world coordinates: in its unobstructed shape, and as epidural fat leaves
-    it, pressed in most from behind and from both sides in front."""
+    it, pressed in most from behind and from both sides in front, and flat where a pad lies behind it."""
     at = canal.at(xyz[2])
     u, v, q = section(xyz, at)
     free = np.where(xyz[2] < canal.z_mm[0], FAR_MM, (q - 1.0) * np.maximum(at["half_ap_mm"], 0.05))
-    if not canal.squeeze_mm.any():
+    if not canal.squeeze_mm.any() and not canal.pad_mm.any():
         return free, free
+    padded = np.maximum(free, v * at["half_ap_mm"] + at["pad_mm"] - at["half_ap_mm"])
+    if not canal.squeeze_mm.any():
+        return free, padded
     back = v / (np.sqrt(u * u + v * v) + np.float32(1e-3))
     # cosine of three times the angle from the back: three lobes of fat, a star of three arms
     lobes = 4.0 * back * back * back - 3.0 * back
-    return free, free + at["squeeze_mm"] * (0.46 + 0.16 * lobes)
+    return free, padded + at["squeeze_mm"] * (0.46 + 0.16 * lobes)

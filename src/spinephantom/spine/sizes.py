@@ -46,6 +46,8 @@ class SacSizes:
     facet_edge_mm: Array
     facet_front_mm: Array
     flavum_mm: float
+    pad: float
+    pad_most: float
 
 
 @dataclass(frozen=True)
