@@ -14,7 +14,7 @@ from spinephantom.scan.prescription import AXIAL_SHARES, RSNA_AXIAL_SHARES, Cove
 from spinephantom.spine.records import Spine
 from spinephantom.truth.keypoints import KeyPoint
 
-GENERATOR_VERSION = "16"
+GENERATOR_VERSION = "17"
 """Raise with every change that alters the bytes of a study."""
 
 

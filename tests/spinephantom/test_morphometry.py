@@ -75,6 +75,14 @@ def test_epidural_fat_squeezes_the_sac_and_packs_the_roots() -> None:
     assert fat.packing > 1.6 * lean.packing
 
 
+def test_fat_between_thickened_ligaments_presses_on_the_sac() -> None:
+    """As the triangle of fat behind the narrowed sacs of SPIDER's SPACE volumes; a healthy sac is as it was."""
+    little, much = (person(sac_posterior_fat_mm=mm) for mm in (2.0, 6.0))
+    thick = {"flavum_mm_lr": (6.5, 6.5)}
+    assert measured(who=much, **thick).canal_area_mm2 < 0.7 * measured(who=little, **thick).canal_area_mm2
+    assert measured(who=much).canal_area_mm2 == pytest.approx(measured(who=little).canal_area_mm2, rel=0.02)
+
+
 def test_a_collapsed_disc_lowers_the_foramen() -> None:
     heights = [measured(height_ratio=ratio).foramen_height_mm_lr[LEFT] for ratio in (1.0, 0.7, 0.4)]
     assert heights == sorted(heights, reverse=True) and heights[-1] < heights[0] - 3.0
