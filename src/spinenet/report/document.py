@@ -17,8 +17,8 @@ from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, RESEARCH_ONLY, TARGET, TAR
 from spinenet.locating.discs import NUMBERING
 from spinenet.locating.measuring.quantities import QUANTITY
 from spinenet.report.certainty import label
+from spinenet.report.deciding_slices import deciding, share_of
 from spinenet.report.dicom.objects import why_no_objects
-from spinenet.report.page.attention import deciding, share_of
 from spinenet.study import (
     Level,
     LevelCrop,

@@ -9,10 +9,10 @@ from pydicom.dataset import Dataset
 from pydicom.uid import MRImageStorage
 
 from spinenet.labels import Code
+from spinenet.report.deciding_slices import deciding
 from spinenet.report.dicom import codes
 from spinenet.report.dicom.content_tree import CONTEXT, Item, code_item, encoded, image_item, item, text_item, uid_item
 from spinenet.report.dicom.objects import MANUFACTURER, ObjectSource, dataset
-from spinenet.report.page.attention import deciding
 from spinenet.report.reviewed import review_of
 from spinenet.study import Prediction, SourceImages
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spinenet.labels import View
-from spinenet.report.page.attention import share_of
+from spinenet.report.deciding_slices import share_of
 from spinenet.report.page.page_words import ENGLISH, PageWords
 from spinenet.report.page.pictures import Window, crop_window, data_uri
 from spinenet.study import LevelCrop

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from spinenet.crops import CropSpec, place
-from spinenet.report.page.attention import deciding, share_of
+from spinenet.report.deciding_slices import deciding, share_of
 from spinenet.report.page.page_words import ENGLISH, PageWords
 from spinenet.report.page.pictures import Window, grey_of, sagittal_first, spine_window
 from spinenet.study import LevelFrame, LocatedSeries, Series, StudyResult
