@@ -78,8 +78,8 @@ def read_back(text: str) -> Iterator[Said]:
             parts = re.split(r"(?<=%\)), ", words.removeprefix("Cannot be excluded: "))
             for part in parts:
                 yield ("open", *claim(part))
-        elif words.startswith("No "):
-            for part in re.split(r", | or (?!severe|II|IV|V\b)", words.removeprefix("No ")):
+        elif words.startswith(("No ", "In the mid-sagittal slices no ")):
+            for part in re.split(r", | or (?!severe|II|IV|V\b)", words.partition(" no " if words.startswith("In") else "No ")[2]):
                 yield from (("absent", *what) for what in absences(part))
         elif words.startswith(("Likely ", "Possible ")):
             surely, _, finding = words.partition(" ")

@@ -18,6 +18,7 @@ from typing import Any
 from spinenet import __version__
 from spinenet.labels import PRIVATE_SCHEME, RESEARCH_ONLY, TARGET, Code
 from spinenet.report.certainty import Certainty, label, reading_of
+from spinenet.report.deciding_slices import where_read
 from spinenet.report.dicom import codes
 from spinenet.report.dicom.objects import why_no_objects
 from spinenet.report.findings import in_words, is_found
@@ -266,7 +267,7 @@ def _graded(source: BundleSource, prediction: Prediction) -> Resource:
     return _observation(
         source,
         () if category is None else (category,),
-        f"{prediction.level} {target.running}: {label(prediction)}",
+        f"{prediction.level} {target.running}: {label(prediction)}{where_read(source.result, prediction)}",
         code=concept(codes.finding_code(target), *(() if element is None else (element,)), text=target.title),
         bodySite=concept(codes.SITES[target.unit][prediction.level]),
         component=list(_components(prediction)),

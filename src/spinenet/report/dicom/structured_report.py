@@ -18,6 +18,7 @@ from spinenet.labels import TARGET
 from spinenet.readers.dicom.assembly import is_uid
 from spinenet.readers.sources import LOST
 from spinenet.report.certainty import label, reading_of
+from spinenet.report.deciding_slices import where_read
 from spinenet.report.dicom import codes
 from spinenet.report.dicom.content_tree import (
     CONTAINS,
@@ -177,7 +178,8 @@ def _grade_group(made: ObjectSource, prediction: Prediction) -> Item:
     target = TARGET[prediction.target]
     laterality = [code_item(MODIFIES, codes.LATERALITY, codes.SIDES[target.side])] if target.side else []
     reading = reading_of(prediction)
-    words = [text_item(PROPERTY, codes.IN_WORDS, f"{label(prediction)}, {reading.percent} %")]
+    said = f"{label(prediction)}{where_read(made.result, prediction)}, {reading.percent} %"
+    words = [text_item(PROPERTY, codes.IN_WORDS, said)]
     in_set = (target.step(grade).code for grade in prediction.grade_set)
     return _group(
         made,

@@ -1,5 +1,6 @@
 """The table a page opens with: levels by findings, every grade as it is said, and the sizes beside them."""
 
+import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -7,9 +8,10 @@ from spinenet.labels import TARGET, TARGETS
 from spinenet.locating.measuring.dural_sac import SAC_AREA
 from spinenet.locating.measuring.quantities import QUANTITY, Quantity
 from spinenet.report.certainty import Certainty, reading_of
+from spinenet.report.deciding_slices import is_of_midline
 from spinenet.report.findings import weight_of
 from spinenet.report.page.page_words import ENGLISH, PageWords
-from spinenet.study import Measurement, Prediction
+from spinenet.study import Measurement, Prediction, StudyResult
 
 SIZES = ("disc_height_mm", "canal_depth_least_mm", SAC_AREA, "slip_mm")
 """The measurements that stand in the table."""
@@ -78,6 +80,16 @@ def grade_table(
     return GradeTable(
         tuple(map(words.title, targets)), tuple(map(words.size, shown)), tuple(one.name for one in shown), tuple(rows)
     )
+
+
+def midline_columns(result: StudyResult, predictions: Sequence[Prediction]) -> list[tuple[bool, int]]:
+    """Of the columns of these grades, from the first on: whether all of their grades were read in the mid-sagittal
+    slices alone, and for how many columns in a row; empty where that is so of none."""
+    names = [target.name for target in TARGETS if any(one.target == target.name for one in predictions)]
+    of_midline = [all(is_of_midline(result, one) for one in predictions if one.target == name) for name in names]
+    if not any(of_midline):
+        return []
+    return [(is_so, len(list(columns))) for is_so, columns in itertools.groupby(of_midline)]
 
 
 def _size_at(values: Mapping[tuple[str, str], Measurement], level: str, name: str) -> Measurement | None:

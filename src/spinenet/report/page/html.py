@@ -21,11 +21,12 @@ from spinenet.labels import NEVER_LOOKED_FOR, TARGET, TARGETS, VIEWS, Target
 from spinenet.locating.discs import NUMBERING
 from spinenet.report.certainty import EXPLAINED, PLAINLY, PLAINLY_OF_A_READER, reading_of
 from spinenet.report.corrections import approved
+from spinenet.report.deciding_slices import misses_beside_midline
 from spinenet.report.dicom.objects import why_no_objects
 from spinenet.report.identification import identification_of
 from spinenet.report.narrow_canal import narrow_canals_of
 from spinenet.report.options import DEFAULT, ReportOptions
-from spinenet.report.page.grade_table import cell_of, grade_table
+from spinenet.report.page.grade_table import cell_of, grade_table, midline_columns
 from spinenet.report.page.level_measurements import MeasuredLevel, measured_levels
 from spinenet.report.page.page_words import PageWords, page_words
 from spinenet.report.page.pictures import Overview, overview, sagittal_first
@@ -157,6 +158,8 @@ def _shown(result: StudyResult, model: Mapping[str, Any], options: ReportOptions
         "technique": [line for line in text.technique if line not in left_out],
         "left_out": left_out,
         "table": grade_table(stood, levels, result.measurements, words, tried, _narrow(result)),
+        "midline_columns": midline_columns(result, stood),
+        "beside_midline": words.phrases("beside_midline") if misses_beside_midline(result) else "",
         "experimental": grade_table(tried, levels, words=words, others=stood),
         "sizes_from": words(BY_OUTLINES if outlined else BY_LOCATOR),
         "explained": f"{words(PLAINLY_OF_A_READER if review_of(result) else PLAINLY)} {words(EXPLAINED)}",

@@ -10,6 +10,7 @@ from pathlib import Path
 from spinenet.checking.measured_findings import SLIP
 from spinenet.labels import NEVER_LOOKED_FOR, TARGET, Heading
 from spinenet.report.certainty import Certainty, reading_of
+from spinenet.report.deciding_slices import misses_beside_midline
 from spinenet.report.narrow_canal import NarrowCanal, narrow_canals_of
 from spinenet.report.options import Language
 from spinenet.report.page.html import environment
@@ -45,10 +46,11 @@ def patient_page(result: StudyResult, language: Language = Language.EN) -> str:
 
 def not_seen(result: StudyResult) -> list[str]:
     """What was not looked for, first of all the room of the nerves where nothing of it is reported, or elsewhere where
-    it was measured to be narrow."""
+    it was measured to be narrow, then discs beside the midline."""
+    unseen = ["beside_midline", *NEVER_LOOKED_FOR] if misses_beside_midline(result) else list(NEVER_LOOKED_FOR)
     if any(TARGET[one.target].heading is Heading.CANAL for one in result.reported if not one.experimental):
-        return list(NEVER_LOOKED_FOR)
-    return ["room_elsewhere" if any(one.leading for one in narrow_canals_of(result)) else "room", *NEVER_LOOKED_FOR]
+        return unseen
+    return ["room_elsewhere" if any(one.leading for one in narrow_canals_of(result)) else "room", *unseen]
 
 
 def told(result: StudyResult, certainty: Certainty, words: Phrases) -> list[tuple[str, str]]:

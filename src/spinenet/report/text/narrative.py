@@ -20,6 +20,7 @@ from spinenet.locating.given_names import RENAMED
 from spinenet.locating.measuring.dural_sac import SAC_AREA
 from spinenet.locating.measuring.quantities import MEYERDING, QUANTITY
 from spinenet.report.certainty import Certainty, Reading, reading_of
+from spinenet.report.deciding_slices import is_of_midline, misses_beside_midline
 from spinenet.report.narrow_canal import DEPTH, NarrowCanal, NarrowSize, narrow_canals_of
 from spinenet.report.options import Language
 from spinenet.report.ranking import RankedFinding, ranking_of
@@ -117,8 +118,7 @@ def level_sentences(result: StudyResult, level: str, words: Phrases) -> Iterator
     still = [pair for pair in read if pair[1].certainty is Certainty.OPEN]
     absent = [pair for pair in read if not pair[1].is_finding and pair[1].certainty is Certainty.STANDS]
     yield from (sentence(_in_full(one, reading, words, result)) for one, reading in (*found, *likely))
-    if absent:
-        yield sentence(words("none_of", findings=words.listed(_absences(absent, words), "nor")))
+    yield from _absent_sentences(absent, words, result)
     if still:
         names = [_open(one, reading, words, result) for one, reading in still]
         yield sentence(words("open", findings=words.listed(names)))
@@ -179,6 +179,17 @@ def _open(prediction: Prediction, reading: Reading, words: Phrases, result: Stud
     if prediction.target == "spondylolisthesis":
         details += _slip(prediction.level, words, result)
     return words("more", finding=brief(prediction, reading, words, result), details=words("then").join(details))
+
+
+def _absent_sentences(
+    absent: Sequence[tuple[Prediction, Reading]], words: Phrases, result: StudyResult
+) -> Iterator[str]:
+    """What is absent: first where that was read in the mid-sagittal slices alone."""
+    at_midline = [pair for pair in absent if is_of_midline(result, pair[0])]
+    elsewhere = [pair for pair in absent if pair not in at_midline]
+    for key, those in (("none_at_midline", at_midline), ("none_of", elsewhere)):
+        if those:
+            yield sentence(words(key, findings=words.listed(_absences(those, words), "nor")))
 
 
 def _absences(absent: Sequence[tuple[Prediction, Reading]], words: Phrases) -> list[str]:
@@ -375,6 +386,8 @@ def _not_assessed(result: StudyResult, words: Phrases) -> Iterator[str]:
     if left_out:
         names = [_left_out(target.name, result, words) for target in TARGETS if target.name in left_out]
         yield words("experimental", targets=words.listed(names))
+    if misses_beside_midline(result):
+        yield words("beside_midline")
     yield words("not_looked_for", things=words.listed([words.of("never", thing) for thing in NEVER_LOOKED_FOR]))
     yield words("adults")
     yield words("silence")
