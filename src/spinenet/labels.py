@@ -187,7 +187,7 @@ class Target:
         """Its title within a sentence that names this level.
 
         >>> TARGET["endplate_upper"].at("L4/L5"), TARGET["bulging"].at("L4/L5")
-        ('change of the inferior end-plate of L4', 'disc bulging')
+        ('abnormality of the inferior end-plate of L4', 'disc bulging')
         """
         upper, lower = level.split("/")
         return self.exactly.format(upper=upper, lower=lower) or self.running
@@ -331,7 +331,9 @@ TARGETS = (
     ),
     *(
         # A disc's upper end-plate is the lower one of the vertebra above it: of the disc alone, "upper" tells nothing.
-        _binary(f"endplate_{one}", f"end-plate change {side} the disc", text, exactly=f"change of {plate} of {{{one}}}")
+        _binary(
+            f"endplate_{one}", f"end-plate change {side} the disc", text, exactly=f"abnormality of {plate} of {{{one}}}"
+        )
         for one, side, text, plate in (
             ("upper", "above", "UP endplate", "the inferior end-plate"),
             ("lower", "below", "LOW endplate", "the superior end-plate"),

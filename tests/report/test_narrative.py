@@ -79,7 +79,9 @@ def read_back(text: str) -> Iterator[Said]:
             for part in parts:
                 yield ("open", *claim(part))
         elif words.startswith(("No ", "In the mid-sagittal slices no ")):
-            for part in re.split(r", | or (?!severe|II|IV|V\b)", words.partition(" no " if words.startswith("In") else "No ")[2]):
+            for part in re.split(
+                r", | or (?!severe|II|IV|V\b)", words.partition(" no " if words.startswith("In") else "No ")[2]
+            ):
                 yield from (("absent", *what) for what in absences(part))
         elif words.startswith(("Likely ", "Possible ")):
             surely, _, finding = words.partition(" ")
@@ -96,8 +98,8 @@ def claim(words: str) -> tuple[str, tuple[int, ...]]:
         r"disc bulging": "bulging",
         r"disc space narrowing": "narrowing",
         r"(?:spondylo|antero|retro)l[io]\w*": "spondylolisthesis",
-        r"changes of the inferior end-plate of [TL]\d+": "endplate_upper",
-        r"changes of the superior end-plate of [LS]\d": "endplate_lower",
+        r"abnormality of the inferior end-plate of [TL]\d+": "endplate_upper",
+        r"abnormality of the superior end-plate of [LS]\d": "endplate_lower",
         r"(moderate|severe)(?: (or) (severe))? spinal canal stenosis": "canal_stenosis",
         r"(moderate|severe)(?: (or) (severe))? (left|right) foraminal stenosis": "foraminal_stenosis",
         r"(moderate|severe)(?: (or) (severe))? (left|right) subarticular stenosis": "subarticular_stenosis",
@@ -125,7 +127,7 @@ def grades_in(name: str, words: list[str]) -> tuple[int, ...]:
 
 
 def absences(words: str) -> list[tuple[str, tuple[int, ...]]]:
-    if words == "end-plate changes":
+    if words == "end-plate abnormality":
         return [("endplate_upper", (0,)), ("endplate_lower", (0,))]
     found = re.fullmatch(r"disc degeneration \(Pfirrmann grade ([IV]+)\)", words)
     if found:
@@ -372,7 +374,17 @@ def test_a_height_that_is_usual_at_its_level_does_not_bear_narrowing_out(percent
     measured = tuple(Measurement(level, "disc_height_mm", mm, "mm", 1.1, place, "t2") for level, mm, place in heights)
     result = StudyResult("a", "ok", 0.0, predictions=graded, measurements=measured)
     text = narrative(result, MODEL).text()
-    assert ("does not bear it out" in text) is is_against and "median of the other discs 5.0 mm" in text
+    assert ("does not bear it out" in text) is is_against and f"percentile {percentile} for this level" in text
+    assert "median" not in text
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_a_height_beyond_what_is_known_of_its_level_is_placed_below_or_above_it(language: Language) -> None:
+    words, graded = phrases(language), (Prediction("L4/L5", "narrowing", 1, (0.1, 0.9), False),)
+    for percentile, key in ((0, "placed_below"), (100, "placed_above")):
+        height = (Measurement("L4/L5", "disc_height_mm", 6.0, "mm", 1.1, percentile, "t2"),)
+        result = StudyResult("a", "ok", 0.0, predictions=graded, measurements=height)
+        assert words.isolated(words(key)) in narrative(result, MODEL, language).findings[0][1][0]
 
 
 def test_a_slip_that_was_measured_and_graded_absent_is_in_findings_and_impression() -> None:

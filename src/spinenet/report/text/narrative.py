@@ -13,12 +13,13 @@ import numpy as np
 
 from spinenet import __version__
 from spinenet.checking.gates import DOUBTFUL_NAMES
-from spinenet.checking.measured_findings import contradicted_slips, measured_sides
+from spinenet.checking.measured_findings import HEIGHT_MEASURED, NARROWING, contradicted_slips, measured_sides
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, TARGET, TARGETS, VIEWS, Scale
 from spinenet.locating.discs import NUMBERING
 from spinenet.locating.given_names import RENAMED
 from spinenet.locating.measuring.dural_sac import SAC_AREA
 from spinenet.locating.measuring.quantities import MEYERDING, QUANTITY
+from spinenet.locating.measuring.usual import ABOVE, BELOW
 from spinenet.report.certainty import Certainty, Reading, reading_of
 from spinenet.report.deciding_slices import is_of_midline, misses_beside_midline
 from spinenet.report.narrow_canal import DEPTH, NarrowCanal, NarrowSize, narrow_canals_of
@@ -212,7 +213,7 @@ def _in_full(prediction: Prediction, reading: Reading, words: Phrases, result: S
     details = [words("share", percent=reading.percent)] if likely else []
     if prediction.experimental:
         details.append(words("untried"))
-    if prediction.target == "narrowing":
+    if prediction.target == NARROWING:
         details += _height(prediction.level, words, result)
     elif prediction.target == "spondylolisthesis":
         details += _slip(prediction.level, words, result)
@@ -233,17 +234,26 @@ def _grades(prediction: Prediction, reading: Reading, words: Phrases) -> str:
 
 
 def _height(level: str, words: Phrases, result: StudyResult) -> list[str]:
-    here = _value(result, level, "disc_height_mm")
-    if here is None:
+    """A disc's height beside what the rule on heights sees: its percentile where that is known, else other discs."""
+    measured = _measured(result, level, HEIGHT_MEASURED)
+    if measured is None:
         return []
-    others = [one.value for one in result.measurements if one.name == "disc_height_mm" and one.level != level]
-    value = words.number(f"{here:.1f}")
+    value = words.number(f"{measured.value:.1f}")
+    if measured.percentile is not None:
+        against = measured_sides(NARROWING, result.measurements).get(level, 0) < 0
+        place = _placed(measured.percentile, words)
+        return [words("height_not_lower" if against else "height_placed", value=value, place=place)]
+    others = [one.value for one in result.measurements if one.name == HEIGHT_MEASURED and one.level != level]
     if len(others) < FEWEST_OTHERS:
         return [words("height", value=value)]
     median = float(np.median(others))
-    against = measured_sides("narrowing", result.measurements).get(level, 0) < 0
-    key = "height_not_lower" if against else "height_compared"
-    return [words(key, value=value, others=words.number(f"{median:.1f}"))]
+    return [words("height_compared", value=value, others=words.number(f"{median:.1f}"))]
+
+
+def _placed(percentile: int, words: Phrases) -> str:
+    if percentile in (BELOW, ABOVE):
+        return words("placed_below" if percentile == BELOW else "placed_above")
+    return words("placed", place=percentile)
 
 
 def _slip(level: str, words: Phrases, result: StudyResult) -> list[str]:
@@ -287,11 +297,10 @@ def _technique(result: StudyResult, model: Mapping[str, Any], words: Phrases) ->
 
 
 def _measured_in(result: StudyResult, words: Phrases) -> list[str]:
-    """The series that sizes were measured in by outlines."""
-    named = dict.fromkeys(one.series for one in result.measurements if one.series)
+    """What the series show that sizes were measured in by outlines; how a scanner calls them stands on the page."""
     view_of = {one.series.name: one.series.view for one in result.located}
-    views = {name: view_of.get(name) for name in named}
-    return [f"{words.of('view', view.value)} ({name})" if view else name for name, view in views.items()]
+    views = dict.fromkeys(view_of.get(one.series) for one in result.measurements if one.series)
+    return [words.of("view", view.value) for view in views if view]
 
 
 def _names_are_doubtful(result: StudyResult) -> bool:
