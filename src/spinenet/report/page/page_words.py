@@ -17,7 +17,7 @@ from spinenet.report.findings import short_words
 from spinenet.report.options import Language
 from spinenet.report.ranking import RankedFinding
 from spinenet.report.text.language import phrases
-from spinenet.report.text.narrative import measured_finding
+from spinenet.report.text.size_phrases import measured_finding
 from spinenet.study import Prediction
 
 PARTS = (

@@ -9,31 +9,33 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from spinenet import __version__
 from spinenet.checking.gates import DOUBTFUL_NAMES
-from spinenet.checking.measured_findings import HEIGHT_MEASURED, NARROWING, contradicted_slips, measured_sides
+from spinenet.checking.measured_findings import NARROWING, contradicted_slips
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, TARGET, TARGETS, VIEWS, Scale
 from spinenet.locating.discs import NUMBERING
 from spinenet.locating.given_names import RENAMED
 from spinenet.locating.measuring.dural_sac import SAC_AREA
-from spinenet.locating.measuring.quantities import MEYERDING, QUANTITY
-from spinenet.locating.measuring.usual import ABOVE, BELOW
 from spinenet.report.certainty import Certainty, Reading, reading_of
 from spinenet.report.deciding_slices import is_of_midline, misses_beside_midline
-from spinenet.report.narrow_canal import DEPTH, NarrowCanal, NarrowSize, narrow_canals_of
+from spinenet.report.narrow_canal import narrow_canals_of
 from spinenet.report.options import Language
 from spinenet.report.ranking import RankedFinding, ranking_of
 from spinenet.report.reviewed import naming_of, review_of
 from spinenet.report.text.language import Phrases, phrases, sentence
+from spinenet.report.text.size_phrases import (
+    LEAST_SLIP_MM,
+    canal_size,
+    height_details,
+    measured_at,
+    measured_finding,
+    slip_details,
+    slip_written,
+    value_at,
+)
 from spinenet.study import Measurement, Prediction, StudyResult
 
-FEWEST_OTHERS = 2
-"""A height is compared with so many other discs at least."""
 LEFT_TO_RIGHT, POP = "\N{LEFT-TO-RIGHT ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
-LEAST_SLIP_MM = 2.0
-"""A slip measured below this does not say its direction."""
 
 
 @dataclass(frozen=True)
@@ -126,12 +128,12 @@ def level_sentences(result: StudyResult, level: str, words: Phrases) -> Iterator
     slip = _contradicted_slips(result).get(level)
     if slip is not None:
         key = "slip_measured" if slip.value > 0 else "backward_slip_measured"
-        yield sentence(words(key, value=_slip_mm(slip, words)))
+        yield sentence(words(key, value=slip_written(slip, words)))
     narrow = {size.name: size for one in narrow_canals_of(result) if one.level == level for size in one.sizes}
     if not (found or likely or absent or still or narrow):
         yield sentence(words("undecided"))
-    yield from (sentence(_canal(size, words)) for size in narrow.values())
-    sac = _measured(result, level, SAC_AREA)
+    yield from (sentence(canal_size(size, words)) for size in narrow.values())
+    sac = measured_at(result, level, SAC_AREA)
     if sac is not None and sac.error_95 is not None and SAC_AREA not in narrow:
         yield sentence(words("sac", value=f"{sac.value:.0f}", error=f"{sac.error_95:.0f}"))
 
@@ -140,24 +142,11 @@ def _contradicted_slips(result: StudyResult) -> dict[str, Measurement]:
     return {slip.level: slip for slip in contradicted_slips(result.predictions, result.measurements)}
 
 
-def _canal(size: NarrowSize, words: Phrases) -> str:
-    """A size below its limit that no grade says, with its error and the other levels'."""
-    sizes = {"value": size.value, "error": size.error_95, "limit": size.limit, "others": size.others}
-    told = {name: _written(size.name, value, words) for name, value in sizes.items() if value is not None}
-    key = "canal" if size.name == DEPTH else "sac_narrow"
-    text = words(key if size.others is None else f"{key}_compared", **told)
-    return words("near_limit", size=text) if size.is_within_error else text
-
-
-def _written(name: str, value: float, words: Phrases) -> str:
-    return words.number(QUANTITY[name].written(value))
-
-
 def finding_key(prediction: Prediction, result: StudyResult) -> str:
     """The key of a finding in a table: a slip is named by its direction where that was measured."""
     if prediction.target != "spondylolisthesis":
         return prediction.target
-    slip_mm = _value(result, prediction.level, "slip_mm")
+    slip_mm = value_at(result, prediction.level, "slip_mm")
     if slip_mm is None or abs(slip_mm) < LEAST_SLIP_MM:
         return prediction.target
     return "anterolisthesis" if slip_mm > 0 else "retrolisthesis"
@@ -178,7 +167,7 @@ def _open(prediction: Prediction, reading: Reading, words: Phrases, result: Stud
     """What cannot be excluded, with its probability, and that it is experimental where it is."""
     details = [words("share", percent=reading.percent), *([words("untried")] if prediction.experimental else [])]
     if prediction.target == "spondylolisthesis":
-        details += _slip(prediction.level, words, result)
+        details += slip_details(prediction.level, words, result)
     return words("more", finding=brief(prediction, reading, words, result), details=words("then").join(details))
 
 
@@ -214,9 +203,9 @@ def _in_full(prediction: Prediction, reading: Reading, words: Phrases, result: S
     if prediction.experimental:
         details.append(words("untried"))
     if prediction.target == NARROWING:
-        details += _height(prediction.level, words, result)
+        details += height_details(prediction.level, words, result)
     elif prediction.target == "spondylolisthesis":
-        details += _slip(prediction.level, words, result)
+        details += slip_details(prediction.level, words, result)
     told = words.surely(reading.word, finding)
     return words("more", finding=told, details=words("then").join(details)) if details else told
 
@@ -231,50 +220,6 @@ def _grades(prediction: Prediction, reading: Reading, words: Phrases) -> str:
     if target.name in ("pfirrmann", "modic"):
         return words.either([target.step(grade).short.split()[-1] for grade in reading.grades])
     return words.either([words.of("severity", str(grade)) for grade in reading.grades]) if reading.is_finding else ""
-
-
-def _height(level: str, words: Phrases, result: StudyResult) -> list[str]:
-    """A disc's height beside what the rule on heights sees: its percentile where that is known, else other discs."""
-    measured = _measured(result, level, HEIGHT_MEASURED)
-    if measured is None:
-        return []
-    value = words.number(f"{measured.value:.1f}")
-    if measured.percentile is not None:
-        against = measured_sides(NARROWING, result.measurements).get(level, 0) < 0
-        place = _placed(measured.percentile, words)
-        return [words("height_not_lower" if against else "height_placed", value=value, place=place)]
-    others = [one.value for one in result.measurements if one.name == HEIGHT_MEASURED and one.level != level]
-    if len(others) < FEWEST_OTHERS:
-        return [words("height", value=value)]
-    median = float(np.median(others))
-    return [words("height_compared", value=value, others=words.number(f"{median:.1f}"))]
-
-
-def _placed(percentile: int, words: Phrases) -> str:
-    if percentile in (BELOW, ABOVE):
-        return words("placed_below" if percentile == BELOW else "placed_above")
-    return words("placed", place=percentile)
-
-
-def _slip(level: str, words: Phrases, result: StudyResult) -> list[str]:
-    slip, share = _measured(result, level, "slip_mm"), _value(result, level, "slip_percent")
-    grade = _value(result, level, f"{MEYERDING}_grade")
-    if slip is None or abs(slip.value) < LEAST_SLIP_MM:
-        return []
-    value = words.number(f"{abs(slip.value):.1f}")
-    if share is None or not grade:
-        return [words("slip_coarse" if slip.error_95 is None else "slip", value=value)]
-    numeral = ("I", "II", "III", "IV", "V")[min(int(grade), 5) - 1]
-    return [words("slip_share", value=value, share=f"{abs(share):.0f}", grade=numeral)]
-
-
-def _value(result: StudyResult, level: str, name: str) -> float | None:
-    measured = _measured(result, level, name)
-    return None if measured is None else measured.value
-
-
-def _measured(result: StudyResult, level: str, name: str) -> Measurement | None:
-    return next((one for one in result.measurements if one.level == level and one.name == name), None)
 
 
 def _technique(result: StudyResult, model: Mapping[str, Any], words: Phrases) -> Iterator[str]:
@@ -343,29 +288,6 @@ def _impression(words: Phrases, result: StudyResult) -> Iterator[str]:
         yield words("slight", levels=words.listed([level for level in level_names(result) if level in slight]))
     elif not ranking.leading:
         yield words("nothing")
-
-
-def measured_finding(source: NarrowCanal | Measurement, words: Phrases) -> str:
-    """A finding that was measured and not graded, in as few words as it has."""
-    if isinstance(source, NarrowCanal):
-        sizes = [_size_brief(one, words) for one in source.leading]
-        return words("canal_brief", sizes=words.listed(sizes))
-    error = "" if source.error_95 is None else f" ± {words.number(f'{source.error_95:.1f}')}"
-    return words("slip_brief", value=_slip_mm(source, words) + error)
-
-
-def _size_brief(size: NarrowSize, words: Phrases) -> str:
-    """A size with its error, in as few words as it has."""
-    told = {
-        name: _written(size.name, value, words) for name, value in (("value", size.value), ("error", size.error_95))
-    }
-    text = words("depth_brief" if size.name == DEPTH else "sac_brief", **told)
-    return words("near_brief", size=text) if size.is_within_error else text
-
-
-def _slip_mm(slip: Measurement, words: Phrases) -> str:
-    """The size of a slip, after a sign for "about" where the locator alone gave it."""
-    return words.number(f"{abs(slip.value):.1f}" if slip.series else f"≈ {abs(slip.value):.1f}")
 
 
 def _concluded(ranked: RankedFinding, words: Phrases, result: StudyResult) -> str:
