@@ -1,5 +1,6 @@
 """Images are one study where nothing says otherwise of patient and examination: persons are never merged."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,55 @@ def test_folders_that_share_no_frame_of_reference_are_apart_where_headers_name_n
             tags = {**NOBODY, "FrameOfReferenceUID": f"1.9.{person}"}
             written(patient, tmp_path, f"patient{person}/s{number}", 10 * int(person) + number, **tags)
     assert len(find_studies([tmp_path])) == 2
+
+
+ALIKE = {"PatientID": "ANON", "PatientName": "ANON", "FrameOfReferenceUID": "1.9.1"}
+
+
+def as_patient(place_mm: float) -> Callable[[Any, int], None]:
+    """An anonymiser that numbers images: UIDs are those of every other patient's."""
+
+    def change(data: Any, index: int) -> None:
+        data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = f"{data.SeriesInstanceUID}.{index}"
+        data.ImagePositionPatient = [float(mm) + place_mm for mm in data.ImagePositionPatient]
+
+    return change
+
+
+@pytest.mark.parametrize("folders", [("one", "two"), (".", "two")])
+def test_patients_whose_images_bear_the_same_uids_are_told_apart_by_their_folders(
+    patient: Any, tmp_path: Path, folders: tuple[str, str]
+) -> None:
+    for folder, place_mm in zip(folders, (0.0, 7.0), strict=True):
+        for number in (1, 2):
+            stack = patient.stack().having(SeriesNumber=number, SeriesInstanceUID=f"1.2.3.{number}", **ALIKE)
+            patient.write(tmp_path / folder / f"s{number}", stack, as_patient(place_mm))
+    sources = find_studies([tmp_path])
+    assert len(sources) == len({source.key for source in sources}) == 2
+    assert all(not source.problem and len(read_study(source).series) == 2 for source in sources)
+
+
+def test_patients_whose_images_bear_the_same_uids_in_one_folder_are_refused(patient: Any, tmp_path: Path) -> None:
+    for folder, place_mm in (("a", 0.0), ("b", 7.0)):
+        patient.write(tmp_path / folder, patient.stack().having(**ALIKE), as_patient(place_mm))
+    (tmp_path / "all").mkdir()
+    for folder in ("a", "b"):
+        for file in (tmp_path / folder).iterdir():
+            file.rename(tmp_path / "all" / f"{folder}{file.name}")
+    (source,) = find_studies([tmp_path])
+    assert "bear the same UIDs" in source.problem and "folder of its own" in source.problem
+
+
+def test_copies_and_a_series_with_one_uid_for_all_its_images_are_one_study(patient: Any, tmp_path: Path) -> None:
+    for folder, place_mm in (("a", 0.0), ("b", 0.04)):  # rounded where it was copied
+        patient.write(tmp_path / folder, patient.stack().having(**ALIKE), as_patient(place_mm))
+
+    def one_uid(data: Any, index: int) -> None:
+        data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = "1.2.77"
+
+    patient.write(tmp_path / "c", patient.stack().having(SeriesInstanceUID="1.2.7", SeriesNumber=7, **ALIKE), one_uid)
+    (source,) = find_studies([tmp_path])
+    assert [len(one.voxels_SRC) for one in read_study(source).series] == [7, 7]
 
 
 def test_series_with_a_frame_of_reference_each_are_one_study_where_headers_name_nobody(

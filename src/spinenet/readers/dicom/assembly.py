@@ -16,7 +16,7 @@ from spinenet.readers.dicom.acquisitions import series_of
 from spinenet.readers.dicom.completeness import missing_images
 from spinenet.readers.dicom.elements import quiet
 from spinenet.readers.dicom.headers import PERSON_DETAILS, read_headers
-from spinenet.readers.dicom.identity import groups_of
+from spinenet.readers.dicom.identity import groups_of, share_uids
 from spinenet.readers.dicom.pixels import read_pixels
 from spinenet.readers.dicom.stacks import affine_of, arrange, depths_mm, is_uneven, split_series
 from spinenet.readers.names import unique
@@ -45,7 +45,10 @@ def dicom_studies(paths: Iterable[Path]) -> list[StudySource]:
     for uid, frames in by_uid.items():
         groups = groups_of(frames)
         skipped = headers.skipped.pop(uid, [])
-        sources += [_source(group, skipped, broken, is_alone=len(groups) == 1) for group in groups]
+        sources += [
+            _shared_uids(group) if share_uids(group) else _source(group, skipped, broken, is_alone=len(groups) == 1)
+            for group in groups
+        ]
     for uid, skipped in headers.skipped.items():
         problem = f"no MR image in this DICOM study, only {_counted(skipped)}"
         sources.append(_problem(uid, _common({path.parent for path, _ in skipped}), problem))
@@ -88,6 +91,15 @@ def _uid_an_image(frames: Sequence[Frame]) -> StudySource:
     )
     folder = frames[0].path.parent
     return _problem("\n".join([str(folder), frames[0].person.id, frames[0].person.name]), folder, problem)
+
+
+def _shared_uids(frames: Sequence[Frame]) -> StudySource:
+    problem = (
+        "different images bear the same UIDs: several patients who were anonymised alike, or versions of one study; "
+        "give each in a folder of its own"
+    )
+    folder = _common({frame.path.parent for frame in frames})
+    return _problem("\n".join([frames[0].study_uid, str(folder)]), folder, problem)
 
 
 def _problem(identity: str, location: Path, problem: str) -> StudySource:

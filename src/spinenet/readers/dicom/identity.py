@@ -2,12 +2,13 @@
 
 One study UID may hold several patients: anonymisers blank ids or give every study one UID. Images are one study where
 nothing that their headers say of patient and examination differs. Where hardly anything is said, folders and frames of
-reference must tell. Images that cannot be told are kept apart: a wrong split costs a row, a wrong merge mixes two
-patients.
+reference must tell, and where anonymisers gave the images of several patients the same UIDs, folders alone. Images that
+cannot be told are kept apart: a wrong split costs a row, a wrong merge mixes two patients.
 """
 
 import re
 from collections.abc import Hashable, Iterable, Sequence
+from itertools import permutations
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,6 +23,8 @@ _DUMMY = re.compile(
 """What anonymisers write where something was: it tells nothing, unless it differs in a number."""
 
 
+SAME_PLACE_MM = 1.0
+"""Copies of one image may say its place in fewer digits."""
 _UMLAUT = re.compile("(?<=[aou])e")
 """Mueller is Müller where a console has no umlauts."""
 
@@ -33,12 +36,51 @@ def groups_of(frames: Sequence[Frame]) -> list[list[Frame]]:
         examined.setdefault(_card(frame.person), []).append(frame)
     groups = [[frame for card in cards for frame in examined[card]] for cards in _agreeing(list(examined))]
     order = {(frame.path, frame.index): number for number, frame in enumerate(frames)}
-    parts = [part for group in groups for part in (_by_folder(group) if _is_anonymous(group) else [group])]
+    parts = [part for group in groups for part in _apart(group)]
 
     def place(frame: Frame) -> int:
         return order[frame.path, frame.index]
 
     return sorted((sorted(part, key=place) for part in parts), key=lambda part: place(part[0]))
+
+
+def share_uids(frames: Sequence[Frame]) -> bool:
+    """Whether different images bear one UID and number throughout a series: they are of several patients, or versions
+    of one study. A writer that gives a whole series one UID shares it among all."""
+    series: dict[str, list[list[Frame]]] = {}
+    for alike in _same_uids(frames):
+        series.setdefault(alike[0].series_uid, []).append(alike)
+    apart = {uid: sum(any(_lie_apart(one, alike[0]) for one in alike) for alike in series[uid]) for uid in series}
+    return any(len(images) > 1 and apart[uid] > len(images) / 2 for uid, images in series.items())
+
+
+def _same_uids(frames: Sequence[Frame]) -> Iterable[list[Frame]]:
+    """Frames that should be one image, by their UIDs and numbers."""
+    images: dict[Hashable, list[Frame]] = {}
+    for frame in frames:
+        images.setdefault((frame.series_uid, frame.uid, frame.index, frame.image_number), []).append(frame)
+    return images.values()
+
+
+def _lie_apart(one: Frame, other: Frame) -> bool:
+    return any(abs(a - b) > SAME_PLACE_MM for a, b in zip(one.position_mm, other.position_mm, strict=True))
+
+
+def _apart(frames: list[Frame]) -> list[list[Frame]]:
+    """Frames whose headers agree in all they say, apart where folders tell that they are of several patients."""
+    if not share_uids(frames):
+        return _by_folder(frames) if _is_anonymous(frames) else [frames]
+    branches = _branches(frames)
+    folder = {frame.path: branch for branch, inside in branches.items() for frame in inside}
+    against: dict[str, set[str]] = {branch: set() for branch in branches}
+    for alike in _same_uids(frames):
+        of_branch = {folder[one.path]: one for one in alike}
+        for branch, other in permutations(of_branch, 2):
+            against[branch] |= {other} if _lie_apart(of_branch[branch], of_branch[other]) else set()
+    groups: dict[frozenset[str], list[Frame]] = {}
+    for branch, others in against.items():  # what contradicts the same folders is of one patient
+        groups.setdefault(frozenset(others or {branch}), []).extend(branches[branch])
+    return [*groups.values()]
 
 
 def _card(person: Person) -> tuple[str, ...]:
@@ -103,24 +145,25 @@ def _is_anonymous(frames: Sequence[Frame]) -> bool:
     return not any(_told(frame.person.id) and _told(frame.person.birth_date) for frame in frames)
 
 
-def _by_folder(frames: Sequence[Frame]) -> list[list[Frame]]:
-    """Frames apart by the folders they lie in, where these hold several series each and share no frame of reference."""
-    below: dict[Path, list[Frame]] = {}
-    for frame in frames:
-        below.setdefault(frame.path.parent, []).append(frame)
-    depth = _common_depth(list(below))
+def _branches(frames: Sequence[Frame]) -> dict[str, list[Frame]]:
+    """Frames by the folder they lie in or below, of those where the paths of all begin to differ."""
+    depth = _common_depth([frame.path.parent for frame in frames])
     branches: dict[str, list[Frame]] = {}
-    nested = set[str]()
-    for folder, inside in below.items():
-        parts = folder.parts[depth:]
-        branch = parts[0] if parts else ""
-        branches.setdefault(branch, []).extend(inside)
-        nested |= {branch} if len(parts) > 1 else set()
-    for branch, inside in branches.items():
-        nested |= {branch} if len({frame.series_uid for frame in inside}) > 1 else set()
+    for frame in frames:
+        branches.setdefault("".join(frame.path.parent.parts[depth : depth + 1]), []).append(frame)
+    return branches
+
+
+def _by_folder(frames: list[Frame]) -> list[list[Frame]]:
+    """Frames apart by the folders they lie in, where these hold several series each and share no frame of reference."""
+    branches = _branches(frames)
+    nested = any(
+        len({frame.series_uid for frame in inside}) > 1 or len({frame.path.parent for frame in inside}) > 1
+        for inside in branches.values()
+    )
     references = {branch: {frame.frame_of_reference for frame in inside} for branch, inside in branches.items()}
     if len(branches) < 2 or not nested or any("" in names for names in references.values()):
-        return [list(frames)]
+        return [frames]
     linked = _linked((branch, name) for branch, names in references.items() for name in names)
     return [[frame for branch in group for frame in branches[branch]] for group in linked]
 
