@@ -25,9 +25,8 @@ def height(percentile: int | None) -> list[Measurement]:
     return [Measurement("L4/L5", "disc_height_mm", 8.0, "mm", percentile=percentile, series="t2")]
 
 
-@pytest.mark.parametrize("series", ["t2", ""])
-def test_a_measured_slip_contradicts_its_absence_alone(series: str) -> None:
-    measured = slip(7.8, series)
+def test_a_measured_slip_contradicts_its_absence_alone() -> None:
+    measured = slip(7.8)
     assert measured_sides(SLIPS, measured) == {"L4/L5": 1} and not measured_sides("narrowing", measured)
     (flag,) = slip_flags(graded(0), measured)
     assert flag.subject == "L4/L5" and "7.8 mm" in flag.text
@@ -39,8 +38,8 @@ def test_a_backward_slip_beyond_its_error_contradicts_its_absence_and_is_called_
     assert "a backward slip of 4.2 mm" in flag.text
 
 
-@pytest.mark.parametrize("measured", [slip(2.9), slip(-2.9), slip(-4.2, error=4.5), slip(3.9, ""), slip(-3.9, ""), []])
-def test_slips_that_are_small_or_within_their_error_contradict_nothing(measured: list[Measurement]) -> None:
+@pytest.mark.parametrize("measured", [slip(2.9), slip(-2.9), slip(-4.2, error=4.5), slip(14.5, ""), slip(-8.0, ""), []])
+def test_slips_that_are_small_uncertain_or_the_locators_contradict_nothing(measured: list[Measurement]) -> None:
     assert not measured_sides(SLIPS, measured) and not slip_flags(graded(0), measured)
 
 

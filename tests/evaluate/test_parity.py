@@ -25,7 +25,7 @@ from spinenet.study import Measurement, Series, Study
 from spinephantom import PhantomStudy
 
 LIKELY, IN_SET = 0.5, 0.35
-SLIP = Measurement("L2/L3", "slip_mm", 7.8, "mm")
+SLIP = Measurement("L2/L3", "slip_mm", 7.8, "mm", series="t2")
 
 
 @dataclass(frozen=True)
