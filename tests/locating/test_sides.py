@@ -36,6 +36,15 @@ def test_series_that_agree_are_left_as_they_are_though_the_patient_moved(moved_m
     assert with_agreed_sides(series) == (tuple(series), [])
 
 
+def test_axial_slices_are_held_against_the_stack_whose_coordinates_they_share():
+    """A T2 repeated after the patient had moved has coordinates of its own."""
+    t1, t2, axial = study()
+    repeated = replace(t2, series=replace(t2.series, frame_of_reference="1.2.9"))
+    moved = mirrored(repeated)  # whatever it shows at these coordinates, it is no mirror image of the axial slices
+    assert with_agreed_sides([t1, moved, axial])[1] == []
+    assert with_agreed_sides([t1, moved, mirrored(axial)])[1] != []
+
+
 def test_a_stack_mirrored_about_the_middle_of_an_image_beside_the_spine_is_found():
     one, other = seen(View.SAGITTAL_T2), seen(View.AXIAL_T2, count=20, at_mm=(12, 0, 0))
     (_, notes) = with_agreed_sides([one, mirrored(other)])

@@ -63,13 +63,16 @@ def contradictions(located: Sequence[LocatedSeries]) -> Iterator[tuple[LocatedSe
     stacks = [one for one in known if _is_sagittal(one) and _width_mm(one.series) >= WIDE_MM]
     if not stacks:
         return
-    fixed = min(stacks, key=lambda one: one.series.view is not View.SAGITTAL_T2)
-    others = [[one] for one in stacks if one is not fixed and share_frame(one.series, fixed.series)]
+    stacks.sort(key=lambda one: one.series.view is not View.SAGITTAL_T2)
+    pairs = [(stacks[0], [one]) for one in stacks[1:] if share_frame(one.series, stacks[0].series)]
     axial = sorted((one for one in known if not _is_sagittal(one)), key=_acquisition)
-    others += [list(several) for _, several in groupby(axial, _acquisition)]
-    for several in others:
-        if mirrored_better([one.series for one in several], fixed) > CLEAR:
-            yield fixed, several[0]
+    for _, several in groupby(axial, _acquisition):
+        acquired = list(several)
+        in_frame = (one for one in stacks if share_frame(one.series, acquired[0].series))
+        pairs.append((next(in_frame, stacks[0]), acquired))
+    for fixed, moving in pairs:
+        if mirrored_better([one.series for one in moving], fixed) > CLEAR:
+            yield fixed, moving[0]
 
 
 def mirrored_better(moving: Sequence[Series], fixed: LocatedSeries) -> float:
