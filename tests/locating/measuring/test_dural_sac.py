@@ -12,6 +12,7 @@ from spinenet.locating.measuring.dural_sac import (
     PIXEL_MM,
     SAC_AREA,
     SIDE,
+    area_error_95,
     crossing_slices,
     measure_sacs,
     sac_placement,
@@ -129,3 +130,13 @@ def test_the_crop_begins_behind_the_discs_middle_and_its_columns_grow_to_the_lef
     middle_mm = one.series.to_mm(np.array([2.0, *(matrix @ [(SIDE - 1) / 2, (SIDE - 1) / 2, 1])]))
     right_mm = one.series.to_mm(np.array([2.0, *(matrix @ [(SIDE - 1) / 2, SIDE - 1, 1])]))
     assert middle_mm == pytest.approx(CENTER_MM + [0, 26.0, 0]) and right_mm[0] > middle_mm[0]
+
+
+def test_an_area_is_known_less_well_where_its_border_is_blurred_and_at_the_lower_levels() -> None:
+    distance_mm = np.hypot(*(np.indices((SIDE, SIDE)) - SIDE / 2)) * PIXEL_MM - RADIUS_MM
+
+    def error(level: str, blur_mm: float) -> float:
+        return area_error_95(level, 0.5 - 0.5 * np.tanh(distance_mm / blur_mm))
+
+    assert 20 == error("L2/L3", 0.01) < error("L2/L3", 0.4) < error("L2/L3", 0.8)
+    assert error("L5/S1", 0.8) == pytest.approx(error("L2/L3", 0.8) * 85 / 45, abs=1)
