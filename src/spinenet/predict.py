@@ -130,7 +130,7 @@ def grade(checked: StudyCheck, bundle: Bundle) -> UncalibratedGrades:
     visible_LT = visible_targets(bag, checked.series, bundle.read_from)
     attention_LST = _with_read_slices(attention_LST, bag, checked.series, bundle)
     all_sizes = level_measurements(checked.series, measured, bundle.usual_measurements, sacs)
-    measurements, doubtful = believed(all_sizes, measured, bundle.usual_measurements)
+    measurements, doubtful = believed(all_sizes, measured, bundle.usual_measurements, checked.series)
     logp_LTK = _with_canal_area(joined(answers), bag, measured, bundle)
     return UncalibratedGrades(
         checked, bag, logp_LTK, visible_LT, attention_LST, measured, measurements, features, (*not_measured, *doubtful)

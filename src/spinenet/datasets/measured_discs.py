@@ -55,7 +55,7 @@ def _cells(numbers: Numbers) -> dict[str, Cell]:
         known = not math.isnan(value)
         cells[name] = round(value, DIGITS) if known else None
         if name in ERRORS_95:
-            cells[f"{name}_error95"] = error_95(name) if known else None
+            cells[f"{name}_error95"] = error_95(name, value=value) if known else None
     cells["meyerding"] = meyerding(numbers["slip_mm"], numbers["slip_percent"])
     return cells
 

@@ -6,15 +6,21 @@ import pytest
 from spinenet.labels import LEVELS, View
 from spinenet.locating.measuring.plausibility import believed
 from spinenet.locating.measuring.usual import UsualMeasurements
-from spinenet.study import MeasuredSeries, Measurement, Severity
+from spinenet.study import LevelFrame, LocatedSeries, MeasuredSeries, Measurement, Series, Severity
 
-NAMES = ("height_mean_mm", "slip_mm")
-QUANTILES = np.array([[4.6, 5.4, 6.8, 8.2, 9.5, 10.6, 11.1], [-2.4, -2.1, -1.5, -0.8, 0.0, 1.1, 2.5]])
+NAMES = ("height_mean_mm", "slip_mm", "wedge_deg")
+QUANTILES = np.array(
+    [
+        [4.6, 5.4, 6.8, 8.2, 9.5, 10.6, 11.1],
+        [-2.4, -2.1, -1.5, -0.8, 0.0, 1.1, 2.5],
+        [0.0, 1.2, 3.0, 5.0, 8.0, 11.0, 12.0],
+    ]
+)
 USUAL = UsualMeasurements(
     NAMES,
     np.array((0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)),
     np.tile(QUANTILES, (len(LEVELS), 1, 1)),
-    np.full((len(LEVELS), 2), 100),
+    np.full((len(LEVELS), 3), 100),
 )
 
 
@@ -23,10 +29,12 @@ def size(name: str, value: float, level: str = "L3/L4", series: str = "t2") -> M
     return Measurement(level, name, value, "mm", 1.5, percentile, series)
 
 
-def kept(*sizes: Measurement, walls_spread_mm: float = 0.1) -> tuple[set[str], list[str]]:
+def kept(
+    *sizes: Measurement, walls_spread_mm: float = 0.1, border_mm: float = 1.0, located: tuple[LocatedSeries, ...] = ()
+) -> tuple[set[str], list[str]]:
     """Names of what is given, and what is said of the rest."""
-    measured = MeasuredSeries("t2", View.SAGITTAL_T2, {"L3/L4": {"wall_spread_mm": walls_spread_mm}})
-    given, notes = believed(sizes, (measured,), USUAL)
+    numbers = {"wall_spread_mm": walls_spread_mm, "border_mm": border_mm}
+    given, notes = believed(sizes, (MeasuredSeries("t2", View.SAGITTAL_T2, {"L3/L4": numbers}),), USUAL, located)
     assert all(one.severity is Severity.FLAG and one.subject == "L3/L4" for one in notes)
     return {one.name for one in given if one.level == "L3/L4"}, [one.text for one in notes]
 
@@ -66,3 +74,33 @@ def test_large_slips_of_the_locator_are_not_given(value: float, is_given: bool) 
 def test_a_slip_between_walls_that_are_not_straight_is_not_given() -> None:
     assert kept(size("slip_mm", 5.0), walls_spread_mm=1.2)[0] == set()
     assert kept(size("slip_mm", 1.0), walls_spread_mm=1.2)[0] == {"slip_mm"}
+
+
+@pytest.mark.parametrize(("degrees", "is_given"), [(-4.9, True), (-5.1, False), (18.9, True), (19.1, False)])
+def test_a_wedge_far_beyond_what_is_usual_either_way_takes_the_heights_that_make_it_along(
+    degrees: float, is_given: bool
+) -> None:
+    wedge = Measurement("L3/L4", "disc_wedge_deg", degrees, "deg", 3.5, None, "t2")
+    heights = size("disc_height_front_mm", 9.0), size("disc_height_mm", 8.0)
+    names, said = kept(wedge, *heights, border_mm=1.3)
+    assert len(kept(wedge, *heights, border_mm=1.0)[0]) == 3  # a clear outline is believed: bodies are wedges too
+    assert "disc_height_mm" in names
+    assert ("disc_height_front_mm" in names) is is_given is ("disc_wedge_deg" in names) is not said
+
+
+def test_a_blurred_outline_gives_no_size_of_its_disc_nor_of_the_bodies_beside() -> None:
+    sizes = [size("disc_height_mm", 8.0), size("disc_depth_mm", 35.0), size("vertebra_height_front_mm", 27.0)]
+    assert kept(*sizes, border_mm=1.5)[0] == {one.name for one in sizes}
+    assert kept(*sizes, border_mm=1.7)[0] == set()
+
+
+def test_a_disc_far_lower_than_another_series_shows_it_has_no_height() -> None:
+    """Seen in a phantom: 6.9 mm by an outline in T2 that took the disc's front for the body's, 10 in T1."""
+    levels = ("L5/S1", "L4/L5", "L3/L4", "L2/L3", "L1/L2")
+    centers = (LevelFrame(one, np.zeros(3), np.eye(3)[1], np.eye(3)[2], 36.0, 9.2) for one in levels)
+    series = Series("t1", np.zeros((1, 8, 8), np.float32), np.eye(4), "sagittal", View.SAGITTAL_T1)
+    t1 = LocatedSeries(series, tuple(centers), 0, np.zeros(5, np.float32))
+    others = [size("disc_height_mm", 8.8, level) for level in levels if level != "L3/L4"]
+    names, said = kept(size("disc_height_mm", 6.9), *others, located=(t1,))
+    assert not names and "another series shows about 9 mm" in said[0]
+    assert kept(size("disc_height_mm", 7.5), *others, located=(t1,)) == ({"disc_height_mm"}, [])

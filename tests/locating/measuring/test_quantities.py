@@ -8,7 +8,7 @@ import pytest
 
 from spinenet.errors import BundleError
 from spinenet.labels import LEVELS, View
-from spinenet.locating.measuring.accuracy import ERRORS_95
+from spinenet.locating.measuring.accuracy import ERRORS_95, SECOND_CROP_ERROR_95
 from spinenet.locating.measuring.lengths import CANAL_CUT
 from spinenet.locating.measuring.quantities import QUANTITIES, QUANTITY, level_measurements
 from spinenet.locating.measuring.usual import UsualMeasurements, read_usual_measurements
@@ -104,6 +104,21 @@ def test_a_canal_that_is_cut_has_no_size_by_outlines() -> None:
     numbers = {"canal_mm": 5.5, "canal_min_mm": 5.1, "cross_section_mm2": 114.0, "height_mean_mm": 9.0}
     whole, cut = (sizes(outlined("t2", View.SAGITTAL_T2, **numbers, **{CANAL_CUT: share})) for share in (0.0, 1.0))
     assert set(whole) - set(cut) == {"canal_depth_mm", "canal_depth_least_mm", "canal_area_mm2"}
+
+
+def test_a_canal_that_is_cut_has_the_depth_that_a_second_crop_shows_with_a_larger_error() -> None:
+    first = {"canal_mm": 14.0, "canal_min_mm": 13.1, "cross_section_mm2": 114.0}
+    second = {"whole_canal_mm": 18.2, "whole_canal_min_mm": 17.0}
+    found = sizes(outlined("t2", View.SAGITTAL_T2, **first, **second, **{CANAL_CUT: 1.0}))
+    assert (found["canal_depth_mm"].value, found["canal_depth_least_mm"].value) == (18.2, 17.0)
+    assert found["canal_depth_mm"].error_95 == SECOND_CROP_ERROR_95 and "canal_area_mm2" not in found
+    assert sizes(outlined("t2", View.SAGITTAL_T2, **first, **second))["canal_depth_mm"].value == 14.0
+
+
+def test_a_narrow_canal_is_known_less_well() -> None:
+    wide, narrow = (sizes(outlined("t2", View.SAGITTAL_T2, canal_min_mm=mm)) for mm in (13.0, 6.0))
+    wide_error, narrow_error = (one["canal_depth_least_mm"].error_95 for one in (wide, narrow))
+    assert wide_error and narrow_error and narrow_error > wide_error + 1.5
 
 
 def test_where_one_series_is_cut_another_is_measured() -> None:

@@ -76,7 +76,7 @@ def align(soft_CHW: NDArray[np.float32], crop_HW: NDArray[np.float32], frame: Le
     angle = 0.5 * np.arctan2(2 * spread[0, 1], spread[0, 0] - spread[1, 1])
     angle = float(angle) if abs(np.rad2deg(angle)) <= MAX_TURN_DEG else 0.0
     cos, sin = np.cos(angle), np.sin(angle)
-    soft, grey, seen = _resampled(soft_CHW, crop_HW, u0, v0, cos, sin)
+    soft, grey, seen = on_grid(soft_CHW, crop_HW, u0, v0, angle)
     disc = connected(soft[DISC] > 0.5, (float(np.searchsorted(V_MM, 0)), float(np.searchsorted(U_MM, 0))))
     if not disc.any():
         return None
@@ -91,10 +91,13 @@ def align(soft_CHW: NDArray[np.float32], crop_HW: NDArray[np.float32], frame: Le
     )
 
 
-def _resampled(
-    soft_CHW: NDArray[np.float32], crop_HW: NDArray[np.float32], u0: float, v0: float, cos: float, sin: float
+def on_grid(
+    soft_CHW: NDArray[np.float32], crop_HW: NDArray[np.float32], u0: float, v0: float, angle: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    """Masks, grey values and what lies in the crop, all by the same four neighbours of every place."""
+    """Masks (C, V, U), grey values (V, U) and what lies in the crop (V, U) on the grid whose middle lies ``u0`` behind
+    and ``v0`` above the frame's and that is turned by ``angle`` (radians), all by the same four neighbours of every
+    place."""
+    cos, sin = np.cos(angle), np.sin(angle)
     u, v = U_MM[None, :].astype(np.float32), V_MM[:, None].astype(np.float32)
     row, column = place_px(u0 + cos * u - sin * v, v0 + sin * u + cos * v).astype(np.float32)
     seen = (row >= 0) & (row <= ROWS - 1) & (column >= 0) & (column <= COLUMNS - 1)

@@ -25,7 +25,7 @@ from spinenet.locating.measuring.fine_crops import (
     level_crop,
     normalised,
 )
-from spinenet.locating.measuring.measured_study import Outline
+from spinenet.locating.measuring.series import Outline
 from spinenet.study import LevelFrame, LocatedSeries, Note, Scope
 
 MIN_DEPTH_MM, MIN_AREA_MM2, MIN_CONFIDENCE = 26.0, 95.0, 0.85

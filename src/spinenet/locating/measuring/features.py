@@ -15,8 +15,9 @@ from spinenet.labels import LEVELS
 from spinenet.locating.measuring.cross_section import CROSS_SECTION
 from spinenet.locating.measuring.lengths import CANAL_CUT
 from spinenet.locating.measuring.series import Numbers
+from spinenet.locating.measuring.whole_canal import WHOLE_CANAL
 
-NO_FEATURES = (CROSS_SECTION, CANAL_CUT)
+NO_FEATURES = (CROSS_SECTION, CANAL_CUT, *WHOLE_CANAL.values())
 """Numbers that the model on measurements has not learnt from."""
 LENGTHS = (
     "height", "depth", "area", "wedge", "plate", "slip", "wall", "behind", "beyond", "before", "canal", "body", "tilt",

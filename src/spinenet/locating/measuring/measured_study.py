@@ -3,7 +3,7 @@
 Shape letters: L level, C class, H W pixels of a crop.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,12 +14,9 @@ from spinenet.locating.measuring.cross_section import CROSS_SECTION, cross_secti
 from spinenet.locating.measuring.features import FeatureRows, feature_rows
 from spinenet.locating.measuring.fine_crops import crop_axes, level_crop, normalised
 from spinenet.locating.measuring.lengths import NAN
-from spinenet.locating.measuring.series import measure_series
+from spinenet.locating.measuring.series import Outline, measure_series
+from spinenet.locating.measuring.whole_canal import whole_canals
 from spinenet.study import LocatedSeries, MeasuredSeries
-
-Outline = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""(L, H, W) normalised fine crops -> (L, C, H, W) probabilities of ``fine_crops.FINE_CLASSES``."""
-
 
 VIEWS_IN_ORDER = (View.SAGITTAL_T2, View.SAGITTAL_T1, View.SAGITTAL_STIR)
 """STIR last: no patient's STIR has been outlined, and no grade is learnt from what is measured in it."""
@@ -55,7 +52,9 @@ def normalised_crops(one: LocatedSeries) -> NDArray[np.float32]:
 
 def _measured(one: LocatedSeries, view: View, outline: Outline) -> MeasuredSeries:
     soft_LCHW = outline(normalised_crops(one))
-    levels = measure_series(one, soft_LCHW)
+    measured = measure_series(one, soft_LCHW)
+    whole = whole_canals(one, soft_LCHW, measured, outline)
+    levels = {level: numbers | whole.get(level, {}) for level, numbers in measured.items()}
     outlines = {
         frame.level: np.round(255 * soft_CHW).astype(np.uint8)
         for frame, soft_CHW in zip(one.frames, soft_LCHW, strict=True)

@@ -12,13 +12,14 @@ from types import MappingProxyType
 import numpy as np
 
 from spinenet.labels import LEVELS, Code, View, private
-from spinenet.locating.measuring.accuracy import ERRORS_95, error_95
+from spinenet.locating.measuring.accuracy import ERRORS_95, SECOND_CROP_ERROR_95, error_95
 from spinenet.locating.measuring.cross_section import CROSS_SECTION
 from spinenet.locating.measuring.dural_sac import SAC_AREA
 from spinenet.locating.measuring.lengths import CANAL_CUT, NAN, meyerding
 from spinenet.locating.measuring.measured_study import VIEWS_IN_ORDER
 from spinenet.locating.measuring.series import Numbers
 from spinenet.locating.measuring.usual import UsualMeasurements
+from spinenet.locating.measuring.whole_canal import WHOLE_CANAL
 from spinenet.study import LevelFrame, LocatedSeries, MeasuredSeries, Measurement
 
 MEYERDING = "meyerding"
@@ -188,9 +189,9 @@ def level_measurements(
 ) -> tuple[Measurement, ...]:
     """What is known of every level, from the sacrum up, in the order of QUANTITIES; percentiles where it is known what
     is usual. A quantity is left out where the slice ends too near to the disc for it (``Quantity.needs_mm``), the
-    canal's where the slice lies beside it; by outlines also where these end before the canal does. The locator's stands
-    where outlines give none, but those in OUTLINED_ALONE. ``sacs`` are areas
-    by level (``dural_sac.measure_sacs``)."""
+    canal's where the slice lies beside it; by outlines also where even the second crop ends before the canal does. The
+    locator's stands where outlines give none, but those in OUTLINED_ALONE. ``sacs`` are areas by level
+    (``dural_sac.measure_sacs``)."""
     ordered = sorted(measured, key=lambda one: VIEWS_IN_ORDER.index(one.view))
     room = {(one.series.name, frame.level): room_mm(one, frame) for one in located for frame in one.frames}
     levels = sorted({frame.level for one in located for frame in one.frames}, key=LEVELS.index)
@@ -232,22 +233,26 @@ def _outlined(
         numbers = one.levels.get(level)
         if numbers is None or (quantity.measured in SIGNALS and one.view is not View.SAGITTAL_T2):
             continue
-        if quantity.heading == CANAL and numbers.get(CANAL_CUT, 0.0) > 0:
-            continue
-        value = _value(quantity, numbers)
+        is_cut = quantity.heading == CANAL and numbers.get(CANAL_CUT, 0.0) > 0
+        value = numbers.get(WHOLE_CANAL.get(quantity.measured, ""), NAN) if is_cut else _value(quantity, numbers)
         if math.isnan(value):
             continue
-        known = quantity.measured in ERRORS_95
         return Measurement(
             level=level,
             name=quantity.name,
             value=round(value, quantity.digits) + 0.0,  # never -0.0
             unit=quantity.unit,
-            error_95=error_95(quantity.measured, numbers["border_mm"]) if known else None,
+            error_95=_error_95(quantity.measured, value, numbers["border_mm"], is_cut=is_cut),
             percentile=usual.percentile(level, quantity.measured, value) if usual else None,
             series=one.series_name,
         )
     return None
+
+
+def _error_95(measured: str, value: float, border_mm: float, *, is_cut: bool) -> float | None:
+    if measured not in ERRORS_95:
+        return None
+    return max(error_95(measured, border_mm, value), SECOND_CROP_ERROR_95 if is_cut else 0.0)
 
 
 def _value(quantity: Quantity, numbers: Numbers) -> float:

@@ -3,7 +3,7 @@
 Shape letters: L level, C class, H W pixels of a crop, R C pixels of a slice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from spinenet.locating.measuring.contours import Shape, outline
 from spinenet.locating.measuring.fine_crops import DISC, crop_axes, level_crop
 from spinenet.study import LevelFrame, LocatedSeries
 
+Outline = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""(L, H, W) normalised fine crops -> (L, C, H, W) probabilities of ``fine_crops.FINE_CLASSES``."""
 Numbers = dict[str, float]
 """Name of a measurement -> its value, NaN where it could not be measured. Lengths end in their unit; signals are shares
 of the way from the darkest tissue to CSF, those of marrow to all marrow of the series."""

@@ -17,7 +17,8 @@ from spinenet.datasets.splits import load_split
 from spinenet.errors import ConfigError, DatasetError
 from spinenet.labels import LEVELS
 from spinenet.locating.measuring.accuracy import ERRORS_95
-from spinenet.locating.measuring.measured_study import Outline, features_of, measure_study
+from spinenet.locating.measuring.measured_study import features_of, measure_study
+from spinenet.locating.measuring.series import Outline
 from spinenet.model.bundle import LOCATOR, SEGMENTER, Bundle, load_bundle
 from spinenet.predict import locate
 from spinenet.readers import opened, read_study

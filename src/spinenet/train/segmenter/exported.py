@@ -7,7 +7,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from spinenet.errors import ConfigError
-from spinenet.locating.measuring.measured_study import Outline
+from spinenet.locating.measuring.series import Outline
 from spinenet.model.bundle import SEGMENTER
 
 

@@ -19,8 +19,8 @@ from spinenet.datasets.masks import locate_masked
 from spinenet.locating.measuring.accuracy import BLUR_MM, ERRORS_95
 from spinenet.locating.measuring.alignment import connected
 from spinenet.locating.measuring.fine_crops import COLUMNS, DISC, FINE_CLASSES, PIXEL_MM, ROWS, SHIFT_MM
-from spinenet.locating.measuring.measured_study import Outline, normalised_crops
-from spinenet.locating.measuring.series import measure_series
+from spinenet.locating.measuring.measured_study import normalised_crops
+from spinenet.locating.measuring.series import Outline, measure_series
 from spinenet.readers import opened, read_study
 from spinenet.study import LocatedSeries
 from spinenet.system.files import write_text
