@@ -139,6 +139,12 @@ def repeated(rng: Rng, files: Slices) -> None:
     files["t2b"] = again
 
 
+def repeated_elsewhere(rng: Rng, files: Slices) -> dict[str, tuple[float, float, float]]:
+    """T2 taken again after the patient had moved on the table."""
+    repeated(rng, files)
+    return lying_elsewhere("t2b", own_frame=True)(rng, files)
+
+
 def blank_places(rng: Rng, files: Slices) -> None:
     stated(every(files), ImagePositionPatient=[0, 0, 0])
 

@@ -183,6 +183,7 @@ HABITS: dict[str, Habit] = {
     "half copied": _single(Outcome.LESS, of.without_some),
     "one side alone": _single(Outcome.ANY, of.one_side),
     "T2 repeated": _single(Outcome.SAME, of.repeated),
+    "T2 repeated elsewhere": _single(Outcome.LESS, of.repeated_elsewhere),
     "positions blanked": _single(Outcome.REFUSED, of.blank_places),
     "NIfTI by sform": in_nifti("sform", Outcome.SAME),
     "NIfTI by qform": in_nifti("qform", Outcome.SAME),
