@@ -13,6 +13,7 @@ import numpy as np
 from spinenet.checking.artefacts import artefacts_of
 from spinenet.checking.collapse import collapse_flags
 from spinenet.checking.consistency import NARROWER, of_two_sizes, of_two_widths, out_of_order
+from spinenet.checking.curvature import curvature_flags
 from spinenet.checking.marrow import marrow_flags
 from spinenet.checking.metal import metal_flags
 from spinenet.checking.named_levels import against_names
@@ -82,7 +83,7 @@ def check(located: StudyLevels, spec: CropSpec, references: Mapping[View, UsualS
     for flag in (*metal_flags(sagittal), *collapse_flags(sagittal), *marrow_flags(sagittal)):
         doubts.setdefault(flag.subject, []).append(flag)
     flags += [flag for level in sorted(doubts, key=LEVELS.index) for flag in _of_level(doubts[level], level in seen)]
-    flags += _notes(located.study)
+    flags += [*curvature_flags(sagittal), *_notes(located.study)]
     flags.sort(key=lambda flag: list(Severity)[::-1].index(flag.severity))
     if any(flag.scope is Scope.STUDY and flag.severity is Severity.REFUSE for flag in flags):
         seen = set()
