@@ -30,30 +30,32 @@ def apply_corrections(
 ) -> list[str]:
     """Make the results of the studies that ``files`` correct anew, as their readers have them; returns their keys.
 
-    ``out`` is the folder that their pages were written to, ``images`` is where the studies lie. What the earlier run
-    there showed is shown again, but for those of ``options`` that are ``given`` by name. Raises OutputError where a
-    file is no correction, is of another model, or is of a study that is not there.
+    ``out`` is the folder that their pages were written to, ``images`` is where the studies lie. What the run that made
+    a study's results showed is shown again, but for those of ``options`` that are ``given`` by name. Raises OutputError
+    where a file is no correction, is of another model, or is of a study that is not there.
     """
     wanted = {one.study: one for one in map(read_corrections, files)}
     if not is_output(out):
         raise OutputError(f"{out}: no results here; name the folder that the pages were written to")
     with locked(out):
-        options = replace(options_of(out) or options, **{name: getattr(options, name) for name in given})
+        changed = {name: getattr(options, name) for name in given}
         results = recover(out)
         claimed = claim(out, bundle.metadata, find_studies(images), results, again=False)
         sources = {source.key: source for source in claimed.sources if source.key in wanted}
         _check(wanted, set(sources) & set(results), bundle, out)
-        worker = Worker(bundle, out / REPORTS_FOLDER, options)
         labels = other_labels(out / CORRECTIONS_FILE, set(wanted))
         for key, source in sources.items():
             predicted = predict_source(source, bundle)
             labels += correction_rows(predicted, wanted[key])
             result = corrected(predicted, wanted[key], bundle.usual_measurements)
-            rows = worker.report(result, images_digest(source), str(source.location))
+            asked = replace(options_of(out, key) or options, **changed)
+            rows = Worker(bundle, out / REPORTS_FOLDER, asked).report(
+                result, images_digest(source), str(source.location)
+            )
             append(out, rows.study, rows.predictions)
         recover(out)
         arrange(out, list(results))
-        write_folder_files(out, list(recover(out)), options.language)
+        write_folder_files(out, list(recover(out)), replace(options_of(out) or options, **changed).language)
         write_table(out / CORRECTIONS_FILE, COLUMNS, labels)
     return list(sources)
 

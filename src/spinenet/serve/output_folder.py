@@ -96,7 +96,7 @@ def claim(
     known = _read(out / RUN_FILE)
     digest = digest_of(json.dumps(model, sort_keys=True, default=str))
     salt = salt_of(out)
-    files: dict[str, dict[str, str]] = dict(known.get("sources", {}))
+    files: dict[str, dict[str, Any]] = dict(known.get("sources", {}))
     claimed: dict[str, StudySource] = {}
     taken: set[str] = set()
     kept: set[str] = set()
@@ -120,10 +120,28 @@ def claim(
         raise OutputError(
             f"{out}: holds results of another model; choose another output folder, or overwrite all of them"
         )
-    shown = {"options": asdict(options) if options else known.get("options")}
-    run = {"model": digest, "sources": files, **(shown if shown["options"] else {})}
+    shown = asdict(options) if options else known.get("options")
+    anew = set(claimed) - kept if options else set()
+    run = {
+        "model": digest,
+        "sources": _with_options(files, known, shown, anew),
+        **({"options": shown} if shown else {}),
+    }
     write_text(out / RUN_FILE, json.dumps(run, indent=1, sort_keys=True))
     return FolderClaim(tuple(claimed.values()), frozenset(kept))
+
+
+def _with_options(
+    files: Mapping[str, Mapping[str, Any]], known: Mapping[str, Any], shown: Any, anew: Collection[str]
+) -> dict[str, dict[str, Any]]:
+    """The records of studies, with how each was asked for where that differs from what the folder ``shown`` now."""
+    records = {}
+    for key, record in files.items():
+        before = known.get("sources", {}).get(key, {}).get("options", known.get("options"))
+        rest = {name: value for name, value in record.items() if name != "options"}
+        is_other = key not in anew and before not in (None, shown)
+        records[key] = {**rest, "options": before} if is_other else rest
+    return records
 
 
 def _key_of(
@@ -171,9 +189,11 @@ def forget_others(out: Path, keys: Collection[str]) -> None:
     write_text(out / RUN_FILE, json.dumps({**known, "sources": sources}, indent=1, sort_keys=True))
 
 
-def options_of(out: Path) -> ReportOptions | None:
-    """How the results of a folder were asked for; None where an earlier version of spinenet did not note it."""
-    noted = _read(out / RUN_FILE).get("options")
+def options_of(out: Path, key: str = "") -> ReportOptions | None:
+    """How the results of a study in a folder were asked for in the run that made them, or without a ``key`` those of
+    the last run there; None where an earlier version of spinenet did not note it."""
+    run = _read(out / RUN_FILE)
+    noted = run.get("sources", {}).get(key, {}).get("options", run.get("options"))
     if noted is None:
         return None
     try:
