@@ -275,9 +275,8 @@ class Prediction:
 class Measurement:
     """One number measured at a level (``locating.measuring.quantities`` has the names), in ``unit`` (UCUM).
 
-    ``error_95`` is how far 95 of 100 such measurements are off at most, ``percentile`` its place among the patients the
-    bundle learnt from (0 below the 5th, 100 above the 95th), None where unknown; ``series`` is the one it was read from
-    by outlines, "" where it is the locator's mean over its sagittal series; ``slice_index``, the axial slice."""
+    95 of 100 are off by ``error_95`` at most; ``percentile``: among patients learnt from (0: below the 5th, 100: above
+    the 95th); ``series`` was outlined, "": the locator's mean; ``outline_mm``, LPS, in axial slice ``slice_index``."""
 
     level: str
     name: str
@@ -287,6 +286,7 @@ class Measurement:
     percentile: int | None = None
     series: str = ""
     slice_index: int | None = None
+    outline_mm: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True)

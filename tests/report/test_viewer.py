@@ -137,8 +137,33 @@ def test_a_click_beside_the_words_of_a_cell_opens_its_slice_and_so_does_one_on_a
     cell.click(position={"x": 2, "y": 2})
     assert page.evaluate(outlined) == 1 and "Read from" in page.inner_text(".read-from")
     page.click("td[data-size='L4/L5|sac_area_mm2']")
-    pane, index = viewer_data(measured, model)["measured"]["L4/L5|sac_area_mm2"]
+    pane, index, _ = viewer_data(measured, model)["measured"]["L4/L5|sac_area_mm2"]
     assert page.evaluate(outlined) == 1 and slices(page)[pane] == index
+
+
+def test_every_size_of_the_table_opens_the_slice_it_was_measured_in(
+    watched: Any, complete: StudyResult, model: dict[str, Any], tmp_path: Path
+) -> None:
+    """Sizes by outlines with the line around them, on the very disc; the locator's with its own lines."""
+    names = ("disc_height_mm", "canal_depth_least_mm", "slip_mm")
+    by_outlines = tuple(Measurement("L4/L5", name, 8.0, "mm", 1.0, 40, "t2") for name in names)
+    coarse = (Measurement("L3/L4", "canal_depth_mm", 14.0, "mm"),)
+    measured = replace(complete, measurements=(*by_outlines, *coarse))
+    places = viewer_data(measured, model)["measured"]
+    assert set(places) == {*(f"L4/L5|{name}" for name in names), "L3/L4|canal_depth_least_mm"}
+    frame = next(one for one in complete.located[0].frames if one.level == "L4/L5")
+    (pane, index, (line,)) = places["L4/L5|disc_height_mm"]
+    middle = complete.located[0].series.to_vox(frame.center_mm)[:0:-1] + 0.5
+    assert np.abs(np.mean(line, 0) - middle).max() < 2 and np.ptp(line, 0)[0] > 2 * np.ptp(line, 0)[1] > 10
+    assert len(places["L4/L5|slip_mm"][2]) == 2 and places["L3/L4|canal_depth_least_mm"][2] == []
+    page = watched.open(write_study_report(measured, tmp_path, model=model))
+    page.wait_for_selector("#viewer[data-ready]")
+    for key, (pane, index, _) in places.items():
+        page.locator(f"td[data-size='{key}'] a").focus()
+        page.keyboard.press("Enter")
+        page.wait_for_selector(f"td.shown[data-size='{key}']")
+        assert slices(page)[pane] == index and "Measured in t2, slice 3" in page.inner_text(".read-from")
+    assert not watched.complaints
 
 
 def test_outline_and_zoom_follow_the_grade_and_the_level_that_are_chosen(page: Any) -> None:

@@ -33,6 +33,8 @@ PLAINLY_OF_A_READER = (
     "Said plainly: the reader gave or approved it, as stands below it; where a per cent stands instead, the model "
     "stands by it."
 )
+LOCATOR_ERRORS = "to about 1 mm (height) and 3 mm (canal depth, slip)"
+"""How well sizes are known that the locator alone gave."""
 EXPLAINED = (
     "Likely: more probable than not, and the model does not stand by it. "
     "Possible: less probable than not, and yet what the model decides for, as of rare findings. Cannot exclude: the "

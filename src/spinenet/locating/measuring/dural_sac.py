@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from spinenet.crops import CropSpec, Placement, place
 from spinenet.labels import View
+from spinenet.locating.measuring.boundary import boundaries
 from spinenet.locating.measuring.fine_crops import normalised
 from spinenet.study import LevelFrame, LocatedSeries, Measurement, Note, Scope
 
@@ -69,9 +70,17 @@ def measure_sacs(
             area_mm2 = float(round(sac_of(mask_HW).sum() * PIXEL_MM**2))
             measured[one.level] = Measurement(
                 one.level, SAC_AREA, area_mm2, "mm2", area_error_95(one.level, soft_CHW[SAC]),
-                series=one.placement.series.name, slice_index=one.index,
+                series=one.placement.series.name, slice_index=one.index, outline_mm=_outline_mm(one, sac_of(mask_HW)),
             )  # fmt: skip
     return measured, tuple(notes)
+
+
+def _outline_mm(one: SacSlice, sac_HW: NDArray[np.bool_]) -> tuple[tuple[float, ...], ...]:
+    """The line around a sac without holes, in the patient."""
+    matrix, series = one.placement.matrix(one.index), one.placement.series
+    points_rc = max(boundaries(sac_HW), key=len) @ matrix[:, :2].T + matrix[:, 2]
+    places = (series.to_mm(np.array([one.index, *point_rc])) for point_rc in points_rc)
+    return tuple(tuple(round(float(mm), 2) for mm in place_mm) for place_mm in places)
 
 
 def sac_placement(one: LocatedSeries, frame: LevelFrame) -> Placement:

@@ -17,7 +17,7 @@ from spinenet.checking.gates import INCOMPLETE
 from spinenet.labels import TARGET
 from spinenet.readers.dicom.assembly import is_uid
 from spinenet.readers.sources import LOST
-from spinenet.report.certainty import label, reading_of
+from spinenet.report.certainty import LOCATOR_ERRORS, label, reading_of
 from spinenet.report.deciding_slices import where_read
 from spinenet.report.dicom import codes
 from spinenet.report.dicom.content_tree import (
@@ -46,8 +46,6 @@ from spinenet.report.text.narrative import narrative
 from spinenet.study import Level, Measurement, Prediction, StudyResult
 from spinenet.system.files import replacing
 
-COARSE = "≈, by the locator alone: to about 1 mm (height) and 3 mm (canal depth, slip)"
-"""What the page says of it with a sign."""
 SERIES_NUMBER = 9001
 
 
@@ -171,7 +169,7 @@ def _level_group(made: ObjectSource, level: Level) -> Item:
 
 def _how_well(measured: Measurement) -> list[Item]:
     """That a size is coarse where the locator alone gave it, as the page marks it."""
-    return [] if measured.series else [text_item(PROPERTY, codes.IN_WORDS, COARSE)]
+    return [] if measured.series else [text_item(PROPERTY, codes.IN_WORDS, f"by the locator alone, {LOCATOR_ERRORS}")]
 
 
 def _grade_group(made: ObjectSource, prediction: Prediction) -> Item:

@@ -19,7 +19,7 @@ from spinenet import __version__
 from spinenet.checking.gates import NOT_LOOKED_FOR_CODE
 from spinenet.labels import NEVER_LOOKED_FOR, TARGET, TARGETS, VIEWS, Target
 from spinenet.locating.discs import NUMBERING
-from spinenet.report.certainty import EXPLAINED, PLAINLY, PLAINLY_OF_A_READER, reading_of
+from spinenet.report.certainty import EXPLAINED, LOCATOR_ERRORS, PLAINLY, PLAINLY_OF_A_READER, reading_of
 from spinenet.report.corrections import approved
 from spinenet.report.deciding_slices import misses_beside_midline
 from spinenet.report.dicom.objects import why_no_objects
@@ -52,13 +52,9 @@ APPROVED = (
     "Corrected and approved by {reader}, {at} UTC. What is said plainly is what the reader gave or approved; what is "
     "likely, possible or cannot be excluded was left so."
 )
-BY_OUTLINES = (
-    "Sizes by outlines, their errors stand at each level; ≈: by the locator alone, to about 1 mm (height) and 3 mm "
-    "(canal depth, slip)."
-)
+BY_OUTLINES = f"Sizes by outlines, their errors stand at each level; ≈: by the locator alone, {LOCATOR_ERRORS}."
 BY_LOCATOR = (
-    "Sizes by the locator in the mid-sagittal slices, on its training data to about 1 mm (height) and 3 mm (canal "
-    "depth, slip); elsewhere less exactly."
+    f"Sizes by the locator in the mid-sagittal slices, on its training data {LOCATOR_ERRORS}; elsewhere less exactly."
 )
 
 
@@ -173,6 +169,7 @@ def _shown(result: StudyResult, model: Mapping[str, Any], options: ReportOptions
         "grades": in_script(_gradable(result, model, words)),
         "script_words": in_script(words.in_scripts(script)) or "{}",
         "slices": in_script(slices),
+        "opens": frozenset(slices.get("measured", ())),
         "script": script,
         "script_hash": script_hash,
     }

@@ -17,6 +17,7 @@ from PIL import Image
 
 from spinenet.crops import CropSpec, place
 from spinenet.report.deciding_slices import deciding, share_of
+from spinenet.report.page.measured_places import measured_places
 from spinenet.report.page.page_words import ENGLISH, PageWords
 from spinenet.report.page.pictures import Window, grey_of, sagittal_first, spine_window
 from spinenet.study import LevelFrame, LocatedSeries, Series, StudyResult
@@ -47,7 +48,8 @@ def viewer_data(result: StudyResult, model: Mapping[str, Any], words: PageWords 
 
     ``panes`` are titles with their slices, ``levels`` lie in the patient, and ``cells`` say for ``level|target`` the
     slices that decided it, the first first, each as pane, slice, per cent of the attention and corners of the crop.
-    ``measured`` says for ``level|measurement`` the pane and slice that it was read from, where that is one slice.
+    ``measured`` says for ``level|size`` of the table the pane and slice that it was measured in, and the lines around
+    what was measured.
     """
     panes = _panes(result.located)
     if not panes:
@@ -55,6 +57,7 @@ def viewer_data(result: StudyResult, model: Mapping[str, Any], words: PageWords 
     side = _side(result.located)
     stacks = {one.series.name: _stack(one.series, side) for one in result.located}
     quality = _quality(list(stacks.values()))
+    by_name = {one.series.name: one.series for one in result.located}
     at = {
         (one.series.name, index): (number, place_in_pane)
         for number, pane in enumerate(panes)
@@ -64,9 +67,8 @@ def viewer_data(result: StudyResult, model: Mapping[str, Any], words: PageWords 
         "panes": [_pane(pane, stacks, quality, words) for pane in panes],
         "levels": [_level(result, name) for name in dict.fromkeys(level.name for level in result.levels)],
         "measured": {
-            f"{one.level}|{one.name}": at[one.series, one.slice_index]
-            for one in result.measurements
-            if one.slice_index is not None and (one.series, one.slice_index) in at
+            key: [*at[series, index], [_on_picture(line, by_name[series], side) for line in lines]]
+            for key, (series, index, lines) in measured_places(result).items()
         },
         "cells": _cells(result, at, CropSpec(**model["crop"]) if "crop" in model else CropSpec(), side),
     }
@@ -210,8 +212,13 @@ def _corners(series: Series, frame: LevelFrame, index: int, spec: CropSpec, side
     matrix = place(series, frame, spec).matrix(index)
     rows, columns = spec.rows - 0.5, spec.columns - 0.5
     corners = np.array([[-0.5, -0.5, 1], [-0.5, columns, 1], [rows, columns, 1], [rows, -0.5, 1]])
+    return _on_picture(corners @ matrix.T, series, side)
+
+
+def _on_picture(places_rc: NDArray[np.float64], series: Series, side: int) -> list[Point]:
+    """Places (N, 2) of (row, column) on a slice, on its picture."""
     shrink = np.array(_shape(series, side)) / np.array(series.voxels_SRC.shape[1:])
-    return [_point(((corner @ matrix.T + 0.5) * shrink)[::-1], 1) for corner in corners]
+    return [_point(place[::-1], 1) for place in (places_rc + 0.5) * shrink]
 
 
 def _point(values: NDArray[np.floating], digits: int = 2) -> Point:

@@ -8,7 +8,7 @@ document.querySelectorAll(".viewer").forEach((root, place) => {
   const find = (selector) => root.querySelector(selector);
   const COLOURS = ["#ffd23f", "#6fc3df", "#ff8f6b", "#b7e07a", "#d9a6ff"];
   const WHEEL_STEP = 40; // of a wheel or a touchpad for a slice
-  const state = { level: null, cell: null, cursor: null, marks: true, drag: "window" };
+  const state = { level: null, cell: null, size: null, cursor: null, marks: true, drag: "window" };
 
   const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
   const along = (a, step, b) => a.map((value, axis) => value + step * b[axis]);
@@ -218,6 +218,9 @@ document.querySelectorAll(".viewer").forEach((root, place) => {
       if (this.info.plane === "sagittal") for (const level of data.levels) this.drawLevel(pen, level);
       if (state.cursor) this.drawCursor(pen);
       const crop = this.crop();
+      if (state.size && state.size.pane === this.index && state.size.slice === this.at) {
+        for (const line of state.size.lines) line.forEach((place, index) => this.line(pen, place, line[(index + 1) % line.length], "#7dff9b", 1.5));
+      }
       if (crop) crop.forEach((corner, index) => this.line(pen, corner, crop[(index + 1) % 4], "#7dff9b", 2));
     }
 
@@ -378,19 +381,27 @@ document.querySelectorAll(".viewer").forEach((root, place) => {
   function toLevel(name) {
     const level = data.levels.find((one) => one.name === name);
     pressLevel(name);
-    state.cell = null;
+    state.cell = state.size = null;
     state.cursor = level.center;
     find(".read-from").textContent = "";
     outline(null);
     panes.forEach((pane) => { pane.go(pane.nearest(level.center)); pane.center(level.center); });
   }
 
+  // Shows the slice that a size was measured in, with the lines around what was measured.
   function openSize(cell) {
-    const [pane, slice] = (data.measured || {})[cell?.dataset.size] || [];
+    const [pane, slice, lines = []] = (data.measured || {})[cell?.dataset.size] || [];
     if (pane === undefined) return;
     toLevel(cell.dataset.size.split("|")[0]);
+    state.cursor = null;
+    state.size = { pane, slice, lines };
     panes[pane].go(slice);
     choose(panes[pane]);
+    const { number, series } = panes[pane].slices[slice], words = cell.querySelector(".open-size")?.dataset.words;
+    const status = find(".read-from");
+    status.replaceChildren();
+    if (words) made("b", status, { textContent: words });
+    status.append(`${words ? ". " : ""}${t("Measured in {series}, slice {number}", { series, number: number[0] })}`);
     outline(cell);
     root.scrollIntoView({ block: "nearest" });
   }
@@ -456,8 +467,9 @@ document.querySelectorAll(".viewer").forEach((root, place) => {
   root.querySelectorAll("[data-do]").forEach((button) => button.addEventListener("click", () => panes.forEach(actions[button.dataset.do])));
   document.addEventListener("click", (event) => {
     const onLink = event.target.closest("a.open-slice"), cell = event.target.closest("td");
-    if (!onLink && (event.target.closest("a, button, input, select, summary") || String(getSelection()))) return;
+    if (!onLink && !event.target.closest("a.open-size") && (event.target.closest("a, button, input, select, summary") || String(getSelection()))) return;
     const link = onLink || cell?.querySelector("a.open-slice");
+    if (!link && event.target.closest("a.open-size")) event.preventDefault();
     if (!link) return openSize(cell);
     event.preventDefault();
     openCell(link);
