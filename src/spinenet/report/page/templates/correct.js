@@ -93,10 +93,14 @@
     build();
     if (data.earlier) fill(data.earlier);
   });
+  // Within `spinenet app` corrections are sent to it; elsewhere they are saved as a file for `spinenet apply`.
+  const isInApp = location.protocol !== "file:" && location.hostname === "127.0.0.1" && location.pathname.startsWith("/results/reports/");
+  details.querySelectorAll(isInApp ? ".as-file" : ".in-app").forEach((one) => one.remove());
+  details.querySelectorAll(".in-app").forEach((one) => { one.hidden = false; });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (location.protocol !== "file:" && location.hostname === "127.0.0.1" && location.pathname.startsWith("/results/reports/")) {
-      const sent = made("form", document.body, { method: "post", action: "/corrections", hidden: true }); // `spinenet app`
+    if (isInApp) {
+      const sent = made("form", document.body, { method: "post", action: "/corrections", hidden: true });
       made("input", sent, { name: "corrections", value: JSON.stringify(corrections()) });
       return sent.submit();
     }
