@@ -58,8 +58,8 @@ class Reading:
 
     @property
     def percent(self) -> int:
-        """Its probability in per cent."""
-        return round(100 * self.share)
+        """Its probability in per cent, never 100: no grade is certain."""
+        return min(round(100 * self.share), 99)
 
     @property
     def word(self) -> str:
