@@ -269,6 +269,12 @@ def test_flags_stand_where_they_belong(result: StudyResult) -> None:
     assert re.search(r"L4/L5 (No|Cannot)[^:]*\. partly out of view", text)
 
 
+def test_why_a_study_is_partial_stands_at_the_top_and_once(result: StudyResult) -> None:
+    lost = Note("slices_left_out", Scope.SERIES, "t2", "1 of 13 slices left out: cut short")
+    html = render(replace(result, status="partial", notes=(*result.notes, lost)), model=MODEL)
+    assert html.count(str(lost)) == 1 and html.index(str(lost)) < html.index('<section class="grades">')
+
+
 def test_what_stands_elsewhere_on_the_page_is_not_said_again(result: StudyResult) -> None:
     flags = (
         Note("a", Scope.STUDY, "", "a disc too many; all names may be one off", Severity.FLAG),

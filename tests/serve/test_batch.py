@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 
 from spinenet.crops import CropSpec
 from spinenet.errors import OutputError, ReadError, StudyError
+from spinenet.locating.discs import NUMBERING
 from spinenet.model.bundle import load_bundle, write_bundle
 from spinenet.readers import StudySource
 from spinenet.readers.level_names import GivenNames
@@ -17,9 +18,9 @@ from spinenet.readers.sources import VolumeFile
 from spinenet.report.document import read_document
 from spinenet.report.tables import recover
 from spinenet.serve import batch
-from spinenet.serve.batch import StudyRows, predict_paths, without_location
+from spinenet.serve.batch import StudyRows, doubts, predict_paths, without_location
 from spinenet.serve.output_folder import claim, locked
-from spinenet.study import Prediction, Study, StudyResult
+from spinenet.study import Note, Prediction, Scope, Severity, Study, StudyResult
 
 
 @dataclass(frozen=True)
@@ -311,3 +312,11 @@ def test_workers_open_the_bundle_themselves_and_give_the_same_rows(tmp_path: Pat
         messages.append({key: row["message"] for key, row in rows(out / "studies.csv").items()})
     assert messages[0] == messages[1]
     assert all(str(tmp_path) not in message for message in messages[0].values())
+
+
+def test_the_terminal_says_of_a_partial_study_what_its_images_lack_and_nothing_that_is_said_of_all() -> None:
+    notes = (NUMBERING, Note("slices_left_out", Scope.SERIES, "t2", "1 of 13 slices left out: damaged"))
+    flags = (Note("slip_measured", Scope.LEVEL, "L4/L5", "a forward slip was measured", Severity.FLAG),)
+    result = StudyResult("a", "partial", 0.1, notes=notes, flags=flags)
+    assert doubts(result) == "t2: 1 of 13 slices left out: damaged"
+    assert doubts(replace(result, status="failed")) == ""

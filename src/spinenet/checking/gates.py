@@ -232,7 +232,7 @@ def _series_flags(located: LocatedSeries, reference: UsualSeries | None) -> Iter
             "synthetic series the model learnt from" if reference.synthetic else "real series the model was judged on"
         )
         figure = reference.oddest(figures.figures_F)
-        text = f"unlike the {usual}, most of all by {figure} ({distance:.1f} times what is usual)"
+        text = f"unlike the {usual}, most of all by {figure} ({distance:.1f} times as far off as is still usual)"
         severity = Severity.REFUSE if distance > REFUSE_FACTOR else Severity.FLAG
         yield Note("unlike_training", Scope.SERIES, name, text, severity)
 

@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from spinenet import __version__
+from spinenet.checking.visible import NOT_SHOWN
 from spinenet.errors import OutputError, ReadError, SpinenetError
+from spinenet.locating.discs import NUMBERING
 from spinenet.model.bundle import Bundle, load_bundle
 from spinenet.predict import predict_study
 from spinenet.readers import StudySource, Wanted, find_studies, names, read_study, with_views
@@ -42,7 +44,7 @@ from spinenet.report.study_files import (
 from spinenet.report.tables import Row, StudyRow, append, arrange, prediction_rows, recover, remove, study_row
 from spinenet.serve.cluster import on_cluster
 from spinenet.serve.output_folder import claim, forget_others, is_output, locked
-from spinenet.study import Note, Scope, Severity, StudyResult
+from spinenet.study import Note, Scope, Severity, StudyResult, sentence
 from spinenet.system.processes import in_processes
 
 LOG = logging.getLogger(__name__)
@@ -84,11 +86,13 @@ class BatchSummary:
 
 @dataclass(frozen=True)
 class StudyRows:
-    """A study's rows, its files being written already, and the codes of what was said of it."""
+    """A study's rows, its files being written already, the codes of what was said of it, and what of it is told on the
+    terminal of a study that was graded: what the images lack or call into doubt."""
 
     study: StudyRow
     predictions: tuple[Row, ...]
     codes: frozenset[str]
+    why: str = ""
 
 
 OnProgress = Callable[[int, int, StudyRows | None], None]
@@ -116,7 +120,17 @@ class Worker:
         result = replace(result, experimental=self.options.experimental, notes=(*result.notes, *_no_objects(result)))
         write_study_files(result, self.reports, model=model_facts(self.bundle), options=self.options, place=place)
         codes = frozenset(note.code for note in (*result.notes, *result.flags))
-        return StudyRows(replace(study_row(result), images=images), tuple(prediction_rows(result)), codes)
+        rows = tuple(prediction_rows(result))
+        return StudyRows(replace(study_row(result), images=images), rows, codes, doubts(result))
+
+
+def doubts(result: StudyResult) -> str:
+    """What is said of a graded study as a whole and of its series, but what is said of every study."""
+    if result.status == "failed":
+        return ""
+    of_all = (NUMBERING.code, NOT_SHOWN, "experimental")
+    told = [note for note in (*result.flags, *result.notes) if note.scope is not Scope.LEVEL]
+    return sentence(note for note in told if note.code not in of_all)
 
 
 def _no_objects(result: StudyResult) -> tuple[Note, ...]:

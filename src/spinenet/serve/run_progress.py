@@ -22,7 +22,7 @@ def run_progress() -> Iterator[Any]:
         def show(done: int, total: int, rows: StudyRows | None) -> None:
             progress.update(task, completed=done, total=total, description="predicting")
             if rows and (rows.study.status != "ok" or UNMET in rows.codes):
-                line = f"{rows.study.study}: {rows.study.status}: {rows.study.message}"
+                line = f"{rows.study.study}: {rows.study.status}: {rows.why or rows.study.message}"
                 progress.console.print(escape(line), highlight=False)
 
         yield show

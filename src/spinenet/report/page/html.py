@@ -19,6 +19,7 @@ from spinenet import __version__
 from spinenet.checking.gates import NOT_LOOKED_FOR_CODE
 from spinenet.labels import NEVER_LOOKED_FOR, TARGET, TARGETS, VIEWS, Target
 from spinenet.locating.discs import NUMBERING
+from spinenet.readers.sources import LOST
 from spinenet.report.certainty import EXPLAINED, LOCATOR_ERRORS, PLAINLY, PLAINLY_OF_A_READER, reading_of
 from spinenet.report.corrections import approved
 from spinenet.report.deciding_slices import misses_beside_midline
@@ -113,7 +114,7 @@ def render(result: StudyResult, *, model: Mapping[str, Any], options: ReportOpti
         failed=failed,
         t=words,
         patient=identification_of(origin).parts if origin else (),
-        flags=[one for one in result.flags if failed or _is_at_the_top(one)],
+        flags=[one for one in result.flags if failed or _is_at_the_top(one)] + ([] if failed else _lost(result)),
         model_lines=model_lines(model),
         excluded=in_words(model.get("excluded_use")),
         not_graded=[words.running(target) for target in TARGETS if target not in targets],
@@ -232,6 +233,11 @@ def _taken_over(prediction: Prediction, words: PageWords) -> str:
     return words("{told}, taken as {grade}", told=told, grade=words.grade(target, stands.grade)) if several else told
 
 
+def _lost(result: StudyResult) -> list[Note]:
+    """Why a study is partial: images that are missing or could not be used."""
+    return [note for note in result.notes if note.code in LOST]
+
+
 def _is_at_the_top(flag: Note) -> bool:
     return flag.scope is not Scope.LEVEL and flag.severity is not Severity.NOTE
 
@@ -251,7 +257,7 @@ def notes_of(result: StudyResult) -> list[str]:
     """What is said of the study and stands nowhere else on the page; that levels are only counted is said of all but
     those whose names a reader has approved."""
     naming = naming_of(result)
-    others = [note for note in result.notes if note.code != NUMBERING.code and note != naming]
+    others = [note for note in result.notes if note.code not in {NUMBERING.code, *LOST} and note != naming]
     counted = [naming] if naming else []
     told = [
         flag
