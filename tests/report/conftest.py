@@ -171,6 +171,7 @@ class PageLog:
 @pytest.fixture
 def watched(browser: Any) -> Iterator[PageLog]:
     context = browser.new_context(offline=True)
+    context.set_default_timeout(120_000)  # of a machine that is busy with other things too
     watched = PageLog(context.new_page())
     watched.page.on("request", lambda request: watched.requests.append(request.url))
     watched.page.on("console", lambda message: watched.complaints.append(message.text))
