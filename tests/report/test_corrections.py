@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 
+from spinenet.checking.measured_findings import slip_flags
 from spinenet.errors import OutputError
 from spinenet.labels import LEVELS
 from spinenet.report.certainty import Certainty, reading_of
@@ -22,7 +23,7 @@ from spinenet.report.page.html import render, write_study_report
 from spinenet.report.reviewed import as_predicted
 from spinenet.report.text.language import phrases
 from spinenet.report.text.narrative import narrative
-from spinenet.study import Prediction, StudyResult
+from spinenet.study import Measurement, Prediction, StudyResult
 
 CHANGES: dict[str, Any] = {
     "corrections": 2,
@@ -257,3 +258,15 @@ def test_the_form_saves_what_was_changed_and_shows_it_again(
     assert watched.complaints == []
     page.set_viewport_size({"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_a_slip_that_the_reader_sees_is_no_longer_said_to_be_graded_absent(
+    graded: StudyResult, saved: Any, model: dict[str, Any]
+) -> None:
+    slip = Measurement("L4/L5", "slip_mm", 7.8, "mm", 1.5, 99, "t2")
+    absent = Prediction("L4/L5", "spondylolisthesis", 0, (0.9, 0.1), True)
+    measured = replace(graded, predictions=(absent,), measurements=(slip,), flags=slip_flags((absent,), (slip,)))
+    for grade, is_cautioned in ((1, False), (0, True)):
+        corrections = read_corrections(saved(grades={"L4/L5": {"spondylolisthesis": grade}}))
+        page = render(corrected(measured, corrections), model=model)
+        assert ("a forward slip of 7.8 mm was measured" in page) is is_cautioned

@@ -105,18 +105,6 @@ def test_a_second_file_takes_the_place_of_the_first(out: Path, bundle: Bundle, t
     assert dcmread(out / "reports" / f"{key}.sr.dcm").VerificationFlag == "UNVERIFIED"
 
 
-def test_a_slip_that_the_reader_sees_is_no_longer_said_to_be_graded_absent(
-    out: Path, bundle: Bundle, tmp_path: Path
-) -> None:
-    key = rows(out / "predictions.csv")[0]["study"]
-    for grade, is_cautioned in ((1, False), (0, True)):
-        given = saved(tmp_path, bundle, key, grades={"L4/L5": {"spondylolisthesis": grade}})
-        apply_corrections([given], [SAMPLE], out, bundle, DEFAULT)
-        pages = [out / "reports" / f"{key}{end}" for end in (".html", ".sr.dcm")]
-        for path in (out / "studies.csv", out / "predictions.json", out / "worklist.html", *pages):
-            assert (b"a forward slip of 7.8 mm was measured" in path.read_bytes()) == is_cautioned, path.name
-
-
 def test_names_that_a_reader_moved_are_the_readers_before_approval(out: Path, bundle: Bundle, tmp_path: Path) -> None:
     key = rows(out / "predictions.csv")[0]["study"]
     moved = saved(tmp_path, bundle, key, shift=1, approved=False, grades={"L5/S1": {"narrowing": 1}})
