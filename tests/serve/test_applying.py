@@ -107,7 +107,7 @@ def test_a_second_file_takes_the_place_of_the_first(out: Path, bundle: Bundle, t
 
 def test_names_that_a_reader_moved_are_the_readers_before_approval(out: Path, bundle: Bundle, tmp_path: Path) -> None:
     key = rows(out / "predictions.csv")[0]["study"]
-    moved = saved(tmp_path, bundle, key, shift=1, approved=False, grades={"L5/S1": {"narrowing": 1}})
+    moved = saved(tmp_path, bundle, key, shift=1, approved=False, grades={"L1/L2": {"narrowing": 1}})
     apply_corrections([moved], [SAMPLE], out, bundle, DEFAULT)
     text = (out / "reports" / f"{key}.txt").read_text(encoding="utf-8")
     assert "Levels are named as Reader^Jo corrected them." in text
@@ -115,10 +115,9 @@ def test_names_that_a_reader_moved_are_the_readers_before_approval(out: Path, bu
         content = (out / "reports" / f"{key}{end}").read_bytes()
         assert b"not verified; a transitional" not in content and NUMBERING.text.encode() not in content
     heights = [one for one in rows(out / "measurements.csv") if one["measurement"] == "disc_height_mm"]
-    assert {one["level"]: one["percentile"] for one in heights}[
-        "L4/L5"
-    ] == "60"  # among L4/L5, not L5/S1, where it is 62
-    assert "which does not bear it out" in text
+    places = {one["level"]: one["percentile"] for one in heights}
+    assert places["T12/L1"] == "55"  # among T12/L1, not L1/L2, where it is 31
+    assert "which does not bear it out: percentile 55" in text
 
 
 def test_a_lowest_disc_that_is_not_graded_stays_said_however_names_move(bundle: Bundle, tmp_path: Path) -> None:
