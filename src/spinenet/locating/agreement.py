@@ -131,7 +131,9 @@ def _along_spine_mm(back_mm: float) -> list[Floats]:
 def _best(points: Points, fixed: Series, offsets_mm: Sequence[Floats]) -> Displacement:
     image = _blurred(fixed)
     fewest = max(FEWEST_POINTS, int(_inside(points.places_mm, fixed).sum()) // 2)
-    shared = np.array([_shared_information(points, fixed, image, offset_mm, fewest) for offset_mm in offsets_mm])
+    places_N3, way = fixed.to_vox(points.places_mm), fixed.mm2vox[:3, :3]
+    moved = (places_N3 + way @ offset_mm for offset_mm in offsets_mm)
+    shared = np.array([_shared_information(points.values_N, at_N3, fixed, image, fewest) for at_N3 in moved])
     best = int(shared.argmax())
     apart = np.linalg.norm(np.array(offsets_mm) - offsets_mm[best], axis=1) > APART_MM
     return Displacement(-offsets_mm[best], float(shared[best] / max(shared[apart].max(), 1e-6)))
@@ -161,13 +163,16 @@ def _reachable(points: Points, fixed: Series, most: int) -> Points:
 
 
 def _inside(places_mm: Floats, fixed: Series, margin_mm: Floats | None = None) -> NDArray[np.bool_]:
-    """Which places lie in a series, or as near to it as ``margin_mm`` (across slices, along rows and columns); what
-    lies beside a single slice by SLICE_REACH_MM is shown by it."""
+    """Which places lie in a series, or as near to it as ``margin_mm`` (across slices, along rows and columns)."""
+    return _is_shown(fixed.to_vox(places_mm), fixed, margin_mm)
+
+
+def _is_shown(at_N3: Floats, fixed: Series, margin_mm: Floats | None = None) -> NDArray[np.bool_]:
+    """The same of voxel positions; what lies beside a single slice by SLICE_REACH_MM is shown by it."""
     reach_mm = np.array([SLICE_REACH_MM if len(fixed.voxels_SRC) == 1 else 0.0, 0.0, 0.0])
     margin = (reach_mm if margin_mm is None else np.maximum(margin_mm, reach_mm)) / fixed.spacing_mm
-    places = fixed.to_vox(places_mm)
     far = np.array(fixed.voxels_SRC.shape) - 1
-    return np.asarray(((places >= -margin) & (places <= far + margin)).all(axis=1))
+    return np.asarray(((at_N3 >= -margin) & (at_N3 <= far + margin)).all(axis=1))
 
 
 def _blurred(series: Series) -> NDArray[np.float32]:
@@ -179,19 +184,18 @@ def _blurred(series: Series) -> NDArray[np.float32]:
 
 
 def _shared_information(
-    points: Points, fixed: Series, image: NDArray[np.float32], offset_mm: Floats, fewest: int
+    values_N: Floats, at_N3: Floats, fixed: Series, image: NDArray[np.float32], fewest: int
 ) -> float:
-    """Normalised mutual information (Studholme et al. 1999, less 1) of the points and what ``fixed`` shows when they
-    are moved by ``offset_mm``; 0 where fewer than ``fewest`` of them lie in it."""
+    """Normalised mutual information (Studholme et al. 1999, less 1) of values and what ``fixed`` shows at these voxel
+    positions; 0 where fewer than ``fewest`` of them lie in it."""
     from scipy import ndimage
 
-    moved_mm = points.places_mm + offset_mm
-    inside = _inside(moved_mm, fixed)
+    inside = _is_shown(at_N3, fixed)
     if inside.sum() < fewest:
         return 0.0
-    places = np.clip(fixed.to_vox(moved_mm[inside]), 0, np.array(image.shape) - 1)
+    places = np.clip(at_N3[inside], 0, np.array(image.shape) - 1)
     seen = ndimage.map_coordinates(image, places.T, order=1)
-    joint_BB = joint_shares(ranks(points.values_N[inside]), ranks(seen))
+    joint_BB = joint_shares(ranks(values_N[inside]), ranks(seen))
     together = entropy(joint_BB)
     return (entropy(joint_BB.sum(axis=0)) + entropy(joint_BB.sum(axis=1))) / together - 1 if together > 0 else 0.0
 
