@@ -29,8 +29,8 @@ MAX_WALLS_SPREAD_MM = 0.6
 """A slip of 3 mm and more is doubted where the walls that it is read between are less straight (2 of the 8 slips of 557
 phantoms' discs that were off by more than 2.5 mm, 1 other; about 2 % of patients' discs)."""
 MAX_LOCATED_SLIP_MM = 5.0
-"""The locator's slips from here on are not believed: of 13 of SPIDER's discs half were off by 6 mm and more; of smaller
-ones 95 % by 3.2 at most."""
+"""The locator's slips from here on are not believed: of 17 of SPIDER's discs half were off by 6 mm and more; of smaller
+ones 95 % by 3.1 at most."""
 MAX_BORDER_MM = 1.6
 """A disc's outline with a border this blurred is none: at 28 of 2,158 discs of SPIDER height, depth and wedge were off
 by 3 mm, 14 mm and 12 degrees (95 %), twice what is stated of blurred ones; 12 of these had all three right. A wedge far
