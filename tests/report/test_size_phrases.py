@@ -9,6 +9,7 @@ from spinenet.locating.measuring.quantities import QUANTITY
 from spinenet.report.document import study_entry
 from spinenet.report.narrow_canal import narrow_canals
 from spinenet.report.options import Language
+from spinenet.report.page.grade_table import grade_table
 from spinenet.report.page.html import render
 from spinenet.report.page.patient import patient_page
 from spinenet.report.page.worklist import entry_of
@@ -64,7 +65,7 @@ def test_one_rule_says_at_every_level_and_everywhere_when_a_canal_is_narrow(
     assert ("narrow" in table.split("</tbody>")[0]) is leads
     assert ("narrow" in patient_page(result).split("<footer>")[0].split("Questions")[0]) is leads
     told = " ".join(dict(text.findings)[level])
-    assert ("below" in told, "within its error of that limit" in told) == (is_named, is_named and near)
+    assert (", below" in told, "within its error of that limit" in told) == (is_named, is_named and near)
     if leads:
         assert (
             f"{QUANTITY[name].written(value)} ± {QUANTITY[name].written(error)}" in first
@@ -126,3 +127,13 @@ def test_a_slip_whose_error_is_not_known_is_said_to_be_coarse() -> None:
         slip = (Measurement("L5/S1", "slip_mm", 4.2, "mm", error),)
         result = StudyResult("a", "ok", 0.0, predictions=graded, measurements=slip)
         assert said in narrative(result, MODEL).text()
+
+
+def test_an_area_of_the_sac_that_is_badly_known_excludes_no_narrow_canal() -> None:
+    graded = (Prediction("L4/L5", "narrowing", 0, (0.9, 0.1), True),)
+    for error, is_open in ((40.0, False), (88.0, True)):
+        sac = Measurement("L4/L5", "sac_area_mm2", 151.0, "mm2", error, None, "axial", slice_index=2)
+        text = narrative(StudyResult("a", "ok", 0.0, predictions=graded, measurements=(sac,)), MODEL).text()
+        table = grade_table((), ("L4/L5",), (sac,))
+        assert table.rows[0][2][0][0] == ("151 ± 88" if is_open else "151")
+        assert ("below 75 mm² is not excluded" in text) is is_open
