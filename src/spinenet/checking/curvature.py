@@ -36,9 +36,13 @@ _UP_HW, _BACK_HW = np.meshgrid(np.arange(-28.0, 29.0, 4.0), np.arange(-20.0, 45.
 
 def curvature_flags(sagittal: Sequence[LocatedSeries]) -> Iterator[Note]:
     """A flag of the study where every wide stack of several shows the spine curved to the side."""
-    bends_mm = [bend_mm(one) for one in sagittal if len(one.series.voxels_SRC) * one.series.spacing_mm[0] >= WIDE_MM]
-    known = [bend for bend in bends_mm if bend is not None]
-    if len(known) >= FEWEST_STACKS and min(known) > BENT_MM:
+    wide = [one for one in sagittal if len(one.series.voxels_SRC) * one.series.spacing_mm[0] >= WIDE_MM]
+    known: list[float] = []
+    for bend in map(bend_mm, wide):
+        known += [] if bend is None else [bend]
+        if known and known[-1] <= BENT_MM:  # most spines: the other stacks need not be looked at
+            return
+    if len(known) >= FEWEST_STACKS:
         text = f"the spine curves to the side by {min(known):.0f} mm or more (scoliosis?): no slice is all its midline"
         yield Note("curved", Scope.STUDY, "", text, Severity.FLAG)
 
