@@ -72,10 +72,11 @@ def _seen(located: LocatedSeries, places_XF3: Floats) -> Floats:
     series = located.series
     places = np.moveaxis(series.to_vox(places_XF3), -1, 0)
     grey_XF = map_coordinates(series.voxels_SRC, places, order=1, cval=np.nan, output=np.float64)
-    low, high = np.nanpercentile(grey_XF, [1, 99]) if np.isfinite(grey_XF).any() else (0.0, 0.0)
-    grey_XF = np.clip(grey_XF, low, high)
-    beyond_X = (places[0] < 0).any(axis=1) | (places[0] > len(series.voxels_SRC) - 1).any(axis=1)
+    if not np.isfinite(grey_XF).any():
+        return np.full_like(grey_XF, np.nan)
+    grey_XF = np.clip(grey_XF, *np.nanpercentile(grey_XF, [1, 99]))
     grey_XF = np.nan_to_num(grey_XF - np.nanmean(grey_XF))
+    beyond_X = (places[0] < 0).any(axis=1) | (places[0] > len(series.voxels_SRC) - 1).any(axis=1)
     grey_XF[beyond_X] = np.nan
     return grey_XF
 
