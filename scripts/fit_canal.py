@@ -1,10 +1,10 @@
-"""Teach a bundle how the canal's grade follows its measured area, and calibrate what comes out.
+"""Teach a bundle how the canal's grade follows a measured area, and calibrate what comes out.
 
 python scripts/fit_canal.py BUNDLE PHANTOMS CALIBRATION: the lines are fitted on PHANTOMS that no part of the bundle has
 learnt from, the calibration on others with the frequencies of patients. Both are written into BUNDLE/model.json.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,16 +17,21 @@ from spinenet.datasets import load_dataset
 from spinenet.labels import TARGET, TARGET_INDEX, UNKNOWN
 from spinenet.model import calibration
 from spinenet.model.bundle import Bundle, load_bundle, write_bundle
-from spinenet.model.canal_by_area import KEY, NAME, CanalByArea, OrdinalLine, features_of
+from spinenet.model.canal_by_area import KEY, NAME, CanalAreas, CanalByArea, OrdinalLine, features_of
 from spinenet.predict import canal_areas, check, grade, locate
 from spinenet.readers import read_study
 from spinenet.system.progress import track
 
 RIDGE = 0.5
 """Of the weights, each of a feature in units of its spread."""
+PATIENTS_NOISE = 3.0
+"""Standard deviation of what is added to the grader's log-odds while lines are fitted, so that they lean on areas: of
+phantoms the grader tells the grade, as it has learnt from others of their kind, of patients it tells less, while areas
+are outlined by networks of patients. Chosen by looking at SPIDER's SPACE volumes (``notebooks/EXPERIMENTS.md``)."""
+REPEATS = 8
 Floats = NDArray[np.float64]
-Levels = tuple[Floats, Floats, NDArray[np.int64]]
-"""Of a study: log-probabilities of the grader (L, K), areas in mm2 (L,), grades (L,), UNKNOWN where not to be seen."""
+Levels = tuple[Floats, CanalAreas, NDArray[np.int64]]
+"""Of a study: log-probabilities of the grader (L, K), areas, grades (L,), UNKNOWN where not to be seen."""
 
 
 def main(bundle: Path, phantoms: Path, calibration_phantoms: Path) -> None:
@@ -34,15 +39,20 @@ def main(bundle: Path, phantoms: Path, calibration_phantoms: Path) -> None:
     opened = load_bundle(bundle)
     facts = {key: value for key, value in opened.metadata.items() if key not in ("digest", "sha256", KEY)}
     plain = replace(opened, metadata=facts)
-    features_LF, grade_L = _known(
-        (features_of(logp_LK, area_L), grade_L) for logp_LK, area_L, grade_L in _graded(phantoms, plain)
+    graded = list(_graded(phantoms, plain))
+
+    def line(features: Callable[[Floats, CanalAreas], Floats]) -> OrdinalLine:
+        return _fitted(*_known((features(logp_LK, areas), grade_L) for logp_LK, areas, grade_L in graded))
+
+    lines = CanalByArea(
+        with_sac=line(lambda logp_LK, areas: features_of(logp_LK, areas.sac_L)),
+        with_area=line(lambda logp_LK, areas: features_of(logp_LK, areas.canal_L)),
+        without=line(lambda logp_LK, areas: features_of(logp_LK, areas.canal_L)[:, :1]),
     )
-    measured_L = ~np.isnan(features_LF).any(1)
-    lines = CanalByArea(_fitted(features_LF[measured_L], grade_L[measured_L]), _fitted(features_LF[:, :1], grade_L))
-    print(f"{len(grade_L)} levels, {measured_L.sum()} with an area: {lines}")
+    print(lines)
     logp_LK, grade_L = _known(
-        (lines.log_probabilities(logp_LK, area_L), grade_L)
-        for logp_LK, area_L, grade_L in _graded(calibration_phantoms, plain)
+        (lines.log_probabilities(logp_LK, areas), grade_L)
+        for logp_LK, areas, grade_L in _graded(calibration_phantoms, plain)
     )
     fitted = calibration.fit(TARGET[NAME], logp_LK, grade_L)
     print(f"{len(logp_LK)} levels: {fitted}")
@@ -56,18 +66,23 @@ def _graded(root: Path, bundle: Bundle) -> Iterator[Levels]:
         graded = grade(check(locate(read_study(labelled.source), bundle), bundle), bundle)
         level_L = graded.bag.level_L
         grade_L = np.where(graded.visible_LT[:, index], labelled.grades_LT[level_L, index], UNKNOWN)
-        yield graded.logp_LTK[:, index, :grades].astype(np.float64), canal_areas(graded.measured, level_L), grade_L
+        areas = canal_areas(graded.measured, graded.measurements, level_L)
+        yield graded.logp_LTK[:, index, :grades].astype(np.float64), areas, grade_L
 
 
 def _known(studies: Iterable[tuple[Floats, NDArray[np.int64]]]) -> tuple[Floats, NDArray[np.int64]]:
-    """The levels of all studies that have a grade, one after the other."""
+    """The levels of all studies that have a grade and all values, one after the other."""
     values, grades = zip(*studies, strict=True)
-    grade_L = np.concatenate(grades)
-    return np.concatenate(values)[grade_L != UNKNOWN], grade_L[grade_L != UNKNOWN]
+    values_LF, grade_L = np.concatenate(values), np.concatenate(grades)
+    known_L = (grade_L != UNKNOWN) & ~np.isnan(values_LF).any(1)
+    return values_LF[known_L], grade_L[known_L]
 
 
 def _fitted(features_LF: Floats, grade_L: NDArray[np.int64]) -> OrdinalLine:
-    """The line with the least penalised negative log-likelihood."""
+    """The line with the least penalised negative log-likelihood; the grader's log-odds come first of the features."""
+    rng = np.random.default_rng(0)
+    features_LF, grade_L = np.tile(features_LF, (REPEATS, 1)), np.tile(grade_L, REPEATS)
+    features_LF[:, 0] += rng.normal(0, PATIENTS_NOISE, len(features_LF))
     spread_F, cuts = features_LF.std(0), len(TARGET[NAME].grades) - 1
 
     def line(x: Floats) -> OrdinalLine:
@@ -77,7 +92,7 @@ def _fitted(features_LF: Floats, grade_L: NDArray[np.int64]) -> OrdinalLine:
     def loss(x: Floats) -> float:
         p_LK = line(x).probabilities(features_LF)
         likelihood = np.log(p_LK[np.arange(len(grade_L)), grade_L]).sum()
-        return float(-likelihood + RIDGE * (x[: len(spread_F)] ** 2).sum())
+        return float(-likelihood / REPEATS + RIDGE * (x[: len(spread_F)] ** 2).sum())
 
     return line(minimize(loss, np.zeros(len(spread_F) + cuts), method="L-BFGS-B").x)
 

@@ -75,7 +75,7 @@ once "$out/patients/metrics.json" spinenet evaluate "out=$out/patients" data=spi
   "runs=[$out/fold0,$out/fold1,$out/fold2]" "title='SPIDER, 3-fold cross-validation'"
 exported "$out/all" -1 0 experiment=default_bundle "calibration=[$out/patients/calibration.json]" \
   "metrics=$out/patients/metrics.json"
-# The canal's grade by its measured area, which rests on the segmenter too.
+# The canal's grade by its measured areas, which rest on the segmenters too.
 canal=(study.size="$(many 320 192)" study.axial_size="$(many 256 128)" study.sub_slices=1 study.pixel=uint16 workers=2)
 python scripts/make_phantom.py "out=$out/canal" "studies=$(many 120 3)" seed=16 study.mode=BALANCED "${canal[@]}"
 python scripts/make_phantom.py "out=$out/calibration" "studies=$(many 100 3)" seed=15 study.mode=RSNA "${canal[@]}"

@@ -22,7 +22,7 @@ from spinenet.locating.axial import locate_axial
 from spinenet.locating.given_names import numbering_of
 from spinenet.locating.measuring.cross_section import CROSS_SECTION
 from spinenet.locating.measuring.disc_below import with_discs_below
-from spinenet.locating.measuring.dural_sac import measure_sacs
+from spinenet.locating.measuring.dural_sac import SAC_AREA, measure_sacs
 from spinenet.locating.measuring.features import FeatureRows
 from spinenet.locating.measuring.measured_study import features_of, measure_study
 from spinenet.locating.measuring.plausibility import believed
@@ -33,6 +33,7 @@ from spinenet.locating.sides import with_agreed_sides
 from spinenet.model import canal_by_area
 from spinenet.model.bundle import DISCS, GRADER, MEASURED, Bundle
 from spinenet.model.calibration import decision
+from spinenet.model.canal_by_area import CanalAreas
 from spinenet.model.fusion import answer, joined
 from spinenet.model.reasons import reasons
 from spinenet.readers.sources import LOST
@@ -131,7 +132,7 @@ def grade(checked: StudyCheck, bundle: Bundle) -> UncalibratedGrades:
     attention_LST = _with_read_slices(attention_LST, bag, checked.series, bundle)
     all_sizes = level_measurements(checked.series, measured, bundle.usual_measurements, sacs)
     measurements, doubtful = believed(all_sizes, measured, bundle.usual_measurements, checked.series)
-    logp_LTK = _with_canal_area(joined(answers), bag, measured, bundle)
+    logp_LTK = _with_canal_area(joined(answers), bag, canal_areas(measured, measurements, bag.level_L), bundle)
     return UncalibratedGrades(
         checked, bag, logp_LTK, visible_LT, attention_LST, measured, measurements, features, (*not_measured, *doubtful)
     )
@@ -163,25 +164,26 @@ def _by_measurements(bag: Bag, features: FeatureRows | None, bundle: Bundle) -> 
     return [answer(bag.level_L, {name: said[name] for name in bundle.targets_of(MEASURED)}, features.level_L)]
 
 
-def _with_canal_area(
-    logp_LTK: NDArray[np.float32], bag: Bag, measured: Sequence[MeasuredSeries], bundle: Bundle
-) -> NDArray[np.float32]:
+def _with_canal_area(logp_LTK: NDArray[np.float32], bag: Bag, areas: CanalAreas, bundle: Bundle) -> NDArray[np.float32]:
     """The answers with the canal's by its area, where the bundle knows how."""
     lines = bundle.canal_by_area
     if lines is not None and len(bag.level_L):
         index, grades = TARGET_INDEX[canal_by_area.NAME], len(TARGET[canal_by_area.NAME].grades)
-        areas_L = canal_areas(measured, bag.level_L)
-        logp_LTK[:, index, :grades] = lines.log_probabilities(logp_LTK[:, index, :grades].astype(np.float64), areas_L)
+        logp_LTK[:, index, :grades] = lines.log_probabilities(logp_LTK[:, index, :grades].astype(np.float64), areas)
     return logp_LTK
 
 
-def canal_areas(measured: Sequence[MeasuredSeries], level_L: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(L,) area of the canal in mm2 at levels (index into LEVELS) in the first series that gives one, or NaN."""
-    area_L = np.full(len(level_L), np.nan)
-    for one in reversed(measured):
-        values_L = [one.levels.get(LEVELS[index], {}).get(CROSS_SECTION, np.nan) for index in level_L]
-        area_L = np.where(np.isnan(values_L), area_L, values_L)
-    return area_L
+def canal_areas(
+    measured: Sequence[MeasuredSeries], measurements: Sequence[Measurement], level_L: NDArray[np.int64]
+) -> CanalAreas:
+    """Areas at levels (index into LEVELS): of the sac as it is reported, of the canal in the first series with one."""
+    sacs = {one.level: one.value for one in measurements if one.name == SAC_AREA}
+    canals = {}
+    for series in reversed(measured):
+        areas = {name: sizes.get(CROSS_SECTION, np.nan) for name, sizes in series.levels.items()}
+        canals.update({name: area_mm2 for name, area_mm2 in areas.items() if not np.isnan(area_mm2)})
+    names = [LEVELS[index] for index in level_L]
+    return CanalAreas(*(np.array([found.get(name, np.nan) for name in names]) for found in (sacs, canals)))
 
 
 def _with_read_slices(

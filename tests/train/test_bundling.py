@@ -271,14 +271,15 @@ def test_the_canals_area_says_no_more_of_another_grader_or_other_outlines(
     exported: Path, grader_run: Path, tmp_path: Path
 ) -> None:
     before = load_bundle(exported / "bundle")
-    lines = CanalByArea(OrdinalLine((0.5, -1.0, -1.0), (-7.0, -4.0)), OrdinalLine((0.5,), (-1.0, 2.0)))
+    by_area = OrdinalLine((0.5, -1.0, -1.0), (-7.0, -4.0))
+    lines = CanalByArea(by_area, by_area, OrdinalLine((0.5,), (-1.0, 2.0)))
     facts = {key: value for key, value in before.metadata.items() if key not in ("calibration", "sha256")}
     facts[KEY] = lines.to_dict()
     start = str(write_bundle(tmp_path / "lines", before.parts, before.spec, before.calibration, facts))
     assert load_bundle(Path(start)).canal_by_area == lines
     sac = run_folder(tmp_path / "sac", {SAC: b"outlines of sacs"}, {})
     for name, named, kept in (
-        ("sac too", {"sac": str(sac)}, lines),
+        ("other sacs", {"sac": str(sac)}, None),
         ("outlines", {"segmenter": str(tmp_path / "s")}, None),
         ("grader", {"graders": [str(grader_run)]}, None),
     ):

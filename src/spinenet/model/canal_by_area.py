@@ -1,13 +1,14 @@
-"""The canal's grade from what the grader says of it and from the canal's measured cross-section.
+"""The canal's grade from what the grader says of it and from a measured area: of the dural sac in axial slices or,
+where there is none, of the canal in sagittal ones.
 
-Two proportional-odds lines (McCullagh 1980, "Regression models for ordinal data"), one for levels whose area was
-measured and one for the others, fitted on synthetic studies that the grader is not tested on.
+Proportional-odds lines (McCullagh 1980, "Regression models for ordinal data"), one for levels with each of these areas
+and one for the others, fitted on synthetic studies that the grader is not tested on.
 Shape letters: L level, F feature, K grade.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, fields
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,13 @@ FEWEST_LEVELS = 3
 """Measured levels from which the largest area of a patient says what is usual for him or her."""
 LEAST_P = 1e-6
 Floats = NDArray[np.float64]
+
+
+class CanalAreas(NamedTuple):
+    """Areas of levels in mm2, NaN where not measured: of the sac in axial slices, of the canal in sagittal ones."""
+
+    sac_L: Floats
+    canal_L: Floats
 
 
 @dataclass(frozen=True)
@@ -50,17 +58,19 @@ class OrdinalLine:
 
 @dataclass(frozen=True)
 class CanalByArea:
-    """The line ``with_area`` reads ``features_of``, that ``without`` its first column alone."""
+    """The lines ``with_sac`` and ``with_area`` read ``features_of``, that ``without`` its first column alone."""
 
+    with_sac: OrdinalLine
     with_area: OrdinalLine
     without: OrdinalLine
 
-    def log_probabilities(self, logp_LK: Floats, area_L: Floats) -> Floats:
-        """(L, K) log-probabilities from the grader's; ``area_L`` in mm2, NaN where none was measured."""
-        features_LF = features_of(logp_LK, area_L)
-        known_L = ~np.isnan(features_LF).any(1)
-        p_LK = self.without.probabilities(features_LF[:, :1])
-        p_LK[known_L] = self.with_area.probabilities(features_LF[known_L])
+    def log_probabilities(self, logp_LK: Floats, areas: CanalAreas) -> Floats:
+        """(L, K) log-probabilities from the grader's."""
+        sac_LF, canal_LF = features_of(logp_LK, areas.sac_L), features_of(logp_LK, areas.canal_L)
+        p_LK = self.without.probabilities(canal_LF[:, :1])
+        for line, features_LF in ((self.with_area, canal_LF), (self.with_sac, sac_LF)):
+            known_L = ~np.isnan(features_LF).any(1)
+            p_LK[known_L] = line.probabilities(features_LF[known_L])
         return np.log(p_LK / p_LK.sum(1, keepdims=True))
 
     def to_dict(self) -> dict[str, Any]:
@@ -71,7 +81,7 @@ class CanalByArea:
     def from_dict(cls, values: Mapping[str, Any]) -> "CanalByArea":
         """Of a ``model.json``; ValueError where it is not such."""
         try:
-            lines = {name: values[name] for name in ("with_area", "without")}
+            lines = {one.name: values[one.name] for one in fields(cls)}
             return cls(**{name: OrdinalLine(tuple(one["weights"]), tuple(one["cuts"])) for name, one in lines.items()})
         except (KeyError, TypeError) as error:
             raise ValueError(f"not lines of the canal by its area: {dict(values)}") from error

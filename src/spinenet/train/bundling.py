@@ -134,7 +134,7 @@ def _with_parts(
     real = {part: [t for t, kind in one["evidence"].items() if kind == "real"] for part, one in learnt.items()}
     patients = [name for name in TARGET if any(name in names for names in real.values())]
     kept = {key: value for key, value in start.metadata.items() if key not in OF_THE_START}
-    if SEGMENTER in more:
+    if set(OUTLINING) & set(more):
         kept.pop(canal_by_area.KEY, None)
     kept |= {key: value for key, value in facts.items() if value}
     kept["evidence"] = {**start.metadata.get("evidence", {}), **dict.fromkeys(patients, "real")}
@@ -174,7 +174,7 @@ def _is_unchanged(name: str, start: Bundle, decided: Mapping[str, Sequence[str]]
     """Whether a target is decided as it was in ``start``: what measures reads what the segmenter outlines."""
     parts = tuple(decided.get(name, (GRADER,)))
     by_area = name == canal_by_area.NAME and start.canal_by_area is not None
-    rests_on = {*parts, SEGMENTER} if MEASURED in parts or by_area else {*parts}
+    rests_on = {*parts, *(OUTLINING if by_area else (SEGMENTER,) if MEASURED in parts else ())}
     return name in start.targets and parts == start.graded_by(name) and not rests_on & set(replaced)
 
 
