@@ -213,15 +213,18 @@ def _is_cut(cut_V: NDArray[np.bool_], half_mm: float, slip_mm: float) -> float:
 
 def mean_known(values: NDArray[np.floating]) -> float:
     """Mean of the values that are known, NaN where none is."""
-    return float(np.nanmean(values)) if values.size and not np.isnan(values).all() else NAN
+    known_N = values[~np.isnan(values)]  # numpy's functions that skip NaN take three times as long
+    return float(known_N.mean()) if known_N.size else NAN
 
 
 def _median(values: NDArray[np.floating]) -> float:
-    return float(np.nanmedian(values)) if values.size and not np.isnan(values).all() else NAN
+    known_N = values[~np.isnan(values)]
+    return float(np.median(known_N)) if known_N.size else NAN
 
 
 def _low(values: NDArray[np.floating]) -> float:
-    return float(np.nanpercentile(values, 5)) if values.size and not np.isnan(values).all() else NAN
+    known_N = values[~np.isnan(values)]
+    return float(np.percentile(known_N, 5)) if known_N.size else NAN
 
 
 def meyerding(slip_mm: float, slip_percent: float) -> int | None:
