@@ -62,6 +62,8 @@ from spinephantom.write.dicom_files import write_dicom
 SENDERS = ("MR1", "MR2", "WEB")
 PLAIN = "from spinenet.cli import main; main()"
 STUB = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from strain_node import stub; stub(); {PLAIN}"
+MEGABYTES = 4
+"""Of a study with its results."""
 PORTION = 12
 """Studies between two fillings of the disk."""
 BACKLOG = 6
@@ -464,7 +466,7 @@ def main(
     run, begin = Run(place, random.Random(seed), stub_grader), time.monotonic()
     present, absent = Archive("PACS", free_port()), Archive("AWAY", free_port())
     present.open()
-    with small_disk(run, 64 + 2 * studies) as fill, running(run, [present, absent], kill_every) as node:
+    with small_disk(run, 64 + MEGABYTES * studies) as fill, running(run, [present, absent], kill_every) as node:
         strain(run, node, studies, fill)
         absent.open()
         settle(node, run, [present, absent], patience)

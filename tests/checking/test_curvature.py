@@ -1,6 +1,7 @@
 """A spine that curves to the side is told by two stacks; one that is oblique to the slices, or straight, is not."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -65,3 +66,9 @@ def test_one_stack_alone_or_narrow_ones_or_few_levels_say_nothing() -> None:
     assert list(curvature_flags([spine(T1, bowed(12.0)), spine(T2, bowed(0.0))])) == []
     few = spine(T2, bowed(12.0))
     assert bend_mm(LocatedSeries(few.series, few.frames[:4], few.midline_slice, few.reference)) is None
+
+
+def test_levels_beyond_the_image_add_nothing() -> None:
+    whole = spine(T2, bowed(0.0))
+    beyond = replace(whole.frames[5], level=LEVELS[6], center_mm=np.array([0.0, 60.0, 420.0]))
+    assert bend_mm(replace(whole, frames=(*whole.frames, beyond))) == pytest.approx(bend_mm(whole), abs=1.0)

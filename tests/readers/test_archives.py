@@ -95,3 +95,15 @@ def test_what_is_left_inside_is_said(tmp_path, contents):
     assert "2 NIfTI, MHA or zip files inside a zip archive" in left_out.problem
     empty = zip_of(tmp_path / "letters.zip", {"letter.txt": b"dear"})
     assert "no DICOM in the zip archive" in problem_of(empty)
+
+
+@pytest.mark.parametrize("name", ["Study.TAR.GZ", "study.7z"])
+def test_an_archive_that_is_no_zip_is_named_and_left_to_be_unpacked(tmp_path, patient, name):
+    (tmp_path / "disc").mkdir()
+    (tmp_path / "disc" / name).write_bytes(b"packed")
+    with pytest.raises(ReadError, match="not a zip; unpack it"):
+        find_studies([tmp_path / "disc" / name])
+    assert "not a zip; unpack it" in problem_of(tmp_path / "disc")
+    patient.write(tmp_path / "disc", patient.stack())
+    study, archive = sorted(find_studies([tmp_path / "disc"]), key=lambda source: bool(source.problem))
+    assert read_study(study).series and "not a zip" in archive.problem

@@ -12,12 +12,11 @@ from dicom_writers import WRITERS
 from pydicom import dcmread
 from pydicom.uid import EnhancedMRImageStorage, MRImageStorage
 
-from spinenet import __version__
 from spinenet.errors import OutputError
 from spinenet.labels import LEVELS, RESEARCH_ONLY, TARGET, TARGET_INDEX, TARGETS, Code, Unit
 from spinenet.report.certainty import reading_of
 from spinenet.report.dicom import codes as dicom_codes
-from spinenet.report.dicom.capture import MARGIN, TEXT_WIDTH, Paragraph, draw, font, write_capture
+from spinenet.report.dicom.capture import write_capture
 from spinenet.report.dicom.content_tree import concept, encoded
 from spinenet.report.dicom.key_slices import write_key_slices
 from spinenet.report.dicom.objects import ObjectSource, made_from, why_no_objects
@@ -373,32 +372,6 @@ def test_a_file_that_is_no_report_is_refused_in_one_line(
     for name in ("text", "capture", "missing"):
         with pytest.raises(OutputError, match=f"{name}: not a structured report of spinenet"):
             read_report(tmp_path / name)
-
-
-def test_the_capture_shows_slice_marks_and_text_the_head_up(
-    graded: StudyResult, model: dict[str, Any], tmp_path: Path
-) -> None:
-    write_capture(made(graded, model), tmp_path / "capture.dcm")
-    capture = dcmread(tmp_path / "capture.dcm")
-    pixels_HWC = capture.pixel_array
-    assert (pixels_HWC == draw(graded, f"test model 2.1, spinenet {__version__}")).all()
-    yellow_HW = (pixels_HWC == (255, 210, 63)).all(2)
-    rows = np.flatnonzero(yellow_HW[:, 150:250].sum(1) > 60)  # the discs' lines
-    assert len(rows) == 2 * len(graded.located[0].frames)
-    assert yellow_HW[:, 700:].any()
-
-
-def test_the_capture_grows_where_the_smallest_letters_do_not_fit(graded: StudyResult) -> None:
-    caution = Note("few_levels", Scope.STUDY, "", "all is to be read with care " * 20, Severity.FLAG)
-    plain, crowded = draw(graded, "test"), draw(replace(graded, flags=(caution,) * 40), "test")
-    assert crowded.shape[0] > plain.shape[0] == 900
-    assert crowded[-40:, -TEXT_WIDTH:].any(), "the last line is there"
-
-
-def test_lines_of_the_capture_end_within_the_picture() -> None:
-    for text in ("WWWW " * 60, "illi " * 60):
-        for line in Paragraph(text, (255, 255, 255), 15, indent=20).lines():
-            assert font(15).getlength(line) <= TEXT_WIDTH - 2 * MARGIN - 20
 
 
 def test_the_report_text_is_in_the_structured_report_sentence_by_sentence(

@@ -36,9 +36,13 @@ _UP_HW, _BACK_HW = np.meshgrid(np.arange(-28.0, 29.0, 4.0), np.arange(-20.0, 45.
 
 def curvature_flags(sagittal: Sequence[LocatedSeries]) -> Iterator[Note]:
     """A flag of the study where every wide stack of several shows the spine curved to the side."""
-    bends_mm = [bend_mm(one) for one in sagittal if len(one.series.voxels_SRC) * one.series.spacing_mm[0] >= WIDE_MM]
-    known = [bend for bend in bends_mm if bend is not None]
-    if len(known) >= FEWEST_STACKS and min(known) > BENT_MM:
+    wide = [one for one in sagittal if len(one.series.voxels_SRC) * one.series.spacing_mm[0] >= WIDE_MM]
+    known: list[float] = []
+    for bend in map(bend_mm, wide):
+        known += [] if bend is None else [bend]
+        if known and known[-1] <= BENT_MM:  # most spines: the other stacks need not be looked at
+            return
+    if len(known) >= FEWEST_STACKS:
         text = f"the spine curves to the side by {min(known):.0f} mm or more (scoliosis?): no slice is all its midline"
         yield Note("curved", Scope.STUDY, "", text, Severity.FLAG)
 
@@ -68,10 +72,11 @@ def _seen(located: LocatedSeries, places_XF3: Floats) -> Floats:
     series = located.series
     places = np.moveaxis(series.to_vox(places_XF3), -1, 0)
     grey_XF = map_coordinates(series.voxels_SRC, places, order=1, cval=np.nan, output=np.float64)
-    low, high = np.nanpercentile(grey_XF, [1, 99]) if np.isfinite(grey_XF).any() else (0.0, 0.0)
-    grey_XF = np.clip(grey_XF, low, high)
-    beyond_X = (places[0] < 0).any(axis=1) | (places[0] > len(series.voxels_SRC) - 1).any(axis=1)
+    if not np.isfinite(grey_XF).any():
+        return np.full_like(grey_XF, np.nan)
+    grey_XF = np.clip(grey_XF, *np.nanpercentile(grey_XF, [1, 99]))
     grey_XF = np.nan_to_num(grey_XF - np.nanmean(grey_XF))
+    beyond_X = (places[0] < 0).any(axis=1) | (places[0] > len(series.voxels_SRC) - 1).any(axis=1)
     grey_XF[beyond_X] = np.nan
     return grey_XF
 

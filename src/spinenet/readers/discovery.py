@@ -17,6 +17,8 @@ LOG = logging.getLogger(__name__)
 MAX_DEPTH = 60
 _IGNORED_FOLDERS = frozenset({"__MACOSX", "__pycache__"})
 _DICOM_SUFFIXES = frozenset({"", ".dcm", ".ima", ".dicom"})
+_UNREAD_ARCHIVES = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
+UNREAD_ARCHIVE = "an archive that is not a zip; unpack it and name the folder"
 _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
 
 
@@ -52,6 +54,8 @@ def _below(path: Path) -> FileListing:
     for file in _walk(path, unread):
         if is_archive(file):
             archives.append(file)
+        elif file.name.lower().endswith(_UNREAD_ARCHIVES):
+            unread.append((file, UNREAD_ARCHIVE))
         elif not names.is_volume(file):
             others.append(file)
         elif names.is_segmentation(file):
@@ -121,6 +125,8 @@ def _single(path: Path) -> FileListing:
         return FileListing(path, (path,), ())
     if _dicom_among([path]):
         return FileListing(path, (), (path,))
+    if path.name.lower().endswith(_UNREAD_ARCHIVES):
+        raise ReadError(f"{names.shown(path)}: {UNREAD_ARCHIVE}")
     raise ReadError(f"{names.shown(path)}: not a DICOM, NIfTI (.nii, .nii.gz) or MHA (.mha, .mhd) file")
 
 

@@ -88,6 +88,13 @@ def narrow_canals(
     return [one for one in told if one.sizes]
 
 
+def may_be_narrow(size: Measurement) -> bool:
+    """Whether a sac's area above the first limit is known so badly that it may lie below the second."""
+    first, critical = LIMITS[SAC_AREA]
+    is_known = size.name == SAC_AREA and size.error_95 is not None and size.value >= first
+    return is_known and size.value - (size.error_95 or 0.0) < critical
+
+
 def _narrow(sizes: Sequence[Measurement], level: str) -> tuple[NarrowSize, ...]:
     return tuple(
         NarrowSize(one.name, one.value, one.error_95, limit, one.value < critical, _others(sizes, one))

@@ -8,7 +8,7 @@ from threading import Timer
 
 import pytest
 
-from spinenet.serve.node.delivery import Delivery
+from spinenet.serve.node.delivery import MAX_WAIT_S, OWN_WAIT_S, Backoff, Delivery
 from spinenet.serve.node.events import Event, Tally
 from spinenet.serve.node.peers import RefusedObjectError, UnreachableError
 from spinenet.serve.node.state import NodeState, SentObject
@@ -120,3 +120,10 @@ def _after(seconds: float) -> Flag:
     flag = Flag()
     Timer(seconds, flag.set).start()
     return flag
+
+
+def test_what_fails_on_this_computer_is_tried_again_within_a_minute() -> None:
+    for most_s in (OWN_WAIT_S, MAX_WAIT_S):
+        wait = Backoff(0.5)
+        assert [wait.fail(most_s) for _ in range(20)][-1] == most_s
+    assert Backoff(300.0).fail(OWN_WAIT_S) == 300.0  # as it was asked for

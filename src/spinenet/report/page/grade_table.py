@@ -10,6 +10,7 @@ from spinenet.locating.measuring.quantities import QUANTITY, Quantity
 from spinenet.report.certainty import Certainty, reading_of
 from spinenet.report.deciding_slices import is_of_midline
 from spinenet.report.findings import weight_of
+from spinenet.report.narrow_canal import may_be_narrow
 from spinenet.report.page.page_words import ENGLISH, PageWords
 from spinenet.study import Measurement, Prediction, StudyResult
 
@@ -97,9 +98,12 @@ def _size_at(values: Mapping[tuple[str, str], Measurement], level: str, name: st
 
 
 def _written(quantity: Quantity, measured: Measurement | None) -> str:
-    """A size, after a sign for "about" where the locator alone gave it."""
+    """A size, after a sign for "about" where the locator alone gave it, and with its error where that leaves open
+    whether the canal is narrow."""
     if measured is None:
         return "–"
+    if may_be_narrow(measured):
+        return f"{quantity.written(measured.value)} ± {quantity.written(measured.error_95 or 0.0)}"
     return quantity.written(measured.value) if measured.series else f"≈ {quantity.written(measured.value)}"
 
 

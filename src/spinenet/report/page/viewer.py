@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from spinenet.crops import CropSpec, place
+from spinenet.crops import CropSpec, Placement, place
 from spinenet.report.deciding_slices import deciding, share_of
 from spinenet.report.page.measured_places import measured_places
 from spinenet.report.page.page_words import ENGLISH, PageWords
@@ -192,7 +192,9 @@ def _frame(result: StudyResult, name: str) -> LevelFrame:
 def _cells(
     result: StudyResult, at: Mapping[tuple[str, int], tuple[int, int]], spec: CropSpec, side: int
 ) -> dict[str, list[list[Any]]]:
-    frames = {(one.series.name, frame.level): (one.series, frame) for one in result.located for frame in one.frames}
+    frames = {
+        (one.series.name, frame.level): place(one.series, frame, spec) for one in result.located for frame in one.frames
+    }
     cells: dict[str, list[list[Any]]] = {}
     for prediction in result.predictions:
         crops = [one for one in result.crops.get(prediction.level, ()) if (one.series_name, prediction.level) in frames]
@@ -200,19 +202,18 @@ def _cells(
             [
                 *at[crop.series_name, crop.slice_index],
                 None if (share := share_of(crop, prediction.target)) is None else round(100 * share),
-                _corners(*frames[crop.series_name, prediction.level], crop.slice_index, spec, side),
+                _corners(frames[crop.series_name, prediction.level], crop.slice_index, side),
             ]
             for crop in deciding(crops, prediction.target, MAX_DECIDING)
         ]
     return cells
 
 
-def _corners(series: Series, frame: LevelFrame, index: int, spec: CropSpec, side: int) -> list[Point]:
+def _corners(placement: Placement, index: int, side: int) -> list[Point]:
     """The four corners of a level's crop on the picture of a slice."""
-    matrix = place(series, frame, spec).matrix(index)
-    rows, columns = spec.rows - 0.5, spec.columns - 0.5
+    rows, columns = placement.spec.rows - 0.5, placement.spec.columns - 0.5
     corners = np.array([[-0.5, -0.5, 1], [-0.5, columns, 1], [rows, columns, 1], [rows, -0.5, 1]])
-    return _on_picture(corners @ matrix.T, series, side)
+    return _on_picture(corners @ placement.matrix(index).T, placement.series, side)
 
 
 def _on_picture(places_rc: NDArray[np.float64], series: Series, side: int) -> list[Point]:

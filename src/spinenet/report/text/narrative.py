@@ -18,7 +18,7 @@ from spinenet.locating.given_names import RENAMED
 from spinenet.locating.measuring.dural_sac import SAC_AREA
 from spinenet.report.certainty import Certainty, Reading, reading_of
 from spinenet.report.deciding_slices import is_of_midline, misses_beside_midline
-from spinenet.report.narrow_canal import narrow_canals_of
+from spinenet.report.narrow_canal import LIMITS, may_be_narrow, narrow_canals_of
 from spinenet.report.options import Language
 from spinenet.report.ranking import RankedFinding, ranking_of
 from spinenet.report.reviewed import naming_of, review_of
@@ -135,7 +135,8 @@ def level_sentences(result: StudyResult, level: str, words: Phrases) -> Iterator
     yield from (sentence(canal_size(size, words)) for size in narrow.values())
     sac = measured_at(result, level, SAC_AREA)
     if sac is not None and sac.error_95 is not None and SAC_AREA not in narrow:
-        yield sentence(words("sac", value=f"{sac.value:.0f}", error=f"{sac.error_95:.0f}"))
+        key, limit = "sac_open" if may_be_narrow(sac) else "sac", f"{LIMITS[SAC_AREA][1]:.0f}"
+        yield sentence(words(key, value=f"{sac.value:.0f}", error=f"{sac.error_95:.0f}", limit=limit))
 
 
 def _contradicted_slips(result: StudyResult) -> dict[str, Measurement]:

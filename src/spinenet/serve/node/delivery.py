@@ -6,6 +6,7 @@ waits likewise, and the others go on. What was taken is never sent again.
 
 import datetime
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +19,10 @@ from spinenet.serve.node.peers import UnreachableError
 from spinenet.serve.node.state import NodeState, OutboxEntry
 
 LOG = logging.getLogger(__name__)
-MAX_WAIT_S = 3600.0
+MAX_WAIT_S, OWN_WAIT_S = 3600.0, 60.0
+"""Whatever fails is tried again after an hour at most; what fails on this computer itself (disk, database, memory),
+after a minute: nobody tells when there is room again."""
+OWN_FAULTS = (OSError, MemoryError, sqlite3.Error)
 LONG_AWAY_S = 60.0
 """A destination that could not be sent to for so long is a problem of the node."""
 
@@ -36,16 +40,16 @@ class Destination(Protocol):
 
 
 class Backoff:
-    """When something may be tried again: after a while, each time after twice as long, at most an hour."""
+    """When something may be tried again: after a while, each time after twice as long."""
 
     def __init__(self, first_s: float) -> None:
         self.first_s, self.fails, self.until = first_s, 0, 0.0
         self.began: float | None = None
         """When the first failure was, by the clock that nobody sets."""
 
-    def fail(self) -> float:
-        """Note a failure; returns the seconds until the next try."""
-        wait_s = min(self.first_s * 2 ** min(self.fails, 30), MAX_WAIT_S)
+    def fail(self, most_s: float = MAX_WAIT_S) -> float:
+        """Note a failure; returns the seconds until the next try, ``most_s`` at most or the first wait."""
+        wait_s = min(self.first_s * 2 ** min(self.fails, 30), max(most_s, self.first_s))
         now = time.monotonic()
         self.fails, self.until = self.fails + 1, now + wait_s
         self.began = now if self.began is None else self.began
@@ -75,7 +79,8 @@ class Delivery:
                     pass
             except Exception as error:  # whatever it is, results must go on being sent
                 LOG.debug("%s: not sent", self.to.called, exc_info=True)
-                self._wait(self.away, "", f"cannot be sent to ({type(error).__name__})")
+                most_s = OWN_WAIT_S if isinstance(error, OWN_FAULTS) else MAX_WAIT_S
+                self._wait(self.away, "", f"cannot be sent to ({type(error).__name__})", most_s)
 
     def step(self) -> bool:
         """Send the oldest things that wait; False where there is nothing that may be sent now."""
@@ -130,7 +135,7 @@ class Delivery:
         if len(sent) > before:
             self.tell(Event("sent", f"{len(sent) - before} objects sent", study))
 
-    def _wait(self, wait: Backoff, study: str, why: str) -> None:
-        wait_s = wait.fail()
+    def _wait(self, wait: Backoff, study: str, why: str, most_s: float = MAX_WAIT_S) -> None:
+        wait_s = wait.fail(most_s)
         self.tally.add("send_failures", self.to.called)
         self.tell(Event("send_failed", f"{why}; tried again in {wait_s:.0f} s", study))

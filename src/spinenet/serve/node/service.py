@@ -23,7 +23,7 @@ from pydicom.uid import BasicTextSRStorage
 
 from spinenet.errors import NodeError, OutputError, SpinenetError
 from spinenet.serve.node.commitment import MODEL, Commitment
-from spinenet.serve.node.delivery import Backoff, Delivery, Destination
+from spinenet.serve.node.delivery import MAX_WAIT_S, OWN_FAULTS, OWN_WAIT_S, Backoff, Delivery, Destination
 from spinenet.serve.node.dicom_server import DicomServer
 from spinenet.serve.node.events import Event, Tally, Tell
 from spinenet.serve.node.incoming import (
@@ -262,9 +262,9 @@ class Node:
             LOG.debug("study %s: tried again", study, exc_info=True)
             self._again(study, str(error))
             return
-        except (OSError, MemoryError, sqlite3.Error) as error:
+        except OWN_FAULTS as error:
             LOG.debug("study %s: tried again", study, exc_info=True)
-            self._again(study, f"the disk, the database or memory failed ({type(error).__name__})")
+            self._again(study, f"the disk, the database or memory failed ({type(error).__name__})", OWN_WAIT_S)
             return
         except Exception as error:  # one study's fault, whatever it is, must not end the node
             LOG.debug("study %s: tried again", study, exc_info=True)
@@ -343,10 +343,10 @@ class Node:
         told = f"{counts.total() - lacking} images graded, {lacking} not" if lacking else "a part of it not graded"
         return f"{told}; {patients} patients under one study UID" if patients > 1 else told
 
-    def _again(self, study: str, why: str) -> None:
+    def _again(self, study: str, why: str, most_s: float = MAX_WAIT_S) -> None:
         """Try again later, each time after twice as long."""
         with self.lock:
-            wait_s = self.waits.setdefault(study, Backoff(self.config.retry_s)).fail()
+            wait_s = self.waits.setdefault(study, Backoff(self.config.retry_s)).fail(most_s)
         self.tell("tried_again", f"{why}; tried again in {wait_s:.0f} s", study)
 
     def _clear(self) -> None:
