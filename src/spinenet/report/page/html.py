@@ -1,7 +1,8 @@
 """One page a study, in the order it is read in: the worst finding, a table, the slices, the report text, each level.
 
 The page is one file with its own script and nothing from outside; it prints to two pages of A4, with nine or ten
-levels three at most. It shows the study key, and the patient's name and id only where that is asked for.
+levels, or seven in a language of longer words, three at most. It shows the study key, and the patient's name and id
+only where that is asked for.
 """
 
 import base64
@@ -41,8 +42,9 @@ from spinenet.system.files import write_text
 
 LED_BY = 3
 """So many findings stand in a page's first line, and so many that cannot be excluded."""
-_STRIPS_MM, _STRIP_TEXT_MM, _CROP_ASPECT = 176.0, 10.0, 1.25
-"""Height for all strips on a page of A4, that of a strip's words, and width over height of a slice."""
+_STRIPS_MM, _STRIPS_BELOW_LONG_TEXT_MM, _STRIP_TEXT_MM, _CROP_ASPECT = 176.0, 140.0, 10.0, 1.25
+"""Height for all strips on a page of A4, that below a text which is longer than in English, that of a strip's words,
+and width over height of a slice."""
 TWO_ABREAST = 3
 """With so many slices a level two levels stand side by side on paper."""
 _STRIP_WIDTH_MM, _GAP_MM, _WIDEST_MM, _LEAST_MM = 170.0, 2.0, 24.0, 15.0
@@ -166,7 +168,7 @@ def _shown(result: StudyResult, model: Mapping[str, Any], options: ReportOptions
         "outlined": outlined,
         "ranked": any(one.percentile is not None for one in result.measurements),
         "few_slices": widest <= TWO_ABREAST,
-        "crop_mm": print_width_mm(len(levels), widest),
+        "crop_mm": print_width_mm(len(levels), widest, _STRIPS_MM if words.is_english else _STRIPS_BELOW_LONG_TEXT_MM),
         "grades": in_script(_gradable(result, model, words)),
         "script_words": in_script(words.in_scripts(script)) or "{}",
         "slices": in_script(slices),
@@ -242,13 +244,13 @@ def _is_at_the_top(flag: Note) -> bool:
     return flag.scope is not Scope.LEVEL and flag.severity is not Severity.NOTE
 
 
-def print_width_mm(levels: int, slices: int = 7) -> float:
+def print_width_mm(levels: int, slices: int = 7, strips_mm: float = _STRIPS_MM) -> float:
     """Width of a slice in print at which the strips of all levels, of so many slices at most, fit on the second page.
 
     >>> [print_width_mm(levels) for levels in (5, 7, 8, 10)], print_width_mm(5, 9)
     ([22.3, 18.9, 15.0, 15.0], 16.9)
     """
-    by_height = (_STRIPS_MM / max(levels, 1) - _STRIP_TEXT_MM) * _CROP_ASPECT
+    by_height = (strips_mm / max(levels, 1) - _STRIP_TEXT_MM) * _CROP_ASPECT
     by_width = _STRIP_WIDTH_MM / max(slices, 1) - _GAP_MM
     return round(max(min(by_height, by_width, _WIDEST_MM), _LEAST_MM), 1)
 
