@@ -253,7 +253,9 @@ def test_from_the_drop_to_the_corrected_report_in_a_browser(browser: Any, images
     page.fill("[name=reader]", "Reader^Jo")
     page.select_option("[name='L4/L5|herniation']", label="present")
     page.check("[name=approved]")
-    page.click("#correct button[type=submit]")
+    button = page.locator("#correct button[type=submit]")
+    assert button.inner_text() == "put the corrections into the results"
+    button.click()
     page.wait_for_url(f"http://127.0.0.1:{running.port}/")
     page.wait_for_selector("#drops li[data-state=done]:has-text('corrected')", timeout=60_000)
     (report,) = (running.workspace.results / "reports").glob("study-*.txt")
