@@ -65,7 +65,7 @@ def test_a_result_is_what_the_command_writes(model: spinenet.Model, result: spin
 def test_flags_are_what_calls_for_caution_and_nothing_else(model: spinenet.Model, result: spinenet.Result) -> None:
     (source,) = find_studies([SAMPLE])
     written = predict_source(source, model.bundle)
-    assert [flag.code for flag in result.flags] == ["slip_measured"]  # of L4/L5, which the grade calls absent
+    assert {flag.code for flag in result.flags} == {"size_doubtful"}  # at L5/S1, whose outline is blurred
     assert {remark.code for remark in result.remarks} == {"not_looked_for", "experimental"}
     assert (*result.flags, *result.remarks) == written.flags and result.message == written.message
 
@@ -126,7 +126,8 @@ def test_a_level_lies_in_its_series_and_above_the_one_below(result: spinenet.Res
     for level in result.levels:
         at = by_name[level.series].to_vox(level.center_mm)
         assert (at >= 0).all() and (at < by_name[level.series].voxels_SRC.shape).all()
-        assert 4 < level.measurements["disc_height_mm"] < 16
+    given = [level.measurements["disc_height_mm"] for level in result.levels if "disc_height_mm" in level.measurements]
+    assert len(given) >= 5 and 4 < min(given) <= max(given) < 16
     heights = [level.center_mm[2] for level in result.levels]
     assert all(20 < above - below < 55 for below, above in zip(heights, heights[1:], strict=False))
 

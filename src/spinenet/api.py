@@ -135,8 +135,9 @@ class Measurements(tuple[Measurement, ...]):
         return Measurements(row for row in self if row.name == name)
 
     def to_frame(self) -> "pd.DataFrame":
-        """A data frame with a column a field of ``Measurement``; needs pandas."""
-        return _frame([vars(row) for row in self], [field.name for field in fields(Measurement)])
+        """A data frame with a column a field of ``Measurement`` but its outline; needs pandas."""
+        names = [field.name for field in fields(Measurement) if field.name != "outline_mm"]
+        return _frame([{name: getattr(row, name) for name in names} for row in self], names)
 
     def __repr__(self) -> str:
         return f"<Measurements: {len(self)} of {len({row.level for row in self})} levels>"
