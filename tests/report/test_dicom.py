@@ -27,7 +27,7 @@ from spinenet.report.findings import in_words, is_found
 from spinenet.report.options import Output, ReportOptions
 from spinenet.report.study_files import write_study_files
 from spinenet.report.text.narrative import narrative
-from spinenet.study import Note, Scope, Severity, StudyResult
+from spinenet.study import Measurement, Note, Scope, Severity, StudyResult
 
 IODS = ("Comprehensive3DSR", "SCImage", "Segmentation", "KeyObjectSelectionDocument", "EncapsulatedPDF")
 """What dciodvfy calls them."""
@@ -74,6 +74,18 @@ def test_what_no_patient_has_verified_is_no_finding_of_a_report_unless_asked_for
     report = read_report(tmp_path / "report.dcm")
     assert {one.evidence for one in report.grades} == {"real"}
     assert len(report.grades) == sum(not one.experimental for one in graded.predictions)
+
+
+def test_a_number_of_the_report_says_how_far_it_may_be_off(
+    graded: StudyResult, model: dict[str, Any], tmp_path: Path
+) -> None:
+    level = graded.levels[0].name
+    sizes = (Measurement(level, "slip_mm", 4.5, "mm", 1.7, None, "t2"), Measurement(level, "disc_height_mm", 8.0, "mm"))
+    write_report(made(replace(graded, measurements=sizes), model), tmp_path / "report.dcm")
+    numbers = [one for one in walk(dcmread(tmp_path / "report.dcm").ContentSequence) if one.ValueType == "NUM"]
+    told = {float(one.MeasuredValueSequence[0].NumericValue): one.get("ContentSequence") for one in numbers}
+    assert told[4.5][0].TextValue == "95 % error ± 1.7 mm"
+    assert told[8.0][0].TextValue.startswith("by the locator alone")
 
 
 def test_a_caution_stands_in_the_report_to_its_last_word(

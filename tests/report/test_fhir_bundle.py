@@ -18,7 +18,7 @@ from spinenet.report.options import Output, ReportOptions
 from spinenet.report.reviewed import Review
 from spinenet.report.study_files import write_study_files
 from spinenet.report.text.narrative import narrative
-from spinenet.study import Origin, StudyResult
+from spinenet.study import Measurement, Origin, StudyResult
 
 Resource = dict[str, Any]
 
@@ -110,6 +110,14 @@ def test_measurements_have_the_values_and_units_of_the_study(graded: StudyResult
         }
         assert {name: one["value"] for name, one in values.items()} == level.measurements
         assert {one["code"] for one in values.values()} == {"mm"}
+
+
+def test_a_measurement_says_how_far_it_may_be_off(graded: StudyResult, model: dict[str, Any]) -> None:
+    level = graded.levels[0].name
+    sizes = (Measurement(level, "slip_mm", 4.5, "mm", 1.7, None, "t2"), Measurement(level, "disc_height_mm", 8.0, "mm"))
+    bundle = fhir_bundle(replace(graded, measurements=sizes), model)
+    (measured,) = [one for one in resources(bundle, "Observation") if "text" not in one["code"]]
+    assert f"{level}: measurements; slip 95 % error ± 1.7 mm. " in measured["note"][0]["text"]
 
 
 def test_conclusions_are_what_is_present_and_stood_by(graded: StudyResult, model: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from spinenet import __version__
 from spinenet.labels import PRIVATE_SCHEME, RESEARCH_ONLY, TARGET, Code
+from spinenet.locating.measuring.quantities import QUANTITY, error_in_words
 from spinenet.report.certainty import Certainty, label, reading_of
 from spinenet.report.deciding_slices import where_read
 from spinenet.report.dicom import codes
@@ -238,10 +239,11 @@ def _observation(source: BundleSource, category: Sequence[Code], said: str, **co
 
 
 def _measured(source: BundleSource, level: Level) -> Resource:
+    errors = [f"{QUANTITY[name].words} {error_in_words(name, error)}" for name, error in level.errors_95.items()]
     return _observation(
         source,
         (),
-        f"{level.name}: measurements",
+        "; ".join((f"{level.name}: measurements", *errors)),
         code=concept(codes.MEASUREMENT_GROUP),
         bodySite=concept(codes.LEVEL_CODES[level.name]),
         component=[

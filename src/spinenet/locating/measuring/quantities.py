@@ -181,6 +181,16 @@ QUANTITIES = (
 QUANTITY = {one.name: one for one in QUANTITIES}
 
 
+def error_in_words(name: str, error_95: float) -> str:
+    """How far a quantity may be off, where no heading says it.
+
+    >>> error_in_words("slip_mm", 1.7), error_in_words("nucleus_signal_share", 0.04)
+    ('95 % error ± 1.7 mm', '95 % error ± 0.04')
+    """
+    quantity = QUANTITY[name]
+    return f"95 % error ± {quantity.written(error_95)} {quantity.sign}".rstrip()
+
+
 def level_measurements(
     located: Sequence[LocatedSeries],
     measured: Sequence[MeasuredSeries],

@@ -15,6 +15,7 @@ from pydicom.uid import Comprehensive3DSRStorage
 
 from spinenet.checking.gates import INCOMPLETE
 from spinenet.labels import TARGET
+from spinenet.locating.measuring.quantities import error_in_words
 from spinenet.readers.dicom.assembly import is_uid
 from spinenet.readers.sources import LOST
 from spinenet.report.certainty import LOCATOR_ERRORS, label, reading_of
@@ -168,8 +169,12 @@ def _level_group(made: ObjectSource, level: Level) -> Item:
 
 
 def _how_well(measured: Measurement) -> list[Item]:
-    """That a size is coarse where the locator alone gave it, as the page marks it."""
-    return [] if measured.series else [text_item(PROPERTY, codes.IN_WORDS, f"by the locator alone, {LOCATOR_ERRORS}")]
+    """How far a size may be off, or that it is coarse where the locator alone gave it, as the page marks it."""
+    if not measured.series:
+        return [text_item(PROPERTY, codes.IN_WORDS, f"by the locator alone, {LOCATOR_ERRORS}")]
+    if measured.error_95 is None:
+        return []
+    return [text_item(PROPERTY, codes.IN_WORDS, error_in_words(measured.name, measured.error_95))]
 
 
 def _grade_group(made: ObjectSource, prediction: Prediction) -> Item:
