@@ -62,14 +62,14 @@ def test_a_depth_within_its_error_stands_behind_what_is_graded_unless_the_sac_le
     degenerated = Prediction("L5/S1", "narrowing", 1, (0.0, 1.0), True)
     for measured, word, first in (((depth,), "low", "L5/S1"), ((depth, sac), "moderate", "L3/L4")):
         row = entry_of(entry("a", degenerated, measurements=measured), "a.html")
-        assert row.word == word and row.found[0].startswith(first) and "within its error" in " ".join(row.found)
+        assert row.word == word and row.found[0].startswith(first) and "8.9 ± 3.7 mm deep" in " ".join(row.found)
 
 
 def test_a_narrow_canal_moves_a_study_up_by_what_was_measured() -> None:
     narrow = Measurement("L3/L4", "canal_depth_least_mm", 6.0, "mm", 2.1, 0, "t2")
     row = entry_of(entry("a", CALM, measurements=(narrow,)), "a.html")
     assert (row.word, row.found[-1]) == ("moderate", "L5/S1 Pfirrmann degeneration: V (90 %)")
-    assert row.found[0] == "L3/L4 narrow spinal canal as measured (6.0 ± 2.1 mm deep)"
+    assert row.found[0] == "L3/L4 very narrow spinal canal as measured (6.0 ± 2.1 mm deep)"
 
 
 def test_series_that_a_study_lacks_stand_in_its_row(graded: StudyResult, model: dict[str, Any]) -> None:
@@ -157,8 +157,13 @@ def test_page_impression_and_worklist_begin_with_the_same_finding(graded: StudyR
     high = stenosis("foraminal_stenosis_left", 2, level="L2/L3")
     slight = Prediction("L1/L2", "pfirrmann", 4, (0.0, 0.0, 0.4, 0.6, 0.0), False, grade_set=(3, 4))
     for predictions, sizes, first, words in (
-        ((absent, LOW), (slip,), "L4/L5", "forward slip as measured (7.8 ± 1.5 mm), graded absent"),
-        ((absent, LOW), (canal, slip), "L3/L4", "narrow spinal canal as measured (6.0 ± 2.1 mm deep)"),
+        (
+            (absent, LOW),
+            (slip,),
+            "L4/L5",
+            "forward slip of 7.8 mm (± 1.5) measured; the grade of the pictures is absent",
+        ),
+        ((absent, LOW), (canal, slip), "L3/L4", "very narrow spinal canal as measured (6.0 ± 2.1 mm deep)"),
         ((high, LOW), (canal,), "L2/L3", "foraminal stenosis"),
         ((LOW, slight), (), "L5/S1", "herniation"),
         ((slight,), (), "L1/L2", "Pfirrmann"),

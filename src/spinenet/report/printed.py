@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 from spinenet.errors import OutputError
 from spinenet.labels import EXPERIMENTAL, RESEARCH_ONLY
 from spinenet.report.certainty import EXPLAINED
-from spinenet.report.page.grade_table import Cell, GradeTable, grade_table
+from spinenet.report.page.grade_table import Cell, GradeTable, SizeCell, grade_table
 from spinenet.report.text.language import sentence
 from spinenet.report.text.narrative import Narrative, level_names, narrative
 from spinenet.study import Severity, StudyResult
@@ -107,12 +107,16 @@ def _table(table: GradeTable) -> Table:
         rows.append(
             [
                 _paragraph(title, SMALL),
-                *(_paragraph(" ".join(sizes[column]).strip(), SMALL) for _, _, sizes in table.rows),
+                *(_size(sizes[column]) for _, _, sizes in table.rows),
             ]
         )
     width = (A4[0] / mm - 2 * MARGIN_MM - FIRST_COLUMN_MM) / max(len(names), 1)
     widths = [FIRST_COLUMN_MM * mm, *(width * mm for _ in names)]
     return Table(rows, widths, style=LINES, repeatRows=1, hAlign="LEFT")
+
+
+def _size(size: SizeCell) -> Paragraph:
+    return _paragraph(" ".join(filter(None, (size.text, size.error, size.remark))), SMALL)
 
 
 def _cell(cell: Cell | str | None) -> Paragraph:
@@ -121,4 +125,5 @@ def _cell(cell: Cell | str | None) -> Paragraph:
         return _paragraph(cell or "\u2013", SMALL)
     words = escape(cell.words)
     told = f"<b>{words}</b>" if cell.weight and cell.kind == "stands" else words
-    return Paragraph(f"{told} {cell.percent} %", SMALL)
+    how = cell.by if cell.kind == "open" and cell.by else f"{cell.percent} %"
+    return Paragraph(f"{told} {how}", SMALL)

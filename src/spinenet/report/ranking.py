@@ -13,18 +13,18 @@ from spinenet.checking.measured_findings import SLIP, contradicted_slips
 from spinenet.labels import TARGET, View
 from spinenet.report.certainty import Certainty, Reading, reading_of
 from spinenet.report.findings import URGENCIES
-from spinenet.report.narrow_canal import NarrowCanal, narrow_canals
+from spinenet.report.narrow_canal import NarrowCanal, UnmeasuredCanal, narrow_canals, unmeasured_canals
 from spinenet.study import Measurement, Prediction, StudyResult
 
 PFIRRMANN_IV = 4
 NARROW, DOUBTFUL = URGENCIES.index("moderate"), URGENCIES.index("low")
-"""Urgency of a canal that was measured to be narrow, and of one that was by a depth within its error alone; a measured
-slip has that of a graded one."""
+"""Urgency of a canal that was measured to be very narrow or could not be measured, and of one that is narrow or that
+is by a depth within its error alone; a measured slip has that of a graded one."""
 BEHIND_GRADES, BEHIND_ALL = -1, -1
 """The place on a scale of what has none, and the urgency of what is experimental."""
 Rank = tuple[int, int, int]
 """Urgency, place on the scale, per cent."""
-Source = Prediction | NarrowCanal | Measurement
+Source = Prediction | NarrowCanal | UnmeasuredCanal | Measurement
 """What a finding comes from: a grade, a canal, or a slip."""
 
 
@@ -59,23 +59,26 @@ class Ranking:
     @property
     def urgency(self) -> int:
         """Index into URGENCIES of the gravest finding. High: severe stenosis of the canal. Moderate: another severe
-        stenosis, moderate stenosis of the canal, a slip or a narrow canal. Low: herniation or moderate stenosis
-        elsewhere. What cannot be excluded and what is experimental count for nothing."""
+        stenosis, moderate stenosis of the canal, a slip, a very narrow canal, or a suspect one that could not be
+        measured. Low: herniation, a narrow canal, or moderate stenosis elsewhere. What cannot be excluded counts for
+        nothing; what is experimental only makes a canal suspect."""
         return max(self.rank[0], 0)
 
 
 def ranking_of(result: StudyResult) -> Ranking:
     """The order of what a result reports."""
     views = {one.series.name: one.series.view for one in result.located}
-    return ranking(result.reported, result.measurements, views)
+    return ranking(result.reported, result.measurements, views, result.predictions)
 
 
 def ranking(
     predictions: Sequence[Prediction],
     measurements: Sequence[Measurement] = (),
     view_of: Mapping[str, View | None] | None = None,
+    tried: Sequence[Prediction] = (),
 ) -> Ranking:
-    """The order of grades and measurements; ``view_of`` a series by its name."""
+    """The order of grades and measurements; ``view_of`` a series by its name. Of ``tried``, all predictions, the
+    experimental ones only tell which canal that could not be measured leads."""
     read = [(one, reading_of(one)) for one in predictions]
     told = [pair for pair in read if pair[1].is_finding and pair[1].certainty is not Certainty.OPEN]
     grave = [RankedFinding(one.level, severity_of(one), one) for one, reading in told if not is_slight(one, reading)]
@@ -85,8 +88,11 @@ def ranking(
     slip = TARGET[SLIP].step(1).urgency
     for canal in narrow_canals(measurements, view_of or {}, predictions):
         if canal.leading:
-            urgency = NARROW if canal.is_sure else DOUBTFUL
+            urgency = NARROW if canal.is_very and canal.is_sure else DOUBTFUL
             grave.append(RankedFinding(canal.level, (urgency, BEHIND_GRADES, canal.shortfall), canal))
+    for unknown in unmeasured_canals(measurements, view_of or {}, tried or predictions):
+        if unknown.leads:
+            grave.append(RankedFinding(unknown.level, (NARROW, BEHIND_GRADES, 0), unknown))
     slips = [one for one in contradicted_slips(predictions, measurements) if one.value > 0]
     for measured in slips:
         grave.append(RankedFinding(measured.level, (slip, BEHIND_GRADES, 0), measured))

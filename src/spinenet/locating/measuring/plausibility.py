@@ -85,6 +85,11 @@ def _note(one: Measurement, why: str) -> Note:
     return Note(DOUBTFUL, Scope.LEVEL, one.level, text, Severity.FLAG)
 
 
+def withheld_slips(notes: Sequence[Note]) -> set[str]:
+    """The levels where ``believed`` left out a slip, by its notes."""
+    return {note.subject for note in notes if note.code == DOUBTFUL and f"{QUANTITY['slip_mm'].words} of " in note.text}
+
+
 def _doubts(
     one: Measurement,
     sizes: Mapping[tuple[str, str], Measurement],

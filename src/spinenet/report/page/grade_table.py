@@ -2,22 +2,25 @@
 
 import itertools
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
+from spinenet.checking.measured_findings import SLIP
 from spinenet.labels import TARGET, TARGETS
 from spinenet.locating.measuring.dural_sac import SAC_AREA
 from spinenet.locating.measuring.quantities import QUANTITY, Quantity
 from spinenet.report.certainty import Certainty, reading_of
 from spinenet.report.deciding_slices import is_of_midline
 from spinenet.report.findings import weight_of
-from spinenet.report.narrow_canal import may_be_narrow
 from spinenet.report.page.page_words import ENGLISH, PageWords
 from spinenet.study import Measurement, Prediction, StudyResult
 
 SIZES = ("disc_height_mm", "canal_depth_least_mm", SAC_AREA, "slip_mm")
 """The measurements that stand in the table."""
 COARSE = {"canal_depth_least_mm": "canal_depth_mm"}
-"""What stands in the place of a measurement where the locator alone measured."""
+"""What has a column in the place of a measurement where the locator alone measured."""
+NARROW = ("", "narrow", "very narrow")
+"""What is said of a size of the canal, by the weight it is coloured with."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +43,25 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class SizeCell:
+    """A size with how far it may be off, and what is said of it with its ``weight``; "" where there is none."""
+
+    text: str
+    error: str = ""
+    remark: str = ""
+    weight: int = 0
+
+
+@dataclass(frozen=True)
 class GradeTable:
-    """Levels from the head down by targets; a row is a level, its cells and its sizes, each as text and with a remark,
-    "" where there is none. A cell without a grade is None, or the word that says what stands elsewhere."""
+    """Levels from the head down by targets; a row is a level, its cells and its sizes. A cell without a grade is None,
+    or the word that says what stands elsewhere."""
 
     columns: tuple[str, ...]
     sizes: tuple[str, ...]
     names: tuple[str, ...]
     """Of the sizes, as measurements have them."""
-    rows: tuple[tuple[str, tuple[Cell | str | None, ...], tuple[tuple[str, str], ...]], ...]
+    rows: tuple[tuple[str, tuple[Cell | str | None, ...], tuple[SizeCell, ...]], ...]
 
 
 def grade_table(
@@ -57,11 +70,13 @@ def grade_table(
     measurements: Sequence[Measurement] = (),
     words: PageWords = ENGLISH,
     others: Sequence[Prediction] = (),
-    narrow: Collection[tuple[str, str]] = (),
+    narrow: Mapping[tuple[str, str], int] = MappingProxyType({}),
+    doubted: Collection[str] = (),
 ) -> GradeTable:
     """The table of these grades, with those of SIZES that are among the measurements; of grades of the same targets
     that are among ``others``, in another table, it says that they are experimental or a reader's; of sizes (level and
-    name) among ``narrow`` that they are."""
+    name) among ``narrow``, each with its index into NARROW, that they are; of an absent slip at levels where a measured
+    one was left out, ``doubted``, that it is in doubt."""
     by_key = {(prediction.level, prediction.target): prediction for prediction in predictions}
     elsewhere = {(one.level, one.target): "experimental" if one.experimental else "reader" for one in others}
     targets = [target for target in TARGETS if any(one.target == target.name for one in predictions)]
@@ -72,12 +87,17 @@ def grade_table(
     for level in levels:
         keys = [(level, target.name) for target in targets]
         cells = tuple(
-            cell_of(by_key[key], words) if key in by_key else words(elsewhere[key]) if key in elsewhere else None
+            _cell_at(by_key[key], level in doubted, words)
+            if key in by_key
+            else words(elsewhere[key])
+            if key in elsewhere
+            else None
             for key in keys
         )
-        sizes = [words.number(_written(one, _size_at(values, level, one.name))) for one in shown]
-        remarks = [words("narrow") if (level, one.name) in narrow else "" for one in shown]
-        rows.append((level, cells, tuple(zip(sizes, remarks, strict=True))))
+        sizes = (
+            _size_cell(one, values.get((level, one.name)), narrow.get((level, one.name), 0), words) for one in shown
+        )
+        rows.append((level, cells, tuple(sizes)))
     return GradeTable(
         tuple(map(words.title, targets)), tuple(map(words.size, shown)), tuple(one.name for one in shown), tuple(rows)
     )
@@ -93,18 +113,23 @@ def midline_columns(result: StudyResult, predictions: Sequence[Prediction]) -> l
     return [(is_so, len(list(columns))) for is_so, columns in itertools.groupby(of_midline)]
 
 
-def _size_at(values: Mapping[tuple[str, str], Measurement], level: str, name: str) -> Measurement | None:
-    return values.get((level, name)) or values.get((level, COARSE.get(name, name)))
-
-
-def _written(quantity: Quantity, measured: Measurement | None) -> str:
-    """A size, after a sign for "about" where the locator alone gave it, and with its error where that leaves open
-    whether the canal is narrow."""
+def _size_cell(quantity: Quantity, measured: Measurement | None, weight: int, words: PageWords) -> SizeCell:
+    """A size with its error, or after a sign for "about" where the locator alone gave it."""
     if measured is None:
-        return "–"
-    if may_be_narrow(measured):
-        return f"{quantity.written(measured.value)} ± {quantity.written(measured.error_95 or 0.0)}"
-    return quantity.written(measured.value) if measured.series else f"≈ {quantity.written(measured.value)}"
+        return SizeCell("–")
+    about = "" if measured.series else "≈ "
+    error = "" if measured.error_95 is None else f"± {words.number(quantity.written(measured.error_95))}"
+    remark = words(NARROW[weight]) if weight else ""
+    return SizeCell(f"{about}{words.number(quantity.written(measured.value))}", error, remark, weight)
+
+
+def _cell_at(prediction: Prediction, is_doubted: bool, words: PageWords) -> Cell:
+    """A grade; that a slip is absent is in doubt where a measured one was left out."""
+    cell = cell_of(prediction, words)
+    if not is_doubted or prediction.target != SLIP or reading_of(prediction).is_finding:
+        return cell
+    full = f"{words.at(TARGET[SLIP], prediction.level)}: {words('in doubt')} ({words('doubtful size')})"
+    return replace(cell, words=words("in doubt"), kind="open", weight=0, full=full, by="doubtful size")
 
 
 def cell_of(prediction: Prediction, words: PageWords = ENGLISH) -> Cell:

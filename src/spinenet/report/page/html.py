@@ -20,6 +20,7 @@ from spinenet import __version__
 from spinenet.checking.gates import NOT_LOOKED_FOR_CODE
 from spinenet.labels import NEVER_LOOKED_FOR, TARGET, TARGETS, VIEWS, Target
 from spinenet.locating.discs import NUMBERING
+from spinenet.locating.measuring.plausibility import withheld_slips
 from spinenet.readers.sources import LOST
 from spinenet.report.certainty import EXPLAINED, LOCATOR_ERRORS, PLAINLY, PLAINLY_OF_A_READER, reading_of
 from spinenet.report.corrections import approved
@@ -156,7 +157,9 @@ def _shown(result: StudyResult, model: Mapping[str, Any], options: ReportOptions
         "text": text,
         "technique": [line for line in text.technique if line not in left_out],
         "left_out": left_out,
-        "table": grade_table(stood, levels, result.measurements, words, tried, _narrow(result)),
+        "table": grade_table(
+            stood, levels, result.measurements, words, tried, _narrow(result), withheld_slips(result.flags)
+        ),
         "midline_columns": midline_columns(result, stood),
         "beside_midline": words.phrases("beside_midline") if misses_beside_midline(result) else "",
         "experimental": grade_table(tried, levels, words=words, others=stood),
@@ -193,9 +196,9 @@ def _left_out(result: StudyResult, model: Mapping[str, Any], words: PageWords) -
     return words.phrases.isolated(told)
 
 
-def _narrow(result: StudyResult) -> set[tuple[str, str]]:
-    """Level and name of the sizes by which the canal is narrow, as the page's first lines have it."""
-    return {(one.level, size.name) for one in narrow_canals_of(result) for size in one.leading}
+def _narrow(result: StudyResult) -> dict[tuple[str, str], int]:
+    """Level and name of the sizes by which the canal is narrow, as the page's first lines have it: 1, or 2 for very."""
+    return {(one.level, size.name): 1 + size.is_very for one in narrow_canals_of(result) for size in one.leading}
 
 
 def _gradable(result: StudyResult, model: Mapping[str, Any], words: PageWords) -> dict[str, Any]:

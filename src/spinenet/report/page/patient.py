@@ -11,7 +11,7 @@ from spinenet.checking.measured_findings import SLIP
 from spinenet.labels import NEVER_LOOKED_FOR, TARGET, Heading
 from spinenet.report.certainty import Certainty, reading_of
 from spinenet.report.deciding_slices import misses_beside_midline
-from spinenet.report.narrow_canal import NarrowCanal, narrow_canals_of
+from spinenet.report.narrow_canal import NarrowCanal, UnmeasuredCanal, narrow_canals_of
 from spinenet.report.options import Language
 from spinenet.report.page.html import environment
 from spinenet.report.ranking import Source, ranking_of
@@ -69,4 +69,6 @@ def _plainly(source: Source) -> tuple[str, Certainty]:
     """The target whose plain words tell a finding, and how surely."""
     if isinstance(source, Prediction):
         return source.target, reading_of(source).certainty
+    if isinstance(source, UnmeasuredCanal):
+        return "canal_unmeasured", Certainty.LIKELY
     return ("canal_stenosis" if isinstance(source, NarrowCanal) else SLIP), Certainty.LIKELY

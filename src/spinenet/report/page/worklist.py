@@ -94,7 +94,7 @@ def entry_of(
     failed = study["status"] == "failed"
     notes = [*notes_of(study.get("notes", ())), *notes_of(study["flags"])]
     view_of = {one["name"]: View(one["view"]) for one in study["series"] if one["view"]}
-    ranked = ranking(predictions, measurements_of(study), view_of)
+    ranked = ranking(predictions, measurements_of(study), view_of, everything)
     urgency = -1 if failed else ranked.urgency
     there = set(view_of.values())
     return Entry(

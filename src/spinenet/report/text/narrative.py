@@ -11,14 +11,15 @@ from typing import Any
 
 from spinenet import __version__
 from spinenet.checking.gates import DOUBTFUL_NAMES
-from spinenet.checking.measured_findings import NARROWING, contradicted_slips
+from spinenet.checking.measured_findings import NARROWING, SLIP, contradicted_slips
 from spinenet.labels import LEVELS, NEVER_LOOKED_FOR, TARGET, TARGETS, VIEWS, Scale
 from spinenet.locating.discs import NUMBERING
 from spinenet.locating.given_names import RENAMED
 from spinenet.locating.measuring.dural_sac import SAC_AREA
+from spinenet.locating.measuring.plausibility import withheld_slips
 from spinenet.report.certainty import Certainty, Reading, reading_of
 from spinenet.report.deciding_slices import is_of_midline, misses_beside_midline
-from spinenet.report.narrow_canal import LIMITS, may_be_narrow, narrow_canals_of
+from spinenet.report.narrow_canal import LIMITS, NarrowCanal, may_be_narrow, narrow_canals_of, unmeasured_canals_of
 from spinenet.report.options import Language
 from spinenet.report.ranking import RankedFinding, ranking_of
 from spinenet.report.reviewed import naming_of, review_of
@@ -120,6 +121,9 @@ def level_sentences(result: StudyResult, level: str, words: Phrases) -> Iterator
     likely = [pair for pair in read if pair[1].is_finding and pair[1].certainty is Certainty.LIKELY]
     still = [pair for pair in read if pair[1].certainty is Certainty.OPEN]
     absent = [pair for pair in read if not pair[1].is_finding and pair[1].certainty is Certainty.STANDS]
+    doubted = level in withheld_slips(result.flags)
+    if doubted:
+        absent = [pair for pair in absent if pair[0].target != SLIP]
     yield from (sentence(_in_full(one, reading, words, result)) for one, reading in (*found, *likely))
     yield from _absent_sentences(absent, words, result)
     if still:
@@ -129,12 +133,22 @@ def level_sentences(result: StudyResult, level: str, words: Phrases) -> Iterator
     if slip is not None:
         key = "slip_measured" if slip.value > 0 else "backward_slip_measured"
         yield sentence(words(key, value=slip_written(slip, words)))
-    narrow = {size.name: size for one in narrow_canals_of(result) if one.level == level for size in one.sizes}
-    if not (found or likely or absent or still or narrow):
+    if doubted:
+        yield sentence(words("slip_doubted"))
+    narrow = [one for one in narrow_canals_of(result) if one.level == level]
+    if not (found or likely or absent or still or narrow or doubted):
         yield sentence(words("undecided"))
-    yield from (sentence(canal_size(size, words)) for size in narrow.values())
-    sac = measured_at(result, level, SAC_AREA)
-    if sac is not None and sac.error_95 is not None and SAC_AREA not in narrow:
+    yield from _canal_sentences(result, level, narrow, words)
+
+
+def _canal_sentences(result: StudyResult, level: str, narrow: Sequence[NarrowCanal], words: Phrases) -> Iterator[str]:
+    """What was measured of the canal at a level, or that it could not be."""
+    for canal in narrow:
+        yield from (sentence(canal_size(size, words, roomy_sac=canal.roomy_sac)) for size in canal.sizes)
+    if any(one.level == level for one in unmeasured_canals_of(result)):
+        yield sentence(words("canal_unmeasured"))
+    sac, told = measured_at(result, level, SAC_AREA), {size.name for canal in narrow for size in canal.sizes}
+    if sac is not None and sac.error_95 is not None and SAC_AREA not in told:
         key, limit = "sac_open" if may_be_narrow(sac) else "sac", f"{LIMITS[SAC_AREA][1]:.0f}"
         yield sentence(words(key, value=f"{sac.value:.0f}", error=f"{sac.error_95:.0f}", limit=limit))
 
@@ -320,6 +334,8 @@ def _not_assessed(result: StudyResult, words: Phrases) -> Iterator[str]:
         yield words("experimental", targets=words.listed(names))
     if misses_beside_midline(result):
         yield words("beside_midline")
+    if narrow_canals_of(result):
+        yield words("canal_sizes")
     yield words("not_looked_for", things=words.listed([words.of("never", thing) for thing in NEVER_LOOKED_FOR]))
     yield words("adults")
     yield words("silence")

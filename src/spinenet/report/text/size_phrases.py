@@ -5,7 +5,7 @@ import numpy as np
 from spinenet.checking.measured_findings import HEIGHT_MEASURED, NARROWING, measured_sides
 from spinenet.locating.measuring.quantities import MEYERDING, QUANTITY
 from spinenet.locating.measuring.usual import ABOVE, BELOW
-from spinenet.report.narrow_canal import DEPTH, NarrowCanal, NarrowSize
+from spinenet.report.narrow_canal import DEPTH, LIMITS, NarrowCanal, NarrowSize, UnmeasuredCanal
 from spinenet.report.text.language import Phrases
 from spinenet.study import Measurement, StudyResult
 
@@ -15,22 +15,31 @@ LEAST_SLIP_MM = 2.0
 """A slip measured below this does not say its direction."""
 
 
-def canal_size(size: NarrowSize, words: Phrases) -> str:
-    """A size below its limit that no grade says, with its error and the other levels'."""
-    sizes = {"value": size.value, "error": size.error_95, "limit": size.limit, "others": size.others}
+def canal_size(size: NarrowSize, words: Phrases, *, roomy_sac: bool = False) -> str:
+    """A size that is narrow and no grade says, with its error and the other levels'; or that the dural sac, which is
+    not, says otherwise."""
+    sizes = {"value": size.value, "error": size.error_95, "others": size.others}
     told = {name: _written(size.name, value, words) for name, value in sizes.items() if value is not None}
-    key = "canal" if size.name == DEPTH else "sac_narrow"
-    text = words(key if size.others is None else f"{key}_compared", **told)
-    return words("near_limit", size=text) if size.is_within_error else text
+    kind = "depth" if size.name == DEPTH else "sac"
+    text = words(f"{kind}_told" if size.others is None else f"{kind}_compared", **told)
+    if roomy_sac:
+        return words("depth_opposed", size=text)
+    tier = words.of("tier", "very" if size.is_very else "narrow")
+    if size.by_half:
+        return words("narrow_by_half", size=text, tier=tier)
+    limit = words.of("limit", kind, value=f"{LIMITS[size.name][size.is_very]:.0f}")
+    return words("narrow_size", size=text, tier=tier, limit=limit)
 
 
-def measured_finding(source: NarrowCanal | Measurement, words: Phrases) -> str:
-    """A finding that was measured and not graded, in as few words as it has."""
+def measured_finding(source: NarrowCanal | UnmeasuredCanal | Measurement, words: Phrases) -> str:
+    """A finding that was measured and not graded, or could not be measured, in as few words as it has."""
+    if isinstance(source, UnmeasuredCanal):
+        return words("canal_unmeasured_brief")
     if isinstance(source, NarrowCanal):
         sizes = [_size_brief(one, words) for one in source.leading]
-        return words("canal_brief", sizes=words.listed(sizes))
-    error = "" if source.error_95 is None else f" ± {words.number(f'{source.error_95:.1f}')}"
-    return words("slip_brief", value=slip_written(source, words) + error)
+        return words("canal_very_brief" if source.is_very else "canal_brief", sizes=words.listed(sizes))
+    error = "" if source.error_95 is None else f" (± {words.number(f'{source.error_95:.1f}')})"
+    return words("slip_brief", value=slip_written(source, words), error=error)
 
 
 def _size_brief(size: NarrowSize, words: Phrases) -> str:
@@ -39,7 +48,7 @@ def _size_brief(size: NarrowSize, words: Phrases) -> str:
         name: _written(size.name, value, words) for name, value in (("value", size.value), ("error", size.error_95))
     }
     text = words("depth_brief" if size.name == DEPTH else "sac_brief", **told)
-    return words("near_brief", size=text) if size.is_within_error else text
+    return words("half_brief", size=text) if size.by_half else text
 
 
 def _written(name: str, value: float, words: Phrases) -> str:
