@@ -80,3 +80,20 @@ def canonical(
             affine[:3, 3] += affine[:3, axis] * (voxels.shape[axis] - 1)
             affine[:3, axis] *= -1
     return np.ascontiguousarray(voxels), affine, plane
+
+
+def in_image(slice_RC: NDArray[np.floating], places_rc: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """(N,) whether a slice holds an image at places (N, 2), row and column: neither past its edge nor in its padding,
+    which is what has its least value and goes on so to its edge."""
+    from scipy import ndimage
+
+    at_rc = np.rint(places_rc).astype(int)
+    inside = ((at_rc >= 0) & (at_rc < slice_RC.shape)).all(axis=1)
+    row, column = at_rc[inside].T
+    least_RC = slice_RC == slice_RC.min()  # false everywhere where voxels are not known (NaN)
+    if least_RC[row, column].any():
+        piece_RC, _ = ndimage.label(least_RC)
+        border = np.concatenate([piece_RC[0], piece_RC[-1], piece_RC[:, 0], piece_RC[:, -1]])
+        is_padding = np.isin(piece_RC[row, column], border[border > 0])
+        inside[np.flatnonzero(inside)[is_padding]] = False
+    return np.asarray(inside, np.bool_)

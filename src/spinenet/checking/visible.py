@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.crops import Bag
+from spinenet.geometry import in_image
 from spinenet.labels import LEVELS, SAGITTAL_VIEWS, TARGET, TARGET_INDEX, TARGETS, VIEWS, Need, Side, Target, View
 from spinenet.study import LevelCrop, LevelFrame, LocatedSeries, Note, Scope, Series
 
@@ -101,12 +102,8 @@ def _reaches(series: Series, slice_index: int, frame: LevelFrame, side: Side) ->
     beside_mm = np.arange(*RECESS_MM, 1.0) * (1 if side is Side.LEFT else -1)
     behind_mm = frame.depth_mm / 2 + np.arange(*BEHIND_MM, 1.0)
     at_mm = frame.center_mm + beside_mm[:, None, None] * left + behind_mm[:, None] * frame.posterior
-    row, column = np.rint(series.to_vox(at_mm.reshape(-1, 3))[:, 1:]).astype(int).T
-    rows, columns = series.voxels_SRC.shape[1:]
-    if not ((row >= 0) & (row < rows) & (column >= 0) & (column < columns)).all():
-        return False
-    values = series.voxels_SRC[slice_index, row, column]
-    return bool(values.min() != values.max())  # NaN where the voxels are not known: taken as an image
+    places_rc = series.to_vox(at_mm.reshape(-1, 3))[:, 1:]
+    return bool(in_image(series.voxels_SRC[slice_index], places_rc).all())
 
 
 def _is_shown(target: Target, shown: LevelViews, views: Collection[View]) -> bool:
