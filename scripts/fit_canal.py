@@ -66,7 +66,7 @@ def _graded(root: Path, bundle: Bundle) -> Iterator[Levels]:
         graded = grade(check(locate(read_study(labelled.source), bundle), bundle), bundle)
         level_L = graded.bag.level_L
         grade_L = np.where(graded.visible_LT[:, index], labelled.grades_LT[level_L, index], UNKNOWN)
-        areas = canal_areas(graded.measured, graded.measurements, level_L)
+        areas = canal_areas(graded.measured, graded.sacs, level_L)
         yield graded.logp_LTK[:, index, :grades].astype(np.float64), areas, grade_L
 
 

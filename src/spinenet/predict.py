@@ -22,9 +22,10 @@ from spinenet.locating.axial import locate_axial
 from spinenet.locating.given_names import numbering_of
 from spinenet.locating.measuring.cross_section import CROSS_SECTION
 from spinenet.locating.measuring.disc_below import with_discs_below
-from spinenet.locating.measuring.dural_sac import SAC_AREA, measure_sacs
+from spinenet.locating.measuring.dural_sac import Sacs, measure_sacs
 from spinenet.locating.measuring.features import FeatureRows
 from spinenet.locating.measuring.measured_study import features_of, measure_study
+from spinenet.locating.measuring.missing_depth import missing_depths
 from spinenet.locating.measuring.plausibility import believed
 from spinenet.locating.measuring.quantities import level_measurements
 from spinenet.locating.numbering import number_study
@@ -62,7 +63,7 @@ class UncalibratedGrades:
     ``logp_LTK`` are log-probabilities of all targets of the label space, ``visible_LT`` is true where a level's slices
     can show the target, ``attention_LST`` is the share that each target gave each place of the bag, None where the
     grader does not say. ``measured`` is what was measured, ``measurements`` the same level by level, ``features``
-    what of it was graded, and ``notes`` say what could not be measured.
+    what of it was graded, ``notes`` say what could not be measured, and ``sacs`` are those outlined.
     """
 
     checked: StudyCheck
@@ -74,6 +75,7 @@ class UncalibratedGrades:
     measurements: tuple[Measurement, ...] = ()
     features: FeatureRows | None = None
     notes: tuple[Note, ...] = ()
+    sacs: Sacs = Sacs()
 
 
 def predict_study(study: Study, bundle: Bundle) -> StudyResult:
@@ -122,7 +124,7 @@ def grade(checked: StudyCheck, bundle: Bundle) -> UncalibratedGrades:
     try:
         logp_LTK, attention_LST = bundle.grade(bag)
         measured = measure_study(checked.series, bundle.outline) if bundle.measures else ()
-        sacs, not_measured = measure_sacs(checked.series, bundle.outline_sacs) if bundle.outlines_sacs else ({}, ())
+        sacs = measure_sacs(checked.series, bundle.outline_sacs) if bundle.outlines_sacs else Sacs()
         features = features_of(measured)
         answers = [logp_LTK, *_by_pictures(bag, checked.series, bundle), *_by_measurements(bag, features, bundle)]
     except StudyError as error:
@@ -130,11 +132,13 @@ def grade(checked: StudyCheck, bundle: Bundle) -> UncalibratedGrades:
         return grade(refused, bundle)
     visible_LT = visible_targets(bag, checked.series, bundle.read_from)
     attention_LST = _with_read_slices(attention_LST, bag, checked.series, bundle)
-    all_sizes = level_measurements(checked.series, measured, bundle.usual_measurements, sacs)
+    all_sizes = level_measurements(checked.series, measured, bundle.usual_measurements, sacs.given)
     measurements, doubtful = believed(all_sizes, measured, bundle.usual_measurements, checked.series)
-    logp_LTK = _with_canal_area(joined(answers), bag, canal_areas(measured, measurements, bag.level_L), bundle)
+    not_measured = *sacs.notes, *missing_depths(checked.series, measured, all_sizes)
+    logp_LTK = _with_canal_area(joined(answers), bag, canal_areas(measured, sacs, bag.level_L), bundle)
+    notes = *not_measured, *doubtful
     return UncalibratedGrades(
-        checked, bag, logp_LTK, visible_LT, attention_LST, measured, measurements, features, (*not_measured, *doubtful)
+        checked, bag, logp_LTK, visible_LT, attention_LST, measured, measurements, features, notes, sacs
     )
 
 
@@ -173,17 +177,15 @@ def _with_canal_area(logp_LTK: NDArray[np.float32], bag: Bag, areas: CanalAreas,
     return logp_LTK
 
 
-def canal_areas(
-    measured: Sequence[MeasuredSeries], measurements: Sequence[Measurement], level_L: NDArray[np.int64]
-) -> CanalAreas:
-    """Areas at levels (index into LEVELS): of the sac as it is reported, of the canal in the first series with one."""
-    sacs = {one.level: one.value for one in measurements if one.name == SAC_AREA}
+def canal_areas(measured: Sequence[MeasuredSeries], sacs: Sacs, level_L: NDArray[np.int64]) -> CanalAreas:
+    """Areas at levels (index into LEVELS): of the sac as it is outlined, of the canal in the first series with one."""
+    sac_mm2 = {level: one.value for level, one in sacs.outlined.items()}
     canals = {}
     for series in reversed(measured):
         areas = {name: sizes.get(CROSS_SECTION, np.nan) for name, sizes in series.levels.items()}
         canals.update({name: area_mm2 for name, area_mm2 in areas.items() if not np.isnan(area_mm2)})
     names = [LEVELS[index] for index in level_L]
-    return CanalAreas(*(np.array([found.get(name, np.nan) for name in names]) for found in (sacs, canals)))
+    return CanalAreas(*(np.array([found.get(name, np.nan) for name in names]) for found in (sac_mm2, canals)))
 
 
 def _with_read_slices(

@@ -104,3 +104,28 @@ def test_a_disc_far_lower_than_another_series_shows_it_has_no_height() -> None:
     names, said = kept(size("disc_height_mm", 6.9), *others, located=(t1,))
     assert not names and "another series shows about 9 mm" in said[0]
     assert kept(size("disc_height_mm", 7.5), *others, located=(t1,)) == ({"disc_height_mm"}, [])
+
+
+def canal(name: str, value: float, error_95: float, level: str = "L3/L4") -> Measurement:
+    return Measurement(level, name, value, "mm", error_95, 0, "t2")
+
+
+@pytest.mark.parametrize(("value", "error_95", "is_given"), [(3.5, 6.0, False), (5.4, 4.2, False), (6.0, 4.4, True)])
+def test_a_depth_of_the_canal_that_may_be_off_by_three_quarters_of_itself_is_not_given(
+    value: float, error_95: float, is_given: bool
+) -> None:
+    """Seen in a patient: 3.5 ± 6.0 mm of a canal of 8."""
+    names, said = kept(canal("canal_depth_least_mm", value, error_95), canal("canal_depth_mm", 9.0, 2.6))
+    assert ("canal_depth_least_mm" in names) is is_given is not bool(said) and "canal_depth_mm" in names
+    assert is_given or f"it may be off by {error_95} mm" in said[0]
+
+
+def test_of_two_depths_that_are_not_known_one_is_told() -> None:
+    names, said = kept(canal("canal_depth_mm", 3.8, 5.8), canal("canal_depth_least_mm", 3.3, 6.1))
+    assert not names and len(said) == 1 and said[0].startswith("a canal depth of 3.8 mm was measured and is not given")
+
+
+def test_a_doubt_elsewhere_hides_no_doubt_of_a_least_depth() -> None:
+    blurred = Measurement("L3/L4", "disc_height_mm", 17.2, "mm", 1.5, 100, "t2")
+    _, said = kept(canal("canal_depth_least_mm", 3.5, 6.0), blurred)
+    assert any("least canal depth of 3.5 mm" in one for one in said)

@@ -8,6 +8,8 @@ how far two segmentations of one slice differ, not the bias of either (docs/expl
 from bisect import bisect_left
 from collections.abc import Mapping
 
+from spinenet.study import Measurement
+
 BLUR_MM = (1.0, 1.1)
 """Widths of the border (``series.border_mm``) from which a mask is middling and blurred: thirds of what was seen."""
 ERRORS_95: Mapping[str, tuple[float, float, float, float]] = {
@@ -44,6 +46,8 @@ SLIPS, SLIP_SHARE = {"slip_mm": 2.0, "slip_percent": 5.5}, 0.5
 """A larger slip is known less well by this share of what it is larger: beyond 3 mm the other errors held 80 % of 77."""
 SECOND_CROP_ERROR_95 = 2.9
 """Of a canal that a second crop had to show (``whole_canal``): 287 discs of SPIDER."""
+MAX_ERROR_SHARE = 0.75
+"""A size of the canal or the sac that may be off by more than this share of it is no size."""
 
 
 def error_95(name: str, border_mm: float | None = None, value: float | None = None) -> float:
@@ -64,3 +68,8 @@ def error_95(name: str, border_mm: float | None = None, value: float | None = No
     if name in SLIPS and value is not None:
         return round(usual + SLIP_SHARE * max(0.0, abs(value) - SLIPS[name]), 1)
     return usual
+
+
+def is_unknown(size: Measurement) -> bool:
+    """Whether a size of the canal or the sac is known so badly that it is not given."""
+    return size.error_95 is not None and size.error_95 > MAX_ERROR_SHARE * size.value

@@ -4,17 +4,21 @@ Its own network does it: epidural fat is as bright as CSF, so that no threshold 
 2026-11-27). Shape letters: N crop, C class, H W pixels of a crop; rows grow backwards, columns to the patient's left.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spinenet.crops import CropSpec, Placement, place
+from spinenet.geometry import in_image
 from spinenet.labels import View
+from spinenet.locating.measuring.accuracy import is_unknown
 from spinenet.locating.measuring.boundary import boundaries
 from spinenet.locating.measuring.fine_crops import normalised
-from spinenet.study import LevelFrame, LocatedSeries, Measurement, Note, Scope
+from spinenet.study import LevelFrame, LocatedSeries, Measurement, Note, Scope, Severity
 
 SIDE, PIXEL_MM = 80, 0.6
 BEHIND_MM = 8.0
@@ -35,6 +39,10 @@ LEAST_SOLID = 0.85
 SECOND_PIECE = 0.1
 """A second piece of so much of the largest one is more than a speck."""
 
+EDGE_PIXELS, MAX_CUT_MM = 2, 6.0
+"""A sac whose outline lies within so many pixels of the image's edge or padding for longer than this goes on beyond it;
+a round one of 8 mm radius loses 2 mm² to such an edge, and 19 to one of 12 mm."""
+
 OutlineSacs = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """(N, H, W) normalised crops -> (N, C, H, W) probabilities of SAC_CLASSES."""
 
@@ -52,27 +60,47 @@ class SacSlice:
         return normalised(self.placement.pixels(self.index))
 
 
-def measure_sacs(
-    located: Sequence[LocatedSeries], outline: OutlineSacs
-) -> tuple[dict[str, Measurement], tuple[Note, ...]]:
-    """level -> area of the sac, and why it is not given at levels that an axial slice crosses."""
+class Sacs(NamedTuple):
+    """Level -> area of the sac as it is ``given``, and why it is not at the other levels that an axial slice crosses.
+    ``outlined`` holds those too that are a sac's but not given: the canal's grades are read from them (``predict``)."""
+
+    given: Mapping[str, Measurement] = MappingProxyType({})
+    notes: tuple[Note, ...] = ()
+    outlined: Mapping[str, Measurement] = MappingProxyType({})
+
+
+def measure_sacs(located: Sequence[LocatedSeries], outline: OutlineSacs) -> Sacs:
+    """Outline the sac in the slice that crosses each level, and take its area."""
     slices = crossing_slices(located)
-    measured: dict[str, Measurement] = {}
+    outlined: dict[str, Measurement] = {}
     notes = []
     soft_NCHW = outline(np.stack([one.crop() for one in slices])) if slices else ()
     for one, soft_CHW in zip(slices, soft_NCHW, strict=True):
         mask_HW = soft_CHW[SAC] > 0.5
-        problem = tilt_problem(one.placement) or field_problem(one) or outline_problem(mask_HW)
-        if problem:
-            text = f"the area of the dural sac is not given: {problem} ({_called(one)})"
-            notes.append(Note("no_sac_area", Scope.LEVEL, one.level, text))
-        else:
-            area_mm2 = float(round(sac_of(mask_HW).sum() * PIXEL_MM**2))
-            measured[one.level] = Measurement(
-                one.level, SAC_AREA, area_mm2, "mm2", area_error_95(one.level, soft_CHW[SAC]),
-                series=one.placement.series.name, slice_index=one.index, outline_mm=_outline_mm(one, sac_of(mask_HW)),
-            )  # fmt: skip
-    return measured, tuple(notes)
+        flawed = tilt_problem(one.placement) or outline_problem(mask_HW)
+        if not flawed:
+            outlined[one.level] = _measurement(one, soft_CHW[SAC])
+        if problem := field_problem(one, mask_HW) or flawed:
+            notes.append(_note(one, problem, Severity.NOTE))
+        elif is_unknown(size := outlined[one.level]):
+            blurred = f"{size.value:.0f} mm² may be off by {size.error_95:.0f}; look at it and measure it"
+            notes.append(_note(one, blurred, Severity.FLAG))
+    withheld = {note.subject for note in notes}
+    return Sacs({level: one for level, one in outlined.items() if level not in withheld}, tuple(notes), outlined)
+
+
+def _note(one: SacSlice, problem: str, severity: Severity) -> Note:
+    slice_words = f"{one.placement.series.name}, slice {one.index + 1}"
+    text = f"the area of the dural sac is not given: {problem} ({slice_words})"
+    return Note("no_sac_area", Scope.LEVEL, one.level, text, severity)
+
+
+def _measurement(one: SacSlice, soft_HW: NDArray[np.floating]) -> Measurement:
+    sac_HW = sac_of(soft_HW > 0.5)
+    return Measurement(
+        one.level, SAC_AREA, float(round(sac_HW.sum() * PIXEL_MM**2)), "mm2", area_error_95(one.level, soft_HW),
+        series=one.placement.series.name, slice_index=one.index, outline_mm=_outline_mm(one, sac_HW),
+    )  # fmt: skip
 
 
 def _outline_mm(one: SacSlice, sac_HW: NDArray[np.bool_]) -> tuple[tuple[float, ...], ...]:
@@ -144,9 +172,19 @@ def tilt_problem(placement: Placement) -> str:
     return f"the slice is tilted by {tilt:.0f} degrees against the disc" if tilt > MAX_TILT_DEGREES else ""
 
 
-def field_problem(one: SacSlice) -> str:
+def field_problem(one: SacSlice, mask_HW: NDArray[np.bool_]) -> str:
     """Why a slice does not show enough, "" where it does."""
-    return "the slice ends beside the canal" if one.placement.share_in_view(one.index) < 1 else ""
+    from scipy import ndimage
+
+    row_columns = np.indices(mask_HW.shape).reshape(2, -1)
+    matrix = one.placement.matrix(one.index)
+    places_rc = (matrix[:, :2] @ row_columns + matrix[:, 2:]).T
+    shown_HW = in_image(one.placement.series.voxels_SRC[one.index], places_rc).reshape(mask_HW.shape)
+    if shown_HW.all():
+        return ""
+    at_edge_HW = sac_of(mask_HW) & ndimage.binary_dilation(~shown_HW, iterations=EDGE_PIXELS)
+    cut_mm = np.count_nonzero(at_edge_HW) * PIXEL_MM / EDGE_PIXELS
+    return "the image ends within the sac" if cut_mm > MAX_CUT_MM else ""
 
 
 def outline_problem(mask_HW: NDArray[np.bool_]) -> str:
@@ -176,7 +214,3 @@ def solidity(mask_HW: NDArray[np.bool_]) -> float:
     corners = np.array([[-0.5, -0.5], [-0.5, 0.5], [0.5, -0.5], [0.5, 0.5]])
     points = (np.argwhere(mask_HW)[:, None] + corners).reshape(-1, 2)
     return float(mask_HW.sum() / ConvexHull(points).volume)
-
-
-def _called(one: SacSlice) -> str:
-    return f"{one.placement.series.name}, slice {one.index + 1}"

@@ -1,5 +1,6 @@
 """Which measurements are not to be believed: what lies far beyond what is usual, beside its neighbours too, a slip
-whose walls do not bear it out, and a disc whose outline is blurred or contradicts another series.
+whose walls do not bear it out, a disc whose outline is blurred or contradicts another series, and what is said of a
+canal with an error of three quarters of it and more.
 
 What is doubtful is not given; a note of its level says how large it came out, and why.
 """
@@ -9,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from spinenet.labels import LEVELS
-from spinenet.locating.measuring.accuracy import BLUR_MM
+from spinenet.locating.measuring.accuracy import BLUR_MM, is_unknown
 from spinenet.locating.measuring.lengths import LEAST_SLIP_MM
 from spinenet.locating.measuring.quantities import QUANTITY
 from spinenet.locating.measuring.series import Numbers
@@ -39,6 +40,8 @@ APART_MM, FEWEST_APART = 1.7, 4
 """A disc is so much higher or lower than in another series, beside the patient's other discs: 6 of 957 of SPIDER."""
 BODY_HEIGHTS = tuple(name for name in QUANTITY if name.startswith("vertebra_height"))
 """Of the body above a disc. Both bodies beside a disc lose theirs with its height: they share its borders."""
+OF_CANAL = ("canal_depth_mm", "canal_depth_least_mm", "canal_area_mm2")
+"""What is not given alone where its error is as large as it is; the sac's own rule is with its outline."""
 GOES_WITH = {
     "disc_height_mm": tuple(name for name in QUANTITY if name.startswith(("disc_height", "disc_wedge"))),
     "disc_depth_mm": ("disc_depth_mm",),
@@ -66,12 +69,18 @@ def believed(
         **{(level, "disc_height_mm"): why for level, why in _contradicted(measurements, located).items()},
         **{(one.level, one.name): why for one in measurements for why in _doubts(one, sizes, numbers, usual)},
     }
-    left_out = {(level, other) for level, name in doubts for other in GOES_WITH[name]}
+    unknown = [key for key, one in sizes.items() if key[1] in OF_CANAL and key not in doubts and is_unknown(one)]
+    left_out = {*unknown, *((level, other) for level, name in doubts for other in GOES_WITH[name])}
     discs = [LEVELS.index(level) for level, name in doubts if name == "disc_height_mm"]
     left_out |= {(LEVELS[max(0, place)], name) for disc in discs for place in (disc, disc - 1) for name in BODY_HEIGHTS}
     kept = tuple(one for one in measurements if (one.level, one.name) not in left_out)
-    told = {key: why for key, why in doubts.items() if key[1] != "canal_depth_least_mm"}
-    return kept, tuple(_note(sizes[key], why) for key, why in (told or doubts).items())
+    doubts |= {key: f"it may be off by {_written(sizes[key], sizes[key].error_95 or 0.0)}" for key in unknown}
+    told = [key for key in doubts if key[1] != "canal_depth_least_mm" or (key[0], "canal_depth_mm") not in doubts]
+    return kept, tuple(_note(sizes[key], doubts[key]) for key in told)
+
+
+def _written(one: Measurement, value: float) -> str:
+    return f"{QUANTITY[one.name].written(value)} {QUANTITY[one.name].sign}"
 
 
 def _note(one: Measurement, why: str) -> Note:
@@ -80,7 +89,7 @@ def _note(one: Measurement, why: str) -> Note:
         text = f"its outline makes the disc a wedge of {one.value:.0f}°, which is not given: {why}; look at it"
         return Note(DOUBTFUL, Scope.LEVEL, one.level, text, Severity.FLAG)
     words = "backward slip" if one.name == "slip_mm" and one.value < 0 else quantity.words
-    size = f"{quantity.written(abs(one.value))} {quantity.sign}"
+    size = _written(one, abs(one.value))
     text = f"a {words} of {size} was measured and is not given: {why}; look at it and measure it"
     return Note(DOUBTFUL, Scope.LEVEL, one.level, text, Severity.FLAG)
 

@@ -217,7 +217,7 @@ def level_measurements(
             return None
         return _located(level, quantity, [one for one in located if shows(one.series.name, level, quantity)])
 
-    beside = {(one.series_name, level) for one in measured for level in one.levels if _beside_canal(level, one.levels)}
+    beside = beside_canal(measured)
     found = (
         sacs.get(level)
         if quantity.name == SAC_AREA
@@ -227,6 +227,11 @@ def level_measurements(
         for quantity in QUANTITIES
     )
     return tuple(one for one in found if one is not None)
+
+
+def beside_canal(measured: Sequence[MeasuredSeries]) -> set[tuple[str, str]]:
+    """(series, level) where the midline slice leaves the canal."""
+    return {(one.series_name, level) for one in measured for level in one.levels if _beside_canal(level, one.levels)}
 
 
 def _beside_canal(level: str, levels: Mapping[str, Numbers]) -> bool:
