@@ -204,6 +204,23 @@ def test_print_cuts_no_word_and_sets_none_below_seven_points(watched: Any, run: 
     assert all(height == 0 or height >= 9.33 for height in page.evaluate(heights))
 
 
+@pytest.mark.parametrize("language", list(Language))
+def test_sizes_with_errors_and_what_is_said_of_them_fit_their_columns_on_paper(
+    watched: Any, complete: StudyResult, model: dict[str, Any], tmp_path: Path, language: Language
+) -> None:
+    sizes = (
+        Measurement(complete.graded_levels[0], "canal_depth_least_mm", 6.1, "mm", 5.2, None, "t2"),
+        Measurement(complete.graded_levels[0], "sac_area_mm2", 62.0, "mm2", 40.0, None, "t2"),
+    )
+    result = replace(complete, measurements=(*complete.measurements, *sizes), located=())
+    page = watched.open(write_study_report(result, tmp_path, model=model, options=ReportOptions(language=language)))
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 718, "height": 1000})
+    cut = "cells => cells.map(one => [one.innerText, one.scrollWidth > one.clientWidth + 1])"
+    cells = page.eval_on_selector_all(".grades td.number.weight2", cut)
+    assert len(cells) == 2 and not any(is_cut for _, is_cut in cells), cells
+
+
 @pytest.mark.parametrize(("columns", "first"), [("list", "priority"), ("findings", "how surely"), ("studies", "L5/S1")])
 def test_sets_of_columns_are_saved_as_a_table(watched: Any, run: Path, columns: str, first: str) -> None:
     page = watched.open(run / "worklist.html")

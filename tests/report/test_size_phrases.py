@@ -73,7 +73,7 @@ def test_one_rule_says_at_every_lumbar_level_and_everywhere_when_a_canal_is_narr
     assert row.word == priority
     cell = table.split(f'data-size="{level}|{name}"')[0].rpartition("<td")[2]
     assert ("weight2" in cell, "weight1" in cell) == (tier == "very narrow", tier == "narrow")
-    assert (f">{tier}</span>" in table.split("</tbody>")[0]) is bool(tier)
+    assert (f'remark">{tier}</span>' in table.split("</tbody>")[0]) is bool(tier)
     assert ("narrow" in patient_page(result).split("<footer>")[0].split("Questions")[0]) is bool(tier)
     assert (f": {tier}, below" in " ".join(dict(text.findings)[level])) is bool(tier)
     assert ("no grades of stenosis" in "".join(text.not_assessed)) is bool(tier)
@@ -104,9 +104,19 @@ def test_the_dural_sac_decides_and_a_depth_that_contradicts_it_says_so_and_does_
     half = "(dural sac 85 ± 44 mm², less than half of the other levels')"
     assert text.impression == (f"L3/L4: narrow spinal canal as measured {half}.",)
     told = {level: " ".join(sentences) for level, sentences in text.findings}
-    assert "the dural sac, which counts more, is not narrow" in told["L4/L5"]
+    assert "the dural sac, which counts more, was not measured to be narrow" in told["L4/L5"]
     assert "median of the other levels 172 mm²) as measured: narrow, less than half" in told["L3/L4"]
     assert "narrow" not in told["T11/T12"]
+
+
+@pytest.mark.parametrize(("area", "tier"), [(95.0, "narrow"), (70.0, "very narrow")])
+def test_no_depth_is_of_another_tier_than_the_sac_beside_it(area: float, tier: str) -> None:
+    sizes = (*sizes_of("sac_area_mm2", ("L4/L5", area, 30.0)), *sizes_of("canal_depth_least_mm", ("L4/L5", 6.3, 4.7)))
+    result = StudyResult("a", "ok", 0.0, predictions=graded_at(("L4/L5",)), measurements=sizes)
+    page, text = render(result, model=MODEL), narrative(result, MODEL)
+    assert text.impression[0].startswith(f"L4/L5: {tier} spinal canal as measured (dural sac {area:.0f} ± 30 mm², 6.3")
+    assert page.count(f'<span class="percent remark">{tier}</span>') == page.count('"percent remark"') == 2
+    assert text.findings[0][1][-1].endswith(f": {tier}, below {7 if tier[0] == 'v' else 9} mm.")
 
 
 def test_a_sac_of_half_of_the_others_is_narrow_however_large() -> None:

@@ -7,7 +7,7 @@ others. A size that may be off by all of itself is none.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -176,9 +176,13 @@ def _beside(level: str) -> Collection[str]:
 
 
 def _narrow(known: Sequence[Measurement], level: str) -> NarrowCanal:
+    """Beside a sac that was measured no depth says more than the sac does."""
     here = {one.name: one for one in known if one.level == level}
-    sizes = tuple(size for name in LIMITS if name in here and (size := _narrow_size(known, here[name])) is not None)
-    return NarrowCanal(level, sizes, SAC_AREA in here and not any(one.name == SAC_AREA for one in sizes))
+    found = {name: size for name in LIMITS if name in here and (size := _narrow_size(known, here[name])) is not None}
+    decides = found.get(SAC_AREA)
+    if decides is not None and DEPTH in found:
+        found[DEPTH] = replace(found[DEPTH], is_very=found[DEPTH].is_very and decides.is_very)
+    return NarrowCanal(level, tuple(found.values()), SAC_AREA in here and decides is None)
 
 
 def _narrow_size(known: Sequence[Measurement], here: Measurement) -> NarrowSize | None:

@@ -128,8 +128,8 @@ def _cell_at(prediction: Prediction, is_doubted: bool, words: PageWords) -> Cell
     cell = cell_of(prediction, words)
     if not is_doubted or prediction.target != SLIP or reading_of(prediction).is_finding:
         return cell
-    full = f"{words.at(TARGET[SLIP], prediction.level)}: {words('in doubt')} ({words('doubtful size')})"
-    return replace(cell, words=words("in doubt"), kind="open", weight=0, full=full, by="doubtful size")
+    full = f"{words.at(TARGET[SLIP], prediction.level)}: {words('in doubt')} ({words('see text')})"
+    return replace(cell, words=words("in doubt"), kind="open", weight=0, full=full, by="see text")
 
 
 def cell_of(prediction: Prediction, words: PageWords = ENGLISH) -> Cell:

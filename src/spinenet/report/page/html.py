@@ -56,7 +56,7 @@ APPROVED = (
     "Corrected and approved by {reader}, {at} UTC. What is said plainly is what the reader gave or approved; what is "
     "likely, possible or cannot be excluded was left so."
 )
-BY_OUTLINES = f"Sizes by outlines, their errors stand at each level; ≈: by the locator alone, {LOCATOR_ERRORS}."
+BY_OUTLINES = f"Sizes by outlines, ± with their 95 % errors; ≈: by the locator alone, {LOCATOR_ERRORS}."
 BY_LOCATOR = (
     f"Sizes by the locator in the mid-sagittal slices, on its training data {LOCATOR_ERRORS}; elsewhere less exactly."
 )
