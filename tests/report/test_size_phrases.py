@@ -102,10 +102,10 @@ def test_the_dural_sac_decides_and_a_depth_that_contradicts_it_says_so_and_does_
     result = StudyResult("a", "ok", 0.0, predictions=graded_at(levels), measurements=measured)
     text = narrative(result, MODEL)
     half = "(dural sac 85 ± 44 mm², less than half of the other levels')"
-    assert text.impression == (f"L3/L4: narrow spinal canal as measured {half}.",)
+    assert text.impression == (f"L3/L4: very narrow spinal canal as measured {half}.",)
     told = {level: " ".join(sentences) for level, sentences in text.findings}
     assert "the dural sac, which counts more, was not measured to be narrow" in told["L4/L5"]
-    assert "median of the other levels 172 mm²) as measured: narrow, less than half" in told["L3/L4"]
+    assert "median of the other levels 172 mm²) as measured: very narrow, less than half" in told["L3/L4"]
     assert "narrow" not in told["T11/T12"]
 
 
@@ -122,7 +122,7 @@ def test_no_depth_is_of_another_tier_than_the_sac_beside_it(area: float, tier: s
 def test_a_sac_of_half_of_the_others_is_narrow_however_large() -> None:
     for area, is_told in ((117.0, True), (119.0, False)):
         measured = sizes_of("sac_area_mm2", ("L4/L5", area, 30.0), ("L3/L4", 234.0, 30.0), ("L2/L3", 235.0, 30.0))
-        assert [one.level for one in narrow_canals(measured, {})] == ["L4/L5"] * is_told
+        assert [(one.level, one.is_very) for one in narrow_canals(measured, {})] == [("L4/L5", False)] * is_told
     assert not narrow_canals(measured[:1] + sizes_of("sac_area_mm2", ("L3/L4", 300.0, 30.0)), {})  # one is no median
 
 
@@ -141,7 +141,8 @@ def test_a_lumbar_canal_that_could_not_be_measured_is_said_and_leads_where_somet
     tried = Prediction("L4/L5", "canal_stenosis", 1, (0.3, 0.5, 0.2), False, "synthetic")
     calm = Prediction("L4/L5", "canal_stenosis", 0, (0.8, 0.1, 0.1), False, "synthetic")
     for other, depth, leads in ((slip, 13.0, True), (tried, 13.0, True), (calm, 13.0, False), (calm, 6.0, True)):
-        measured = sizes_of("canal_depth_least_mm", ("L3/L4", depth, 2.1), ("L1/L2", 13.0, 2.1), ("L4/L5", 3.3, 6.5))
+        depths = sizes_of("canal_depth_least_mm", ("L3/L4", depth, 2.1), ("L1/L2", 13.0, 2.1), ("L4/L5", 3.3, 6.5))
+        measured = (*depths, *sizes_of("canal_depth_mm", ("L4/L5", 7.2, 4.2)))  # a median says nothing of the least
         predictions = graded_at(("L1/L2", "L3/L4", "L4/L5"), other)
         result = StudyResult("a", "ok", 0.0, predictions=predictions, measurements=measured)
         text, row = (

@@ -3,7 +3,7 @@
 One rule for page, text, worklist and the page for patients, from L1/L2 to L5/S1. A size below the first of its limits
 is narrow, one below the second very narrow. Where the area of the dural sac was measured it decides, and a depth that
 contradicts it is told at its level and does not lead. A sac is narrow too where it has at most half of the patient's
-others. A size that may be off by all of itself is none.
+others, and very narrow where it is so by both. A size that may be off by all of itself is none.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,7 +19,6 @@ from spinenet.report.certainty import BY_READER, Certainty, reading_of
 from spinenet.study import Measurement, Prediction, StudyResult
 
 DEPTH = "canal_depth_least_mm"
-DEPTHS = (DEPTH, "canal_depth_mm")
 LIMITS = MappingProxyType({SAC_AREA: (100.0, 75.0), DEPTH: (9.0, 7.0)})
 """The dural sac's area below which stenosis is said to be relative, and the critical one below which it is said to be
 absolute (Schönström, Spine 1985;10:806; Steurer, BMC Musculoskelet Disord 2011;12:175). The sagittal depth below which
@@ -35,7 +34,7 @@ within 46 mm² says less by itself."""
 @dataclass(frozen=True)
 class NarrowSize:
     """A size that is narrow, how far it may be off, the limit it is below, and the median of the other levels, None
-    where there are none. ``is_very``: below the second limit. ``by_half``: it has at most half of the others."""
+    where there are none. ``is_very``: very narrow. ``by_half``: it has at most half of the others."""
 
     name: str
     value: float
@@ -152,7 +151,7 @@ def _known(measurements: Sequence[Measurement], view_of: Mapping[str, View | Non
     return [
         one
         for one in measurements
-        if one.name in (SAC_AREA, *DEPTHS)
+        if one.name in LIMITS
         and one.level in STENOSIS_LEVELS
         and one.series
         and view_of.get(one.series) is not View.SAGITTAL_T1
@@ -193,5 +192,5 @@ def _narrow_size(known: Sequence[Measurement], here: Measurement) -> NarrowSize 
     by_half = here.value <= half
     if here.value >= first and not by_half:
         return None
-    limit = max(first, half) if by_half else first
-    return NarrowSize(here.name, here.value, here.error_95 or 0.0, limit, here.value < second, median, by_half)
+    is_very = here.value < second or (by_half and here.value < first)
+    return NarrowSize(here.name, here.value, here.error_95 or 0.0, max(first, half), is_very, median, by_half)
