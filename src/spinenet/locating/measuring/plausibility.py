@@ -51,8 +51,8 @@ GOES_WITH = {
     "slip_mm": ("slip_mm", "slip_percent", "meyerding_grade"),
 }
 """What is read from the same outlines, and no more given than that."""
-DOUBTFUL = "size_doubtful"
-"""Code of the note."""
+DOUBTFUL, DOUBTFUL_SLIP = "size_doubtful", "slip_doubtful"
+"""Codes of the notes."""
 
 
 def believed(
@@ -91,12 +91,13 @@ def _note(one: Measurement, why: str) -> Note:
     words = "backward slip" if one.name == "slip_mm" and one.value < 0 else quantity.words
     size = _written(one, abs(one.value))
     text = f"a {words} of {size} was measured and is not given: {why}; look at it and measure it"
-    return Note(DOUBTFUL, Scope.LEVEL, one.level, text, Severity.FLAG)
+    code = DOUBTFUL_SLIP if one.name == "slip_mm" else DOUBTFUL
+    return Note(code, Scope.LEVEL, one.level, text, Severity.FLAG)
 
 
 def withheld_slips(notes: Sequence[Note]) -> set[str]:
     """The levels where ``believed`` left out a slip, by its notes."""
-    return {note.subject for note in notes if note.code == DOUBTFUL and f"{QUANTITY['slip_mm'].words} of " in note.text}
+    return {note.subject for note in notes if note.code == DOUBTFUL_SLIP}
 
 
 def _doubts(
