@@ -30,14 +30,14 @@ SLICE_MM, HEIGHTS_MM, THICKNESS_MM = 4.0, (-4.0, 0.0, 4.0), (-1.2, 0.0, 1.2)
 STENOSES = ("canal_stenosis", "foraminal_stenosis", "subarticular_stenosis")
 
 
-def cut_axially(study: LabelledStudy, folder: Path) -> Path | None:
+def cut_axially(study: LabelledStudy, folder: Path) -> LocatedSeries | None:
     """Write a study's first thin sagittal volume, thinned to slices of about 4 mm, and an axial stack a lumbar disc as
-    NIfTI below ``folder``/sub-KEY; None where it has no such volume. Levels are those of its label images."""
+    NIfTI below ``folder``/``name_of``; the volume, or None where it has none. Levels are those of its label images."""
     volumes = (one for one in placed_series(study, CropSpec()) if one.series.plane == "sagittal")
     located = next((one for one in volumes if len(one.series.voxels_SRC) >= FEWEST_SLICES), None)
     if located is None:
         return None
-    name = f"sub-{study.key.removeprefix('sub-')}"
+    name = name_of(study)
     images = folder / name / "anat"
     images.mkdir(parents=True, exist_ok=True)
     step = max(1, round(0.975 * SLICE_MM / float(located.series.spacing_mm[0])))
@@ -47,7 +47,12 @@ def cut_axially(study: LabelledStudy, folder: Path) -> Path | None:
         if frame.level in STENOSIS_LEVELS:
             voxels_SHW, affine = _stack(located, frame)
             _save(voxels_SHW, affine, images / f"{name}_acq-ax{frame.level.replace('/', '')}_T2w.nii.gz")
-    return images
+    return located
+
+
+def name_of(study: LabelledStudy) -> str:
+    """What the cut study is called, as its result is."""
+    return f"sub-{study.key.removeprefix('sub-')}"
 
 
 def _stack(located: LocatedSeries, frame: LevelFrame) -> tuple[NDArray[np.float32], NDArray[np.float64]]:

@@ -20,7 +20,7 @@ from spinenet.evaluate.intervals import Estimate, Resamples, bca, draw_patients
 from spinenet.model.bundle import Bundle
 from spinenet.predict import predict_study
 from spinenet.readers import read_study
-from spinenet.study import LevelFrame, Series, StudyResult
+from spinenet.study import LevelFrame, LocatedSeries, Series, StudyResult
 from spinenet.system.files import replacing
 
 TARGET_NAME = "canal_stenosis"
@@ -73,16 +73,21 @@ def graded_canals(studies: Iterable[LabelledStudy], bundle: Bundle) -> Iterator[
         if not volumes:
             continue
         result = predict_study(replace(study, series=volumes), bundle)
-        yield pd.DataFrame(list(_rows(labelled, result))), result
+        yield canal_rows(labelled, result.located, result), result
 
 
-def _rows(labelled: LabelledStudy, result: StudyResult) -> Iterator[dict[str, object]]:
+def canal_rows(labelled: LabelledStudy, series: Sequence[LocatedSeries], result: StudyResult) -> pd.DataFrame:
+    """A row a level: the expected grade of ``result``, and the canal as it is outlined in ``series``."""
+    return pd.DataFrame(list(_rows(labelled, series, result)))
+
+
+def _rows(labelled: LabelledStudy, series: Sequence[LocatedSeries], result: StudyResult) -> Iterator[dict[str, object]]:
     expected = {
         one.level: float(np.arange(len(one.probabilities)) @ np.array(one.probabilities))
         for one in result.predictions
         if one.target == TARGET_NAME
     }
-    for located in result.located:
+    for located in series:
         mask_SRC = labelled.masks[located.series.name].values(located.series)
         for frame in located.frames:
             canal = measure_canal(mask_SRC, located.series, frame)
